@@ -1,1 +1,18 @@
-//! placeholder
+//! hwtrace: who touches my data?
+//!
+//! The facade over the four crates: a script goes through [`pipeline`] to
+//! native handlers, which a [`session`] runs at the hits of an engine.
+
+mod arming;
+pub mod cli;
+pub mod demo;
+pub mod environment;
+mod events;
+pub mod handlers;
+pub mod pipeline;
+pub mod render;
+pub mod report;
+pub mod session;
+pub mod symbols;
+pub mod target;
+pub mod watch;

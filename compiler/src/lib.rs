@@ -1,1 +1,9 @@
-//! placeholder
+//! Typed hwt program to native handlers.
+//!
+//! Stages, one type each: [`ir::Module`] (lowered), [`jit::Program`] (native).
+//! [`ir::eval`] runs a lowered module in safe code: the oracle that native
+//! code is tested against, never a stand-in for it.
+
+pub mod codegen;
+pub mod ir;
+pub mod jit;

@@ -1,0 +1,223 @@
+//! Globals that are written and never read print themselves at the end, in
+//! SystemTap's form.
+
+use super::report::Report;
+use super::scope::Globals;
+use crate::ast::{Argument, ArgumentValue, Component, ProbePoint};
+use crate::environment::Environment;
+use crate::printf::{Conversion, Directive, Flags, Format, Piece};
+use crate::span::Span;
+use crate::typed::{
+    Block, Expression, ExpressionKind, Foreach, Global, GlobalId, GlobalKind, Local,
+    LocalId, Order, OrderBy, Place, Probe, Program, Statement, StatementKind,
+};
+use crate::types::Type;
+
+/// Priority of the `end` probes that print such globals: behind all others.
+/// Who runs the probes of an end can tell them by it, and run them also where
+/// a failure ends the session.
+pub const AUTOPRINT_PRIORITY: i64 = i64::MAX;
+
+/// Appends an `end` probe for each such global. They run behind the script's
+/// own `end` probes.
+pub(super) fn append(
+    program: &mut Program,
+    globals: &Globals,
+    environment: &mut dyn Environment,
+    report: &mut Report,
+) {
+    for (known, id) in globals.list.iter().zip((0..).map(GlobalId)) {
+        if known.read || !known.written {
+            continue;
+        }
+        let point = last_end(known.name.span);
+        match environment.point(&point) {
+            Ok(found) => {
+                let name = point.to_string();
+                let (locals, body) = handler(id, &program.globals[id.0 as usize]);
+                let span = point.span;
+                program.probes.push(Probe {
+                    point: found.id,
+                    name,
+                    span,
+                    locals,
+                    body,
+                });
+            }
+            Err(error) => report.push(*error),
+        }
+    }
+}
+
+/// `end` with the largest sequence number: behind all others.
+fn last_end(span: Span) -> ProbePoint {
+    let argument = Argument {
+        value: ArgumentValue::Long(AUTOPRINT_PRIORITY),
+        span,
+    };
+    let component = Component {
+        name: "end".to_owned(),
+        argument: Some(argument),
+        span,
+    };
+    ProbePoint {
+        components: vec![component],
+        span,
+    }
+}
+
+fn handler(id: GlobalId, global: &Global) -> (Vec<Local>, Block) {
+    match &global.kind {
+        GlobalKind::Scalar { ty, .. } => {
+            let print = Printer {
+                global,
+                keys: &[],
+                value: *ty,
+            };
+            (Vec::new(), vec![print.statement(vec![Place::Global(id)])])
+        }
+        GlobalKind::Array { keys, value, .. } => array(id, global, keys, *value),
+    }
+}
+
+/// `foreach (value = [keys] in array-) printf(…)`
+fn array(
+    id: GlobalId,
+    global: &Global,
+    keys: &[Type],
+    value: Type,
+) -> (Vec<Local>, Block) {
+    let key_locals = keys.iter().zip(0..).map(|(ty, at): (_, u32)| Local {
+        name: format!("key{at}"),
+        ty: *ty,
+    });
+    let mut locals: Vec<Local> = key_locals.collect();
+    locals.push(Local {
+        name: "value".to_owned(),
+        ty: value,
+    });
+    let ids: Vec<LocalId> = (0..).map(LocalId).take(locals.len()).collect();
+    let print = Printer {
+        global,
+        keys,
+        value,
+    };
+    let body = vec![print.statement(ids.iter().copied().map(Place::Local).collect())];
+    let foreach = Foreach {
+        array: id,
+        value: ids.last().copied(),
+        keys: ids[..keys.len()].to_vec(),
+        order: Some(Order {
+            by: OrderBy::Value,
+            descending: true,
+        }),
+        limit: None,
+        body,
+    };
+    let kind = StatementKind::Foreach(foreach);
+    (
+        locals,
+        vec![Statement {
+            kind,
+            span: global.span,
+        }],
+    )
+}
+
+/// Makes the `printf` of one global.
+struct Printer<'a> {
+    global: &'a Global,
+    keys: &'a [Type],
+    value: Type,
+}
+
+impl Printer<'_> {
+    /// Prints the keys and the value found at `places`.
+    fn statement(&self, places: Vec<Place>) -> Statement {
+        let span = self.global.span;
+        let types = self.keys.iter().copied().chain([self.value]);
+        let read = |(place, ty)| Expression {
+            kind: ExpressionKind::Read(place),
+            ty,
+            span,
+        };
+        let args = places.into_iter().zip(types).map(read).collect();
+        let kind = ExpressionKind::Print {
+            format: self.format(),
+            args,
+            to_string: false,
+        };
+        let print = Expression {
+            kind,
+            ty: Type::Long,
+            span,
+        };
+        Statement {
+            kind: StatementKind::Expression(print),
+            span,
+        }
+    }
+
+    /// `name=%#x\n`, `name[%#d,"%#s"]="%#s"\n`
+    fn format(&self) -> Format {
+        let mut format = FormatBuilder::default();
+        format.text(&self.global.name);
+        for (at, key) in self.keys.iter().enumerate() {
+            format.text(if at == 0 { "[" } else { "," });
+            format.value(*key, Conversion::Signed);
+        }
+        format.text(if self.keys.is_empty() { "=" } else { "]=" });
+        format.value(self.value, Conversion::HexLower);
+        format.text("\n");
+        format.finish()
+    }
+}
+
+#[derive(Default)]
+struct FormatBuilder {
+    pieces: Vec<Piece>,
+    literal: String,
+}
+
+impl FormatBuilder {
+    fn text(&mut self, text: &str) {
+        self.literal.push_str(text);
+    }
+
+    /// A number by `number`, a string quoted and with escapes.
+    fn value(&mut self, ty: Type, number: Conversion) {
+        let conversion = match ty {
+            Type::Long => number,
+            Type::String => Conversion::String,
+        };
+        let quote = if ty == Type::String { "\"" } else { "" };
+        self.literal.push_str(quote);
+        self.flush();
+        let flags = Flags {
+            alternate: true,
+            ..Flags::default()
+        };
+        let directive = Directive {
+            flags,
+            width: None,
+            precision: None,
+            conversion,
+        };
+        self.pieces.push(Piece::Directive(directive));
+        self.literal.push_str(quote);
+    }
+
+    fn flush(&mut self) {
+        if !self.literal.is_empty() {
+            self.pieces
+                .push(Piece::Literal(std::mem::take(&mut self.literal)));
+        }
+    }
+
+    fn finish(mut self) -> Format {
+        self.flush();
+        Format {
+            pieces: self.pieces,
+        }
+    }
+}

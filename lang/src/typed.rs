@@ -1,0 +1,356 @@
+//! Stage two: the program with every name resolved and every type known.
+//!
+//! What a later stage needs is here and nothing else: no probe point syntax,
+//! no comments, no unresolved names.
+
+mod print;
+
+use crate::builtins::Builtin;
+use crate::environment::PointId;
+use crate::printf::Format;
+use crate::span::Span;
+use crate::types::Type;
+
+/// A checked script.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Globals, indexed by [`GlobalId`].
+    pub globals: Vec<Global>,
+    /// Handlers in the order in which they run when several match.
+    pub probes: Vec<Probe>,
+}
+
+/// Index of a global in [`Program::globals`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GlobalId(pub u32);
+
+/// Index of a local in [`Probe::locals`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LocalId(pub u32);
+
+/// A global variable.
+#[derive(Clone, Debug)]
+pub struct Global {
+    /// Name in the script.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// Scalar or array.
+    pub kind: GlobalKind,
+}
+
+/// What a global holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GlobalKind {
+    /// One value.
+    Scalar {
+        /// Its type.
+        ty: Type,
+        /// Its value at the start; 0 or "" where the script gives none.
+        initial: Literal,
+    },
+    /// Values by keys.
+    Array {
+        /// Types of the keys, at least one.
+        keys: Vec<Type>,
+        /// Type of the values.
+        value: Type,
+        /// How many elements it may hold; the default where none is written.
+        capacity: Option<u32>,
+    },
+}
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// An integer.
+    Long(i64),
+    /// A string.
+    String(String),
+}
+
+impl Literal {
+    /// What a variable of this type holds at the start: 0 or "".
+    pub fn zero(ty: Type) -> Self {
+        match ty {
+            Type::Long => Self::Long(0),
+            Type::String => Self::String(String::new()),
+        }
+    }
+}
+
+/// A probe with its handler. A probe with several points stands here once a
+/// point, the body repeated.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The point, as the environment numbered it.
+    pub point: PointId,
+    /// The point as written, for `pp()` and messages.
+    pub name: String,
+    /// Where the point stands.
+    pub span: Span,
+    /// The handler's local variables, indexed by [`LocalId`].
+    pub locals: Vec<Local>,
+    /// The handler.
+    pub body: Block,
+}
+
+/// A local variable; starts as 0 or "".
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// Name in the script.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+}
+
+/// Statements in order.
+pub type Block = Vec<Statement>;
+
+/// A statement with its place.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// What it does.
+    pub kind: StatementKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The kinds of statements.
+#[derive(Clone, Debug)]
+pub enum StatementKind {
+    /// Evaluates the expression for its effect.
+    Expression(Expression),
+    /// A block of its own (locals belong to the handler, not to blocks).
+    Block(Block),
+    /// `if (condition) then else otherwise`
+    If {
+        /// A long; true where not 0.
+        condition: Expression,
+        /// Runs where true.
+        then: Block,
+        /// Runs where false.
+        otherwise: Block,
+    },
+    /// `while (condition) body`; `for` with its parts.
+    Loop {
+        /// Runs once before the first test.
+        first: Option<Expression>,
+        /// A long; the loop ends where 0. None: endless.
+        condition: Option<Expression>,
+        /// Runs after each round, also after `continue`.
+        step: Option<Expression>,
+        /// The body.
+        body: Block,
+    },
+    /// `foreach (value = [keys] in array± limit n) body`
+    Foreach(Foreach),
+    /// Leaves the innermost loop.
+    Break,
+    /// Starts the next round of the innermost loop.
+    Continue,
+    /// Leaves the handler (`next`, and `return` in a handler).
+    Next,
+    /// `delete array[keys]`
+    DeleteElement {
+        /// The array.
+        array: GlobalId,
+        /// The element's keys.
+        keys: Vec<Expression>,
+    },
+    /// `delete name`: an array becomes empty, a scalar 0 or "".
+    Delete(Place),
+    /// `delete array`
+    Clear(GlobalId),
+}
+
+/// A `foreach` loop.
+#[derive(Clone, Debug)]
+pub struct Foreach {
+    /// The array that is walked.
+    pub array: GlobalId,
+    /// Receives the value, where asked for.
+    pub value: Option<LocalId>,
+    /// Receive the keys, as many as the array has.
+    pub keys: Vec<LocalId>,
+    /// The order; insertion order where none.
+    pub order: Option<Order>,
+    /// A long: rounds at most.
+    pub limit: Option<Expression>,
+    /// The body.
+    pub body: Block,
+}
+
+/// The order of a `foreach`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What is compared.
+    pub by: OrderBy,
+    /// `-`: the largest first.
+    pub descending: bool,
+}
+
+/// What a `foreach` is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderBy {
+    /// The value.
+    Value,
+    /// The key at this position, from 0.
+    Key(u32),
+}
+
+/// An expression with type and place.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    /// What it computes.
+    pub kind: ExpressionKind,
+    /// Type of the result. Calls without a result have `Long` and the value 0.
+    pub ty: Type,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A variable or element that can be assigned to.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A local variable.
+    Local(LocalId),
+    /// A scalar global.
+    Global(GlobalId),
+    /// An element of an array; missing ones read as 0 or "".
+    Element {
+        /// The array.
+        array: GlobalId,
+        /// Its keys.
+        keys: Vec<Expression>,
+    },
+}
+
+/// The kinds of expressions.
+#[derive(Clone, Debug)]
+pub enum ExpressionKind {
+    /// A constant.
+    Literal(Literal),
+    /// The value of a variable or element.
+    Read(Place),
+    /// `$new`, `$old`: a field of the hit's record, by its name in the
+    /// runtime's schema.
+    Field(&'static str),
+    /// An operator with one operand, a long.
+    Unary(UnaryOp, Box<Expression>),
+    /// An operator on two longs.
+    Binary(BinaryOp, Box<Expression>, Box<Expression>),
+    /// A comparison of two longs or two strings; 1 or 0.
+    Compare(CompareOp, Box<Expression>, Box<Expression>),
+    /// `a && b`, the right side only where needed; 1 or 0.
+    And(Box<Expression>, Box<Expression>),
+    /// `a || b`, the right side only where needed; 1 or 0.
+    Or(Box<Expression>, Box<Expression>),
+    /// `c ? a : b`
+    Conditional(Box<Expression>, Box<Expression>, Box<Expression>),
+    /// `a . b`, two strings.
+    Concat(Box<Expression>, Box<Expression>),
+    /// `[keys] in array`; 1 or 0.
+    In {
+        /// The array.
+        array: GlobalId,
+        /// The keys.
+        keys: Vec<Expression>,
+    },
+    /// `place = value`, and the compound forms; gives the new value.
+    Assign {
+        /// What is assigned to.
+        place: Place,
+        /// The operator of a compound assignment.
+        op: Option<AssignOp>,
+        /// The right side.
+        value: Box<Expression>,
+    },
+    /// `++` and `--`.
+    Increment {
+        /// What is changed, a long.
+        place: Place,
+        /// 1 or -1.
+        delta: i64,
+        /// Gives the value before the change (`x++`) instead of the new one.
+        postfix: bool,
+    },
+    /// A call of a builtin function.
+    Call(&'static Builtin, Vec<Expression>),
+    /// `printf`, `print`, `println`, `printd`…, and `sprint…` as a string.
+    Print {
+        /// Text and directives; arguments fit, field by field. `*` widths
+        /// and precisions take an argument of their own, before the value's.
+        format: Format,
+        /// The arguments in the order of the directives.
+        args: Vec<Expression>,
+        /// Gives the text as a string instead of printing it.
+        to_string: bool,
+    },
+}
+
+/// Operators with one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    /// `-`
+    Negate,
+    /// `!`
+    Not,
+    /// `~`
+    Complement,
+}
+
+/// Operators on two longs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `+`, wraps.
+    Add,
+    /// `-`, wraps.
+    Subtract,
+    /// `*`, wraps.
+    Multiply,
+    /// `/`, towards zero; a run-time error where the divisor is 0;
+    /// the smallest long divided by -1 wraps to itself.
+    Divide,
+    /// `%`, sign of the dividend; a run-time error where the divisor is 0;
+    /// the smallest long by -1 gives 0.
+    Remainder,
+    /// `&`
+    And,
+    /// `|`
+    Or,
+    /// `^`
+    Xor,
+    /// `<<`, count taken modulo 64.
+    ShiftLeft,
+    /// `>>`, keeps the sign, count taken modulo 64.
+    ShiftRight,
+    /// `>>>`, fills with zeros, count taken modulo 64.
+    ShiftRightLogical,
+}
+
+/// Comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+}
+
+/// Operators of compound assignments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AssignOp {
+    /// `+=` and its like, on longs.
+    Binary(BinaryOp),
+    /// `.=`, on strings.
+    Concat,
+}

@@ -1,0 +1,353 @@
+//! The text form of a typed program, for `--dump typed`: a statement a line,
+//! expressions with the operator first, and behind a colon the type of
+//! whatever is no constant.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{
+    AssignOp, BinaryOp, CompareOp, Expression, ExpressionKind, Foreach, Global, GlobalId,
+    GlobalKind, Literal, Local, LocalId, OrderBy, Place, Probe, Program, Statement,
+    StatementKind, UnaryOp,
+};
+use crate::ast::print::{indent, list, quoted};
+use crate::printf::{Conversion, Count, Directive, Format, Piece};
+
+/// Shows a program; the form is stable.
+impl Display for Program {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for global in &self.globals {
+            writeln!(f, "{global}")?;
+        }
+        for probe in &self.probes {
+            Shown {
+                program: self,
+                probe,
+            }
+            .show(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Global {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "global {}", self.name)?;
+        match &self.kind {
+            GlobalKind::Scalar { ty, initial } => write!(f, ": {ty} = {initial}"),
+            GlobalKind::Array {
+                keys,
+                value,
+                capacity,
+            } => {
+                write!(f, "[{}]: {value}", list(keys, ", "))?;
+                match capacity {
+                    Some(capacity) => write!(f, ", at most {capacity}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Display for Literal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Long(value) => write!(f, "{value}"),
+            Self::String(text) => f.write_str(&quoted(text)),
+        }
+    }
+}
+
+/// A probe and the program whose names it uses.
+struct Shown<'a> {
+    program: &'a Program,
+    probe: &'a Probe,
+}
+
+impl Shown<'_> {
+    fn show(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "probe {}", self.probe.name)?;
+        for Local { name, ty } in &self.probe.locals {
+            writeln!(f, "  local {name}: {ty}")?;
+        }
+        self.block(f, &self.probe.body, 1)
+    }
+
+    fn block(
+        &self,
+        f: &mut Formatter<'_>,
+        block: &[Statement],
+        depth: usize,
+    ) -> fmt::Result {
+        block
+            .iter()
+            .try_for_each(|statement| self.statement(f, statement, depth))
+    }
+
+    fn statement(
+        &self,
+        f: &mut Formatter<'_>,
+        at: &Statement,
+        depth: usize,
+    ) -> fmt::Result {
+        indent(f, depth)?;
+        match &at.kind {
+            StatementKind::Expression(expression) => {
+                writeln!(f, "{}", self.text(expression))
+            }
+            StatementKind::Block(statements) => {
+                writeln!(f, "block")?;
+                self.block(f, statements, depth + 1)
+            }
+            StatementKind::If {
+                condition,
+                then,
+                otherwise,
+            } => {
+                writeln!(f, "if {}", self.text(condition))?;
+                self.block(f, then, depth + 1)?;
+                if otherwise.is_empty() {
+                    return Ok(());
+                }
+                indent(f, depth)?;
+                writeln!(f, "else")?;
+                self.block(f, otherwise, depth + 1)
+            }
+            StatementKind::Loop {
+                first,
+                condition,
+                step,
+                body,
+            } => {
+                let part = |part: &Option<Expression>| {
+                    part.as_ref()
+                        .map_or_else(|| "-".to_owned(), |part| self.text(part))
+                };
+                writeln!(f, "loop {} {} {}", part(first), part(condition), part(step))?;
+                self.block(f, body, depth + 1)
+            }
+            StatementKind::Foreach(foreach) => {
+                writeln!(f, "{}", self.foreach(foreach))?;
+                self.block(f, &foreach.body, depth + 1)
+            }
+            StatementKind::Break => writeln!(f, "break"),
+            StatementKind::Continue => writeln!(f, "continue"),
+            StatementKind::Next => writeln!(f, "next"),
+            StatementKind::DeleteElement { array, keys } => {
+                writeln!(f, "delete {}[{}]", self.global(*array), self.texts(keys))
+            }
+            StatementKind::Delete(place) => writeln!(f, "delete {}", self.place(place)),
+            StatementKind::Clear(array) => writeln!(f, "clear {}", self.global(*array)),
+        }
+    }
+
+    fn foreach(&self, foreach: &Foreach) -> String {
+        let mut shown = String::from("foreach ");
+        if let Some(value) = foreach.value {
+            shown += &format!("{} = ", self.local(value));
+        }
+        let keys: Vec<&str> = foreach.keys.iter().map(|key| self.local(*key)).collect();
+        shown += &format!("[{}] in {}", keys.join(", "), self.global(foreach.array));
+        if let Some(order) = foreach.order {
+            let by = match order.by {
+                OrderBy::Value => "value".to_owned(),
+                OrderBy::Key(at) => format!("key {at}"),
+            };
+            shown += &format!(" by {by}{}", if order.descending { "-" } else { "+" });
+        }
+        if let Some(limit) = &foreach.limit {
+            shown += &format!(" limit {}", self.text(limit));
+        }
+        shown
+    }
+
+    fn global(&self, id: GlobalId) -> &str {
+        self.program
+            .globals
+            .get(id.0 as usize)
+            .map_or("?", |global| &global.name)
+    }
+
+    fn local(&self, id: LocalId) -> &str {
+        self.probe
+            .locals
+            .get(id.0 as usize)
+            .map_or("?", |local| &local.name)
+    }
+
+    fn place(&self, place: &Place) -> String {
+        match place {
+            Place::Local(id) => self.local(*id).to_owned(),
+            Place::Global(id) => self.global(*id).to_owned(),
+            Place::Element { array, keys } => {
+                format!("{}[{}]", self.global(*array), self.texts(keys))
+            }
+        }
+    }
+
+    fn texts(&self, expressions: &[Expression]) -> String {
+        let shown: Vec<String> = expressions.iter().map(|it| self.text(it)).collect();
+        shown.join(", ")
+    }
+
+    fn text(&self, expression: &Expression) -> String {
+        match &expression.kind {
+            ExpressionKind::Literal(literal) => literal.to_string(),
+            kind => format!("{}:{}", self.kind(kind), expression.ty),
+        }
+    }
+
+    fn kind(&self, kind: &ExpressionKind) -> String {
+        let text = |expression: &Expression| self.text(expression);
+        match kind {
+            ExpressionKind::Literal(literal) => literal.to_string(),
+            ExpressionKind::Read(place) => self.place(place),
+            ExpressionKind::Field(name) => format!("field {name}"),
+            ExpressionKind::Unary(op, operand) => format!("({op} {})", text(operand)),
+            ExpressionKind::Binary(op, a, b) => format!("({op} {} {})", text(a), text(b)),
+            ExpressionKind::Compare(op, a, b) => {
+                format!("({op} {} {})", text(a), text(b))
+            }
+            ExpressionKind::And(a, b) => format!("(&& {} {})", text(a), text(b)),
+            ExpressionKind::Or(a, b) => format!("(|| {} {})", text(a), text(b)),
+            ExpressionKind::Concat(a, b) => format!("(. {} {})", text(a), text(b)),
+            ExpressionKind::Conditional(condition, yes, no) => {
+                format!("(?: {} {} {})", text(condition), text(yes), text(no))
+            }
+            ExpressionKind::In { array, keys } => {
+                format!("(in [{}] {})", self.texts(keys), self.global(*array))
+            }
+            ExpressionKind::Assign { place, op, value } => {
+                let op = op.as_ref().map_or_else(String::new, AssignOp::to_string);
+                format!("({op}= {} {})", self.place(place), text(value))
+            }
+            ExpressionKind::Increment {
+                place,
+                delta,
+                postfix,
+            } => {
+                let sign = if *delta > 0 { "++" } else { "--" };
+                let post = if *postfix { "post" } else { "" };
+                format!("({post}{sign} {})", self.place(place))
+            }
+            ExpressionKind::Call(builtin, arguments) => {
+                format!("{}({})", builtin.name, self.texts(arguments))
+            }
+            ExpressionKind::Print {
+                format,
+                args,
+                to_string,
+            } => {
+                let name = if *to_string { "sprintf" } else { "printf" };
+                let comma = if args.is_empty() { "" } else { ", " };
+                format!(
+                    "{name}({}{comma}{})",
+                    quoted(&format.to_string()),
+                    self.texts(args)
+                )
+            }
+        }
+    }
+}
+
+/// The format as a script writes it.
+impl Display for Format {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Literal(text) => f.write_str(&text.replace('%', "%%")),
+            Piece::Directive(directive) => directive.fmt(f),
+        })
+    }
+}
+
+impl Display for Directive {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("%")?;
+        let flags = self.flags;
+        let signs = [
+            (flags.left, "-"),
+            (flags.plus, "+"),
+            (flags.space, " "),
+            (flags.zero, "0"),
+            (flags.alternate, "#"),
+        ];
+        for (_, sign) in signs.into_iter().filter(|(set, _)| *set) {
+            f.write_str(sign)?;
+        }
+        if let Some(width) = self.width {
+            write!(f, "{width}")?;
+        }
+        if let Some(precision) = self.precision {
+            write!(f, ".{precision}")?;
+        }
+        f.write_str(match self.conversion {
+            Conversion::Signed => "d",
+            Conversion::Unsigned => "u",
+            Conversion::HexLower => "x",
+            Conversion::HexUpper => "X",
+            Conversion::Octal => "o",
+            Conversion::Pointer => "p",
+            Conversion::Char => "c",
+            Conversion::String => "s",
+        })
+    }
+}
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(count) => write!(f, "{count}"),
+            Self::Argument => f.write_str("*"),
+        }
+    }
+}
+
+impl Display for UnaryOp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Negate => "-",
+            Self::Not => "!",
+            Self::Complement => "~",
+        })
+    }
+}
+
+impl Display for BinaryOp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Remainder => "%",
+            Self::And => "&",
+            Self::Or => "|",
+            Self::Xor => "^",
+            Self::ShiftLeft => "<<",
+            Self::ShiftRight => ">>",
+            Self::ShiftRightLogical => ">>>",
+        })
+    }
+}
+
+impl Display for CompareOp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        })
+    }
+}
+
+impl Display for AssignOp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Binary(op) => op.fmt(f),
+            Self::Concat => f.write_str("."),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Watches on data of processes.
+
+use super::{Provider, find, not_yet};
+use crate::expr::Expression;
+use crate::spec::{
+    ArgumentRef, Component, DataSpec, Mode, ProcessRef, Spec, SpecError, SpecErrorKind,
+};
+
+pub(super) const ROWS: &[Provider] = &[
+    Provider::now(
+        "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].write",
+        "at each store, also one that stores the same value",
+        |components| data(components, Mode::Write),
+    )
+    .with_modifiers(),
+    Provider::now(
+        "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].change",
+        "at each store that changes the value",
+        |components| data(components, Mode::Change),
+    )
+    .with_modifiers(),
+    Provider::now(
+        "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].rw",
+        "at each store and each load",
+        |components| data(components, Mode::ReadWrite),
+    )
+    .with_modifiers(),
+    Provider::later(
+        "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].read",
+        "at each load, and at no store",
+        "write `.rw`, which fires at loads and stores",
+    )
+    .with_modifiers(),
+    Provider::later(
+        "process[(\"PATH\"|PID)].function(\"F\").data(\"LOCAL\")[.length(N)]\
+         .write|change|read|rw",
+        "at accesses to a local variable while F runs",
+        "only variables with a fixed address can be watched",
+    )
+    .with_modifiers(),
+    Provider::later(
+        "process[(\"PATH\"|PID)].watch(\"NAME\").write|change|read|rw",
+        "at accesses to objects that handlers armed with watch()",
+        "name the data: process.data(\"EXPR\").write",
+    ),
+];
+
+/// What may follow `data(…)`, besides `.length(N)` and the mode.
+pub(super) const MODIFIERS: &[(&str, &str)] = &[
+    (".thread(TID)", "only accesses of one thread"),
+    (".cpu(N)", "only accesses on one CPU"),
+    (".every(N)", "only each N-th hit"),
+    (".limit(N)", "disarm after N hits"),
+    (".user", "only accesses made in user mode"),
+    (".kernel", "only accesses made in kernel mode"),
+    (".pinned", "never rotated out of its debug register"),
+    (".follow", "moves with the pointers on the path"),
+];
+
+fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
+    let modifier = components
+        .iter()
+        .position(|component| is_modifier(component.name));
+    if let Some(index) = modifier {
+        let what = format!(".{}", components[index].name);
+        return Err(not_yet(index, &what, "leave it out"));
+    }
+    Ok(Spec::Data(DataSpec {
+        process: process(components)?,
+        expression: expression(components)?,
+        length: length(components)?,
+        mode,
+    }))
+}
+
+fn is_modifier(name: &str) -> bool {
+    MODIFIERS.iter().any(|(syntax, _)| {
+        let word = syntax.trim_start_matches('.');
+        word.split('(').next() == Some(name)
+    })
+}
+
+fn process(components: &[Component<'_>]) -> Result<ProcessRef, SpecError> {
+    let bad = |expected: &str| SpecError {
+        index: 0,
+        kind: SpecErrorKind::BadArgument {
+            name: "process".to_owned(),
+            expected: expected.to_owned(),
+        },
+    };
+    match components.first().and_then(|first| first.argument) {
+        None => Ok(ProcessRef::Target),
+        Some(ArgumentRef::Str("")) => Err(bad("the path of an executable")),
+        Some(ArgumentRef::Str(path)) => Ok(ProcessRef::Path(path.to_owned())),
+        // Process ids are positive `int`s: pid_t of <sys/types.h>.
+        Some(ArgumentRef::Long(pid)) => match i32::try_from(pid) {
+            Ok(pid @ 1..) => Ok(ProcessRef::Pid(pid.unsigned_abs())),
+            _ => Err(bad("a process id, a number from 1 up")),
+        },
+    }
+}
+
+fn expression(components: &[Component<'_>]) -> Result<Expression, SpecError> {
+    let (index, component) = find(components, "data").unwrap_or((
+        0,
+        Component {
+            name: "data",
+            argument: None,
+        },
+    ));
+    let expression = match component.argument {
+        // The language's integers are signed; an address has all 64 bits.
+        Some(ArgumentRef::Long(address)) => {
+            return Ok(Expression::Address(address.cast_unsigned()));
+        }
+        Some(ArgumentRef::Str(text)) => Expression::parse(text),
+        None => Expression::parse(""),
+    };
+    expression.map_err(|error| SpecError {
+        index,
+        kind: SpecErrorKind::Expression(error),
+    })
+}
+
+fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
+    let Some((index, component)) = find(components, "length") else {
+        return Ok(None);
+    };
+    match component.argument {
+        Some(ArgumentRef::Long(length @ (1 | 2 | 4 | 8))) => {
+            Ok(u32::try_from(length).ok())
+        }
+        Some(ArgumentRef::Long(length)) => Err(SpecError {
+            index,
+            kind: SpecErrorKind::BadLength { length },
+        }),
+        _ => Ok(None),
+    }
+}

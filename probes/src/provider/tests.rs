@@ -1,0 +1,254 @@
+use super::*;
+use crate::expr::{ExprError, Expression};
+use crate::spec::{ArgumentRef, DataSpec, Mode, ProcessRef};
+use proptest::prelude::*;
+
+fn plain(name: &str) -> Component<'_> {
+    Component {
+        name,
+        argument: None,
+    }
+}
+
+fn string<'a>(name: &'a str, text: &'a str) -> Component<'a> {
+    Component {
+        name,
+        argument: Some(ArgumentRef::Str(text)),
+    }
+}
+
+fn long(name: &str, number: i64) -> Component<'_> {
+    Component {
+        name,
+        argument: Some(ArgumentRef::Long(number)),
+    }
+}
+
+fn error(components: &[Component<'_>]) -> (usize, SpecErrorKind) {
+    let error = parse(components).expect_err("it means something");
+    (error.index, error.kind)
+}
+
+fn counter(mode: Mode, length: Option<u32>) -> Result<Spec, SpecError> {
+    Ok(Spec::Data(DataSpec {
+        process: ProcessRef::Target,
+        expression: Expression::Symbol {
+            name: "counter".to_owned(),
+            offset: 0,
+        },
+        length,
+        mode,
+    }))
+}
+
+#[test]
+fn session_probe_points() {
+    assert_eq!(parse(&[plain("begin")]), Ok(Spec::Begin { priority: 0 }));
+    assert_eq!(parse(&[long("end", -5)]), Ok(Spec::End { priority: -5 }));
+    assert_eq!(parse(&[plain("error")]), Ok(Spec::Error { priority: 0 }));
+    let (index, kind) = error(&[string("begin", "x")]);
+    assert_eq!(index, 0);
+    assert_eq!(kind.to_string(), "`begin` takes an integer");
+}
+
+#[test]
+fn timers() {
+    for (unit, count, period_ns) in [
+        ("s", 1, 1_000_000_000),
+        ("sec", 2, 2_000_000_000),
+        ("ms", 100, 100_000_000),
+        ("us", 5, 5_000),
+        ("ns", 7, 7),
+    ] {
+        let spec = parse(&[plain("timer"), long(unit, count)]);
+        assert_eq!(spec, Ok(Spec::Timer { period_ns }));
+    }
+    for count in [0, -1, i64::MAX] {
+        let (index, kind) = error(&[plain("timer"), long("s", count)]);
+        assert_eq!(index, 1);
+        assert!(matches!(kind, SpecErrorKind::BadArgument { .. }), "{kind}");
+    }
+    let (index, kind) = error(&[plain("timer"), plain("s")]);
+    assert_eq!(index, 1);
+    assert!(matches!(kind, SpecErrorKind::MissingArgument { .. }));
+    let (_, kind) = error(&[plain("timer"), long("s", 1), long("randomize", 1)]);
+    assert!(matches!(kind, SpecErrorKind::NotYet { .. }), "{kind}");
+}
+
+#[test]
+fn data_by_name_and_address() {
+    let data = string("data", "counter");
+    for (name, mode) in [
+        ("write", Mode::Write),
+        ("change", Mode::Change),
+        ("rw", Mode::ReadWrite),
+    ] {
+        let spec = parse(&[plain("process"), data, plain(name)]);
+        assert_eq!(spec, counter(mode, None));
+        assert_eq!(mode.name(), name);
+    }
+    let length = long("length", 4);
+    let before = parse(&[plain("process"), data, length, plain("write")]);
+    let after = parse(&[plain("process"), data, plain("write"), length]);
+    assert_eq!(before, counter(Mode::Write, Some(4)));
+    assert_eq!(after, before);
+
+    let spec = parse(&[long("process", 17), long("data", -1), plain("rw")]);
+    let Ok(Spec::Data(spec)) = spec else {
+        panic!("{spec:?}");
+    };
+    assert_eq!(spec.process, ProcessRef::Pid(17));
+    assert_eq!(spec.expression, Expression::Address(u64::MAX));
+}
+
+#[test]
+fn a_missing_mode_lists_the_modes() {
+    let (index, kind) = error(&[plain("process"), string("data", "x")]);
+    assert_eq!(index, 1);
+    let SpecErrorKind::Incomplete { next, .. } = &kind else {
+        panic!("{kind}");
+    };
+    assert_eq!(next, &[".write", ".change", ".rw", ".read"]);
+    let (_, kind) = error(&[plain("process"), string("data", "x"), long("length", 8)]);
+    assert!(matches!(kind, SpecErrorKind::Incomplete { .. }), "{kind}");
+}
+
+#[test]
+fn misspelt_components_get_the_nearest() {
+    let nearest = |components: &[Component<'_>]| match error(components) {
+        (index, SpecErrorKind::Unknown { nearest, .. }) => (index, nearest),
+        other => panic!("{other:?}"),
+    };
+    let (index, near) = nearest(&[plain("proces"), string("data", "x"), plain("write")]);
+    assert_eq!((index, near[0].as_str()), (0, "process"));
+    let (index, near) = nearest(&[plain("process"), string("data", "x"), plain("wirte")]);
+    assert_eq!((index, near[0].as_str()), (2, "write"));
+    let (index, near) = nearest(&[plain("process"), string("dta", "x"), plain("write")]);
+    assert_eq!((index, near[0].as_str()), (1, "data"));
+    let (index, near) = nearest(&[plain("timer"), long("mss", 5)]);
+    assert_eq!((index, near[0].as_str()), (1, "ms"));
+    let (_, near) = nearest(&[string("write", "x")]);
+    assert!(near[0].starts_with("process"), "{near:?}");
+    let (_, near) = nearest(&[plain("qqqqqqqq")]);
+    assert!(near.is_empty());
+}
+
+#[test]
+fn too_much_is_said_to_be_too_much() {
+    let (index, kind) = error(&[plain("begin"), plain("write")]);
+    assert_eq!(index, 1);
+    assert_eq!(kind.to_string(), "`begin` takes no `.write`");
+    let (_, kind) = error(&[plain("timer"), plain("profile"), plain("x")]);
+    assert!(matches!(kind, SpecErrorKind::Trailing { .. }), "{kind}");
+}
+
+#[test]
+fn arguments_are_checked() {
+    let data = string("data", "x");
+    let (index, kind) = error(&[plain("process"), data, long("write", 1)]);
+    assert_eq!(index, 2);
+    assert!(matches!(kind, SpecErrorKind::UnexpectedArgument { .. }));
+    let (index, kind) = error(&[plain("process"), plain("data"), plain("write")]);
+    assert_eq!(index, 1);
+    let expected = "`data` needs an argument: a string or an integer";
+    assert_eq!(kind.to_string(), expected);
+    let write = plain("write");
+    let (index, kind) = error(&[plain("process"), data, long("length", 3), write]);
+    assert_eq!(index, 2);
+    assert_eq!(kind, SpecErrorKind::BadLength { length: 3 });
+    for process in [
+        long("process", 0),
+        long("process", -3),
+        string("process", ""),
+    ] {
+        let (index, kind) = error(&[process, data, write]);
+        assert_eq!(index, 0);
+        assert!(matches!(kind, SpecErrorKind::BadArgument { .. }));
+    }
+    let (index, kind) = error(&[plain("process"), string("data", "a->b"), write]);
+    assert_eq!(index, 1);
+    let not_yet = matches!(kind, SpecErrorKind::Expression(ExprError::NotYet { .. }));
+    assert!(not_yet, "{kind}");
+}
+
+#[test]
+fn what_the_language_has_and_this_version_has_not() {
+    let (process, kernel, write) = (plain("process"), plain("kernel"), plain("write"));
+    let data = string("data", "x");
+    let points: &[&[Component<'_>]] = &[
+        &[plain("oneshot")],
+        &[plain("never")],
+        &[plain("timer"), plain("profile")],
+        &[plain("timer"), long("hz", 10)],
+        &[process, data, plain("read")],
+        &[process, data, write, plain("pinned")],
+        &[process, data, long("thread", 5), write],
+        &[
+            process,
+            data,
+            long("length", 4),
+            long("every", 5),
+            write,
+            plain("user"),
+        ],
+        &[process, string("function", "f"), string("data", "x"), write],
+        &[process, string("function", "f")],
+        &[process, string("function", "f"), plain("call")],
+        &[process, string("function", "f"), plain("return")],
+        &[process, string("watch", "w"), plain("rw")],
+        &[process, string("statement", "f@x.c:1")],
+        &[process, long("exec", 4096)],
+        &[process, plain("begin")],
+        &[process, plain("thread"), plain("end")],
+        &[kernel, data, write],
+        &[kernel, data, write, plain("kernel")],
+        &[kernel, long("task", 1), data, plain("rw")],
+        &[kernel, string("trace", "sched:sched_switch")],
+        &[kernel, string("function", "f"), plain("return")],
+        &[plain("syscall"), plain("read")],
+        &[plain("syscall"), plain("open*"), plain("return")],
+        &[
+            plain("perf"),
+            long("type", 0),
+            long("config", 0),
+            long("sample", 1),
+        ],
+    ];
+    for components in points {
+        let (_, kind) = error(components);
+        let SpecErrorKind::NotYet { what, instead } = kind else {
+            panic!("{components:?}: {kind}");
+        };
+        assert!(!what.is_empty() && !instead.is_empty());
+    }
+}
+
+#[test]
+fn nothing_at_all() {
+    let (index, kind) = error(&[]);
+    assert_eq!(index, 0);
+    assert!(matches!(kind, SpecErrorKind::Incomplete { .. }));
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_points_at_a_component(
+        parts in prop::collection::vec(
+            ("process|data|write|timer|s|length|begin|[a-z*]{0,5}", 0..3_u8, any::<i64>()),
+            1..6,
+        ),
+    ) {
+        let components: Vec<Component<'_>> = parts
+            .iter()
+            .map(|(name, kind, number)| match kind {
+                0 => plain(name),
+                1 => long(name, *number),
+                _ => string(name, name),
+            })
+            .collect();
+        if let Err(error) = parse(&components) {
+            prop_assert!(error.index < components.len());
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Probe points as this crate takes them and what they mean.
+//!
+//! The language hands over a probe point as components (`process`, `data("x")`,
+//! `write`); [`crate::provider::parse`] turns them into a [`Spec`] or a
+//! [`SpecError`] that says which component is wrong and what could stand there.
+
+use std::fmt;
+
+use crate::expr::{ExprError, Expression};
+
+/// One component of a probe point: a name and what is in its parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Component<'a> {
+    /// The name as written.
+    pub name: &'a str,
+    /// The argument, where there are parentheses.
+    pub argument: Option<ArgumentRef<'a>>,
+}
+
+/// The literal argument of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgumentRef<'a> {
+    /// An integer. Addresses above 2⁶³ are negative, as in the language.
+    Long(i64),
+    /// A string.
+    Str(&'a str),
+}
+
+impl fmt::Display for Component<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.argument {
+            None => f.write_str(self.name),
+            Some(ArgumentRef::Long(number)) => write!(f, "{}({number})", self.name),
+            Some(ArgumentRef::Str(text)) => write!(f, "{}({text:?})", self.name),
+        }
+    }
+}
+
+/// What a probe point asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spec {
+    /// When the session starts; lower priorities run first.
+    Begin {
+        /// The argument, 0 without one.
+        priority: i64,
+    },
+    /// When the session ends; lower priorities run first.
+    End {
+        /// The argument, 0 without one.
+        priority: i64,
+    },
+    /// When a run-time error ends the session; lower priorities run first.
+    Error {
+        /// The argument, 0 without one.
+        priority: i64,
+    },
+    /// Each time a period has passed.
+    Timer {
+        /// The period in nanoseconds, at least 1.
+        period_ns: u64,
+    },
+    /// At accesses to data of a process.
+    Data(DataSpec),
+}
+
+/// A watch on data of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSpec {
+    /// Whose data.
+    pub process: ProcessRef,
+    /// What is watched.
+    pub expression: Expression,
+    /// The length asked for by `.length(N)`: 1, 2, 4 or 8 bytes.
+    pub length: Option<u32>,
+    /// At which accesses the probe fires.
+    pub mode: Mode,
+}
+
+/// Which process a probe point means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessRef {
+    /// The target of `-c` or `-p`.
+    Target,
+    /// Processes that run this executable.
+    Path(String),
+    /// The process with this id.
+    Pid(u32),
+}
+
+/// At which accesses a data probe fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// At each store, also one of the same value.
+    Write,
+    /// At each store that changes the value.
+    Change,
+    /// At each store and each load.
+    ReadWrite,
+}
+
+impl Mode {
+    /// The component's name in a probe point.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Write => "write",
+            Mode::Change => "change",
+            Mode::ReadWrite => "rw",
+        }
+    }
+}
+
+/// A probe point that means nothing, or nothing yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct SpecError {
+    /// Index of the component to underline. Past the end only for a probe point
+    /// without components.
+    pub index: usize,
+    /// What is wrong with it.
+    #[source]
+    pub kind: SpecErrorKind,
+}
+
+/// What is wrong with a component.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecErrorKind {
+    /// No probe point has this component here.
+    #[error("there is no {}", unknown_name(.name, .after.as_deref()))]
+    Unknown {
+        /// The component's name.
+        name: String,
+        /// The name of the component before it.
+        after: Option<String>,
+        /// What could stand here, nearest spelling first: components, or whole
+        /// probe points for a first component. Empty if nothing is near.
+        nearest: Vec<String>,
+    },
+    /// The probe point was complete before this component.
+    #[error("`{after}` takes no `.{name}`")]
+    Trailing {
+        /// The component's name.
+        name: String,
+        /// The component before it.
+        after: String,
+    },
+    /// The probe point ends too early.
+    #[error("the probe point is not complete: after `{after}` comes {}", one_of(.next))]
+    Incomplete {
+        /// The last component's name.
+        after: String,
+        /// What can follow, each with its dot.
+        next: Vec<String>,
+    },
+    /// The argument is of the wrong kind or out of range.
+    #[error("`{name}` takes {expected}")]
+    BadArgument {
+        /// The component's name.
+        name: String,
+        /// What it takes, as a noun phrase.
+        expected: String,
+    },
+    /// The parentheses are missing.
+    #[error("`{name}` needs an argument: {expected}")]
+    MissingArgument {
+        /// The component's name.
+        name: String,
+        /// What it takes, as a noun phrase.
+        expected: String,
+    },
+    /// There should be no parentheses.
+    #[error("`{name}` takes no argument")]
+    UnexpectedArgument {
+        /// The component's name.
+        name: String,
+    },
+    /// A length that no debug register has.
+    #[error("a watch is 1, 2, 4 or 8 bytes long, not {length}")]
+    BadLength {
+        /// The length asked for.
+        length: i64,
+    },
+    /// The argument of `data` does not name data.
+    #[error(transparent)]
+    Expression(#[from] ExprError),
+    /// The language has it; this version cannot arm it.
+    #[error("`{what}` is not available yet: {instead}")]
+    NotYet {
+        /// The probe point's or modifier's syntax.
+        what: String,
+        /// What to write for now.
+        instead: String,
+    },
+}
+
+fn unknown_name(name: &str, after: Option<&str>) -> String {
+    match after {
+        None => format!("probe point `{name}`"),
+        Some(after) => format!("`.{name}` after `{after}`"),
+    }
+}
+
+/// `.write, .change or .rw`
+fn one_of(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}

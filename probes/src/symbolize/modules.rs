@@ -1,0 +1,178 @@
+//! The ELF files that processes have mapped, each opened once.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Symbol;
+use crate::address::{AbsAddr, LoadBias, VirtOffset};
+use crate::maps::Mapping;
+use crate::process::Executable;
+use crate::symbols::{Elf, SymbolAt, demangle, file};
+
+/// Functions or variables?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum NameKind {
+    Function,
+    Data,
+}
+
+/// A file and the names already demangled in it.
+#[derive(Debug)]
+struct Module {
+    elf: Arc<Elf>,
+    path: Arc<Path>,
+    /// The path's last part.
+    name: Arc<str>,
+    /// Keyed by the symbol's start.
+    names: HashMap<(NameKind, u64), Arc<str>>,
+}
+
+/// All files, by path and inode number (0 where it is not known). `None` stands for
+/// one that cannot be used, so that it is not tried again.
+#[derive(Debug, Default)]
+pub(super) struct Modules {
+    modules: Vec<Module>,
+    known: HashMap<(Arc<Path>, u64), Option<usize>>,
+}
+
+/// More different files are not opened: each stays mapped.
+const MAX_MODULES: usize = 4096;
+
+impl Modules {
+    /// Takes over a file that is open already.
+    pub(super) fn add_executable(&mut self, executable: &Executable) {
+        let key = (executable.path.clone(), executable.inode);
+        if !matches!(self.known.get(&key), Some(Some(_))) {
+            let module = self.add(executable.elf.clone(), executable.path.clone());
+            self.known.insert(key, module);
+        }
+        // Kernel events tell no inode number: the newest file of this path is meant.
+        let module = self.known.get(&(executable.path.clone(), executable.inode));
+        if let Some(&module) = module {
+            self.known.insert((executable.path.clone(), 0), module);
+        }
+    }
+
+    fn add(&mut self, elf: Arc<Elf>, path: Arc<Path>) -> Option<usize> {
+        if self.modules.len() >= MAX_MODULES {
+            return None;
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let name = name.to_string_lossy();
+        let name = name.strip_suffix(DELETED).unwrap_or(&name).into();
+        self.modules.push(Module {
+            elf,
+            path,
+            name,
+            names: HashMap::new(),
+        });
+        Some(self.modules.len() - 1)
+    }
+
+    /// The file of a mapping of a process.
+    pub(super) fn load(&mut self, pid: u32, mapping: &Mapping) -> Option<usize> {
+        let path = mapping.path.clone()?;
+        let key = (path.clone(), mapping.inode);
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        let elf = open(pid, mapping, &path);
+        let module = elf.and_then(|elf| self.add(Arc::new(elf), path));
+        self.known.insert(key, module);
+        module
+    }
+
+    /// Where in the file of a mapping an address is, if it is in the file's memory.
+    pub(super) fn place(
+        &self,
+        module: usize,
+        mapping: &Mapping,
+        address: AbsAddr,
+    ) -> Option<(LoadBias, VirtOffset)> {
+        let elf = &self.modules.get(module)?.elf;
+        let bias =
+            elf.bias_of_mapping(mapping.start, mapping.offset, mapping.executable)?;
+        let virt = bias.to_virt(address);
+        elf.contains(virt).then_some((bias, virt))
+    }
+
+    pub(super) fn elf(&self, module: usize) -> Option<&Elf> {
+        self.modules.get(module).map(|module| &*module.elf)
+    }
+
+    pub(super) fn path(&self, module: usize) -> Option<Arc<Path>> {
+        self.modules.get(module).map(|module| module.path.clone())
+    }
+
+    /// The symbol at an address of a file.
+    pub(super) fn symbol(
+        &mut self,
+        module: usize,
+        virt: VirtOffset,
+        kind: NameKind,
+    ) -> Option<Symbol> {
+        let module = self.modules.get_mut(module)?;
+        let found = match kind {
+            NameKind::Function => module.elf.function_at(virt)?,
+            NameKind::Data => module.elf.data_at(virt)?,
+        };
+        let name = module.names.entry((kind, found.start.0));
+        Some(Symbol {
+            name: name.or_insert_with(|| printed_name(&found, kind)).clone(),
+            offset: virt.0.checked_sub(found.start.0)?,
+            size: found.size,
+            module: module.name.clone(),
+        })
+    }
+}
+
+fn printed_name(symbol: &SymbolAt<'_>, kind: NameKind) -> Arc<str> {
+    let raw = symbol.raw_text();
+    let demangled = match kind {
+        NameKind::Function => demangle::function_name(&raw),
+        NameKind::Data => demangle::data_name(&raw),
+    };
+    demangled.map_or_else(|| Arc::from(&*raw), Arc::from)
+}
+
+/// What the kernel appends to the path of a file without a name (`d_path`).
+const DELETED: &str = " (deleted)";
+
+/// Opens the file that was mapped, and no other that has its name by now: its inode
+/// number must be the mapping's, where that is known. (Not the device: overlayfs
+/// and btrfs show another one in `/proc/PID/maps` than `stat(2)` does.)
+fn open(pid: u32, mapping: &Mapping, path: &Path) -> Option<Elf> {
+    let same = |file: &File| {
+        let inode = file.metadata().map(|metadata| metadata.ino()).ok();
+        mapping.inode == 0 || inode == Some(mapping.inode)
+    };
+    let elf = |file: File| Elf::parse(file::load_open(&file).ok()?).ok();
+    let candidates = candidates(pid, mapping, path);
+    let mut files = candidates.iter().filter_map(|path| file::open(path).ok());
+    files.find(same).and_then(elf)
+}
+
+/// Where the file may be reached, surest first.
+fn candidates(pid: u32, mapping: &Mapping, path: &Path) -> Vec<PathBuf> {
+    let mut candidates = Vec::with_capacity(4);
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let link = proc.join("exe");
+    if fs::read_link(&link).is_ok_and(|target| target == path) {
+        candidates.push(link);
+    }
+    let deleted = path.as_os_str().as_bytes().ends_with(DELETED.as_bytes());
+    if !deleted {
+        // In the process's own mounts, while it lives.
+        let relative = path.strip_prefix("/").unwrap_or(path);
+        candidates.push(proc.join("root").join(relative));
+        candidates.push(path.to_path_buf());
+    }
+    // Leads to the very file, but needs privilege (proc(5)).
+    let range = format!("{:x}-{:x}", mapping.start.0, mapping.end.0);
+    candidates.push(proc.join("map_files").join(range));
+    candidates
+}

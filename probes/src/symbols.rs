@@ -1,0 +1,14 @@
+//! ELF files: what is where in them, by name and by address.
+//!
+//! [`Elf`] takes bytes, from wherever they come, and never trusts them;
+//! [`file::load`] is the one place that gets them from a file.
+
+pub mod demangle;
+pub mod elf;
+pub mod file;
+mod lookup;
+mod table;
+
+pub use elf::{Elf, ElfError, ElfKind, Segment, SymbolAt};
+pub use file::{FileBytes, load};
+pub use lookup::{Candidate, DataSymbol, LookupError};

@@ -1,0 +1,385 @@
+//! From a name to the variable that has it.
+//!
+//! Raw ELF names are compared first, as bytes and without building any table;
+//! then demangled names, of those symbols only whose mangled name contains the
+//! last word of what is looked for. A miss may take longer: it collects names
+//! that are spelt like the one asked for.
+
+use std::cell::Cell;
+
+use object::elf;
+use object::read::elf::Sym;
+
+use super::demangle::{data_name, is_mangled, last_part};
+use super::elf::{Elf, RawSymbol, is_defined, name_offset, size, value};
+use crate::address::VirtOffset;
+
+/// A variable with a fixed place in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSymbol {
+    /// Its address before loading.
+    pub address: VirtOffset,
+    /// Its length in bytes; 0 where the file does not say.
+    pub size: u64,
+}
+
+/// One of several variables with the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its full name, demangled.
+    pub name: String,
+    /// Its address before loading.
+    pub address: VirtOffset,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The source file, as the symbol table has it: the last part of its path.
+    pub file: Option<String>,
+}
+
+/// Why a name is no variable of a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// Nothing has this name.
+    #[error("there is no variable of this name")]
+    Missing {
+        /// Names that are spelt like it, nearest first.
+        nearest: Vec<String>,
+    },
+    /// Several have it.
+    #[error("{} variables have this name", candidates.len())]
+    Ambiguous {
+        /// All of them.
+        candidates: Vec<Candidate>,
+    },
+    /// Each thread has its own.
+    #[error("it is a thread-local variable")]
+    ThreadLocal,
+    /// It is code.
+    #[error("it is a function")]
+    Function,
+    /// The file uses it; a shared library has it.
+    #[error("it is a variable of a shared library")]
+    Imported,
+}
+
+/// What a symbol is to someone who looks for data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Data,
+    ThreadLocal,
+    Function,
+    Imported,
+}
+
+impl Role {
+    fn is_variable(self) -> bool {
+        matches!(self, Role::Data | Role::ThreadLocal)
+    }
+}
+
+/// A symbol and where it came from.
+#[derive(Clone, Copy)]
+struct Match<'a> {
+    table: usize,
+    symbol: &'a RawSymbol,
+    role: Role,
+    /// Offset of the name of the file's symbol before it.
+    file: Option<u32>,
+}
+
+impl Elf {
+    /// Finds the variable with this name: a raw ELF name (`counter`, `_ZN3app4HITSE`,
+    /// with or without a version), a demangled one (`app::HITS`), or the end of a
+    /// demangled one that only one variable has (`stats::HITS`, `HITS`). `crate::`
+    /// at the start stands for whatever crate it is.
+    ///
+    /// A global variable goes before file-local ones of the same name.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`].
+    pub fn find_data(&self, name: &str) -> Result<DataSymbol, LookupError> {
+        let raw = strip_version(name).as_bytes();
+        let has_name = |table, symbol: &_| self.has_raw_name(table, symbol, raw);
+        if let Some(result) = self.choose(self.matches(Role::is_variable, has_name)) {
+            return result;
+        }
+        let (exact, suffix) = self.demangled_matches(name);
+        if let Some(result) = self.choose(exact).or_else(|| self.choose(suffix)) {
+            return result;
+        }
+        let others = self.matches(|role| !role.is_variable(), has_name);
+        self.choose(others).unwrap_or_else(|| {
+            let nearest = self.nearest_data(name);
+            Err(LookupError::Missing { nearest })
+        })
+    }
+
+    /// All symbols of these roles that `wanted` takes: of `.symtab`, or else of
+    /// `.dynsym`. Roles come first because they cost less than names: most symbols
+    /// are functions.
+    fn matches(
+        &self,
+        roles: impl Fn(Role) -> bool,
+        wanted: impl Fn(usize, &RawSymbol) -> bool,
+    ) -> Vec<Match<'_>> {
+        let mut found = Vec::new();
+        for table in [0, 1] {
+            let mut file = None;
+            for symbol in self.symbols(table) {
+                if symbol.st_type() == elf::STT_FILE {
+                    file = Some(name_offset(symbol));
+                } else if let Some(role) = self.role(symbol)
+                    && roles(role)
+                    && wanted(table, symbol)
+                {
+                    let file = file.filter(|_| symbol.st_bind() == elf::STB_LOCAL);
+                    found.push(Match {
+                        table,
+                        symbol,
+                        role,
+                        file,
+                    });
+                }
+            }
+            if !found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+
+    fn role(&self, symbol: &RawSymbol) -> Option<Role> {
+        let kind = symbol.st_type();
+        if kind == elf::STT_TLS {
+            return Some(Role::ThreadLocal);
+        }
+        if symbol.is_undefined(object::LittleEndian) {
+            let data = matches!(kind, elf::STT_OBJECT | elf::STT_NOTYPE);
+            return data.then_some(Role::Imported);
+        }
+        if !is_defined(symbol) {
+            return None;
+        }
+        match kind {
+            elf::STT_OBJECT | elf::STT_COMMON => Some(Role::Data),
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => Some(Role::Function),
+            // Labels in assembly have no type; what matters is where they are.
+            elf::STT_NOTYPE if self.is_code(VirtOffset(value(symbol))) => {
+                Some(Role::Function)
+            }
+            elf::STT_NOTYPE => Some(Role::Data),
+            _ => None,
+        }
+    }
+
+    /// Compares bytes in place: the name must be followed by its end or a version.
+    fn has_raw_name(&self, table: usize, symbol: &RawSymbol, name: &[u8]) -> bool {
+        let Ok(start) = usize::try_from(name_offset(symbol)) else {
+            return false;
+        };
+        let tail = self.strings(table).get(start..).unwrap_or_default();
+        start != 0
+            && tail.starts_with(name)
+            && matches!(tail.get(name.len()), Some(0 | b'@'))
+    }
+
+    /// One result of several matches; `None` if there are none.
+    fn choose(
+        &self,
+        mut found: Vec<Match<'_>>,
+    ) -> Option<Result<DataSymbol, LookupError>> {
+        let role = found.iter().map(|found| found.role);
+        let role = role.min_by_key(|role| *role as u8)?;
+        match role {
+            Role::Data => {}
+            Role::ThreadLocal => return Some(Err(LookupError::ThreadLocal)),
+            Role::Function => return Some(Err(LookupError::Function)),
+            Role::Imported => return Some(Err(LookupError::Imported)),
+        }
+        found.retain(|found| found.role == Role::Data);
+        let local = |found: &Match<'_>| found.symbol.st_bind() == elf::STB_LOCAL;
+        if found.iter().any(|found| !local(found)) {
+            found.retain(|found| !local(found));
+        }
+        found.sort_by_key(|found| value(found.symbol));
+        found.dedup_by_key(|found| value(found.symbol));
+        match found.as_slice() {
+            [only] => Some(Ok(DataSymbol {
+                address: VirtOffset(value(only.symbol)),
+                size: size(only.symbol),
+            })),
+            several => {
+                let several = several.iter().take(MAX_CANDIDATES);
+                let candidates = several.map(|found| self.candidate(found)).collect();
+                Some(Err(LookupError::Ambiguous { candidates }))
+            }
+        }
+    }
+
+    fn candidate(&self, found: &Match<'_>) -> Candidate {
+        let file = found.file.map(|offset| self.name(found.table, offset));
+        let file = file.filter(|file| !file.is_empty());
+        Candidate {
+            name: self.display_name(found.table, found.symbol),
+            address: VirtOffset(value(found.symbol)),
+            size: size(found.symbol),
+            file: file.map(|file| String::from_utf8_lossy(file).into_owned()),
+        }
+    }
+
+    fn display_name(&self, table: usize, symbol: &RawSymbol) -> String {
+        let raw = String::from_utf8_lossy(self.name(table, name_offset(symbol)));
+        data_name(&raw).unwrap_or_else(|| raw.into_owned())
+    }
+
+    /// Symbols whose demangled name is `name`, and those where it ends so.
+    fn demangled_matches(&self, name: &str) -> (Vec<Match<'_>>, Vec<Match<'_>>) {
+        let wanted = without_blanks(name.strip_prefix("crate::").unwrap_or(name));
+        let hint = last_word(&wanted);
+        let budget = self.name_budget();
+        let may_be = |table: usize, symbol: &RawSymbol| {
+            let raw = budget.name(self, table, symbol).unwrap_or_default();
+            is_mangled(raw) && contains(raw, hint.as_bytes())
+        };
+        let (mut exact, mut suffix) = (Vec::new(), Vec::new());
+        let found = self.matches(Role::is_variable, may_be);
+        for found in found.into_iter().take(MAX_DEMANGLED) {
+            let full = self.display_name(found.table, found.symbol);
+            let full = without_blanks(&full);
+            if full == wanted {
+                exact.push(found);
+            } else if let Some(front) = full.strip_suffix(&wanted)
+                && front.ends_with("::")
+            {
+                suffix.push(found);
+            }
+        }
+        (exact, suffix)
+    }
+
+    fn name_budget(&self) -> NameBudget {
+        let stored = self.strings(0).len() + self.strings(1).len();
+        // Linkers store `hits` as the end of `total_hits`: hence some more.
+        NameBudget(Cell::new(stored.saturating_mul(4) + 64 * 1024))
+    }
+
+    /// Names of variables that are spelt like `name`, nearest first, at most three.
+    pub fn nearest_data(&self, name: &str) -> Vec<String> {
+        let wanted = last_part(name).to_lowercase();
+        if wanted.is_empty() || wanted.len() > MAX_SPELLING {
+            return Vec::new();
+        }
+        let mut best: Vec<(f64, String)> = Vec::new();
+        let mut demangled = 0_usize;
+        let budget = self.name_budget();
+        let table = usize::from(!self.has_symbols());
+        let data = |symbol: &&RawSymbol| {
+            symbol.st_type() == elf::STT_OBJECT && is_defined(symbol)
+        };
+        for symbol in self.symbols(table).iter().filter(data).take(MAX_COMPARED) {
+            let Some(raw) = budget.name(self, table, symbol) else {
+                break;
+            };
+            demangled += usize::from(is_mangled(raw));
+            if demangled > MAX_DEMANGLED {
+                break;
+            }
+            if raw.len() > MAX_SPELLING * 4 {
+                continue;
+            }
+            let full = self.display_name(table, symbol);
+            let score = likeness(&wanted, &last_part(&full).to_lowercase());
+            if score >= NEAR && best.iter().all(|(_, known)| *known != full) {
+                best.push((score, full));
+                best.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+                best.truncate(3);
+            }
+        }
+        best.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
+/// How many bytes of names may be read in one search.
+///
+/// In a proper file each name is stored once, so that all together are no longer
+/// than the tables of names; in a hostile one a million symbols may share one long
+/// name, and each would be read from start to end.
+struct NameBudget(Cell<usize>);
+
+impl NameBudget {
+    /// A symbol's name; `None` once too much has been read.
+    fn name<'a>(
+        &self,
+        file: &'a Elf,
+        table: usize,
+        symbol: &RawSymbol,
+    ) -> Option<&'a [u8]> {
+        let left = self.0.get();
+        if left == 0 {
+            return None;
+        }
+        let name = file.name(table, name_offset(symbol));
+        self.0.set(left.saturating_sub(name.len()));
+        Some(name)
+    }
+}
+
+/// An error lists so many variables of one name, no more.
+const MAX_CANDIDATES: usize = 16;
+/// Longer names are not compared for likeness.
+const MAX_SPELLING: usize = 64;
+/// So many names are compared to find one that is spelt alike.
+const MAX_COMPARED: usize = 200_000;
+/// So many names are demangled for one search. Large programs have some ten
+/// thousand variables with mangled names.
+const MAX_DEMANGLED: usize = 50_000;
+/// Likeness from which a spelling is taken for a mistake.
+const NEAR: f64 = 0.6;
+
+/// From 0 to 1: by spelling, or because one name contains the other.
+fn likeness(wanted: &str, name: &str) -> f64 {
+    let (long, short) = (wanted.len().max(name.len()), wanted.len().min(name.len()));
+    if long > MAX_SPELLING {
+        return 0.0;
+    }
+    let contained = short >= 4 && (name.contains(wanted) || wanted.contains(name));
+    let floor = if contained { NEAR } else { 0.0 };
+    // Names of so different lengths cannot be near: spare the work.
+    if short * 2 < long {
+        return floor;
+    }
+    strsim::normalized_damerau_levenshtein(wanted, name).max(floor)
+}
+
+/// `stdout@@GLIBC_2.2.5` without the version.
+fn strip_version(name: &str) -> &str {
+    match name.find('@') {
+        Some(at) if at > 0 => &name[..at],
+        _ => name,
+    }
+}
+
+fn without_blanks(name: &str) -> String {
+    name.chars().filter(|&c| c != ' ').collect()
+}
+
+/// The identifier that a name ends with. Mangled names contain it as it is, if
+/// it is ASCII; else the result is empty, which every name contains.
+fn last_word(name: &str) -> &str {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let start = name.rfind(|c| !word(c)).map_or(0, |at| {
+        at + name[at..].chars().next().map_or(1, char::len_utf8)
+    });
+    let last = &name[start..];
+    if last.is_ascii() { last } else { "" }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    let Some(&first) = needle.first() else {
+        return true;
+    };
+    let mut parts = haystack.windows(needle.len());
+    parts.any(|part| part[0] == first && part == needle)
+}

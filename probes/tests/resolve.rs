@@ -1,0 +1,227 @@
+//! Addresses found are those that the programs print of themselves.
+
+mod common;
+
+use common::{Target, build, build_c};
+use hwtrace_probes::process::ProcessError;
+use hwtrace_probes::symbols::ElfError;
+use hwtrace_probes::{Expression, Location, Process, ResolveError, resolve};
+
+fn find(
+    process: &Process,
+    text: &str,
+    length: Option<u32>,
+) -> Result<Location, ResolveError> {
+    let expression = Expression::parse(text).expect("an expression");
+    resolve(process, &expression, length)
+}
+
+/// Everything about the variables of data.c that does not depend on how it is built.
+fn check_c(name: &str, options: &[&str]) {
+    let target = Target::start(&build_c(name, options));
+    let process = Process::open(target.pid()).expect("it runs");
+    for (name, length) in [
+        ("counter", 4),
+        ("initialised", 8),
+        ("byte", 1),
+        ("limits+16", 8),
+        ("file_static", 2),
+        ("constant", 4),
+    ] {
+        let location = find(&process, name, None).expect(name);
+        assert_eq!(location.address.0, target.address(name), "{name}");
+        assert_eq!(location.length, length, "{name}");
+        assert_eq!(location.name, name);
+        assert!(location.mapped);
+    }
+    let half = find(&process, "counter", Some(2)).expect("explicit");
+    assert_eq!((half.length, half.symbol_size), (2, Some(4)));
+    let first = find(&process, "limits", Some(8)).expect("explicit");
+    assert_eq!(first.address.0, target.address("limits"));
+    check_c_errors(&process, &target);
+
+    let address = target.address("initialised");
+    let location = find(&process, &format!("{address:#x}"), None).expect("address");
+    assert_eq!((location.address.0, location.length), (address, 8));
+    assert_eq!(location.name, format!("{address:#x}"));
+    assert!(location.mapped);
+    let nowhere = find(&process, "0x1000", None).expect("an address");
+    assert!(!nowhere.mapped);
+}
+
+fn check_c_errors(process: &Process, target: &Target) {
+    let error = |text, length| find(process, text, length).expect_err(text);
+    match error("limits", None) {
+        ResolveError::BadLength { size: 64, .. } => {}
+        other => panic!("{other}"),
+    }
+    match error("cuonter", None) {
+        ResolveError::NoSuchSymbol { nearest, .. } => assert_eq!(nearest[0], "counter"),
+        other => panic!("{other}"),
+    }
+    match error("limits+4", Some(8)) {
+        ResolveError::Misaligned {
+            fitting_length: 4,
+            below,
+            above,
+            ..
+        } => assert_eq!((&*below, &*above), ("limits", "limits+8")),
+        other => panic!("{other}"),
+    }
+    match error("shared_name", None) {
+        ResolveError::Ambiguous { candidates, .. } => {
+            let mut expected =
+                ["shared_name", "other_shared_name"].map(|name| target.address(name));
+            expected.sort_unstable();
+            let found: Vec<u64> = candidates
+                .iter()
+                .map(|candidate| candidate.address.0)
+                .collect();
+            assert_eq!(found, expected);
+            let files: Vec<_> = candidates
+                .iter()
+                .filter_map(|candidate| candidate.file.clone())
+                .collect();
+            assert!(files.contains(&"other.c".to_owned()), "{files:?}");
+        }
+        other => panic!("{other}"),
+    }
+    let other = error("per_thread", None);
+    assert!(matches!(other, ResolveError::ThreadLocal { .. }), "{other}");
+    let other = error("main", None);
+    assert!(matches!(other, ResolveError::Function { .. }), "{other}");
+    let other = error("counter", Some(3));
+    assert!(
+        matches!(other, ResolveError::NotALength { length: 3 }),
+        "{other}"
+    );
+    let other = error("0xffffffff81000000", None);
+    assert!(
+        matches!(other, ResolveError::NotUserSpace { .. }),
+        "{other}"
+    );
+}
+
+#[test]
+fn position_independent() {
+    check_c("pie", &["-pie", "-fPIE"]);
+}
+
+#[test]
+fn at_fixed_addresses() {
+    check_c("no-pie", &["-no-pie", "-fno-pie"]);
+}
+
+#[test]
+fn statically_linked() {
+    check_c("static", &["-static"]);
+}
+
+#[test]
+fn statically_linked_and_position_independent() {
+    check_c("static-pie", &["-static-pie", "-fPIE"]);
+}
+
+#[test]
+fn optimised_with_debug_information() {
+    check_c("optimised", &["-g", "-O2"]);
+}
+
+#[test]
+fn a_variable_copied_from_a_library_has_a_version() {
+    let target = Target::start(&build_c("copied", &["-no-pie", "-fno-pie"]));
+    let process = Process::open(target.pid()).expect("it runs");
+    for name in ["stdout", "stdout@GLIBC_2.2.5", "stdout@@GLIBC_2.2.5"] {
+        let location = find(&process, name, None).expect(name);
+        assert_eq!(location.address.0, target.address("stdout"));
+        assert_eq!(location.length, 8);
+    }
+}
+
+#[test]
+fn a_stripped_program_has_addresses_only() {
+    let target = Target::start(&build_c("stripped", &["-s"]));
+    let process = Process::open(target.pid()).expect("it runs");
+    let error = find(&process, "counter", None).expect_err("stripped");
+    assert!(matches!(error, ResolveError::Stripped { .. }), "{error}");
+    let address = target.address("counter");
+    let location = find(&process, &format!("{address:#x}"), Some(4)).expect("address");
+    assert_eq!(location.address.0, address);
+}
+
+#[test]
+fn all_the_names_of_cpp() {
+    let path = build("c++", "names-cpp", &["names.cpp"], &["-g"]);
+    check_names(&Target::start(&path));
+}
+
+#[test]
+fn all_the_names_of_rust() {
+    for (name, options) in [
+        ("names-rust", &["--crate-name=names"][..]),
+        ("names-rust-O", &["--crate-name=names", "-O", "-g"]),
+        (
+            "names-rust-v0",
+            &["--crate-name=names", "-Csymbol-mangling-version=v0"],
+        ),
+    ] {
+        let options = [options, &["--edition=2024"]].concat();
+        check_names(&Target::start(&build(
+            "rustc",
+            name,
+            &["names.rs"],
+            &options,
+        )));
+    }
+}
+
+fn check_names(target: &Target) {
+    let process = Process::open(target.pid()).expect("it runs");
+    for (name, address) in &target.addresses {
+        if name == "names::bump" {
+            continue;
+        }
+        let location = find(&process, name, None);
+        let location = location.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(location.address.0, *address, "{name}");
+    }
+}
+
+#[test]
+fn a_deleted_program() {
+    let path = build_c("deleted", &[]);
+    let target = Target::start(&path);
+    std::fs::remove_file(path).expect("it is there");
+    let process = Process::open(target.pid()).expect("it runs");
+    let location = find(&process, "counter", None).expect("counter");
+    assert_eq!(location.address.0, target.address("counter"));
+}
+
+#[test]
+fn a_program_that_has_ended() {
+    let mut target = Target::start(&build_c("ended", &[]));
+    let process = Process::open(target.pid()).expect("it runs");
+    target.finish();
+    let error = find(&process, "counter", None).expect_err("it has ended");
+    let gone = matches!(error, ResolveError::Process(ProcessError::Gone { .. }));
+    assert!(gone, "{error:?}");
+    assert!(Process::open(target.pid()).is_err());
+}
+
+#[test]
+fn a_32_bit_file() {
+    let mut bytes = std::fs::read(build_c("class", &[])).expect("it is there");
+    bytes[4] = 1;
+    let error = parse(bytes.clone()).expect_err("32-bit");
+    assert_eq!(error, ElfError::Not64Bit);
+    bytes[4] = 2;
+    bytes[18] = 183;
+    let error = parse(bytes).expect_err("another machine");
+    assert_eq!(error, ElfError::OtherMachine { machine: 183 });
+    assert_eq!(parse(b"#!/bin/sh".to_vec()).err(), Some(ElfError::NotElf));
+}
+
+fn parse(bytes: Vec<u8>) -> Result<hwtrace_probes::symbols::Elf, ElfError> {
+    use hwtrace_probes::symbols::{Elf, FileBytes};
+    Elf::parse(FileBytes::Owned(bytes))
+}

@@ -1,0 +1,257 @@
+//! What the instruction at a hit did.
+//!
+//! On x86 a data breakpoint is a *trap*: it is reported after the instruction
+//! that made the access (Intel SDM vol. 3B, chapter "Debug", section "Data
+//! Breakpoint Exception Conditions"; Linux: arch/x86/kernel/hw_breakpoint.c),
+//! so the sampled instruction pointer is that of the next instruction, and the
+//! sampled registers are those after the access. [`Decoder`] finds the
+//! instruction before, *forward* from the function's start, and turns it once
+//! into a plan, an [`Access`]; [`Access::recover`] applies the plan to the
+//! registers of one hit.
+//!
+//! # When a value is exact
+//!
+//! [`Recovered::exact`] says that `new` is what this very instruction stored
+//! or loaded, whatever other CPUs did since. It needs all of:
+//!
+//! - an address that follows from the registers after the instruction and
+//!   overlaps the watched range. `fs:` and `gs:` relative addresses and those
+//!   whose base or index the instruction itself overwrote do not follow;
+//! - a value that is in those registers or in the instruction: a register, an
+//!   immediate, `setcc` with the flags, `cmpxchg` with ZF and the accumulator;
+//! - an operand that covers every watched byte.
+//!
+//! A narrower operand is laid over `old`, a read-modify-write is computed from
+//! `old`; both give a value which leans on the shadow and is not exact. Where
+//! the address does not follow, the value is given (never exact) if the
+//! operand has the watch's very length, as accesses to data of that length
+//! usually are aligned. Everything else, SIMD and `rep` strings above all, has
+//! the right kind and no value: read memory.
+//!
+//! # When the instruction is not known
+//!
+//! No answer is given rather than a guess where no function is known, where
+//! the boundaries of its instructions do not meet the sampled address, or
+//! where the instruction before does not touch memory or cannot fall through
+//! (`call`, `jmp`, `ret`: one of those elsewhere came here, and made the
+//! access). Where its address follows and misses the watch, it was not this
+//! one either: [`Recovered::default`].
+//!
+//! One case cannot be told apart: a `jmp` through the very watched memory to
+//! an address before which stands, falling through, an access to the same
+//! memory. It takes a watch on loads of a code pointer, and code no compiler is
+//! known to emit.
+//!
+//! # Other architectures
+//!
+//! A module beside `x86_64` with a `plan` of its own is all they need. On
+//! arm64 the trap comes *before* the access: the sampled address is the
+//! instruction, no walk from the function's start is needed, stores have their
+//! value in the registers and loads have none yet.
+
+mod recover;
+mod x86_64;
+
+use std::collections::HashMap;
+
+use crate::schema::AccessKind;
+
+/// Where the decoder gets machine code from.
+pub trait CodeSource {
+    /// The function of `pid` that holds `address`: its first address and its
+    /// bytes up to its end at least as far as known. None where no symbol
+    /// says where it begins.
+    fn function(&mut self, pid: u32, address: u64) -> Option<Function<'_>>;
+}
+
+/// The machine code of a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Function<'a> {
+    /// Address of the first byte in the process.
+    pub start: u64,
+    /// The code.
+    pub bytes: &'a [u8],
+}
+
+/// How far into a function the decoder walks. A hit further in is unknown;
+/// this bounds the work for one new address to some 10 ms.
+pub const MAX_WALK: u64 = 1 << 20;
+
+/// How many addresses the cache holds; a new one beyond empties it, so that
+/// its memory stays bounded (some 8 MiB) whatever the target executes.
+pub const MAX_CACHED: usize = 1 << 14;
+
+/// Finds what the instruction before a sampled address did, once per address.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    cache: HashMap<(u32, u64), Option<Access>, foldhash::fast::RandomState>,
+}
+
+impl Decoder {
+    /// A decoder that knows no address yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The access after which `pid` was seen at `ip`; None where it is not
+    /// known. Asks `code` the first time only, and remembers that there was no
+    /// answer, too. For hits in user mode: in a system call the access is not
+    /// by the instruction before `ip`.
+    pub fn decode(
+        &mut self,
+        pid: u32,
+        ip: u64,
+        code: &mut dyn CodeSource,
+    ) -> Option<&Access> {
+        if self.cache.len() >= MAX_CACHED && !self.cache.contains_key(&(pid, ip)) {
+            self.cache.clear();
+        }
+        self.cache
+            .entry((pid, ip))
+            .or_insert_with(|| {
+                let function = code.function(pid, ip)?;
+                x86_64::plan(&function, ip)
+            })
+            .as_ref()
+    }
+
+    /// Forgets all addresses of `pid`: at its exec and exit, and when it maps
+    /// or unmaps code.
+    pub fn forget(&mut self, pid: u32) {
+        self.cache.retain(|&(owner, _), _| owner != pid);
+    }
+
+    /// How many addresses are remembered.
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+}
+
+/// What may have made a hit at one sampled address: a plan by which
+/// [`Access::recover`] tells each hit's access from its registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    touches: [Option<Touch>; MAX_TOUCHES],
+}
+
+/// The instruction before the sampled address and, where the one at it is a
+/// `rep` string instruction, that: with two memory operands each.
+const MAX_TOUCHES: usize = 4;
+
+/// What one hit did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The instruction that made the access; None: not known.
+    pub address: Option<u64>,
+    /// What it did with the watched bytes.
+    pub kind: AccessKind,
+    /// The watched bytes before the access, where the instruction itself says:
+    /// loads, `xchg`, `xadd`, `cmpxchg`. Then it is exact. None: take the
+    /// shadow.
+    pub old: Option<u64>,
+    /// The watched bytes after the access. None: read memory.
+    pub new: Option<u64>,
+    /// Whether `new` is what this very instruction stored or loaded.
+    pub exact: bool,
+}
+
+/// One memory operand of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Touch {
+    /// Address of the instruction.
+    instruction: u64,
+    /// What it does with the operand.
+    kind: AccessKind,
+    /// Where the operand is.
+    place: Place,
+    /// Its size in bytes; 0 only where `place` is unknown.
+    size: u32,
+    /// Its bytes.
+    value: Value,
+}
+
+/// Where an operand is, told from the registers after the instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The registers do not tell: `fs:`, `gs:`, an overwritten base.
+    Unknown,
+    /// base + index * scale + displacement.
+    Linear {
+        base: Option<u8>,
+        index: Option<u8>,
+        scale: u8,
+        displacement: u64,
+        /// 32-bit addressing: registers and sum are cut (SDM vol. 1, 3.6.1).
+        narrow: bool,
+    },
+    /// Where a string instruction's pointer was before it stepped by the
+    /// operand's size, up or down by the direction flag.
+    Stepped {
+        pointer: u8,
+        narrow: bool,
+        repeated: bool,
+    },
+}
+
+/// What is known of an operand's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    /// Nothing: read memory.
+    Unknown,
+    /// Stored from or loaded into a register, which still holds them.
+    Register(RegisterPart),
+    /// Loaded into a register if the condition held (`cmovcc`).
+    RegisterIf(RegisterPart, Condition),
+    /// Stored from the instruction.
+    Immediate(u64),
+    /// Stored 1 or 0 (`setcc`).
+    Truth(Condition),
+    /// The stack pointer before it was pushed.
+    PushedStackPointer,
+    /// `xchg`, `xadd`: the register holds what was there before; what it held
+    /// and was stored is gone.
+    Exchanged(RegisterPart),
+    /// `cmpxchg` of this source.
+    CompareExchanged(RegisterPart),
+    /// Computed from what was there before.
+    Computed(Operation, Source),
+}
+
+/// A general register as an operand, by perf's number; `shift` 8 for AH, BH,
+/// CH and DH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RegisterPart {
+    number: u8,
+    shift: u8,
+}
+
+/// A condition as encoded in `jcc`, `setcc` and `cmovcc`: 0 to 15 (SDM vol. 1,
+/// appendix B).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Condition(u8);
+
+/// What a read-modify-write does with the operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Add,
+    Subtract,
+    And,
+    Or,
+    Xor,
+    Negate,
+    ShiftLeft,
+    ShiftRight,
+    ShiftArithmetic,
+    RotateLeft,
+    RotateRight,
+    BitSet,
+    BitReset,
+    BitComplement,
+}
+
+/// The other operand of an [`Operation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Register(RegisterPart),
+    Immediate(u64),
+}

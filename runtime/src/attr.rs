@@ -1,0 +1,222 @@
+//! What events hwtrace opens, and the only writer of `perf_event_attr`.
+//!
+//! Everything above describes an event by an [`EventSpec`]; the kernel's
+//! structure, with its unions and hundred bits, is filled in here alone.
+//! Source of each field: perf_event_open(2) and
+//! include/uapi/linux/perf_event.h.
+
+use perf_event_open_sys::bindings as sys;
+
+use crate::event::{Trigger, Watch};
+
+/// What a sample holds: identifier, instruction pointer, process and thread,
+/// time, CPU and user registers. The identifier comes first, where a reader
+/// that knows nothing of the event finds it.
+pub const SAMPLE_TYPE: u64 = sys::PERF_SAMPLE_IDENTIFIER as u64
+    | sys::PERF_SAMPLE_IP as u64
+    | sys::PERF_SAMPLE_TID as u64
+    | sys::PERF_SAMPLE_TIME as u64
+    | sys::PERF_SAMPLE_CPU as u64
+    | sys::PERF_SAMPLE_REGS_USER as u64;
+
+/// The sixteen general registers of x86-64: AX to SP and R8 to R15, as bits
+/// of arch/x86/include/uapi/asm/perf_regs.h.
+pub const REGISTERS: u64 = 0xff_00ff;
+
+/// What the running kernel takes, found out once by [`crate::engine::perf`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// `remove_on_exec` (Linux 5.13): an address means nothing in the next
+    /// image, so its watch must not live on there.
+    pub remove_on_exec: bool,
+    /// PERF_FORMAT_LOST (Linux 6.0): each event counts its lost records.
+    pub format_lost: bool,
+    /// Whether we may see what the kernel does on a thread's behalf:
+    /// CAP_PERFMON, or kernel.perf_event_paranoid at most 1.
+    pub kernel_hits: bool,
+}
+
+impl Features {
+    /// All there is.
+    pub const ALL: Self = Self {
+        remove_on_exec: true,
+        format_lost: true,
+        kernel_hits: true,
+    };
+    /// What every kernel has and everybody may.
+    pub const NONE: Self = Self {
+        remove_on_exec: false,
+        format_lost: false,
+        kernel_hits: false,
+    };
+}
+
+/// The part that an event plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Opened on hwtrace itself and closed again, to see whether the kernel
+    /// takes the features: a software event that asks for all of them.
+    Probe,
+    /// Owns a CPU's ring and never counts: a software event on hwtrace
+    /// itself, so that the ring's life hangs on no thread of the target.
+    RingOwner {
+        /// Bytes of unread records from which on readers are woken.
+        watermark: u32,
+    },
+    /// Reports names, births, ends and mappings of a thread and of those it
+    /// creates. Apart from the breakpoints, for two reasons: a lost sideband
+    /// record must not count among a breakpoint's lost hits, and an exec
+    /// removes the breakpoints before it reports the new name.
+    Sideband,
+    /// Reports every access to a watched range.
+    Breakpoint {
+        /// The range.
+        watch: Watch,
+    },
+}
+
+/// An event to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventSpec {
+    /// Its part.
+    pub role: Role,
+    /// What the kernel takes.
+    pub features: Features,
+}
+
+impl EventSpec {
+    /// Whether threads and processes created later inherit the event.
+    pub fn inherit(&self) -> bool {
+        matches!(self.role, Role::Sideband | Role::Breakpoint { .. })
+    }
+
+    /// The kernel's structure. Every event starts disabled.
+    pub fn to_attr(&self) -> sys::perf_event_attr {
+        let mut attr = self.common();
+        match self.role {
+            Role::Probe => {
+                software_dummy(&mut attr);
+                self.features_of_breakpoints(&mut attr);
+            }
+            Role::RingOwner { watermark } => {
+                software_dummy(&mut attr);
+                attr.__bindgen_anon_2.wakeup_watermark = watermark;
+            }
+            Role::Sideband => {
+                software_dummy(&mut attr);
+                attr.set_inherit(1);
+                attr.set_comm(1);
+                attr.set_comm_exec(1);
+                attr.set_task(1);
+                // Executable mappings, with the longer record (mmap2).
+                attr.set_mmap(1);
+                attr.set_mmap2(1);
+            }
+            Role::Breakpoint { watch } => {
+                attr.set_inherit(1);
+                attr.__bindgen_anon_1.sample_period = 1;
+                breakpoint(&mut attr, watch);
+                self.features_of_breakpoints(&mut attr);
+            }
+        }
+        attr
+    }
+
+    fn features_of_breakpoints(&self, attr: &mut sys::perf_event_attr) {
+        attr.set_exclude_kernel((!self.features.kernel_hits).into());
+        attr.set_remove_on_exec(self.features.remove_on_exec.into());
+    }
+
+    /// What all events have in common: one clock, so that they may share a
+    /// ring, and a time at a known place in each record.
+    fn common(&self) -> sys::perf_event_attr {
+        let mut attr = sys::perf_event_attr {
+            size: size_of::<sys::perf_event_attr>() as u32,
+            sample_type: SAMPLE_TYPE,
+            sample_regs_user: REGISTERS,
+            read_format: u64::from(sys::PERF_FORMAT_ID),
+            clockid: libc::CLOCK_MONOTONIC,
+            ..Default::default()
+        };
+        if self.features.format_lost {
+            attr.read_format |= u64::from(sys::PERF_FORMAT_LOST);
+        }
+        attr.set_disabled(1);
+        attr.set_exclude_hv(1);
+        attr.set_use_clockid(1);
+        attr.set_sample_id_all(1);
+        // The ring's owner says when to wake; no event wakes by its hits.
+        attr.set_watermark(1);
+        attr
+    }
+}
+
+/// Makes it an event that happens never.
+fn software_dummy(attr: &mut sys::perf_event_attr) {
+    attr.type_ = sys::PERF_TYPE_SOFTWARE;
+    attr.config = u64::from(sys::PERF_COUNT_SW_DUMMY);
+    // Nothing is counted; asking for kernel events would need a privilege.
+    attr.set_exclude_kernel(1);
+}
+
+/// Makes it a hardware breakpoint.
+fn breakpoint(attr: &mut sys::perf_event_attr, watch: Watch) {
+    attr.type_ = sys::PERF_TYPE_BREAKPOINT;
+    attr.bp_type = match watch.trigger {
+        Trigger::Write => sys::HW_BREAKPOINT_W,
+        Trigger::ReadWrite => sys::HW_BREAKPOINT_RW,
+    };
+    attr.__bindgen_anon_3.bp_addr = watch.address;
+    attr.__bindgen_anon_4.bp_len = u64::from(watch.length);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(role: Role) -> sys::perf_event_attr {
+        EventSpec {
+            role,
+            features: Features::ALL,
+        }
+        .to_attr()
+    }
+
+    #[test]
+    fn breakpoints_sample_each_hit_and_go_with_exec() {
+        let watch = Watch {
+            address: 0x1000,
+            length: 4,
+            trigger: Trigger::Write,
+        };
+        let attr = spec(Role::Breakpoint { watch });
+        assert_eq!(attr.type_, sys::PERF_TYPE_BREAKPOINT);
+        assert_eq!(attr.bp_type, sys::HW_BREAKPOINT_W);
+        assert_eq!((attr.disabled(), attr.inherit(), attr.task()), (1, 1, 0));
+        assert_eq!((attr.remove_on_exec(), attr.exclude_kernel()), (1, 0));
+        assert_eq!(attr.sample_regs_user.count_ones(), 16);
+    }
+
+    #[test]
+    fn only_the_sideband_reports_tasks_and_it_outlives_exec() {
+        let attr = spec(Role::Sideband);
+        assert_eq!((attr.task(), attr.comm(), attr.mmap2()), (1, 1, 1));
+        assert_eq!((attr.inherit(), attr.remove_on_exec()), (1, 0));
+        let owner = spec(Role::RingOwner { watermark: 4096 });
+        assert_eq!((owner.task(), owner.inherit()), (0, 0));
+    }
+
+    #[test]
+    fn old_kernels_are_asked_for_nothing_new() {
+        let features = Features::NONE;
+        let watch = Watch {
+            address: 0x1000,
+            length: 8,
+            trigger: Trigger::ReadWrite,
+        };
+        let role = Role::Breakpoint { watch };
+        let attr = EventSpec { role, features }.to_attr();
+        assert_eq!(attr.read_format, u64::from(sys::PERF_FORMAT_ID));
+        assert_eq!((attr.remove_on_exec(), attr.exclude_kernel()), (0, 1));
+    }
+}

@@ -1,0 +1,124 @@
+//! What an engine reports, in the order of time.
+
+/// Something that happened in a traced process.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A watched range was accessed.
+    Hit(RawHit<'a>),
+    /// A thread took a new name; `exec` where it did so by executing another
+    /// image.
+    Comm {
+        /// When, CLOCK_MONOTONIC nanoseconds.
+        time: u64,
+        /// Process.
+        pid: u32,
+        /// Thread.
+        tid: u32,
+        /// The name, up to 15 bytes.
+        name: &'a [u8],
+        /// Whether an exec gave the name; its watches are gone then.
+        exec: bool,
+    },
+    /// A thread or process was created.
+    Fork {
+        /// When.
+        time: u64,
+        /// Process of the new thread.
+        pid: u32,
+        /// The new thread.
+        tid: u32,
+        /// Process of the creator.
+        parent_pid: u32,
+        /// The creator.
+        parent_tid: u32,
+    },
+    /// A thread ended.
+    Exit {
+        /// When.
+        time: u64,
+        /// Process.
+        pid: u32,
+        /// Thread.
+        tid: u32,
+    },
+    /// A file was mapped executable.
+    Mmap {
+        /// When.
+        time: u64,
+        /// Process.
+        pid: u32,
+        /// First address.
+        address: u64,
+        /// Length in bytes.
+        length: u64,
+        /// Offset in the file, bytes.
+        offset: u64,
+        /// Path as the kernel knows it.
+        path: &'a [u8],
+    },
+}
+
+/// A hit as the engine captured it, before its access is decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct RawHit<'a> {
+    /// Index of the watch in the list that was armed.
+    pub watch: u32,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// CPU.
+    pub cpu: u32,
+    /// CLOCK_MONOTONIC nanoseconds.
+    pub time: u64,
+    /// The sampled instruction pointer: on x86 the instruction *after* the
+    /// access (kernel: arch/x86/kernel/hw_breakpoint.c, the trap is reported
+    /// after the instruction).
+    pub ip: u64,
+    /// Whether the kernel made the access on behalf of the thread.
+    pub kernel: bool,
+    /// User registers after the instruction.
+    pub registers: Registers<'a>,
+}
+
+/// Registers as perf samples them: the values of the bits set in `mask`, in
+/// the order of the bits (x86: arch/x86/include/uapi/asm/perf_regs.h).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Registers<'a> {
+    /// Which registers are there, one bit each.
+    pub mask: u64,
+    /// Their values.
+    pub values: &'a [u64],
+}
+
+impl Registers<'_> {
+    /// The register with this perf number.
+    pub fn get(&self, number: u32) -> Option<u64> {
+        let bit = 1u64.checked_shl(number)?;
+        if self.mask & bit == 0 {
+            return None;
+        }
+        let index = (self.mask & (bit - 1)).count_ones() as usize;
+        self.values.get(index).copied()
+    }
+}
+
+/// A watch at one address, as engines arm it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Watch {
+    /// First byte, a multiple of `length`.
+    pub address: u64,
+    /// 1, 2, 4 or 8 bytes.
+    pub length: u32,
+    /// Which accesses fire.
+    pub trigger: Trigger,
+}
+
+/// Which accesses a debug register reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// Stores.
+    Write,
+    /// Loads and stores; x86 has no register for loads alone.
+    ReadWrite,
+}

@@ -1,0 +1,550 @@
+//! A scripted kernel in plain memory: a test tool.
+//!
+//! It keeps to what the engine relies on: descriptors and mappings that must
+//! be given back, rings with room or without, events that count, inherit and
+//! are redirected, threads that come and go between listings. Any call can be
+//! made to fail, and [`Fake::holdings`] tells what has not been given back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::CString;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use super::{Counter, Errno, Forked, Kernel, Result, Wait};
+use crate::attr::{EventSpec, REGISTERS, Role};
+use crate::event::Registers;
+use crate::record::{Sample, write};
+use crate::ring::{PlainWriter, RingMemory};
+
+/// A kind of call, to be made to fail.
+#[allow(missing_docs, reason = "each is the method of the same name")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    PerfEventOpen,
+    PerfEnable,
+    PerfDisable,
+    PerfId,
+    PerfSetOutput,
+    PerfRead,
+    MapRing,
+    OnlineCpus,
+    Threads,
+    ThreadCount,
+    ThreadName,
+    ReadFile,
+    ReadMemory,
+    DescriptorLimit,
+    SetDescriptorLimit,
+    PidfdOpen,
+    ForkExec,
+    Write,
+    Read,
+    PtraceSeize,
+    PtraceContinue,
+    PtraceDetach,
+    Wait,
+    Kill,
+    Terminal,
+}
+
+/// What has been taken from the kernel and not given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Mapped rings.
+    pub mappings: usize,
+    /// Children that are neither reaped nor let go.
+    pub children: usize,
+}
+
+/// An access to watched memory, as a test wants it to happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// First byte accessed: fires the watches that begin there.
+    pub address: u64,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// CPU.
+    pub cpu: u32,
+    /// When, nanoseconds.
+    pub time: u64,
+    /// Instruction pointer to report.
+    pub ip: u64,
+}
+
+/// An open descriptor.
+#[derive(Debug)]
+enum Open {
+    Event(Event),
+    Other,
+}
+
+#[derive(Debug)]
+struct Event {
+    spec: EventSpec,
+    tid: u32,
+    cpu: u32,
+    id: u64,
+    enabled: bool,
+    counter: Counter,
+    /// The ring of its own.
+    ring: Option<PlainWriter>,
+    /// Whose ring it writes to.
+    output: Option<RawFd>,
+}
+
+/// The kernel. Built by [`Fake::new`] with one process of one thread.
+#[derive(Debug)]
+pub struct Fake {
+    open: RefCell<BTreeMap<RawFd, Open>>,
+    next: Cell<RawFd>,
+    mappings: Cell<usize>,
+    children: Cell<usize>,
+    /// Counts of calls, and those that are to fail.
+    calls: RefCell<BTreeMap<Call, usize>>,
+    failures: RefCell<Vec<(Call, usize, Errno)>>,
+    clock: Cell<u64>,
+    cpus: Cell<u32>,
+    /// The next listings; the last stays.
+    listings: RefCell<VecDeque<Vec<u32>>>,
+    limit: Cell<(u64, u64)>,
+    /// Debug registers of each thread and CPU.
+    registers: Cell<usize>,
+    /// Pages that may be mapped in all.
+    lockable: Cell<usize>,
+    waits: RefCell<VecDeque<Wait>>,
+    exec_failure: Cell<Option<Errno>>,
+    slept: Cell<u32>,
+}
+
+/// Page size of the fake.
+const PAGE: usize = 4096;
+
+impl Fake {
+    /// A machine with this many CPUs and a process with these threads.
+    pub fn new(cpus: u32, threads: &[u32]) -> Self {
+        Self {
+            open: RefCell::default(),
+            next: Cell::new(3),
+            mappings: Cell::default(),
+            children: Cell::default(),
+            calls: RefCell::default(),
+            failures: RefCell::default(),
+            clock: Cell::new(1_000_000_000),
+            cpus: Cell::new(cpus),
+            listings: RefCell::new([threads.to_vec()].into()),
+            limit: Cell::new((1024, 4096)),
+            registers: Cell::new(4),
+            lockable: Cell::new(usize::MAX),
+            waits: RefCell::default(),
+            exec_failure: Cell::default(),
+            slept: Cell::default(),
+        }
+    }
+
+    /// Lets the `nth` (from 0) call of this kind from now on fail.
+    pub fn fail(&self, call: Call, nth: usize, errno: Errno) {
+        let nth = self.calls(call) + nth;
+        self.failures.borrow_mut().push((call, nth, errno));
+    }
+
+    /// How often this kind of call was made.
+    pub fn calls(&self, call: Call) -> usize {
+        self.calls.borrow().get(&call).copied().unwrap_or(0)
+    }
+
+    /// What has not been given back.
+    pub fn holdings(&self) -> Holdings {
+        Holdings {
+            descriptors: self.open.borrow().len(),
+            mappings: self.mappings.get(),
+            children: self.children.get(),
+        }
+    }
+
+    /// The threads that the next listings find, one by one; the last list is
+    /// found ever after.
+    pub fn set_listings(&self, listings: &[&[u32]]) {
+        *self.listings.borrow_mut() = listings.iter().map(|list| list.to_vec()).collect();
+    }
+
+    /// Sets the clock, nanoseconds.
+    pub fn set_clock(&self, now: u64) {
+        self.clock.set(now);
+    }
+
+    /// Sets soft and hard limit of descriptors; the soft one is enforced.
+    pub fn set_limit(&self, soft: u64, hard: u64) {
+        self.limit.set((soft, hard));
+    }
+
+    /// Sets how many debug registers each thread has on each CPU.
+    pub fn set_registers(&self, count: usize) {
+        self.registers.set(count);
+    }
+
+    /// Sets how many pages of rings may be mapped in all.
+    pub fn set_lockable_pages(&self, pages: usize) {
+        self.lockable.set(pages);
+    }
+
+    /// Sets what the next waits for a child give; then it runs on.
+    pub fn set_waits(&self, waits: &[Wait]) {
+        *self.waits.borrow_mut() = waits.iter().copied().collect();
+    }
+
+    /// Lets execve(2) of children fail.
+    pub fn set_exec_failure(&self, errno: Errno) {
+        self.exec_failure.set(Some(errno));
+    }
+
+    /// How often somebody slept.
+    pub fn slept(&self) -> u32 {
+        self.slept.get()
+    }
+
+    /// Lets an access happen: each enabled breakpoint at the address, on the
+    /// thread and CPU, counts it and reports it where there is room.
+    pub fn access(&self, access: Access) {
+        let mut open = self.open.borrow_mut();
+        let mut outputs = Vec::new();
+        for event in open.values_mut().filter_map(Open::event) {
+            let Role::Breakpoint { watch } = event.spec.role else {
+                continue;
+            };
+            if watch.address == access.address
+                && (event.tid, event.cpu) == (access.tid, access.cpu)
+                && event.enabled
+            {
+                event.counter.value += 1;
+                outputs.push((event.id, event.output));
+            }
+        }
+        for (id, output) in outputs {
+            let record = sample(id, access);
+            let owner = output.and_then(|owner| open.get_mut(&owner)?.event());
+            let ring = owner.and_then(|owner| owner.ring.clone());
+            if ring.is_some_and(|ring| ring.push(&record)) {
+                continue;
+            }
+            let events = open.values_mut().filter_map(Open::event);
+            for event in events.filter(|event| event.id == id) {
+                event.counter.lost = event.counter.lost.map(|lost| lost + 1);
+            }
+        }
+    }
+
+    /// Puts a raw record into the ring of a CPU; false without room or ring.
+    pub fn push(&self, cpu: u32, record: &[u64]) -> bool {
+        let mut open = self.open.borrow_mut();
+        let mut events = open.values_mut().filter_map(Open::event);
+        let ring = events
+            .find_map(|event| event.ring.as_ref().filter(|_| event.cpu == cpu).cloned());
+        ring.is_some_and(|ring| ring.push(record))
+    }
+
+    /// Notes the call; gives the error it is to have, if any.
+    fn call(&self, call: Call) -> Result<()> {
+        let mut calls = self.calls.borrow_mut();
+        let count = calls.entry(call).or_default();
+        let nth = *count;
+        *count += 1;
+        let failures = self.failures.borrow();
+        let failure = failures
+            .iter()
+            .find(|failure| (failure.0, failure.1) == (call, nth));
+        failure.map_or(Ok(()), |failure| Err(failure.2))
+    }
+
+    fn give(&self, open: Open) -> Result<RawFd> {
+        let mut table = self.open.borrow_mut();
+        if table.len() as u64 + 3 >= self.limit.get().0 {
+            return Err(Errno::EMFILE);
+        }
+        let descriptor = self.next.get();
+        self.next.set(descriptor + 1);
+        table.insert(descriptor, open);
+        Ok(descriptor)
+    }
+
+    fn with_event<T>(
+        &self,
+        descriptor: RawFd,
+        act: impl FnOnce(&mut Event) -> T,
+    ) -> Result<T> {
+        let mut table = self.open.borrow_mut();
+        let event = table.get_mut(&descriptor).and_then(Open::event);
+        event.map(act).ok_or(Errno::EBADF)
+    }
+
+    /// Whether a register is left on the thread and CPU.
+    fn has_register(&self, tid: u32, cpu: u32) -> bool {
+        let mut table = self.open.borrow_mut();
+        let events = table.values_mut().filter_map(Open::event);
+        let taken = events.filter(|event| {
+            matches!(event.spec.role, Role::Breakpoint { .. })
+                && (event.tid, event.cpu) == (tid, cpu)
+        });
+        taken.count() < self.registers.get()
+    }
+}
+
+impl Open {
+    fn event(&mut self) -> Option<&mut Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Other => None,
+        }
+    }
+}
+
+/// A sample of an access. Each register holds its place in the sample.
+fn sample(id: u64, access: Access) -> Vec<u64> {
+    let values: Vec<u64> = (0..u64::from(REGISTERS.count_ones())).collect();
+    write::sample(&Sample {
+        id,
+        ip: access.ip,
+        pid: access.pid,
+        tid: access.tid,
+        time: access.time,
+        cpu: access.cpu,
+        kernel: false,
+        registers: Registers {
+            mask: REGISTERS,
+            values: &values,
+        },
+    })
+}
+
+impl Kernel for Fake {
+    fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
+        self.call(Call::PerfEventOpen)?;
+        let breakpoint = matches!(spec.role, Role::Breakpoint { .. });
+        if breakpoint && !self.has_register(tid, cpu) {
+            return Err(Errno::ENOSPC);
+        }
+        let lost = spec.features.format_lost.then_some(0);
+        self.give(Open::Event(Event {
+            spec: *spec,
+            tid,
+            cpu,
+            // As the kernel does, from one counter for all.
+            id: 1000 + self.next.get() as u64,
+            enabled: false,
+            counter: Counter { value: 0, lost },
+            ring: None,
+            output: None,
+        }))
+    }
+
+    fn perf_enable(&self, event: RawFd) -> Result<()> {
+        self.call(Call::PerfEnable)?;
+        self.with_event(event, |event| event.enabled = true)
+    }
+
+    fn perf_disable(&self, event: RawFd) -> Result<()> {
+        self.call(Call::PerfDisable)?;
+        self.with_event(event, |event| event.enabled = false)
+    }
+
+    fn perf_id(&self, event: RawFd) -> Result<u64> {
+        self.call(Call::PerfId)?;
+        self.with_event(event, |event| event.id)
+    }
+
+    fn perf_set_output(&self, event: RawFd, owner: RawFd) -> Result<()> {
+        self.call(Call::PerfSetOutput)?;
+        let ring_cpu =
+            self.with_event(owner, |event| event.ring.is_some().then_some(event.cpu))?;
+        self.with_event(event, |event| {
+            if ring_cpu != Some(event.cpu) {
+                return Err(Errno::EINVAL);
+            }
+            event.output = Some(owner);
+            Ok(())
+        })?
+    }
+
+    fn perf_read(&self, event: RawFd, _spec: &EventSpec) -> Result<Counter> {
+        self.call(Call::PerfRead)?;
+        self.with_event(event, |event| event.counter)
+    }
+
+    fn map_ring(&self, owner: RawFd, data_pages: usize) -> Result<RingMemory> {
+        self.call(Call::MapRing)?;
+        let left = self.lockable.get();
+        let left = left.checked_sub(data_pages + 1).ok_or(Errno::EPERM)?;
+        let (memory, writer) = RingMemory::plain(PAGE, data_pages * PAGE);
+        self.with_event(owner, |event| event.ring = Some(writer))?;
+        self.lockable.set(left);
+        self.mappings.set(self.mappings.get() + 1);
+        Ok(memory)
+    }
+
+    fn unmap_ring(&self, memory: RingMemory) {
+        let pages = memory.mapped_bytes() / PAGE;
+        self.lockable.set(self.lockable.get().saturating_add(pages));
+        self.mappings.set(self.mappings.get() - 1);
+    }
+
+    fn close(&self, descriptor: RawFd) {
+        let closed = self.open.borrow_mut().remove(&descriptor);
+        assert!(closed.is_some(), "descriptor {descriptor} closed twice");
+    }
+
+    fn clock(&self) -> u64 {
+        self.clock.get()
+    }
+
+    fn sleep(&self, _duration: Duration) {
+        self.slept.set(self.slept.get() + 1);
+    }
+
+    /// Finds nothing ready, at once.
+    fn poll(&self, _: &[RawFd], ready: &mut [bool], _: Option<Duration>) -> Result<()> {
+        ready.fill(false);
+        Ok(())
+    }
+
+    fn page_size(&self) -> usize {
+        PAGE
+    }
+
+    fn online_cpus(&self) -> Result<Vec<u32>> {
+        self.call(Call::OnlineCpus)?;
+        Ok((0..self.cpus.get()).collect())
+    }
+
+    fn threads(&self, _pid: u32) -> Result<Vec<u32>> {
+        self.call(Call::Threads)?;
+        let mut listings = self.listings.borrow_mut();
+        let next = match listings.len() {
+            0 | 1 => listings.front().cloned(),
+            _ => listings.pop_front(),
+        };
+        next.filter(|threads| !threads.is_empty())
+            .ok_or(Errno::ENOENT)
+    }
+
+    fn thread_count(&self, _pid: u32) -> Result<u32> {
+        self.call(Call::ThreadCount)?;
+        let listings = self.listings.borrow();
+        Ok(listings.front().map_or(0, |threads| threads.len() as u32))
+    }
+
+    fn thread_name(&self, _pid: u32, tid: u32) -> Result<Vec<u8>> {
+        self.call(Call::ThreadName)?;
+        Ok(format!("thread-{tid}").into_bytes())
+    }
+
+    fn read_file(&self, _path: &str, _limit: usize) -> Result<Vec<u8>> {
+        self.call(Call::ReadFile)?;
+        Err(Errno::ENOENT)
+    }
+
+    fn read_memory(&self, _pid: u32, _address: u64, buffer: &mut [u8]) -> Result<usize> {
+        self.call(Call::ReadMemory)?;
+        buffer.fill(0);
+        Ok(buffer.len())
+    }
+
+    fn descriptor_limit(&self) -> Result<(u64, u64)> {
+        self.call(Call::DescriptorLimit)?;
+        Ok(self.limit.get())
+    }
+
+    fn set_descriptor_limit(&self, soft: u64) -> Result<()> {
+        self.call(Call::SetDescriptorLimit)?;
+        let (_, hard) = self.limit.get();
+        if soft > hard {
+            return Err(Errno::EINVAL);
+        }
+        self.limit.set((soft, hard));
+        Ok(())
+    }
+
+    fn pidfd_open(&self, _pid: u32) -> Result<RawFd> {
+        self.call(Call::PidfdOpen)?;
+        self.give(Open::Other)
+    }
+
+    fn fork_exec(&self, _arguments: &[CString]) -> Result<Forked> {
+        self.call(Call::ForkExec)?;
+        let go = self.give(Open::Other)?;
+        let failure = self.give(Open::Other)?;
+        self.children.set(self.children.get() + 1);
+        Ok(Forked {
+            pid: 100,
+            go,
+            failure,
+        })
+    }
+
+    fn write(&self, _descriptor: RawFd, bytes: &[u8]) -> Result<usize> {
+        self.call(Call::Write)?;
+        Ok(bytes.len())
+    }
+
+    fn read(&self, _descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
+        self.call(Call::Read)?;
+        let Some(errno) = self.exec_failure.get() else {
+            return Ok(0);
+        };
+        let bytes = (errno as i32).to_ne_bytes();
+        let count = buffer.len().min(bytes.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn ptrace_seize(&self, _pid: u32) -> Result<()> {
+        self.call(Call::PtraceSeize)
+    }
+
+    fn ptrace_continue(&self, _pid: u32, _signal: i32) -> Result<()> {
+        self.call(Call::PtraceContinue)
+    }
+
+    fn ptrace_detach(&self, _pid: u32) -> Result<()> {
+        self.call(Call::PtraceDetach)?;
+        self.children.set(self.children.get().saturating_sub(1));
+        Ok(())
+    }
+
+    fn wait(&self, _pid: u32, _block: bool) -> Result<Wait> {
+        self.call(Call::Wait)?;
+        let wait = self.waits.borrow_mut().pop_front().unwrap_or(Wait::Running);
+        if matches!(wait, Wait::Exited { .. } | Wait::Signaled { .. }) {
+            self.children.set(self.children.get().saturating_sub(1));
+        }
+        Ok(wait)
+    }
+
+    fn kill(&self, _pid: u32, _group: bool, signal: i32) -> Result<()> {
+        self.call(Call::Kill)?;
+        if signal == libc::SIGKILL {
+            let killed = Wait::Signaled {
+                signal,
+                core: false,
+            };
+            *self.waits.borrow_mut() = [killed].into();
+        }
+        Ok(())
+    }
+
+    fn terminal_foreground(&self) -> Result<u32> {
+        self.call(Call::Terminal)?;
+        Ok(1)
+    }
+
+    fn set_terminal_foreground(&self, _group: u32) -> Result<()> {
+        self.call(Call::Terminal)
+    }
+
+    fn own_group(&self) -> u32 {
+        1
+    }
+}

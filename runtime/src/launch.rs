@@ -1,0 +1,315 @@
+//! Starts a program and holds it before its first instruction.
+//!
+//! The child is traced from outside (PTRACE_SEIZE, without
+//! PTRACE_O_EXITKILL) and not by PTRACE_TRACEME: a seized child whose tracer
+//! dies is let go and runs on (ptrace(2)), so hwtrace can be killed at any
+//! moment. It waits at a pipe until it is seized; if hwtrace dies before, the
+//! pipe's end lets it go on just as well.
+//!
+//! At the stop of PTRACE_EVENT_EXEC the new image is mapped, with its
+//! interpreter, and execve(2) has not yet returned to it.
+
+use std::ffi::CString;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use crate::kernel::{Errno, Forked, Kernel, Wait};
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// There is nothing to execute.
+    #[error("the command is empty")]
+    Empty,
+    /// There is no such program, or its interpreter is missing (ENOENT).
+    #[error("no such program")]
+    NotFound,
+    /// It may not be executed, or is no program (EACCES, ENOEXEC).
+    #[error("not an executable program")]
+    NotExecutable {
+        /// EACCES or ENOEXEC.
+        errno: Errno,
+    },
+    /// execve(2) failed for another reason.
+    #[error("the program could not be executed: {0}")]
+    Exec(Errno),
+    /// The child ended before it executed anything.
+    #[error("the child ended before it executed the program")]
+    Ended,
+    /// A system call of ours failed.
+    #[error("{call} failed: {errno}")]
+    System {
+        /// The call.
+        call: &'static str,
+        /// What it said.
+        errno: Errno,
+    },
+}
+
+/// A program whose image is mapped and of which nothing has run.
+///
+/// Dropped without [`Launched::release`], the child is killed and reaped: it
+/// is ours, and nobody has seen it run. To be used by the thread that
+/// launched it: a tracer is a thread (ptrace(2)).
+pub struct Launched {
+    kernel: Rc<dyn Kernel>,
+    pid: u32,
+    /// Whether it still is to be killed with us.
+    held: bool,
+}
+
+impl Launched {
+    /// Process of the program, and leader of its own process group.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Lets the program run, untraced from now on.
+    ///
+    /// # Errors
+    /// [`LaunchError::System`] where it was killed meanwhile.
+    pub fn release(mut self) -> Result<Child, LaunchError> {
+        let detached = self.kernel.ptrace_detach(self.pid);
+        detached.map_err(|errno| LaunchError::System {
+            call: "ptrace",
+            errno,
+        })?;
+        self.held = false;
+        Ok(Child {
+            kernel: Rc::clone(&self.kernel),
+            pid: self.pid,
+            ended: None,
+        })
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        if self.held {
+            kill_and_reap(&*self.kernel, self.pid);
+        }
+    }
+}
+
+/// Starts `arguments[0]`, found as execvp(3) does, up to before its first
+/// instruction. Standard input, output and error are ours.
+///
+/// # Errors
+/// [`LaunchError`]; nothing is left of the child then.
+pub fn launch(
+    kernel: Rc<dyn Kernel>,
+    arguments: &[CString],
+) -> Result<Launched, LaunchError> {
+    if arguments.is_empty() {
+        return Err(LaunchError::Empty);
+    }
+    let forked = kernel.fork_exec(arguments);
+    let forked = forked.map_err(|errno| LaunchError::System {
+        call: "fork",
+        errno,
+    })?;
+    let Forked { pid, go, failure } = forked;
+    // From here on every return without `held` reset kills and reaps.
+    let mut launched = Launched {
+        kernel,
+        pid,
+        held: true,
+    };
+    let kernel = Rc::clone(&launched.kernel);
+    let go = Pipe {
+        kernel: &*kernel,
+        descriptor: go,
+    };
+    let failure = Pipe {
+        kernel: &*kernel,
+        descriptor: failure,
+    };
+    let system = |call| move |errno| LaunchError::System { call, errno };
+    kernel.ptrace_seize(pid).map_err(system("ptrace"))?;
+    kernel.write(go.descriptor, &[1]).map_err(system("write"))?;
+    loop {
+        match kernel.wait(pid, true).map_err(system("waitpid"))? {
+            Wait::Stopped {
+                event: libc::PTRACE_EVENT_EXEC,
+                ..
+            } => return Ok(launched),
+            Wait::Stopped { signal, event } => {
+                // A signal on its way in is passed on; stops of other kinds
+                // carry none.
+                let signal = if event == 0 { signal } else { 0 };
+                kernel
+                    .ptrace_continue(pid, signal)
+                    .map_err(system("ptrace"))?;
+            }
+            Wait::Running => {}
+            Wait::Exited { .. } | Wait::Signaled { .. } => {
+                launched.held = false;
+                return Err(exec_error(&*kernel, failure.descriptor));
+            }
+        }
+    }
+}
+
+/// Why the child never came to its program.
+fn exec_error(kernel: &dyn Kernel, failure: RawFd) -> LaunchError {
+    let mut bytes = [0; 4];
+    match kernel.read(failure, &mut bytes) {
+        Ok(4) => match Errno::from_raw(i32::from_ne_bytes(bytes)) {
+            Errno::ENOENT | Errno::ENOTDIR => LaunchError::NotFound,
+            errno @ (Errno::EACCES | Errno::ENOEXEC) => {
+                LaunchError::NotExecutable { errno }
+            }
+            errno => LaunchError::Exec(errno),
+        },
+        _ => LaunchError::Ended,
+    }
+}
+
+/// A pipe's end, closed when it goes.
+struct Pipe<'a> {
+    kernel: &'a dyn Kernel,
+    descriptor: RawFd,
+}
+
+impl Drop for Pipe<'_> {
+    fn drop(&mut self) {
+        self.kernel.close(self.descriptor);
+    }
+}
+
+fn kill_and_reap(kernel: &dyn Kernel, pid: u32) {
+    if kernel.kill(pid, false, libc::SIGKILL).is_err() {
+        return;
+    }
+    // SIGKILL ends it whatever it does; stops reported before are skipped.
+    while matches!(
+        kernel.wait(pid, true),
+        Ok(Wait::Stopped { .. } | Wait::Running)
+    ) {}
+}
+
+/// What a child did since it was last asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildState {
+    /// It goes on.
+    Running,
+    /// It wants the terminal, which its process group does not have, and has
+    /// been stopped for it (SIGTTIN, SIGTTOU; termios(3), "tcsetpgrp").
+    WantsTerminal,
+    /// It was stopped by another signal.
+    Stopped {
+        /// The signal.
+        signal: i32,
+    },
+    /// It has ended, with this exit code.
+    Exited {
+        /// The code.
+        code: i32,
+    },
+    /// A signal has killed it.
+    Killed {
+        /// The signal.
+        signal: i32,
+    },
+}
+
+/// A program that was launched and runs. Dropping it does nothing to it.
+pub struct Child {
+    kernel: Rc<dyn Kernel>,
+    pid: u32,
+    ended: Option<ChildState>,
+}
+
+impl Child {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it did, without waiting. Once it has ended it is reaped, and the
+    /// answer stays the same.
+    ///
+    /// # Errors
+    /// [`LaunchError::System`] where somebody else has reaped it.
+    pub fn poll(&mut self) -> Result<ChildState, LaunchError> {
+        if let Some(ended) = self.ended {
+            return Ok(ended);
+        }
+        let wait = self.kernel.wait(self.pid, false);
+        let wait = wait.map_err(|errno| LaunchError::System {
+            call: "waitpid",
+            errno,
+        })?;
+        Ok(match wait {
+            Wait::Running => ChildState::Running,
+            Wait::Stopped {
+                signal: libc::SIGTTIN | libc::SIGTTOU,
+                ..
+            } => ChildState::WantsTerminal,
+            Wait::Stopped { signal, .. } => ChildState::Stopped { signal },
+            Wait::Exited { code } => *self.ended.insert(ChildState::Exited { code }),
+            Wait::Signaled { signal, .. } => {
+                *self.ended.insert(ChildState::Killed { signal })
+            }
+        })
+    }
+
+    /// Gives it the terminal, as a shell's `fg` does, and lets it go on.
+    ///
+    /// # Errors
+    /// ENXIO where there is no terminal, EPERM where it is another session's.
+    pub fn give_terminal(&self) -> Result<(), Errno> {
+        give_terminal(&*self.kernel, self.pid)
+    }
+}
+
+/// Puts the process group of `pid` into the foreground and continues it.
+///
+/// # Errors
+/// ENXIO where there is no terminal, EPERM where it is another session's.
+pub fn give_terminal(kernel: &dyn Kernel, pid: u32) -> Result<(), Errno> {
+    kernel.set_terminal_foreground(pid)?;
+    kernel.kill(pid, true, libc::SIGCONT)
+}
+
+/// Takes the terminal back for our own process group.
+///
+/// # Errors
+/// ENXIO where there is no terminal.
+pub fn take_terminal(kernel: &dyn Kernel) -> Result<(), Errno> {
+    let group = kernel.own_group();
+    match kernel.terminal_foreground()? {
+        foreground if foreground == group => Ok(()),
+        _ => kernel.set_terminal_foreground(group),
+    }
+}
+
+/// A descriptor that becomes readable when a process ends, a child of ours or
+/// not; closed when dropped.
+pub struct EndWatch {
+    kernel: Rc<dyn Kernel>,
+    descriptor: RawFd,
+}
+
+impl EndWatch {
+    /// Watches for the end of `pid`.
+    ///
+    /// # Errors
+    /// ESRCH where it has ended and was reaped, ENOSYS before Linux 5.3.
+    pub fn new(kernel: Rc<dyn Kernel>, pid: u32) -> Result<Self, Errno> {
+        let descriptor = kernel.pidfd_open(pid)?;
+        Ok(Self { kernel, descriptor })
+    }
+
+    /// The descriptor, for poll(2): POLLIN once the process has ended.
+    pub fn descriptor(&self) -> RawFd {
+        self.descriptor
+    }
+}
+
+impl Drop for EndWatch {
+    fn drop(&mut self) {
+        self.kernel.close(self.descriptor);
+    }
+}

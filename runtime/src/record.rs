@@ -1,0 +1,479 @@
+//! Parses perf records, from words that nobody vouches for.
+//!
+//! Layout of each record: include/uapi/linux/perf_event.h, `enum
+//! perf_event_type`. A record is its header, its own fields and, but for
+//! samples, the trailer that `sample_id_all` asks for.
+
+use perf_event_open_sys::bindings as sys;
+
+use crate::event::Registers;
+use crate::ring::as_bytes;
+
+/// Which fields samples carry, and where: derived once from the attributes
+/// the events were opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Index of the word with the CPU, in samples.
+    cpu: usize,
+    /// Index of the word with the registers' ABI, in samples; 0 for none.
+    registers: usize,
+    /// Registers that are sampled, one bit each.
+    register_mask: u64,
+}
+
+/// Words of the trailer: process and thread, time, CPU, identifier.
+const TRAILER_WORDS: usize = 4;
+/// Index of the time in a sample: after header, identifier, instruction
+/// pointer, process and thread.
+const SAMPLE_TIME: usize = 4;
+
+/// Fields without which a record is of no use here.
+const NEEDED: u32 = sys::PERF_SAMPLE_IDENTIFIER
+    | sys::PERF_SAMPLE_IP
+    | sys::PERF_SAMPLE_TID
+    | sys::PERF_SAMPLE_TIME
+    | sys::PERF_SAMPLE_CPU;
+/// Fields of one word between time and CPU, which are stepped over.
+const BEFORE_CPU: u32 =
+    sys::PERF_SAMPLE_ADDR | sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
+
+impl Layout {
+    /// The layout of samples with these attributes; None where they lack a
+    /// field that is needed, or have one whose length varies.
+    pub fn new(sample_type: u64, register_mask: u64) -> Option<Self> {
+        let fields = u32::try_from(sample_type).ok()?;
+        let known =
+            NEEDED | BEFORE_CPU | sys::PERF_SAMPLE_PERIOD | sys::PERF_SAMPLE_REGS_USER;
+        // ID and STREAM_ID would lengthen the trailer as well.
+        let in_trailer = sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
+        if fields & NEEDED != NEEDED || fields & (!known | in_trailer) != 0 {
+            return None;
+        }
+        let cpu = SAMPLE_TIME + 1 + (fields & BEFORE_CPU).count_ones() as usize;
+        let period = (fields & sys::PERF_SAMPLE_PERIOD).count_ones() as usize;
+        let with_registers = fields & sys::PERF_SAMPLE_REGS_USER != 0;
+        let registers = if with_registers { cpu + 1 + period } else { 0 };
+        Some(Self {
+            cpu,
+            registers,
+            register_mask,
+        })
+    }
+
+    /// When a record was made; None for one too short to say.
+    pub fn time(&self, words: &[u64]) -> Option<u64> {
+        let header = Header::new(*words.first()?);
+        if header.kind == sys::PERF_RECORD_SAMPLE {
+            return words.get(SAMPLE_TIME).copied();
+        }
+        let trailer = words.len().checked_sub(TRAILER_WORDS)?;
+        words.get(trailer.max(1) + 1).copied()
+    }
+
+    /// The record in `words`, header included; None for one too short for
+    /// its kind.
+    pub fn parse<'a>(&self, words: &'a [u64]) -> Option<Record<'a>> {
+        let header = Header::new(*words.first()?);
+        if header.kind == sys::PERF_RECORD_SAMPLE {
+            return self.sample(header, words).map(Record::Sample);
+        }
+        let body_end = words.len().checked_sub(TRAILER_WORDS)?;
+        let body = words.get(1..body_end)?;
+        let time = *words.get(body_end + 1)?;
+        parse_sideband(header, time, body)
+    }
+
+    fn sample<'a>(&self, header: Header, words: &'a [u64]) -> Option<Sample<'a>> {
+        let (pid, tid) = halves(*words.get(3)?);
+        Some(Sample {
+            id: *words.get(1)?,
+            ip: *words.get(2)?,
+            pid,
+            tid,
+            time: *words.get(SAMPLE_TIME)?,
+            cpu: halves(*words.get(self.cpu)?).0,
+            kernel: header.cpu_mode() == sys::PERF_RECORD_MISC_KERNEL,
+            registers: self.sampled_registers(words)?,
+        })
+    }
+
+    fn sampled_registers<'a>(&self, words: &'a [u64]) -> Option<Registers<'a>> {
+        if self.registers == 0 {
+            return Some(Registers::default());
+        }
+        let abi = *words.get(self.registers)?;
+        if abi == u64::from(sys::PERF_SAMPLE_REGS_ABI_NONE) {
+            // A kernel thread has none.
+            return Some(Registers::default());
+        }
+        let first = self.registers + 1;
+        let last = first + self.register_mask.count_ones() as usize;
+        Some(Registers {
+            mask: self.register_mask,
+            values: words.get(first..last)?,
+        })
+    }
+}
+
+/// A record's first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    kind: u32,
+    misc: u16,
+}
+
+impl Header {
+    fn new(word: u64) -> Self {
+        let [a, b, c, d, e, f, _, _] = word.to_ne_bytes();
+        Self {
+            kind: u32::from_ne_bytes([a, b, c, d]),
+            misc: u16::from_ne_bytes([e, f]),
+        }
+    }
+
+    fn cpu_mode(self) -> u32 {
+        u32::from(self.misc) & sys::PERF_RECORD_MISC_CPUMODE_MASK
+    }
+}
+
+/// What the kernel reported.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    /// An event happened.
+    Sample(Sample<'a>),
+    /// A thread took a name.
+    Comm {
+        /// When.
+        time: u64,
+        /// Process.
+        pid: u32,
+        /// Thread.
+        tid: u32,
+        /// The name.
+        name: &'a [u8],
+        /// Whether by exec.
+        exec: bool,
+    },
+    /// A thread or process was created.
+    Fork(Task),
+    /// A thread ended.
+    Exit(Task),
+    /// Something was mapped.
+    Mmap {
+        /// When.
+        time: u64,
+        /// Process.
+        pid: u32,
+        /// First address.
+        address: u64,
+        /// Bytes.
+        length: u64,
+        /// Offset in the file, bytes.
+        offset: u64,
+        /// Path.
+        path: &'a [u8],
+    },
+    /// Records found no room; reported with the next that does.
+    Lost {
+        /// When the loss was reported.
+        time: u64,
+        /// How many.
+        lost: u64,
+    },
+    /// Anything else, of which nothing is to be known.
+    Other {
+        /// When.
+        time: u64,
+        /// The number of its kind, PERF_RECORD_.
+        kind: u32,
+    },
+}
+
+/// A sample of a breakpoint event.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// Identifier of the event, of the parent's where it was inherited.
+    pub id: u64,
+    /// Instruction pointer.
+    pub ip: u64,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Nanoseconds of the events' clock.
+    pub time: u64,
+    /// CPU.
+    pub cpu: u32,
+    /// Whether the CPU was in the kernel.
+    pub kernel: bool,
+    /// User registers.
+    pub registers: Registers<'a>,
+}
+
+/// A birth or an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// When.
+    pub time: u64,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Process of the creator.
+    pub parent_pid: u32,
+    /// The creator.
+    pub parent_tid: u32,
+}
+
+/// The records that are no samples, without header and trailer.
+fn parse_sideband(header: Header, time: u64, body: &[u64]) -> Option<Record<'_>> {
+    Some(match header.kind {
+        sys::PERF_RECORD_COMM => {
+            let (pid, tid) = halves(*body.first()?);
+            let exec = u32::from(header.misc) & sys::PERF_RECORD_MISC_COMM_EXEC != 0;
+            Record::Comm {
+                time,
+                pid,
+                tid,
+                name: string(body.get(1..)?),
+                exec,
+            }
+        }
+        sys::PERF_RECORD_FORK => Record::Fork(task(time, body)?),
+        sys::PERF_RECORD_EXIT => Record::Exit(task(time, body)?),
+        sys::PERF_RECORD_MMAP => mapping(time, body, 4)?,
+        // Device, inode, generation, protection and flags come between.
+        sys::PERF_RECORD_MMAP2 => mapping(time, body, 8)?,
+        sys::PERF_RECORD_LOST => Record::Lost {
+            time,
+            lost: *body.get(1)?,
+        },
+        sys::PERF_RECORD_LOST_SAMPLES => Record::Lost {
+            time,
+            lost: *body.first()?,
+        },
+        kind => Record::Other { time, kind },
+    })
+}
+
+fn task(time: u64, body: &[u64]) -> Option<Task> {
+    let (pid, parent_pid) = halves(*body.first()?);
+    let (tid, parent_tid) = halves(*body.get(1)?);
+    Some(Task {
+        time,
+        pid,
+        tid,
+        parent_pid,
+        parent_tid,
+    })
+}
+
+fn mapping(time: u64, body: &[u64], path_at: usize) -> Option<Record<'_>> {
+    Some(Record::Mmap {
+        time,
+        pid: halves(*body.first()?).0,
+        address: *body.get(1)?,
+        length: *body.get(2)?,
+        offset: *body.get(3)?,
+        path: string(body.get(path_at..)?),
+    })
+}
+
+/// Two u32 that lie one after the other.
+fn halves(word: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    (
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+    )
+}
+
+/// A string up to its zero byte.
+fn string(words: &[u64]) -> &[u8] {
+    let bytes = as_bytes(words);
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
+    &bytes[..end]
+}
+
+/// Writes records as the kernel does: for the fake kernel and for tests.
+pub mod write {
+    use perf_event_open_sys::bindings as sys;
+
+    /// A record's first word.
+    pub fn header(kind: u32, misc: u16, words: usize) -> u64 {
+        let size = (words * size_of::<u64>()) as u16;
+        let [a, b, c, d] = kind.to_ne_bytes();
+        let ([e, f], [g, h]) = (misc.to_ne_bytes(), size.to_ne_bytes());
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Two u32 one after the other.
+    pub fn pair(first: u32, second: u32) -> u64 {
+        let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// A sample with the fields of [`crate::attr::SAMPLE_TYPE`].
+    pub fn sample(sample: &super::Sample<'_>) -> Vec<u64> {
+        let misc = match sample.kernel {
+            true => sys::PERF_RECORD_MISC_KERNEL,
+            false => sys::PERF_RECORD_MISC_USER,
+        };
+        let mut words = vec![0, sample.id, sample.ip];
+        words.extend([
+            pair(sample.pid, sample.tid),
+            sample.time,
+            pair(sample.cpu, 0),
+        ]);
+        words.push(u64::from(sys::PERF_SAMPLE_REGS_ABI_64));
+        words.extend(sample.registers.values);
+        words[0] = header(sys::PERF_RECORD_SAMPLE, misc as u16, words.len());
+        words
+    }
+
+    /// Any other record, of a body and the trailer.
+    pub fn sideband(
+        kind: u32,
+        misc: u16,
+        body: &[u64],
+        time: u64,
+        task: (u32, u32),
+    ) -> Vec<u64> {
+        let mut words = vec![0];
+        words.extend(body);
+        words.extend([pair(task.0, task.1), time, 0, 0]);
+        words[0] = header(kind, misc, words.len());
+        words
+    }
+
+    /// A string padded with zeros to whole words, at least one of them.
+    pub fn string(text: &str) -> Vec<u64> {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize((bytes.len() / 8 + 1) * 8, 0);
+        let (words, _) = bytes.as_chunks::<8>();
+        words.iter().map(|word| u64::from_ne_bytes(*word)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::attr::{REGISTERS, SAMPLE_TYPE};
+
+    fn layout() -> Layout {
+        Layout::new(SAMPLE_TYPE, REGISTERS).expect("our own attributes")
+    }
+
+    #[test]
+    fn a_sample_comes_back() {
+        let values: Vec<u64> = (100..116).collect();
+        let registers = Registers {
+            mask: REGISTERS,
+            values: &values,
+        };
+        let sample = Sample {
+            id: 7,
+            ip: 0x401000,
+            pid: 10,
+            tid: 11,
+            time: 123_456,
+            cpu: 3,
+            kernel: false,
+            registers,
+        };
+        let words = write::sample(&sample);
+        assert_eq!(words.len(), 23);
+        assert_eq!(layout().time(&words), Some(123_456));
+        let Some(Record::Sample(back)) = layout().parse(&words) else {
+            panic!("not a sample");
+        };
+        assert_eq!(
+            (back.id, back.ip, back.pid, back.tid),
+            (7, 0x401000, 10, 11)
+        );
+        assert_eq!((back.cpu, back.kernel), (3, false));
+        // R8 is bit 16 and follows the eight registers below it.
+        assert_eq!(back.registers.get(16), Some(108));
+        assert_eq!(back.registers.get(8), None);
+    }
+
+    #[test]
+    fn a_name_ends_at_its_zero() {
+        let mut body = vec![write::pair(5, 6)];
+        body.extend(write::string("worker"));
+        let misc = sys::PERF_RECORD_MISC_COMM_EXEC as u16;
+        let words = write::sideband(sys::PERF_RECORD_COMM, misc, &body, 9, (5, 6));
+        assert_eq!(layout().time(&words), Some(9));
+        match layout().parse(&words) {
+            Some(Record::Comm {
+                time: 9,
+                pid: 5,
+                tid: 6,
+                name: b"worker",
+                exec: true,
+            }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn births_and_mappings_come_back() {
+        let body = [write::pair(20, 10), write::pair(21, 11), 0];
+        let words = write::sideband(sys::PERF_RECORD_FORK, 0, &body, 1, (10, 11));
+        let task = Task {
+            time: 1,
+            pid: 20,
+            tid: 21,
+            parent_pid: 10,
+            parent_tid: 11,
+        };
+        assert!(matches!(layout().parse(&words), Some(Record::Fork(t)) if t == task));
+
+        let mut body = vec![write::pair(5, 6), 0x1000, 0x2000, 0x3000, 0, 0, 0, 0];
+        body.extend(write::string("/lib/x.so"));
+        let words = write::sideband(sys::PERF_RECORD_MMAP2, 0, &body, 1, (5, 6));
+        match layout().parse(&words) {
+            Some(Record::Mmap {
+                address: 0x1000,
+                path: b"/lib/x.so",
+                ..
+            }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn layouts_that_can_not_be_read_are_refused() {
+        assert_eq!(Layout::new(SAMPLE_TYPE & !1, REGISTERS), None);
+        let callchain = u64::from(sys::PERF_SAMPLE_CALLCHAIN);
+        assert_eq!(Layout::new(SAMPLE_TYPE | callchain, REGISTERS), None);
+        assert_eq!(Layout::new(1 << 40, REGISTERS), None);
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_words_never_panic(
+            kind in 0u32..25,
+            misc in any::<u16>(),
+            mut words in proptest::collection::vec(any::<u64>(), 0..40),
+        ) {
+            if let Some(first) = words.first_mut() {
+                *first = write::header(kind, misc, 0);
+            }
+            let _ = layout().time(&words);
+            let _ = layout().parse(&words);
+        }
+
+        #[test]
+        fn what_parses_has_a_time(words in proptest::collection::vec(any::<u64>(), 0..40)) {
+            if layout().parse(&words).is_some() {
+                prop_assert!(layout().time(&words).is_some());
+            }
+        }
+    }
+}

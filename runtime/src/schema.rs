@@ -1,0 +1,144 @@
+//! The record a handler sees: one schema for all engines, described by data.
+//!
+//! A builtin or a `$` variable names a field of [`FIELDS`]; the code generator
+//! loads it at its offset. Adding a field is one row and one member.
+
+use std::mem::offset_of;
+
+/// A hit as handlers see it. Handlers of `begin`, `end` and timers get one
+/// too, with the fields of the access zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct HitRecord {
+    /// Time of the hit, nanoseconds of CLOCK_MONOTONIC.
+    pub time: u64,
+    /// Address of the instruction that made the access.
+    pub address: u64,
+    /// First watched byte.
+    pub data_address: u64,
+    /// Value before the access, an unsigned integer of the watched length.
+    pub old: u64,
+    /// Value after the access, likewise.
+    pub new: u64,
+    /// Name of the thread: a string handle, interned when the name was learnt.
+    pub execname: u64,
+    /// Process of the thread, in hwtrace's pid namespace.
+    pub pid: u32,
+    /// The thread.
+    pub tid: u32,
+    /// CPU on which it ran.
+    pub cpu: u32,
+    /// Index of the watch that fired.
+    pub watch: u32,
+    /// Number of watched bytes.
+    pub data_length: u32,
+    /// Kind of the access, an [`AccessKind`] as a number.
+    pub access: u32,
+    /// 1 where `new` is what this very instruction stored or loaded.
+    pub exact: u32,
+}
+
+/// What an instruction did with the watched bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u32)]
+pub enum AccessKind {
+    /// Not known: the instruction could not be decoded.
+    #[default]
+    Unknown = 0,
+    /// It loaded them.
+    Read = 1,
+    /// It stored them.
+    Write = 2,
+    /// It loaded and stored them (read-modify-write).
+    Update = 3,
+    /// It was executed.
+    Exec = 4,
+}
+
+impl AccessKind {
+    /// The name that `access()` gives.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Update => "update",
+            Self::Exec => "exec",
+        }
+    }
+
+    /// The kind with this number; [`Self::Unknown`] for numbers not given out.
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Read,
+            2 => Self::Write,
+            3 => Self::Update,
+            4 => Self::Exec,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// How wide a field is; all are read as unsigned and widened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// Four bytes.
+    U32,
+    /// Eight bytes.
+    U64,
+}
+
+/// A field of [`HitRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name, as the language's tables use it.
+    pub name: &'static str,
+    /// Offset in bytes.
+    pub offset: usize,
+    /// Width.
+    pub width: Width,
+    /// Whether the value is a string handle.
+    pub string: bool,
+}
+
+const fn long(name: &'static str, offset: usize, width: Width) -> Field {
+    Field {
+        name,
+        offset,
+        width,
+        string: false,
+    }
+}
+
+/// Every field a handler can read.
+pub const FIELDS: &[Field] = &[
+    long("time", offset_of!(HitRecord, time), Width::U64),
+    long("address", offset_of!(HitRecord, address), Width::U64),
+    long(
+        "data_address",
+        offset_of!(HitRecord, data_address),
+        Width::U64,
+    ),
+    long("old", offset_of!(HitRecord, old), Width::U64),
+    long("new", offset_of!(HitRecord, new), Width::U64),
+    Field {
+        name: "execname",
+        offset: offset_of!(HitRecord, execname),
+        width: Width::U64,
+        string: true,
+    },
+    long("pid", offset_of!(HitRecord, pid), Width::U32),
+    long("tid", offset_of!(HitRecord, tid), Width::U32),
+    long("cpu", offset_of!(HitRecord, cpu), Width::U32),
+    long(
+        "data_length",
+        offset_of!(HitRecord, data_length),
+        Width::U32,
+    ),
+    long("exact", offset_of!(HitRecord, exact), Width::U32),
+];
+
+/// The field called `name`.
+pub fn field(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.name == name)
+}

@@ -1,0 +1,269 @@
+//! From what an engine captured to what a handler sees: which instruction,
+//! which access, which values, whose.
+//!
+//! Events come in the order of time, so a plain shadow of the last value a
+//! process saw at each watch gives `$old`. A forked child has its own memory
+//! and so its own shadow, which starts as its parent's.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::access::{CodeSource, Decoder, Recovered};
+use crate::event::{RawHit, Trigger, Watch};
+use crate::schema::{AccessKind, HitRecord};
+
+/// Reads the memory of traced processes.
+pub trait Memory {
+    /// The unsigned integer of `length` bytes (1, 2, 4 or 8) at `address`;
+    /// none where it can not be read.
+    fn read(&mut self, pid: u32, address: u64, length: u32) -> Option<u64>;
+}
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// Follows processes and threads, and completes their hits.
+#[derive(Debug)]
+pub struct Tracker {
+    watches: Vec<Watch>,
+    processes: Map<u32, Process>,
+    threads: Map<u32, Thread>,
+    decoder: Decoder,
+    threads_seen: u64,
+    values_unread: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Process {
+    /// The last value at each watch; none where it is not known yet.
+    shadow: Vec<Option<u64>>,
+    threads: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Thread {
+    pid: u32,
+    /// Its name, as a string handle.
+    name: u64,
+}
+
+impl Tracker {
+    /// Follows nobody yet; `watches` are those that were armed.
+    pub fn new(watches: &[Watch]) -> Self {
+        Self {
+            watches: watches.to_vec(),
+            processes: Map::default(),
+            threads: Map::default(),
+            decoder: Decoder::new(),
+            threads_seen: 0,
+            values_unread: 0,
+        }
+    }
+
+    /// Reads the values that `pid` has now: the first hits' `$old`.
+    pub fn add_process(&mut self, pid: u32, memory: &mut dyn Memory) {
+        let value = |watch: &Watch| memory.read(pid, watch.address, watch.length);
+        let shadow = self.watches.iter().map(value).collect();
+        self.processes.insert(pid, Process { shadow, threads: 0 });
+    }
+
+    /// A thread that was there before its process was armed.
+    pub fn add_thread(&mut self, pid: u32, tid: u32, name: u64) {
+        self.threads_seen += 1;
+        self.threads.insert(tid, Thread { pid, name });
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.threads += 1;
+        }
+    }
+
+    /// A thread was created; it has its creator's name, and if it is a new
+    /// process a copy of its memory. Says whether it is a new process.
+    pub fn fork(&mut self, parent: (u32, u32), child: (u32, u32)) -> bool {
+        let ((parent_pid, parent_tid), (pid, tid)) = (parent, child);
+        let new_process = pid != parent_pid && !self.processes.contains_key(&pid);
+        if new_process {
+            let unknown = || Process { shadow: vec![None; self.watches.len()], threads: 0 };
+            let mut process = self.processes.get(&parent_pid).cloned().unwrap_or_else(unknown);
+            process.threads = 0;
+            self.processes.insert(pid, process);
+        }
+        let name = self.threads.get(&parent_tid).map_or(0, |thread| thread.name);
+        self.add_thread(pid, tid, name);
+        new_process
+    }
+
+    /// A thread has a new name.
+    pub fn rename(&mut self, pid: u32, tid: u32, name: u64) {
+        self.threads.entry(tid).or_insert(Thread { pid, name }).name = name;
+    }
+
+    /// A process executes another image: its code is no longer what was
+    /// decoded.
+    pub fn exec(&mut self, pid: u32) {
+        self.decoder.forget(pid);
+    }
+
+    /// A process has new code at some address.
+    pub fn mapped(&mut self, pid: u32) {
+        self.decoder.forget(pid);
+    }
+
+    /// A thread ended; with the last one its process is forgotten.
+    pub fn exit(&mut self, tid: u32) {
+        let Some(Thread { pid, .. }) = self.threads.remove(&tid) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        process.threads = process.threads.saturating_sub(1);
+        if process.threads == 0 {
+            self.processes.remove(&pid);
+            self.decoder.forget(pid);
+        }
+    }
+
+    /// How many threads there were, ended ones too.
+    pub fn threads_seen(&self) -> u64 {
+        self.threads_seen
+    }
+
+    /// How many values could neither be decoded nor read from memory, since
+    /// the process had ended when its hit was looked at.
+    pub fn values_unread(&self) -> u64 {
+        self.values_unread
+    }
+
+    /// The name of a thread that an event need not have announced.
+    pub fn has_thread(&self, tid: u32) -> bool {
+        self.threads.contains_key(&tid)
+    }
+
+    /// Completes a hit: finds the instruction and its access, takes the value
+    /// from it or from memory, and moves the shadow on.
+    pub fn complete(
+        &mut self,
+        hit: &RawHit<'_>,
+        code: &mut dyn CodeSource,
+        memory: &mut dyn Memory,
+    ) -> HitRecord {
+        let index = hit.watch as usize;
+        let watch = self.watches[index];
+        let watches = self.watches.len();
+        let process = self
+            .processes
+            .entry(hit.pid)
+            .or_insert_with(|| Process { shadow: vec![None; watches], threads: 0 });
+        let shadow = process.shadow[index].unwrap_or(0);
+        let recovered = match hit.kernel {
+            true => Recovered::default(),
+            false => self.decoder.decode(hit.pid, hit.ip, code).map_or_else(
+                Recovered::default,
+                |access| access.recover(&hit.registers, watch.address, watch.length, shadow),
+            ),
+        };
+        let old = recovered.old.unwrap_or(shadow);
+        let read = || memory.read(hit.pid, watch.address, watch.length);
+        let new = recovered.new.or_else(read).unwrap_or_else(|| {
+            self.values_unread += 1;
+            shadow
+        });
+        process.shadow[index] = Some(new);
+        HitRecord {
+            time: hit.time,
+            address: recovered.address.unwrap_or(hit.ip),
+            data_address: watch.address,
+            old,
+            new,
+            execname: self.threads.get(&hit.tid).map_or(0, |thread| thread.name),
+            pid: hit.pid,
+            tid: hit.tid,
+            cpu: hit.cpu,
+            watch: hit.watch,
+            data_length: watch.length,
+            access: access_kind(recovered.kind, watch.trigger) as u32,
+            exact: recovered.exact.into(),
+        }
+    }
+}
+
+/// A register that watches stores reports nothing else.
+fn access_kind(decoded: AccessKind, trigger: Trigger) -> AccessKind {
+    match (decoded, trigger) {
+        (AccessKind::Unknown | AccessKind::Read, Trigger::Write) => AccessKind::Write,
+        (kind, _) => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Function;
+    use crate::event::Registers;
+
+    /// No code is known and memory holds one value.
+    struct Blind(Option<u64>);
+
+    impl CodeSource for Blind {
+        fn function(&mut self, _: u32, _: u64) -> Option<Function<'_>> {
+            None
+        }
+    }
+
+    impl Memory for Blind {
+        fn read(&mut self, _: u32, _: u64, _: u32) -> Option<u64> {
+            self.0
+        }
+    }
+
+    fn hit(pid: u32, tid: u32) -> RawHit<'static> {
+        let registers = Registers::default();
+        RawHit { watch: 0, pid, tid, cpu: 0, time: 1, ip: 9, kernel: false, registers }
+    }
+
+    fn tracker(first: u64) -> Tracker {
+        let mut tracker =
+            Tracker::new(&[Watch { address: 64, length: 8, trigger: Trigger::Write }]);
+        tracker.add_process(1, &mut Blind(Some(first)));
+        tracker.add_thread(1, 1, 7);
+        tracker
+    }
+
+    fn values(tracker: &mut Tracker, hit: &RawHit<'_>, memory: Option<u64>) -> (u64, u64) {
+        let record = tracker.complete(hit, &mut Blind(None), &mut Blind(memory));
+        assert_eq!(record.exact, 0, "nothing was decoded");
+        (record.old, record.new)
+    }
+
+    #[test]
+    fn each_old_is_the_new_before() {
+        let mut tracker = tracker(5);
+        assert_eq!(values(&mut tracker, &hit(1, 1), Some(6)), (5, 6));
+        assert_eq!(values(&mut tracker, &hit(1, 1), Some(9)), (6, 9));
+    }
+
+    #[test]
+    fn a_child_starts_with_its_parents_values_and_goes_its_own_way() {
+        let mut tracker = tracker(5);
+        values(&mut tracker, &hit(1, 1), Some(6));
+        assert!(tracker.fork((1, 1), (2, 2)));
+        assert_eq!(values(&mut tracker, &hit(1, 1), Some(7)), (6, 7));
+        assert_eq!(values(&mut tracker, &hit(2, 2), Some(8)), (6, 8));
+        let record = tracker.complete(&hit(2, 2), &mut Blind(None), &mut Blind(Some(8)));
+        assert_eq!(record.execname, 7, "a child has its parent's name");
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_counted() {
+        let mut tracker = tracker(5);
+        assert_eq!(values(&mut tracker, &hit(1, 1), None), (5, 5));
+        assert_eq!(tracker.values_unread(), 1);
+    }
+
+    #[test]
+    fn a_process_is_forgotten_with_its_last_thread() {
+        let mut tracker = tracker(5);
+        assert!(!tracker.fork((1, 1), (1, 2)));
+        tracker.exit(1);
+        assert!(tracker.processes.contains_key(&1));
+        tracker.exit(2);
+        assert!(!tracker.processes.contains_key(&1));
+        assert_eq!(tracker.threads_seen(), 2);
+    }
+}

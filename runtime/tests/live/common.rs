@@ -1,0 +1,293 @@
+//! Targets in C, and engines that watch them.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hwtrace_runtime::attr::{EventSpec, Features, Role};
+use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{Account, Armed, Engine, Flow};
+use hwtrace_runtime::event::{Event, Trigger, Watch};
+use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::linux::Linux;
+use hwtrace_runtime::launch::{ChildState, launch};
+
+/// Whether this machine has breakpoints; says so aloud where it has none.
+pub(crate) fn is_live() -> bool {
+    let watch = Watch {
+        address: 0x1000,
+        length: 4,
+        trigger: Trigger::Write,
+    };
+    let spec = EventSpec {
+        role: Role::Breakpoint { watch },
+        features: Features::NONE,
+    };
+    match Linux.perf_event_open(&spec, 0, 0) {
+        Ok(event) => {
+            Linux.close(event);
+            true
+        }
+        Err(errno) => {
+            eprintln!("SKIPPED: no hardware breakpoints here: {errno}");
+            let required = std::env::var_os("HWTRACE_REQUIRE_LIVE");
+            assert!(
+                required.is_none_or(|value| value != "1"),
+                "live tests required"
+            );
+            false
+        }
+    }
+}
+
+/// Compiles a C program, without PIE, so that `nm` knows its addresses.
+pub(crate) fn compile(name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (code, program) = (folder.join(format!("{name}.c")), folder.join(name));
+    std::fs::write(&code, source).expect("a writable target folder");
+    let mut cc = Command::new("cc");
+    cc.args(["-O1", "-no-pie", "-pthread"]).args(flags);
+    let status = cc
+        .arg("-o")
+        .arg(&program)
+        .arg(&code)
+        .status()
+        .expect("a C compiler");
+    assert!(status.success());
+    program
+}
+
+/// Address and size of a symbol.
+pub(crate) fn symbol(program: &Path, name: &str) -> (u64, u64) {
+    let output = Command::new("nm")
+        .arg("-S")
+        .arg(program)
+        .output()
+        .expect("nm");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let hex = |text: &str| u64::from_str_radix(text, 16).expect("a hexadecimal number");
+    for line in text.lines() {
+        if let [address, size, _, symbol] = line.split(' ').collect::<Vec<_>>()[..]
+            && symbol == name
+        {
+            return (hex(address), hex(size));
+        }
+    }
+    panic!("no symbol {name} in {}", program.display());
+}
+
+/// A watch on stores to an eight-byte variable.
+pub(crate) fn stores_to(program: &Path, name: &str) -> Watch {
+    Watch {
+        address: symbol(program, name).0,
+        length: 8,
+        trigger: Trigger::Write,
+    }
+}
+
+/// A hit as it was handed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hit {
+    pub(crate) watch: u32,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) time: u64,
+    pub(crate) ip: u64,
+    pub(crate) registers: u32,
+    pub(crate) kernel: bool,
+}
+
+/// All that came of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) hits: Vec<Hit>,
+    /// Names with the thread that took them, and whether by exec.
+    pub(crate) names: Vec<(u32, String, bool)>,
+    pub(crate) born: Vec<u32>,
+    pub(crate) ended: Vec<u32>,
+    pub(crate) mapped: Vec<String>,
+    pub(crate) times: Vec<u64>,
+    pub(crate) account: Account,
+}
+
+impl Trace {
+    /// Hits by thread.
+    pub(crate) fn by_thread(&self) -> BTreeMap<u32, usize> {
+        let mut counts = BTreeMap::new();
+        self.hits
+            .iter()
+            .for_each(|hit| *counts.entry(hit.tid).or_default() += 1);
+        counts
+    }
+
+    /// Nothing lost, nothing out of order, and every counted hit there.
+    pub(crate) fn assert_complete(&self, hits: usize) {
+        assert_eq!(self.hits.len(), hits, "{:?}", self.account);
+        assert_eq!(self.account.counted.iter().sum::<u64>(), hits as u64);
+        assert_eq!((self.account.lost, self.account.late), (0, 0));
+        assert!(self.times.is_sorted());
+    }
+
+    fn add(&mut self, event: Event<'_>) -> Flow {
+        match event {
+            Event::Hit(hit) => {
+                self.times.push(hit.time);
+                self.hits.push(Hit {
+                    watch: hit.watch,
+                    pid: hit.pid,
+                    tid: hit.tid,
+                    time: hit.time,
+                    ip: hit.ip,
+                    registers: hit.registers.mask.count_ones(),
+                    kernel: hit.kernel,
+                });
+            }
+            Event::Comm {
+                time,
+                tid,
+                name,
+                exec,
+                ..
+            } => {
+                self.times.push(time);
+                self.names
+                    .push((tid, String::from_utf8_lossy(name).into_owned(), exec));
+            }
+            Event::Fork { time, tid, .. } => {
+                self.times.push(time);
+                self.born.push(tid);
+            }
+            Event::Exit { time, tid, .. } => {
+                self.times.push(time);
+                self.ended.push(tid);
+            }
+            Event::Mmap { time, path, .. } => {
+                self.times.push(time);
+                self.mapped.push(String::from_utf8_lossy(path).into_owned());
+            }
+        }
+        Flow::Continue
+    }
+}
+
+/// An engine on the real kernel, and what it reported.
+pub(crate) struct Tracer {
+    pub(crate) kernel: Rc<dyn Kernel>,
+    pub(crate) engine: PerfEngine,
+    pub(crate) trace: Trace,
+}
+
+impl Tracer {
+    pub(crate) fn new(options: PerfOptions) -> Self {
+        let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        let engine = PerfEngine::new(Rc::clone(&kernel), options);
+        Self {
+            kernel,
+            engine,
+            trace: Trace::default(),
+        }
+    }
+
+    pub(crate) fn arm(&mut self, pid: u32, watches: &[Watch]) -> Armed {
+        self.engine.arm(pid, watches).expect("armed")
+    }
+
+    pub(crate) fn drain(&mut self, all: bool) {
+        let trace = &mut self.trace;
+        self.engine
+            .drain(all, &mut |event| trace.add(event))
+            .expect("good records");
+    }
+
+    /// Drains until `ended`, then disarms and takes what is left.
+    pub(crate) fn follow(mut self, mut ended: impl FnMut() -> bool) -> Trace {
+        while !ended() {
+            self.drain(false);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.finish()
+    }
+
+    pub(crate) fn finish(mut self) -> Trace {
+        self.engine.disarm();
+        self.drain(true);
+        self.trace.account = self.engine.account();
+        self.trace
+    }
+}
+
+/// Launches a program with its watches armed and follows it to its end, which
+/// must be a good one.
+pub(crate) fn trace_program(
+    program: &Path,
+    watches: &[Watch],
+    options: PerfOptions,
+) -> (u32, Trace) {
+    let mut tracer = Tracer::new(options);
+    let arguments = [CString::new(program.as_os_str().as_bytes()).expect("a path")];
+    let launched = launch(Rc::clone(&tracer.kernel), &arguments).expect("launched");
+    let pid = launched.pid();
+    let armed = tracer.arm(pid, watches);
+    assert_eq!(
+        armed,
+        Armed {
+            threads: 1,
+            slots: watches.len() as u32,
+            capacity: 4
+        }
+    );
+    let mut child = launched.release().expect("released");
+    let trace = tracer.follow(|| match child.poll().expect("our child") {
+        ChildState::Running => false,
+        ChildState::Exited { code: 0 } => true,
+        other => panic!("{other:?}"),
+    });
+    (pid, trace)
+}
+
+/// Runs one test of this file as a process of its own, as `nobody` where
+/// asked, with HWTRACE_ALONE set.
+pub(crate) fn run_alone(test: &str, nobody: bool) -> Output {
+    let mut command = alone(test, nobody);
+    let output = command.output().expect("a child");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{test} alone: {text}");
+    output
+}
+
+/// The command of [`run_alone`].
+pub(crate) fn alone(test: &str, nobody: bool) -> Command {
+    let exe = std::env::current_exe().expect("our path");
+    let mut command = match nobody && nix::unistd::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+            command.arg(exe);
+            command
+        }
+        false => Command::new(exe),
+    };
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env("HWTRACE_ALONE", "1");
+    command
+}
+
+/// Whether we are what [`run_alone`] runs.
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os("HWTRACE_ALONE").is_some()
+}
+
+/// Descriptors that are perf events, and mappings of rings, of this process.
+pub(crate) fn perf_holdings() -> (usize, usize) {
+    let links = std::fs::read_dir("/proc/self/fd").expect("/proc");
+    let links = links.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let events = links.filter(|link| link.as_os_str() == "anon_inode:[perf_event]");
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
+    let rings = maps.lines().filter(|line| line.contains("perf_event"));
+    (events.count(), rings.count())
+}

@@ -1,0 +1,10 @@
+//! The perf engine on the live kernel: real breakpoints on real programs.
+//!
+//! Where the machine has no hardware breakpoints each test says "SKIPPED";
+//! with HWTRACE_REQUIRE_LIVE=1 it fails.
+
+mod common;
+mod hits;
+mod limits;
+mod starting;
+mod threads;

@@ -1,0 +1,244 @@
+//! Launching, letting go, and dying.
+
+use std::ffi::CString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
+use std::rc::Rc;
+
+use hwtrace_runtime::engine::perf::PerfOptions;
+use hwtrace_runtime::kernel::linux::Linux;
+use hwtrace_runtime::kernel::{Errno, Kernel};
+use hwtrace_runtime::launch::{ChildState, EndWatch, LaunchError, launch};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
+
+use crate::common::{
+    Tracer, alone, compile, is_alone, is_live, stores_to, trace_program,
+};
+
+fn command(words: &[&str]) -> Vec<CString> {
+    words
+        .iter()
+        .map(|word| CString::new(*word).expect("no zero"))
+        .collect()
+}
+
+#[test]
+fn the_first_instruction_is_seen() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        unsigned long counter;
+        __asm__(\".globl _start\\n_start: movq $7, counter\\n movq $8, counter\\n\"
+                \"mov $231, %eax\\n xor %edi, %edi\\n syscall\\n\");";
+    let program = compile("bare", source, &["-nostdlib", "-static"]);
+    let watches = [stores_to(&program, "counter")];
+    let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
+    trace.assert_complete(2);
+}
+
+#[test]
+fn failures_to_execute_are_told_apart() {
+    let linux: Rc<dyn Kernel> = Rc::new(Linux);
+    let error = |words: &[&str]| launch(Rc::clone(&linux), &command(words)).err();
+    assert_eq!(error(&["/no/such/program"]), Some(LaunchError::NotFound));
+    assert_eq!(
+        error(&["no-such-program-in-path"]),
+        Some(LaunchError::NotFound)
+    );
+    let errno = Errno::EACCES;
+    assert_eq!(
+        error(&["/etc/passwd"]),
+        Some(LaunchError::NotExecutable { errno })
+    );
+    assert_eq!(error(&["/"]), Some(LaunchError::NotExecutable { errno }));
+    assert_eq!(error(&[]), Some(LaunchError::Empty));
+}
+
+#[test]
+fn a_child_never_released_never_runs_and_is_gone() {
+    let mark = format!("{}/never", env!("CARGO_TARGET_TMPDIR"));
+    let _ = std::fs::remove_file(&mark);
+    let linux: Rc<dyn Kernel> = Rc::new(Linux);
+    let launched = launch(Rc::clone(&linux), &command(&["touch", &mark]));
+    let launched = launched.expect("launched");
+    let pid = launched.pid();
+    assert_eq!(linux.thread_name(pid, pid).as_deref(), Ok(&b"touch"[..]));
+    drop(launched);
+    assert_eq!(linux.kill(pid, false, 0), Err(Errno::ESRCH));
+    assert!(!std::fs::exists(&mark).expect("a folder"));
+}
+
+#[test]
+fn the_end_wakes_and_the_code_is_kept() {
+    let linux: Rc<dyn Kernel> = Rc::new(Linux);
+    let arguments = command(&["sh", "-c", "exit 7"]);
+    let launched = launch(Rc::clone(&linux), &arguments).expect("launched");
+    let end = EndWatch::new(linux, launched.pid()).expect("Linux 5.3");
+    let mut poll = libc::pollfd {
+        fd: end.descriptor(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    assert_eq!(wait_readable(&mut poll, 0), 0);
+    let mut child = launched.release().expect("released");
+    assert_eq!(wait_readable(&mut poll, 10_000), 1);
+    for _ in 0..2 {
+        assert_eq!(child.poll(), Ok(ChildState::Exited { code: 7 }));
+    }
+}
+
+#[allow(unsafe_code, reason = "poll(2) on a bare descriptor")]
+fn wait_readable(poll: &mut libc::pollfd, timeout_ms: i32) -> i32 {
+    // SAFETY: one pollfd, which lives across the call.
+    unsafe { libc::poll(poll, 1, timeout_ms) }
+}
+
+#[test]
+fn the_child_has_its_own_group_and_plain_signals() {
+    let linux: Rc<dyn Kernel> = Rc::new(Linux);
+    let end_of = |words: &[&str]| {
+        let launched = launch(Rc::clone(&linux), &command(words)).expect("launched");
+        let pid = Pid::from_raw(launched.pid() as i32);
+        assert_eq!(nix::unistd::getpgid(Some(pid)), Ok(pid));
+        let mut child = launched.release().expect("released");
+        loop {
+            match child.poll().expect("our child") {
+                ChildState::Running => std::thread::yield_now(),
+                state => break state,
+            }
+        }
+    };
+    // Ours are not plain: Rust ignores SIGPIPE, and this blocks SIGUSR1.
+    SigSet::from(Signal::SIGUSR1)
+        .thread_block()
+        .expect("a mask");
+    let good = ChildState::Exited { code: 0 };
+    for line in ["SigBlk:.0*$", "SigIgn:.0*$"] {
+        assert_eq!(end_of(&["grep", "-q", line, "/proc/self/status"]), good);
+    }
+    let killed = ChildState::Killed {
+        signal: libc::SIGTERM,
+    };
+    assert_eq!(end_of(&["sh", "-c", "kill -TERM $$"]), killed);
+}
+
+const WAITS: &str = "
+    #include <stdio.h>
+    volatile unsigned long counter;
+    int main(void) {
+        char line[8];
+        puts(\"ready\"); fflush(stdout);
+        if (!fgets(line, 8, stdin)) return 1;
+        unsigned long sum = 0;
+        for (int i = 0; i < 20000; i++) { counter = i; sum += counter; }
+        printf(\"%lu\\n\", sum);
+        return 0;
+    }";
+
+/// Killed while it is armed: the target finishes with the right result.
+#[test]
+fn a_killed_tracer_leaves_its_target_alive() {
+    if !is_live() {
+        return;
+    }
+    let program = compile("waits", WAITS, &[]);
+    let mut target = std::process::Command::new(&program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut out = BufReader::new(target.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("a line");
+    let mut tracer = alone("starting::tracer_to_be_killed", false)
+        .env("HWTRACE_TARGET", target.id().to_string())
+        .env("HWTRACE_PROGRAM", &program)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a tracer");
+    let mut said = BufReader::new(tracer.stdout.take().expect("a pipe"));
+    loop {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).expect("a line"), 0, "it ended");
+        if line.contains("ARMED") {
+            break;
+        }
+    }
+    target
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(b"go\n")
+        .expect("a reader");
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    tracer.kill().expect("our child");
+    tracer.wait().expect("our child");
+    let mut sum = String::new();
+    out.read_to_string(&mut sum).expect("its result");
+    assert_eq!(sum.trim(), (0..20_000u64).sum::<u64>().to_string());
+    assert!(target.wait().expect("our child").success());
+}
+
+#[test]
+fn tracer_to_be_killed() {
+    let variable = |name| std::env::var(name).ok();
+    let (Some(pid), Some(program)) =
+        (variable("HWTRACE_TARGET"), variable("HWTRACE_PROGRAM"))
+    else {
+        return;
+    };
+    assert!(is_alone());
+    let mut tracer = Tracer::new(PerfOptions::default());
+    let watches = [stores_to(program.as_ref(), "counter")];
+    tracer.arm(pid.parse().expect("a number"), &watches);
+    println!("ARMED");
+    loop {
+        tracer.drain(false);
+    }
+}
+
+/// Killed before the child is released: the child runs on by itself.
+#[test]
+fn a_launcher_killed_halfway_lets_its_child_run() {
+    let mark = format!("{}/halfway", env!("CARGO_TARGET_TMPDIR"));
+    let _ = std::fs::remove_file(&mark);
+    let mut launcher = alone("starting::launcher_to_be_killed", false)
+        .env("HWTRACE_MARK", &mark)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a launcher");
+    let mut said = BufReader::new(launcher.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("HELD") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).expect("a line"), 0, "it ended");
+    }
+    assert!(!std::fs::exists(&mark).expect("a folder"));
+    launcher.kill().expect("our child");
+    assert!(!launcher.wait().expect("our child").success());
+    let begun = std::time::Instant::now();
+    while !std::fs::exists(&mark).expect("a folder") {
+        assert!(begun.elapsed().as_secs() < 10, "the child does not go on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn launcher_to_be_killed() {
+    let Some(mark) = std::env::var_os("HWTRACE_MARK") else {
+        return;
+    };
+    let mut arguments = command(&["touch"]);
+    arguments.push(CString::new(mark.as_bytes()).expect("a path"));
+    let launched = launch(Rc::new(Linux), &arguments).expect("launched");
+    println!("HELD");
+    loop {
+        // Held until we are killed.
+        assert_ne!(launched.pid(), 0);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}

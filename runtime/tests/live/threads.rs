@@ -1,0 +1,211 @@
+//! Threads and children: those that are there, those that come, each once.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use hwtrace_runtime::engine::perf::PerfOptions;
+
+use crate::common::{Trace, Tracer, compile, is_live, stores_to, trace_program};
+
+#[test]
+fn eight_threads_created_after_arming() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #include <pthread.h>
+        volatile unsigned long counter;
+        static void *work(void *arg) {
+            for (long i = 0; i < 10000; i++) counter = (long)arg * 10000 + i;
+            return 0;
+        }
+        int main(void) {
+            pthread_t t[8];
+            for (long i = 0; i < 8; i++) pthread_create(&t[i], 0, work, (void *)i);
+            for (int i = 0; i < 8; i++) pthread_join(t[i], 0);
+            return 0;
+        }";
+    let program = compile("eight", source, &[]);
+    let watches = [stores_to(&program, "counter")];
+    let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
+    trace.assert_complete(80_000);
+    let counts: Vec<_> = trace.by_thread().into_values().collect();
+    assert_eq!(counts, [10_000; 8]);
+    let mut born = trace.born.clone();
+    born.sort_unstable();
+    assert!(trace.by_thread().into_keys().eq(born));
+}
+
+#[test]
+fn a_forked_child_is_hit_under_its_own_number() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #include <sys/wait.h>
+        #include <unistd.h>
+        volatile unsigned long counter;
+        int main(void) {
+            for (int i = 0; i < 1000; i++) counter = i;
+            if (fork() == 0) {
+                for (int i = 0; i < 500; i++) counter = i;
+                _exit(0);
+            }
+            wait(0);
+            return 0;
+        }";
+    let program = compile("forks", source, &[]);
+    let watches = [stores_to(&program, "counter")];
+    let (pid, trace) = trace_program(&program, &watches, PerfOptions::default());
+    trace.assert_complete(1500);
+    let child = trace.born[0];
+    let of = |pid| trace.hits.iter().filter(|hit| hit.pid == pid).count();
+    assert_eq!((of(pid), of(child)), (1000, 500));
+    assert_eq!(
+        trace.hits.iter().map(|hit| hit.time).max(),
+        trace.hits.last().map(|h| h.time)
+    );
+}
+
+/// A target that speaks when it is ready, and waits for a line.
+struct Target {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Target {
+    fn start(program: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut target = Self { child, out };
+        assert_eq!(target.line(), "ready");
+        target
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    fn go(&mut self) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input.write_all(b"go\n").expect("a reader");
+    }
+
+    /// Follows it to its end; gives its last line too.
+    fn follow(mut self, tracer: Tracer) -> (String, Trace) {
+        let trace = tracer.follow(|| match self.child.try_wait().expect("our child") {
+            Some(status) => {
+                assert!(status.success());
+                true
+            }
+            None => false,
+        });
+        (self.line(), trace)
+    }
+}
+
+#[test]
+fn threads_from_before_and_after_attaching() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #include <pthread.h>
+        #include <stdio.h>
+        volatile unsigned long counter;
+        static pthread_barrier_t gate;
+        static void *work(void *arg) {
+            if (arg) pthread_barrier_wait(&gate);
+            for (long i = 0; i < 5000; i++) counter = i;
+            return 0;
+        }
+        int main(void) {
+            pthread_t t[8]; char line[8];
+            pthread_barrier_init(&gate, 0, 5);
+            for (long i = 0; i < 4; i++) pthread_create(&t[i], 0, work, &gate);
+            puts(\"ready\"); fflush(stdout);
+            if (!fgets(line, 8, stdin)) return 1;
+            pthread_barrier_wait(&gate);
+            for (long i = 4; i < 8; i++) pthread_create(&t[i], 0, work, 0);
+            for (int i = 0; i < 8; i++) pthread_join(t[i], 0);
+            puts(\"done\");
+            return 0;
+        }";
+    let program = compile("attach", source, &[]);
+    let mut target = Target::start(&program);
+    let mut tracer = Tracer::new(PerfOptions::default());
+    let armed = tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
+    assert_eq!((armed.threads, armed.slots), (5, 1));
+    target.go();
+    let (last, trace) = target.follow(tracer);
+    assert_eq!(last, "done");
+    trace.assert_complete(40_000);
+    let counts: Vec<_> = trace.by_thread().into_values().collect();
+    assert_eq!(counts, [5000; 8]);
+}
+
+/// Threads are born and end all the time, before, while and after arming.
+/// Each stores ten times, once told to go; each must be hit exactly ten times.
+#[test]
+fn churning_threads_are_armed_once_each() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <unistd.h>
+        volatile unsigned long counter;
+        static volatile int going, ending;
+        static unsigned long total;
+        static void *brief(void *arg) {
+            (void)arg;
+            if (!going) return 0;
+            for (int i = 0; i < 10; i++) counter = i;
+            __atomic_fetch_add(&total, 10, __ATOMIC_RELAXED);
+            return 0;
+        }
+        static void *churn(void *arg) {
+            (void)arg;
+            while (!ending) {
+                pthread_t t;
+                pthread_create(&t, 0, brief, 0);
+                pthread_join(t, 0);
+                usleep(300);
+            }
+            return brief(0);
+        }
+        int main(void) {
+            pthread_t t[2]; char line[8];
+            for (int i = 0; i < 2; i++) pthread_create(&t[i], 0, churn, 0);
+            puts(\"ready\"); fflush(stdout);
+            if (!fgets(line, 8, stdin)) return 1;
+            going = 1;
+            usleep(300000);
+            ending = 1;
+            for (int i = 0; i < 2; i++) pthread_join(t[i], 0);
+            printf(\"%lu\\n\", total);
+            return 0;
+        }";
+    let program = compile("churn", source, &[]);
+    for _ in 0..5 {
+        let mut target = Target::start(&program);
+        let mut tracer = Tracer::new(PerfOptions::default());
+        let begun = std::time::Instant::now();
+        tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
+        eprintln!("armed amid churn after {:?}", begun.elapsed());
+        target.go();
+        let (total, trace) = target.follow(tracer);
+        let total: usize = total.parse().expect("a number");
+        assert!(total > 100);
+        trace.assert_complete(total);
+        for (tid, count) in trace.by_thread() {
+            assert_eq!(count, 10, "thread {tid}");
+        }
+    }
+}

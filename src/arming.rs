@@ -1,0 +1,215 @@
+//! From requests to registers, and what can be wrong on the way: each error
+//! says what happened, why, and what to do next.
+
+use hwtrace_lang::code::Code;
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_lang::span::Span;
+use hwtrace_probes::process::{
+    Holder, HolderKind, Process, ProcessError, perf_event_paranoid, register_holders,
+};
+use hwtrace_probes::resolve::{self, Location, ResolveError};
+use hwtrace_probes::symbols::ElfError;
+use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::slots::{self, CAPACITY, Plan};
+
+use crate::environment::quoted;
+use crate::session::{Failure, Request, watch};
+
+/// A script that watches a process was given none.
+pub(crate) fn no_target(request: &Request) -> Diagnostic {
+    let message = "the script watches a process, but none is given";
+    Diagnostic::new(Code::NoTarget, request.span, message)
+        .help("start one with `-c ./prog`, or name one that runs with `-p PID`")
+}
+
+/// Finds all data, or says everything that is wrong.
+pub(crate) fn resolve(
+    process: &Process,
+    requests: &[Request],
+) -> Result<Vec<Location>, Failure> {
+    let mut locations = Vec::with_capacity(requests.len());
+    let mut diagnostics = Vec::new();
+    for Request { data, span } in requests {
+        match process.is_named_by(&data.process) {
+            Ok(true) => {}
+            Ok(false) => {
+                diagnostics.push(other_process(*span));
+                continue;
+            }
+            Err(error) => return Err(self::process(&error)),
+        }
+        match resolve::resolve(process, &data.expression, data.length) {
+            Ok(location) => locations.push(location),
+            // Not about this expression: all others would say it again.
+            Err(ResolveError::Process(error)) => return Err(self::process(&error)),
+            Err(error) => diagnostics.push(unresolved(&error, *span)),
+        }
+    }
+    if diagnostics.is_empty() { Ok(locations) } else { Err(Failure::Diagnosed(diagnostics)) }
+}
+
+/// Gives each distinct watch a register.
+pub(crate) fn plan(requests: &[Request], locations: &[Location]) -> Result<Plan, Failure> {
+    let watches: Vec<_> = requests
+        .iter()
+        .zip(locations)
+        .map(|(request, location)| watch(request, location))
+        .collect();
+    slots::plan(&watches, CAPACITY).map_err(|error| {
+        let span = requests.get(error.capacity).and_then(|request| request.span);
+        let message = format!(
+            "{} different watches, but a thread has {} debug registers",
+            error.needed, error.capacity
+        );
+        Diagnostic::new(Code::TooManyWatches, span, message)
+            .note("watches of the same address, length and mode share a register")
+            .help("watch fewer at a time, or neighbours together with `.length(8)`")
+            .into()
+    })
+}
+
+fn other_process(span: Option<Span>) -> Diagnostic {
+    let message = "this names another process than the target of -c or -p";
+    Diagnostic::new(Code::NotAvailableYet, span, message)
+        .help("write `process` without an argument, and name the process with -c or -p")
+}
+
+fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
+    let new = |code| Diagnostic::new(code, span, error.to_string());
+    match error {
+        ResolveError::NoSuchSymbol { nearest, searched, .. } if nearest.is_empty() => {
+            new(Code::UnknownSymbol)
+                .help(format!("list its variables with `nm -C {}`", searched.display()))
+        }
+        ResolveError::NoSuchSymbol { nearest, .. } => {
+            new(Code::UnknownSymbol).help(format!("did you mean {}?", quoted(nearest)))
+        }
+        ResolveError::Stripped { path, .. } => new(Code::StrippedBinary)
+            .help("build it without `-s`, and do not run `strip` on it")
+            .help(format!(
+                "or watch an address: `0x404010` (what `nm {}` said before it was stripped)",
+                path.display()
+            )),
+        ResolveError::Ambiguous { candidates, .. } => {
+            let listed = candidates
+                .iter()
+                .map(|candidate| format!("{} at {}", candidate.name, candidate.address))
+                .collect::<Vec<_>>();
+            new(Code::AmbiguousSymbol)
+                .note(format!("they are {}", listed.join(", ")))
+                .help("write the full path of the one you mean, or its address")
+        }
+        ResolveError::BadLength { name, .. } => new(Code::BadLength).help(format!(
+            "watch a part of it: `{name}+0` with `.length(8)`, then `{name}+8`, and so on"
+        )),
+        ResolveError::Misaligned { fitting_length, below, above, .. } => {
+            new(Code::Misaligned).help(format!(
+                "watch `{below}` or `{above}`, or {fitting_length} byte(s) here with \
+                 `.length({fitting_length})`"
+            ))
+        }
+        ResolveError::NotALength { .. } => new(Code::BadLength),
+        ResolveError::NotUserSpace { .. } => new(Code::BadProbeArgument),
+        ResolveError::Function { name } => {
+            new(Code::UnknownSymbol).help(format!("to see where it is, use `nm`; hwtrace watches data, and `{name}` is code"))
+        }
+        ResolveError::ThreadLocal { .. } | ResolveError::InSharedLibrary { .. } => {
+            new(Code::NotAvailableYet).help("watch its address: `0x…`, as gdb's `print &name` gives it")
+        }
+        _ => new(Code::UnknownSymbol),
+    }
+}
+
+/// A process that can not be looked at.
+pub(crate) fn process(error: &ProcessError) -> Failure {
+    let new = |code| Diagnostic::new(code, None, error.to_string());
+    let diagnostic = match error {
+        ProcessError::Gone { .. } => new(Code::NoSuchProcess)
+            .help("list processes with `ps -e`, or find one by name with `pgrep NAME`"),
+        ProcessError::Zombie { .. } => new(Code::TargetExited),
+        ProcessError::Thread { pid, .. } => {
+            new(Code::NoSuchProcess).help(format!("use `-p {pid}`: all of its threads are watched"))
+        }
+        ProcessError::KernelThread { .. } => new(Code::UnsupportedTarget),
+        ProcessError::PermissionDenied { .. } => new(Code::PermissionDenied)
+            .help("run hwtrace as the user that the process runs as, or as root with `sudo`"),
+        ProcessError::Executable { error: ElfError::Not64Bit { .. }, .. } => {
+            new(Code::UnsupportedTarget)
+                .help("build the program for x86-64: without `-m32`")
+        }
+        ProcessError::Executable { .. } | ProcessError::NotLoaded { .. } => new(Code::BadExecutable),
+        other => return Failure::System("looking at the process", std::io::Error::other(other.to_string())),
+    };
+    diagnostic.into()
+}
+
+/// The kernel did not arm.
+pub(crate) fn failed(
+    error: &ArmError,
+    process: &Process,
+    requests: &[Request],
+    plan: &Plan,
+) -> Failure {
+    let span = |register: usize| {
+        let register = plan.registers.get(register)?;
+        requests.get(*register.subscribers.first()?)?.span
+    };
+    let new = |code, span| Diagnostic::new(code, span, error.to_string());
+    let diagnostic = match error {
+        ArmError::Gone { .. } => new(Code::TargetExited, None),
+        ArmError::NoFreeRegister { watch, .. } => {
+            held(new(Code::NoFreeRegister, span(*watch)), &register_holders(process.pid()))
+        }
+        ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
+        ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
+            "a virtual machine may hide them, and a container may refuse perf_event_open; \
+             try on the host",
+        ),
+        ArmError::BadWatch { watch } => new(Code::ArmingFailed, span(*watch))
+            .help("the address must be the process's own, and a multiple of the length"),
+        ArmError::Limit { limit, .. } => {
+            let raise = match *limit {
+                "RLIMIT_NOFILE" => "raise it with `ulimit -n 65536`, or as root in limits.conf(5)",
+                _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`",
+            };
+            new(Code::LimitReached, None).help(raise)
+        }
+        ArmError::Unstable { .. } => new(Code::ArmingFailed, None)
+            .help("try again, or start the program with `-c`: then every thread inherits"),
+        _ => new(Code::ArmingFailed, None),
+    };
+    diagnostic.into()
+}
+
+fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
+    let mut diagnostic = diagnostic
+        .note("a thread has four debug registers, shared by all who watch it");
+    for holder in holders {
+        let what = match holder.kind {
+            HolderKind::Tracer => "traces the target and may hold some",
+            _ => "has perf events open and may hold some",
+        };
+        diagnostic = diagnostic.note(format!("{} (process {}) {what}", holder.name, holder.pid));
+    }
+    if holders.is_empty() {
+        diagnostic = diagnostic.note(
+            "no other process holds one now; a debugger that watched the thread may have \
+             left its registers reserved until the thread ends",
+        );
+    }
+    diagnostic.help("watch fewer at a time, or end the other program and try again")
+}
+
+fn permission(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
+    let paranoid = perf_event_paranoid();
+    let diagnostic = match paranoid {
+        Some(level) if level > 2 => diagnostic
+            .note(format!("kernel.perf_event_paranoid is {level}: perf may be for root alone"))
+            .help("allow it for one's own processes: `sudo sysctl kernel.perf_event_paranoid=2`"),
+        _ => diagnostic.note(format!("process {pid} belongs to another user, or may not be traced")),
+    };
+    diagnostic.help(
+        "run hwtrace as root with `sudo`, as the process's own user, or with CAP_PERFMON \
+         and CAP_SYS_PTRACE",
+    )
+}

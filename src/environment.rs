@@ -1,0 +1,127 @@
+//! What the language asks of its surroundings, answered by `probes`.
+
+use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
+use hwtrace_lang::code::Code;
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_lang::environment::{self, Context, PointId, TargetVariable};
+use hwtrace_lang::span::Span;
+use hwtrace_lang::types::Type;
+use hwtrace_probes::expr::ExprError;
+use hwtrace_probes::provider;
+use hwtrace_probes::spec::{ArgumentRef, Component, Spec, SpecErrorKind};
+
+/// A probe point that was understood.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// What it means.
+    pub spec: Spec,
+    /// Where it stands in the script.
+    pub span: Span,
+}
+
+/// The probe points of a script, as they are met.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    points: Vec<Point>,
+}
+
+/// Known at every access to data.
+const DATA_VARIABLES: &[TargetVariable] = &[
+    TargetVariable { name: "new", ty: Type::Long, field: "new" },
+    TargetVariable { name: "old", ty: Type::Long, field: "old" },
+];
+
+impl Environment {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The points by number.
+    pub(crate) fn into_points(self) -> Vec<Point> {
+        self.points
+    }
+}
+
+impl environment::Environment for Environment {
+    fn point(&mut self, point: &ProbePoint) -> Result<environment::Point, Box<Diagnostic>> {
+        let components: Vec<_> = point
+            .components
+            .iter()
+            .map(|component| Component {
+                name: &component.name,
+                argument: component.argument.as_ref().map(|argument| match &argument.value {
+                    ArgumentValue::Long(value) => ArgumentRef::Long(*value),
+                    ArgumentValue::String(text) => ArgumentRef::Str(text),
+                }),
+            })
+            .collect();
+        let spec = provider::parse(&components).map_err(|error| {
+            let at = point.components.get(error.index);
+            let span = at.map_or(point.span, |component| component.span);
+            Box::new(explain(&error.kind, span))
+        })?;
+        let context = match spec {
+            Spec::Data(_) => Context::Data,
+            _ => Context::Session,
+        };
+        let id = PointId(self.points.len() as u32);
+        self.points.push(Point { spec, span: point.span });
+        Ok(environment::Point { id, context })
+    }
+
+    fn variables(&self, point: PointId) -> &[TargetVariable] {
+        match self.points.get(point.0 as usize) {
+            Some(Point { spec: Spec::Data(_), .. }) => DATA_VARIABLES,
+            _ => &[],
+        }
+    }
+}
+
+fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
+    let code = match kind {
+        SpecErrorKind::Unknown { .. }
+        | SpecErrorKind::Trailing { .. }
+        | SpecErrorKind::Incomplete { .. } => Code::UnknownProbePoint,
+        SpecErrorKind::NotYet { .. } => Code::NotAvailableYet,
+        SpecErrorKind::Expression(error) => return explain_expression(error, span),
+        SpecErrorKind::BadLength { .. } => Code::BadLength,
+        _ => Code::BadProbeArgument,
+    };
+    let message = match kind {
+        SpecErrorKind::NotYet { what, .. } => format!("`{what}` is not available yet"),
+        _ => kind.to_string(),
+    };
+    let diagnostic = Diagnostic::new(code, span, message);
+    match kind {
+        SpecErrorKind::Unknown { nearest, .. } if nearest.is_empty() => {
+            diagnostic.help("probe points are, for example, `process.data(\"counter\").write`, \
+                             `timer.s(1)`, `begin` and `end`")
+        }
+        SpecErrorKind::Unknown { nearest, .. } => {
+            diagnostic.help(format!("did you mean {}?", quoted(nearest)))
+        }
+        SpecErrorKind::NotYet { instead, .. } => diagnostic.help(instead.clone()),
+        _ => diagnostic,
+    }
+}
+
+/// What is wrong with an expression that names data.
+pub fn explain_expression(error: &ExprError, span: impl Into<Option<Span>>) -> Diagnostic {
+    match error {
+        ExprError::NotYet { what, instead } => {
+            Diagnostic::new(Code::NotAvailableYet, span, format!("{what} cannot be watched yet"))
+                .help(*instead)
+        }
+        _ => Diagnostic::new(Code::BadProbeArgument, span, error.to_string()),
+    }
+}
+
+/// "`a`, `b` or `c`"
+pub(crate) fn quoted(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,240 @@
+//! What a session shows at its end: tables, and the line on what happened.
+
+use std::fmt::Write;
+
+use hwtrace_probes::resolve::Location;
+use hwtrace_runtime::engine::Armed;
+
+use crate::session::Summary;
+
+/// One instruction of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// How often it touched the data.
+    pub hits: u64,
+    /// What it did.
+    pub access: &'static str,
+    /// Function and offset, or the address.
+    pub place: String,
+    /// The address, by which rows of equal hits are sorted.
+    pub address: u64,
+    /// The smallest value after the access.
+    pub lowest: u64,
+    /// The largest value after the access.
+    pub highest: u64,
+    /// Number of threads that did it.
+    pub threads: usize,
+}
+
+/// A table of the instructions that touched some data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    title: String,
+    rows: Vec<Row>,
+}
+
+const HEADINGS: [&str; 6] = ["hits", "%", "access", "where", "values", "threads"];
+/// Columns between two columns.
+const GAP: usize = 2;
+/// Which columns hold numbers, and are aligned to the right.
+const RIGHT: [bool; 6] = [true, true, false, false, false, true];
+const PLACE: usize = 3;
+/// A place is never cut below this.
+const PLACE_WIDTH_MIN: usize = 16;
+
+impl Table {
+    /// A table under `title`; the row with most hits comes first.
+    pub fn new(title: String, mut rows: Vec<Row>) -> Self {
+        rows.sort_by_key(|row| (std::cmp::Reverse(row.hits), row.address));
+        Self { title, rows }
+    }
+
+    /// The table as text, `width` columns wide where names allow.
+    pub fn text(&self, width: usize) -> String {
+        let total: u64 = self.rows.iter().map(|row| row.hits).sum();
+        let mut text = format!("{}, {}\n", self.title, counted(total, "hit"));
+        if self.rows.is_empty() {
+            return text;
+        }
+        let mut lines = vec![HEADINGS.map(str::to_owned)];
+        lines.extend(self.rows.iter().map(|row| cells(row, total)));
+        let widths = widths(&lines, width);
+        for line in &lines {
+            let mut shown = String::new();
+            for (column, cell) in line.iter().enumerate() {
+                let cell = shorten(cell, widths[column]);
+                let padding = " ".repeat(widths[column] - cell.chars().count());
+                let (before, after) =
+                    if RIGHT[column] { (&*padding, "") } else { ("", &*padding) };
+                // Writing to a string can not fail.
+                let _ = write!(shown, "{before}{cell}{after}{}", " ".repeat(GAP));
+            }
+            text.push_str(shown.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn cells(row: &Row, total: u64) -> [String; 6] {
+    let share = row.hits as f64 * 100.0 / total as f64;
+    [
+        grouped(row.hits),
+        format!("{share:.1}"),
+        row.access.to_owned(),
+        row.place.clone(),
+        range(row.lowest, row.highest),
+        row.threads.to_string(),
+    ]
+}
+
+fn range(lowest: u64, highest: u64) -> String {
+    // What needs more than 40 bits is an address or a mask, not a count.
+    let show = |value: u64| match highest >> 40 {
+        0 => value.to_string(),
+        _ => format!("{value:#x}"),
+    };
+    if lowest == highest {
+        return show(lowest);
+    }
+    format!("{}..{}", show(lowest), show(highest))
+}
+
+/// The widest cell of each column; the place gives way where the line would
+/// be too wide.
+fn widths(lines: &[[String; 6]], width: usize) -> [usize; 6] {
+    let mut widths = [0; 6];
+    for line in lines {
+        for (column, cell) in line.iter().enumerate() {
+            widths[column] = widths[column].max(cell.chars().count());
+        }
+    }
+    let all: usize = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+    let room = widths[PLACE].saturating_sub(all.saturating_sub(width));
+    widths[PLACE] = widths[PLACE].min(room.max(PLACE_WIDTH_MIN));
+    widths
+}
+
+/// Keeps the end, which tells most: `…handler::run+0x1f`.
+fn shorten(cell: &str, width: usize) -> String {
+    let length = cell.chars().count();
+    if length <= width {
+        return cell.to_owned();
+    }
+    let kept = cell.chars().skip(length + 1 - width);
+    std::iter::once('…').chain(kept).collect()
+}
+
+/// `counter: 8 bytes at 0x404028`
+pub fn title(location: &Location) -> String {
+    let bytes = counted(location.length.into(), "byte");
+    format!("{}: {bytes} at {}", location.name, location.address)
+}
+
+/// `1 hit`, `80,000 hits`
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// `80,000`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What was armed, before the target goes on.
+pub fn armed_line(armed: &Armed) -> String {
+    let threads = counted(armed.threads.into(), "thread");
+    format!("armed {threads}, slots {}/{}", armed.slots, armed.capacity)
+}
+
+/// The line at the end of every session.
+pub fn summary_line(summary: &Summary) -> String {
+    let elapsed = summary.elapsed.as_secs_f64();
+    let Some(engine) = summary.engine else {
+        return format!("0 hits, nothing was watched, {elapsed:.2} s");
+    };
+    let armed = &summary.armed;
+    format!(
+        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, slots {}/{}",
+        counted(summary.hits, "hit"),
+        grouped(summary.lost),
+        summary.threads,
+        summary.threads,
+        if summary.threads == 1 { "thread" } else { "threads" },
+        armed.slots,
+        armed.capacity,
+    )
+}
+
+/// What else should be known of the session: each thing that went missing,
+/// with what to do about it.
+pub fn remarks(summary: &Summary) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let mut remark = |count: u64, text: &str| {
+        if count > 0 {
+            remarks.push(format!("{} {text}", grouped(count)));
+        }
+    };
+    remark(
+        summary.lost,
+        "hits were lost: the rings were full; enlarge them with --ring-size, or print less",
+    );
+    remark(summary.late, "hits were handed on out of the order of time");
+    remark(
+        summary.values_unread,
+        "values are not known: the instruction could not be decoded, and the process had \
+         ended; the value before stands for them",
+    );
+    let accounted = summary.hits + summary.lost;
+    if summary.counted > accounted {
+        let missing = summary.counted - accounted;
+        remark(missing, "further hits were counted after the session had ended");
+    }
+    if let Some(pid) = summary.still_running {
+        remarks.push(format!("process {pid} goes on, and is no longer watched"));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(hits: u64, place: &str) -> Row {
+        let place = place.to_owned();
+        Row { hits, access: "write", place, address: hits, lowest: 0, highest: 9, threads: 2 }
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let grouped: Vec<_> = [0, 999, 1000, 1234567].into_iter().map(grouped).collect();
+        assert_eq!(grouped, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn the_row_with_most_hits_is_first_and_columns_are_aligned() {
+        let table = Table::new("x: 8 bytes at 0x10".into(), vec![row(1, "a+0x1"), row(3, "b+0x2")]);
+        let expected = "x: 8 bytes at 0x10, 4 hits\n\
+                        hits     %  access  where  values  threads\n   \
+                        3  75.0  write   b+0x2  0..9          2\n   \
+                        1  25.0  write   a+0x1  0..9          2\n";
+        assert_eq!(table.text(80), expected);
+    }
+
+    #[test]
+    fn long_names_give_way_so_that_lines_fit() {
+        let name = "a_namespace::".repeat(10) + "function+0x12";
+        let text = Table::new("x".into(), vec![row(3, &name)]).text(80);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("function+0x12"), "{text}");
+    }
+}

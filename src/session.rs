@@ -1,0 +1,445 @@
+//! A session: arm, let run, hand hits to a consumer in the order of time,
+//! disarm, end. Who consumes, compiled handlers or the table of `watch`, the
+//! session does not care.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_lang::span::Span;
+use hwtrace_probes::process::Process;
+use hwtrace_probes::resolve::Location;
+use hwtrace_probes::spec::DataSpec;
+use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{Armed, Engine, Flow};
+use hwtrace_runtime::event::{Event, Watch};
+use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::linux::Linux;
+use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::tracker::Tracker;
+
+use crate::arming;
+use crate::events::{Events, Wake};
+use crate::symbols::{SharedSymbols, TargetMemory};
+use crate::target::{Running, Target};
+
+/// What is to be watched, and for whom.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What, and at which accesses.
+    pub data: DataSpec,
+    /// Where a script asks for it.
+    pub span: Option<Span>,
+}
+
+/// Who gets the hits.
+pub trait Consumer {
+    /// What it wants watched.
+    fn requests(&self) -> Vec<Request>;
+
+    /// Periods of its timers, in nanoseconds.
+    fn timers(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Everything is armed, and the target has not gone on yet.
+    ///
+    /// # Errors
+    /// A failure that ends the session.
+    fn begin(&mut self, context: &Context) -> Result<Flow, Failure>;
+
+    /// A thread has this name from now on; gives a handle for its records.
+    fn name(&mut self, name: &[u8]) -> u64;
+
+    /// A hit on request number `request`.
+    ///
+    /// # Errors
+    /// A failure that ends the session.
+    fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure>;
+
+    /// Timer number `timer` is due; `now` is CLOCK_MONOTONIC in nanoseconds.
+    ///
+    /// # Errors
+    /// A failure that ends the session.
+    fn timer(&mut self, timer: usize, now: u64) -> Result<Flow, Failure>;
+
+    /// No more hits come. `failed` where a failure is the reason.
+    ///
+    /// # Errors
+    /// A failure of the end itself.
+    fn end(&mut self, failed: bool, now: u64) -> Result<(), Failure>;
+
+    /// Puts out what was printed.
+    ///
+    /// # Errors
+    /// As the output; a closed pipe ends the session without an error.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// What a consumer is told when the session begins.
+pub struct Context {
+    /// The target, none for a session without.
+    pub target: Option<u32>,
+    /// Where the data is, by request.
+    pub locations: Vec<Location>,
+    /// For each register that was armed the requests that share it.
+    pub subscribers: Vec<Vec<usize>>,
+    /// CLOCK_MONOTONIC now, in nanoseconds.
+    pub now: u64,
+    /// CLOCK_REALTIME less CLOCK_MONOTONIC, in nanoseconds.
+    pub time_of_day_offset_ns: i64,
+    /// Names of addresses in the traced processes.
+    pub symbols: SharedSymbols,
+}
+
+/// Why a session ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A handler failed, or something in the script can not be armed.
+    #[error("{}", .0.first().map_or("", |diagnostic| &diagnostic.message))]
+    Diagnosed(Vec<Diagnostic>),
+    /// A system call failed that nobody expected to.
+    #[error("{0} failed: {1}")]
+    System(&'static str, io::Error),
+    /// The output could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Diagnosed(vec![diagnostic])
+    }
+}
+
+/// How a session is run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Ends the session after this time.
+    pub duration: Option<Duration>,
+    /// Bytes of each CPU's ring; the engine's default where none.
+    pub ring_bytes: Option<usize>,
+}
+
+/// What happened in a session, for the line at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Hits that reached the consumer.
+    pub hits: u64,
+    /// Hits that the kernel counted.
+    pub counted: u64,
+    /// Hits for which there was no room.
+    pub lost: u64,
+    /// Hits that were handed on out of the order of time.
+    pub late: u64,
+    /// Values that could neither be decoded nor read.
+    pub values_unread: u64,
+    /// Name of the engine; none where nothing was armed.
+    pub engine: Option<&'static str>,
+    /// From armed to disarmed.
+    pub elapsed: Duration,
+    /// What was armed.
+    pub armed: Armed,
+    /// Threads that were there or came, all armed.
+    pub threads: u64,
+    /// The target, where it still runs.
+    pub still_running: Option<u32>,
+}
+
+/// An armed session.
+pub struct Session<'a, C> {
+    consumer: &'a mut C,
+    kernel: Rc<dyn Kernel>,
+    target: Option<Running>,
+    armed: Option<ArmedTarget>,
+    context: Context,
+    options: Options,
+    summary: Summary,
+    failure: Option<Failure>,
+}
+
+/// The part of a session that there is only with something to watch.
+struct ArmedTarget {
+    engine: Box<dyn Engine>,
+    tracker: Tracker,
+    memory: TargetMemory,
+}
+
+impl<'a, C: Consumer> Session<'a, C> {
+    /// Starts or finds the target, finds the data, and arms it. A started
+    /// target has not run a single instruction when this returns.
+    ///
+    /// Signals that end a session (SIGINT, SIGTERM) are blocked from here on,
+    /// for the thread that calls this; [`Session::run`] looks at them.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with target, data or rights, as
+    /// diagnostics. Nothing is left armed, and no child is left.
+    pub fn arm(consumer: &'a mut C, target: &Target, options: Options) -> Result<Self, Failure> {
+        crate::events::block_signals()?;
+        let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        let requests = consumer.requests();
+        if let (Target::None, Some(first)) = (target, requests.first()) {
+            return Err(arming::no_target(first).into());
+        }
+        let running = Running::start(&kernel, target)?;
+        let context = Context {
+            target: running.as_ref().map(Running::pid),
+            locations: Vec::new(),
+            subscribers: Vec::new(),
+            now: kernel.clock(),
+            time_of_day_offset_ns: time_of_day_offset(&*kernel),
+            symbols: Rc::new(RefCell::default()),
+        };
+        let mut session = Self {
+            consumer,
+            kernel,
+            target: running,
+            armed: None,
+            context,
+            options,
+            summary: Summary::default(),
+            failure: None,
+        };
+        session.arm_requests(&requests)?;
+        Ok(session)
+    }
+
+    /// What was armed.
+    pub fn armed(&self) -> &Armed {
+        &self.summary.armed
+    }
+
+    /// Where the data is that is watched, by request.
+    pub fn locations(&self) -> &[Location] {
+        &self.context.locations
+    }
+
+    fn arm_requests(&mut self, requests: &[Request]) -> Result<(), Failure> {
+        let (Some(target), false) = (&self.target, requests.is_empty()) else {
+            return Ok(());
+        };
+        let pid = target.pid();
+        let process = Process::open(pid).map_err(|error| arming::process(&error))?;
+        let locations = arming::resolve(&process, requests)?;
+        let plan = arming::plan(requests, &locations)?;
+        let watches = plan.watches();
+        let mut options = PerfOptions::default();
+        options.ring_bytes = self.options.ring_bytes.unwrap_or(options.ring_bytes);
+        let mut engine = PerfEngine::new(Rc::clone(&self.kernel), options);
+        let mut tracker = Tracker::new(&watches);
+        let mut memory = TargetMemory::new(&self.kernel);
+        tracker.add_process(pid, &mut memory);
+        let armed = engine
+            .arm(pid, &watches)
+            .map_err(|error| arming::failed(&error, &process, requests, &plan))?;
+        self.note_process(&process, &mut tracker);
+        self.summary.engine = Some(engine.name());
+        self.summary.armed = armed;
+        self.context.subscribers =
+            plan.registers.into_iter().map(|register| register.subscribers).collect();
+        self.context.locations = locations;
+        self.armed = Some(ArmedTarget { engine: Box::new(engine), tracker, memory });
+        Ok(())
+    }
+
+    /// Names of the threads that are there, and what is mapped. From here on
+    /// the engine's events tell.
+    fn note_process(&mut self, process: &Process, tracker: &mut Tracker) {
+        // What can not be read any more the process took with it when it
+        // ended: the session ends at once, too.
+        for thread in process.threads().unwrap_or_default() {
+            let name = self.consumer.name(thread.name.as_bytes());
+            tracker.add_thread(process.pid(), thread.tid, name);
+        }
+        let _ = self.context.symbols.borrow_mut().add_process(process);
+    }
+
+    /// Runs until the target ends, the time is up, a signal comes (SIGINT,
+    /// SIGTERM), a handler calls `exit()`, or something fails.
+    ///
+    /// # Errors
+    /// What failed, with what happened until then; the consumer has been
+    /// ended and the target goes on.
+    pub fn run(mut self) -> (Summary, Result<(), Failure>) {
+        let started = Instant::now();
+        if let Err(failure) = self.run_to_the_end() {
+            self.failure.get_or_insert(failure);
+        }
+        self.finish(started);
+        let summary = std::mem::take(&mut self.summary);
+        (summary, self.failure.take().map_or(Ok(()), Err))
+    }
+
+    fn run_to_the_end(&mut self) -> Result<(), Failure> {
+        let mut events = Events::new(&self.kernel, self.target.as_ref(), self.wake_fds())?;
+        events.set_timers(&self.consumer.timers(), self.kernel.clock());
+        events.set_end(self.options.duration, self.kernel.clock());
+        if self.consumer.begin(&self.context)? == Flow::Stop {
+            return Ok(());
+        }
+        if let Some(target) = &mut self.target {
+            target.release()?;
+        }
+        loop {
+            let wake = events.wait(self.kernel.clock(), self.armed.is_some())?;
+            if self.drain(false)? == Flow::Stop {
+                return Ok(());
+            }
+            match wake {
+                Wake::Drain => {}
+                Wake::Child => {
+                    if let Some(target) = &mut self.target {
+                        target.mind_the_terminal();
+                    }
+                }
+                Wake::Timer(timer) => {
+                    if self.consumer.timer(timer, self.kernel.clock())? == Flow::Stop {
+                        return Ok(());
+                    }
+                }
+                Wake::End => return Ok(()),
+            }
+            self.consumer.flush().map_err(Failure::Output)?;
+        }
+    }
+
+    fn wake_fds(&self) -> Vec<std::os::fd::RawFd> {
+        self.armed.as_ref().map_or_else(Vec::new, |armed| armed.engine.wake_fds())
+    }
+
+    /// Hands on what the engine has.
+    fn drain(&mut self, all: bool) -> Result<Flow, Failure> {
+        let Some(ArmedTarget { engine, tracker, memory }) = &mut self.armed else {
+            return Ok(Flow::Continue);
+        };
+        let mut sink = Sink {
+            consumer: &mut *self.consumer,
+            context: &self.context,
+            tracker,
+            memory,
+            hits: &mut self.summary.hits,
+            flow: Flow::Continue,
+            failure: None,
+        };
+        let drained = engine.drain(all, &mut |event| sink.event(&event));
+        let (flow, failure) = (sink.flow, sink.failure);
+        drained.map_err(|error| Failure::System("reading the ring", error))?;
+        failure.map_or(Ok(flow), Err)
+    }
+
+    fn finish(&mut self, started: Instant) {
+        if let Some(armed) = &mut self.armed {
+            armed.engine.disarm();
+        }
+        self.summary.elapsed = started.elapsed();
+        // After exit() or a failure no handler but the ends' runs any more.
+        if self.failure.is_none()
+            && let Err(failure) = self.drain(true)
+        {
+            self.failure = Some(failure);
+        }
+        let now = self.kernel.clock();
+        if let Err(failure) = self.consumer.end(self.failure.is_some(), now) {
+            self.failure.get_or_insert(failure);
+        }
+        if let Err(error) = self.consumer.flush() {
+            self.failure.get_or_insert(Failure::Output(error));
+        }
+        self.account();
+        if let Some(target) = &mut self.target {
+            self.summary.still_running = target.let_go();
+        }
+    }
+
+    fn account(&mut self) {
+        let Some(ArmedTarget { engine, tracker, .. }) = &mut self.armed else { return };
+        let account = engine.account();
+        let summary = &mut self.summary;
+        summary.counted = account.counted.iter().sum();
+        summary.lost = account.lost;
+        summary.late = account.late;
+        summary.threads = tracker.threads_seen();
+        summary.values_unread = tracker.values_unread();
+    }
+}
+
+/// Takes events one by one.
+struct Sink<'s, C> {
+    consumer: &'s mut C,
+    context: &'s Context,
+    tracker: &'s mut Tracker,
+    memory: &'s mut TargetMemory,
+    hits: &'s mut u64,
+    flow: Flow,
+    failure: Option<Failure>,
+}
+
+impl<C: Consumer> Sink<'_, C> {
+    fn event(&mut self, event: &Event<'_>) -> Flow {
+        let symbols = &self.context.symbols;
+        match event {
+            Event::Hit(hit) => {
+                let record =
+                    self.tracker.complete(hit, &mut *symbols.borrow_mut(), self.memory);
+                *self.hits += 1;
+                return self.hand_on(&record);
+            }
+            Event::Comm { pid, tid, name, exec, .. } => {
+                let name = self.consumer.name(name);
+                self.tracker.rename(*pid, *tid, name);
+                if *exec {
+                    self.tracker.exec(*pid);
+                    symbols.borrow_mut().exec(*pid);
+                }
+            }
+            Event::Fork { pid, tid, parent_pid, parent_tid, .. } => {
+                if self.tracker.fork((*parent_pid, *parent_tid), (*pid, *tid)) {
+                    symbols.borrow_mut().fork(*parent_pid, *pid);
+                }
+            }
+            Event::Exit { tid, .. } => self.tracker.exit(*tid),
+            Event::Mmap { pid, address, length, offset, path, .. } => {
+                self.tracker.mapped(*pid);
+                symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);
+            }
+        }
+        Flow::Continue
+    }
+
+    fn hand_on(&mut self, record: &HitRecord) -> Flow {
+        for request in &self.context.subscribers[record.watch as usize] {
+            match self.consumer.hit(*request, record) {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Stop) => self.flow = Flow::Stop,
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    self.flow = Flow::Stop;
+                }
+            }
+            if self.flow == Flow::Stop {
+                break;
+            }
+        }
+        self.flow
+    }
+}
+
+/// A watch as the engine arms it, for a request at its location.
+pub(crate) fn watch(request: &Request, location: &Location) -> Watch {
+    use hwtrace_probes::spec::Mode;
+    use hwtrace_runtime::event::Trigger;
+    let trigger = match request.data.mode {
+        Mode::Write | Mode::Change => Trigger::Write,
+        Mode::ReadWrite => Trigger::ReadWrite,
+    };
+    Watch { address: location.address.0, length: location.length, trigger }
+}
+
+fn time_of_day_offset(kernel: &dyn Kernel) -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let realtime = since_epoch.map_or(0, |since| since.as_nanos() as i64);
+    realtime - kernel.clock() as i64
+}

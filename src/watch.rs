@@ -1,0 +1,154 @@
+//! `hwtrace watch`: a table of who touched the data, by instruction.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, ErrorKind, Write};
+
+use hwtrace_probes::expr::Expression;
+use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
+use hwtrace_runtime::engine::Flow;
+use hwtrace_runtime::schema::{AccessKind, HitRecord};
+
+use crate::report::{self, Row, Table};
+use crate::session::{Consumer, Context, Failure, Request};
+use crate::symbols::SharedSymbols;
+
+/// What to watch, and how.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// What.
+    pub expression: Expression,
+    /// Its length, where not the symbol's.
+    pub length: Option<u32>,
+    /// At which accesses.
+    pub mode: Mode,
+}
+
+/// The consumer that gathers the table.
+pub struct Watcher<'a> {
+    watched: Vec<Watched>,
+    titles: Vec<String>,
+    sites: Vec<HashMap<Site, Tally>>,
+    symbols: Option<SharedSymbols>,
+    width: usize,
+    out: Box<dyn Write + 'a>,
+}
+
+/// An instruction, and what it does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Site {
+    address: u64,
+    access: u32,
+}
+
+/// What an instruction did.
+struct Tally {
+    hits: u64,
+    /// A process in which the address has its meaning.
+    pid: u32,
+    lowest: u64,
+    highest: u64,
+    last_thread: u32,
+    threads: BTreeSet<u32>,
+}
+
+impl<'a> Watcher<'a> {
+    /// Watches these, and prints a table of `width` columns to `out` at the
+    /// end.
+    pub fn new(watched: Vec<Watched>, width: usize, out: Box<dyn Write + 'a>) -> Self {
+        let sites = watched.iter().map(|_| HashMap::new()).collect();
+        Self { watched, titles: Vec::new(), sites, symbols: None, width, out }
+    }
+
+    fn table(&self, number: usize) -> Table {
+        let symbols = self.symbols.as_ref();
+        let row = |(site, tally): (&Site, &Tally)| Row {
+            hits: tally.hits,
+            access: AccessKind::from_number(site.access).name(),
+            place: symbols.map_or_else(
+                || format!("{:#x}", site.address),
+                |symbols| symbols.borrow_mut().place(tally.pid, site.address),
+            ),
+            address: site.address,
+            lowest: tally.lowest,
+            highest: tally.highest,
+            threads: tally.threads.len(),
+        };
+        let rows = self.sites[number].iter().map(row).collect();
+        let title = self.titles.get(number).cloned().unwrap_or_default();
+        Table::new(title, rows)
+    }
+}
+
+impl Consumer for Watcher<'_> {
+    fn requests(&self) -> Vec<Request> {
+        let request = |watched: &Watched| Request {
+            data: DataSpec {
+                process: ProcessRef::Target,
+                expression: watched.expression.clone(),
+                length: watched.length,
+                mode: watched.mode,
+            },
+            span: None,
+        };
+        self.watched.iter().map(request).collect()
+    }
+
+    fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
+        self.symbols = Some(context.symbols.clone());
+        self.titles = context.locations.iter().map(report::title).collect();
+        Ok(Flow::Continue)
+    }
+
+    fn name(&mut self, _: &[u8]) -> u64 {
+        0
+    }
+
+    fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
+        if self.watched[request].mode == Mode::Change && record.old == record.new {
+            return Ok(Flow::Continue);
+        }
+        let site = Site { address: record.address, access: record.access };
+        let tally = self.sites[request].entry(site).or_insert_with(|| Tally {
+            hits: 0,
+            pid: record.pid,
+            lowest: u64::MAX,
+            highest: 0,
+            last_thread: 0,
+            threads: BTreeSet::new(),
+        });
+        tally.hits += 1;
+        tally.lowest = tally.lowest.min(record.new);
+        tally.highest = tally.highest.max(record.new);
+        if tally.last_thread != record.tid {
+            tally.last_thread = record.tid;
+            tally.threads.insert(record.tid);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn timer(&mut self, _: usize, _: u64) -> Result<Flow, Failure> {
+        Ok(Flow::Continue)
+    }
+
+    fn end(&mut self, _failed: bool, _now: u64) -> Result<(), Failure> {
+        let tables: Vec<_> = (0..self.titles.len()).map(|number| self.table(number)).collect();
+        for (number, table) in tables.iter().enumerate() {
+            let gap = if number == 0 { "" } else { "\n" };
+            let written = write!(self.out, "{gap}{}", table.text(self.width));
+            ignore_closed(written).map_err(Failure::Output)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        ignore_closed(self.out.flush())
+    }
+}
+
+/// Whoever read the output may go before the end.
+fn ignore_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
