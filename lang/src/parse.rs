@@ -1,7 +1,7 @@
 //! Text to [`ast::Script`](crate::ast::Script). The only file that knows pest.
 //!
-//! A script passes three sieves: [`scan`] finds tokens, items and brackets,
-//! [`foreign`] answers what is recognised but no hwt, and the grammar in
+//! A script passes three sieves: `scan` finds tokens, items and brackets,
+//! `foreign` answers what is recognised but no hwt, and the grammar in
 //! `script.pest` parses what is left, one item at a time. Names are not
 //! resolved at this stage.
 
@@ -36,10 +36,11 @@ use literal::TextBuilder;
 const DEPTH_MAX: usize = 128;
 
 /// Longer scripts are refused.
-const SCRIPT_LEN_MAX: usize = 16 << 20;
+const SCRIPT_LEN_MAX: usize = 4 << 20;
 
-/// Steps that pest may take for one item; some 2 MB of dense text.
-const CALLS_MAX: usize = 100_000_000;
+/// Steps that pest may take for one item: a second or so, and some 300 kB of
+/// dense text.
+const CALLS_MAX: usize = 20_000_000;
 
 /// Errors beyond this number help nobody.
 const ERRORS_MAX: usize = 50;

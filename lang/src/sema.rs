@@ -1,7 +1,7 @@
 //! [`ast::Script`](crate::ast::Script) to [`typed::Program`](crate::typed::Program).
 //!
-//! Two walks. [`infer`] resolves every name, unifies types over the whole
-//! program and reports everything that is wrong; [`lower`] then builds the
+//! Two walks. `infer` resolves every name, unifies types over the whole
+//! program and reports everything that is wrong; `lower` then builds the
 //! typed program and can not fail. What autoprint needs to know, which globals
 //! are written and never read, falls out of the first.
 
@@ -28,7 +28,7 @@ use scope::{Globals, Handler};
 
 /// Handlers may have this many bytes of text together, each counted once for
 /// every point of its probe.
-const HANDLERS_LEN_MAX: usize = 64 << 20;
+const HANDLERS_LEN_MAX: usize = 16 << 20;
 
 /// Checks a script and gives every name its meaning and every value its type.
 /// Globals that are written and never read get an `end` probe that prints

@@ -235,17 +235,25 @@ impl<'a> Lower<'a> {
     }
 
     fn expression(&mut self, expression: &Ast) -> Expression {
-        let (kind, ty) = match &expression.kind {
+        let (kind, ty) = self.typed(expression);
+        Expression {
+            kind,
+            ty,
+            span: expression.span,
+        }
+    }
+
+    fn typed(&mut self, expression: &Ast) -> (ExpressionKind, Type) {
+        match &expression.kind {
             AstKind::Integer(value) => {
                 (ExpressionKind::Literal(Literal::Long(*value)), Type::Long)
             }
-            AstKind::String(text) => (
-                ExpressionKind::Literal(Literal::String(text.value.clone())),
-                Type::String,
-            ),
+            AstKind::String(text) => {
+                let literal = Literal::String(text.value.clone());
+                (ExpressionKind::Literal(literal), Type::String)
+            }
             AstKind::Variable(_) | AstKind::Element { .. } => {
-                let place = self.place(expression);
-                let ty = self.place_type(&place);
+                let (place, ty) = self.typed_place(expression);
                 (ExpressionKind::Read(place), ty)
             }
             AstKind::Target(name) => self.target(name),
@@ -267,22 +275,17 @@ impl<'a> Lower<'a> {
             }
             AstKind::In { keys, array } => {
                 let keys = self.expressions(keys);
-                (
-                    ExpressionKind::In {
-                        array: self.array(&array.text),
-                        keys,
-                    },
-                    Type::Long,
-                )
+                let array = self.array(&array.text);
+                (ExpressionKind::In { array, keys }, Type::Long)
             }
             AstKind::Assign { op, place, value } => {
-                let place = self.place(place);
-                let ty = self.place_type(&place);
+                let (place, ty) = self.typed_place(place);
+                let value = self.boxed(value);
                 (
                     ExpressionKind::Assign {
                         place,
                         op: *op,
-                        value: self.boxed(value),
+                        value,
                     },
                     ty,
                 )
@@ -292,7 +295,7 @@ impl<'a> Lower<'a> {
                 delta,
                 postfix,
             } => {
-                let place = self.place(place);
+                let (place, ty) = self.typed_place(place);
                 let (delta, postfix) = (*delta, *postfix);
                 (
                     ExpressionKind::Increment {
@@ -300,15 +303,16 @@ impl<'a> Lower<'a> {
                         delta,
                         postfix,
                     },
-                    Type::Long,
+                    ty,
                 )
             }
-        };
-        Expression {
-            kind,
-            ty,
-            span: expression.span,
         }
+    }
+
+    fn typed_place(&mut self, place: &Ast) -> (Place, Type) {
+        let place = self.place(place);
+        let ty = self.place_type(&place);
+        (place, ty)
     }
 
     fn binary(
