@@ -52,6 +52,18 @@
 //! parent's `lost_samples` (kernel/events/ring_buffer.c,
 //! `__perf_output_begin`). So *delivered + lost = counted*, to the unit, once
 //! everything is disarmed and drained.
+//!
+//! # What may still kill a target: a hypervisor that loses DR6
+//!
+//! KVM before Linux 6.14 on the *host* can enter the guest with an outdated
+//! DR6 after an exit that it handled on its fast path ("Load the guest's DR6
+//! outside of the innermost .vcpu_run() loop"). A debug trap whose DR6 names
+//! no register looks like an INT1 instruction to the guest's kernel, which
+//! sends SIGTRAP with TRAP_BRKPT (arch/x86/kernel/traps.c, `exc_debug_user`)
+//! and counts no hit. Measured with plain counting and no hwtrace at all, on
+//! two busy virtual CPUs: 10 in 12,000,000 stores, each one hit short. No
+//! perf event can prevent it; a tracer attached with ptrace could withhold
+//! the signal.
 
 mod arm;
 mod guard;

@@ -167,17 +167,25 @@ impl Kernel for Linux {
         ready: &mut [bool],
         timeout: Option<Duration>,
     ) -> Result<()> {
-        let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
+        let entry = |fd: &RawFd| libc::pollfd {
+            fd: *fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
         let mut entries: Vec<_> = descriptors.iter().map(entry).collect();
         let timeout = timeout.map(|timeout| libc::timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         });
-        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
         let count = entries.len() as libc::nfds_t;
         // SAFETY: the entries are as many as said, and they and the timeout
         // live until the call returns; no signal mask is given.
-        let found = unsafe { libc::ppoll(entries.as_mut_ptr(), count, timeout, std::ptr::null()) };
+        let found = unsafe {
+            libc::ppoll(entries.as_mut_ptr(), count, timeout, std::ptr::null())
+        };
         match check(found) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),

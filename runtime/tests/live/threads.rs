@@ -1,12 +1,15 @@
 //! Threads and children: those that are there, those that come, each once.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use hwtrace_runtime::engine::perf::PerfOptions;
 
-use crate::common::{Trace, Tracer, compile, is_live, stores_to, trace_program};
+use crate::common::{
+    Trace, Tracer, compile, despite_lost_traps, is_live, stores_to, trace_program,
+};
 
 #[test]
 fn eight_threads_created_after_arming() {
@@ -96,16 +99,19 @@ impl Target {
         input.write_all(b"go\n").expect("a reader");
     }
 
-    /// Follows it to its end; gives its last line too.
-    fn follow(mut self, tracer: Tracer) -> (String, Trace) {
-        let trace = tracer.follow(|| match self.child.try_wait().expect("our child") {
-            Some(status) => {
-                assert!(status.success());
-                true
-            }
-            None => false,
+    /// Follows it to its end; gives its last line too. None where it was
+    /// killed by SIGTRAP.
+    fn follow(mut self, tracer: Tracer) -> Option<(String, Trace)> {
+        let mut trapped = false;
+        let trace = tracer.follow(|| {
+            let Some(status) = self.child.try_wait().expect("our child") else {
+                return false;
+            };
+            trapped = status.signal() == Some(libc::SIGTRAP);
+            assert!(status.success() || trapped, "{status}");
+            true
         });
-        (self.line(), trace)
+        (!trapped).then(|| (self.line(), trace))
     }
 }
 
@@ -137,12 +143,14 @@ fn threads_from_before_and_after_attaching() {
             return 0;
         }";
     let program = compile("attach", source, &[]);
-    let mut target = Target::start(&program);
-    let mut tracer = Tracer::new(PerfOptions::default());
-    let armed = tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
-    assert_eq!((armed.threads, armed.slots), (5, 1));
-    target.go();
-    let (last, trace) = target.follow(tracer);
+    let (last, trace) = despite_lost_traps(|| {
+        let mut target = Target::start(&program);
+        let mut tracer = Tracer::new(PerfOptions::default());
+        let armed = tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
+        assert_eq!((armed.threads, armed.slots), (5, 1));
+        target.go();
+        target.follow(tracer)
+    });
     assert_eq!(last, "done");
     trace.assert_complete(40_000);
     let counts: Vec<_> = trace.by_thread().into_values().collect();
@@ -194,13 +202,15 @@ fn churning_threads_are_armed_once_each() {
         }";
     let program = compile("churn", source, &[]);
     for _ in 0..5 {
-        let mut target = Target::start(&program);
-        let mut tracer = Tracer::new(PerfOptions::default());
-        let begun = std::time::Instant::now();
-        tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
-        eprintln!("armed amid churn after {:?}", begun.elapsed());
-        target.go();
-        let (total, trace) = target.follow(tracer);
+        let (total, trace) = despite_lost_traps(|| {
+            let mut target = Target::start(&program);
+            let mut tracer = Tracer::new(PerfOptions::default());
+            let begun = std::time::Instant::now();
+            tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
+            eprintln!("armed amid churn after {:?}", begun.elapsed());
+            target.go();
+            target.follow(tracer)
+        });
         let total: usize = total.parse().expect("a number");
         assert!(total > 100);
         trace.assert_complete(total);

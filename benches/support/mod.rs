@@ -1,0 +1,103 @@
+//! What the benchmarks share: the program that is measured, hwtrace attached
+//! to it, and medians.
+#![allow(dead_code, clippy::unwrap_used)] // Each benchmark uses its part; a failure ends it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// The binary under test.
+pub const HWTRACE: &str = env!("CARGO_BIN_EXE_hwtrace");
+
+/// Compiles the measured program.
+pub fn compile_loop() -> PathBuf {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/support/loop.c");
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-loop");
+    let status = Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source).status();
+    assert!(status.unwrap().success(), "cc failed");
+    program
+}
+
+/// The measured program on its way.
+pub struct Loop {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Loop {
+    pub fn start() -> Self {
+        let mut command = Command::new(compile_loop());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, input, output }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU time of one store, in nanoseconds.
+    pub fn store(&mut self, times: u64) -> f64 {
+        writeln!(self.input, "{times}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim().parse::<f64>().unwrap() / times as f64
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// hwtrace with a script on a process, armed.
+pub struct Attached {
+    child: Child,
+    messages: BufReader<std::process::ChildStderr>,
+}
+
+impl Attached {
+    pub fn to(pid: u32, script: &str) -> Self {
+        let mut child = Command::new(HWTRACE)
+            .args(["-v", "-e", script, "-p", &pid.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut messages = BufReader::new(child.stderr.take().unwrap());
+        wait_until_armed(&mut messages);
+        Self { child, messages }
+    }
+
+    /// Ends the session; gives its last line.
+    pub fn end(mut self) -> String {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        self.child.wait().unwrap();
+        self.messages.lines().last().unwrap().unwrap()
+    }
+}
+
+/// Reads messages up to the one that everything is armed.
+pub fn wait_until_armed(messages: &mut impl BufRead) {
+    let mut line = String::new();
+    while !line.starts_with("hwtrace: armed") {
+        line.clear();
+        assert_ne!(messages.read_line(&mut line).unwrap(), 0, "hwtrace ended early");
+    }
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Whether cargo only wants to see that it runs (`cargo test --benches`).
+pub fn only_trying() -> bool {
+    !std::env::args().any(|argument| argument == "--bench")
+}
