@@ -30,7 +30,10 @@ fn main() {
     let records = records(if only_trying() { 1000 } else { 1 << 20 });
     let by_hand = (0..rounds).map(|_| by_hand(&records)).collect();
     let by_hand = median(by_hand);
-    println!("handlers over {} records in memory, median of {rounds} rounds", records.len());
+    println!(
+        "handlers over {} records in memory, median of {rounds} rounds",
+        records.len()
+    );
     println!("  {:<34} {:>7.1} million/s  1.00", "by hand: n[tid, addr] += 1", by_hand);
     for (name, body) in WAYS {
         let native = median((0..rounds).map(|_| native(body, &records)).collect());
@@ -59,7 +62,8 @@ fn rate(records: &[HitRecord], start: Instant) -> f64 {
 }
 
 fn by_hand(records: &[HitRecord]) -> f64 {
-    let mut map: IndexMap<[u64; 2], u64, foldhash::fast::RandomState> = IndexMap::default();
+    let mut map: IndexMap<[u64; 2], u64, foldhash::fast::RandomState> =
+        IndexMap::default();
     let start = Instant::now();
     for record in records {
         *map.entry([record.tid.into(), record.address]).or_default() += 1;

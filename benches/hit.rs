@@ -15,10 +15,7 @@ const WAYS: [(&str, &str); 4] = [
         "aggregate: n[tid(), addr()]++",
         r#"global n probe process.data("counter").write { n[tid(), addr()]++ }"#,
     ),
-    (
-        "change only",
-        r#"global n probe process.data("counter").change { n++ }"#,
-    ),
+    ("change only", r#"global n probe process.data("counter").change { n++ }"#),
     (
         "printf of five fields",
         r#"probe process.data("counter").write {

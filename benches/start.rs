@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use support::{HWTRACE, compile_loop, median, only_trying, wait_until_armed};
 
-const SCRIPT: &str = r#"global n probe process.data("counter").write { n[tid(), addr()]++ }"#;
+const SCRIPT: &str =
+    r#"global n probe process.data("counter").write { n[tid(), addr()]++ }"#;
 
 fn main() {
     let rounds = if only_trying() { 1 } else { 25 };
@@ -25,7 +26,12 @@ fn main() {
     let (start, yardstick) = (median(starts), median(yardstick));
     println!("from start to armed, median of {rounds} rounds");
     println!("  {:<34} {:>6.1} ms  1.0", "start and end of `true`", yardstick * 1e3);
-    println!("  {:<34} {:>6.1} ms  {:.1}", "hwtrace armed", start * 1e3, start / yardstick);
+    println!(
+        "  {:<34} {:>6.1} ms  {:.1}",
+        "hwtrace armed",
+        start * 1e3,
+        start / yardstick
+    );
     println!("  aim: at most 30 ms");
 }
 

@@ -45,11 +45,18 @@ pub(crate) fn resolve(
             Err(error) => diagnostics.push(unresolved(&error, *span)),
         }
     }
-    if diagnostics.is_empty() { Ok(locations) } else { Err(Failure::Diagnosed(diagnostics)) }
+    if diagnostics.is_empty() {
+        Ok(locations)
+    } else {
+        Err(Failure::Diagnosed(diagnostics))
+    }
 }
 
 /// Gives each distinct watch a register.
-pub(crate) fn plan(requests: &[Request], locations: &[Location]) -> Result<Plan, Failure> {
+pub(crate) fn plan(
+    requests: &[Request],
+    locations: &[Location],
+) -> Result<Plan, Failure> {
     let watches: Vec<_> = requests
         .iter()
         .zip(locations)
@@ -127,18 +134,25 @@ pub(crate) fn process(error: &ProcessError) -> Failure {
         ProcessError::Gone { .. } => new(Code::NoSuchProcess)
             .help("list processes with `ps -e`, or find one by name with `pgrep NAME`"),
         ProcessError::Zombie { .. } => new(Code::TargetExited),
-        ProcessError::Thread { pid, .. } => {
-            new(Code::NoSuchProcess).help(format!("use `-p {pid}`: all of its threads are watched"))
-        }
+        ProcessError::Thread { pid, .. } => new(Code::NoSuchProcess)
+            .help(format!("use `-p {pid}`: all of its threads are watched")),
         ProcessError::KernelThread { .. } => new(Code::UnsupportedTarget),
-        ProcessError::PermissionDenied { .. } => new(Code::PermissionDenied)
-            .help("run hwtrace as the user that the process runs as, or as root with `sudo`"),
-        ProcessError::Executable { error: ElfError::Not64Bit { .. }, .. } => {
+        ProcessError::PermissionDenied { .. } => new(Code::PermissionDenied).help(
+            "run hwtrace as the user that the process runs as, or as root with `sudo`",
+        ),
+        ProcessError::Executable { error: ElfError::Not64Bit, .. } => {
             new(Code::UnsupportedTarget)
                 .help("build the program for x86-64: without `-m32`")
         }
-        ProcessError::Executable { .. } | ProcessError::NotLoaded { .. } => new(Code::BadExecutable),
-        other => return Failure::System("looking at the process", std::io::Error::other(other.to_string())),
+        ProcessError::Executable { .. } | ProcessError::NotLoaded { .. } => {
+            new(Code::BadExecutable)
+        }
+        other => {
+            return Failure::System(
+                "looking at the process",
+                std::io::Error::other(other.to_string()),
+            );
+        }
     };
     diagnostic.into()
 }
@@ -182,14 +196,15 @@ pub(crate) fn failed(
 }
 
 fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
-    let mut diagnostic = diagnostic
-        .note("a thread has four debug registers, shared by all who watch it");
+    let mut diagnostic =
+        diagnostic.note("a thread has four debug registers, shared by all who watch it");
     for holder in holders {
         let what = match holder.kind {
             HolderKind::Tracer => "traces the target and may hold some",
             _ => "has perf events open and may hold some",
         };
-        diagnostic = diagnostic.note(format!("{} (process {}) {what}", holder.name, holder.pid));
+        diagnostic =
+            diagnostic.note(format!("{} (process {}) {what}", holder.name, holder.pid));
     }
     if holders.is_empty() {
         diagnostic = diagnostic.note(

@@ -108,7 +108,12 @@ pub struct WatchArgs {
     #[arg(required = true, value_name = "EXPR")]
     pub expressions: Vec<String>,
     /// Watches a process that runs.
-    #[arg(short, short_alias = 'x', value_name = "PID", required_unless_present = "command")]
+    #[arg(
+        short,
+        short_alias = 'x',
+        value_name = "PID",
+        required_unless_present = "command"
+    )]
     pub pid: Option<u32>,
     /// Which accesses are counted.
     #[arg(long, value_enum, default_value_t = ModeChoice::Rw)]
@@ -202,7 +207,7 @@ pub fn limits(defines: &[(String, String)]) -> Result<Limits, String> {
             "MAXMAPENTRIES" => &mut limits.array_entries,
             "MAXSTRINGLEN" => &mut limits.string_bytes,
             _ => {
-                let nearest = suggest::nearest(name, LIMITS.into_iter());
+                let nearest = suggest::nearest(name, LIMITS);
                 let nearest = nearest.first().map_or(String::new(), |nearest| {
                     format!("; did you mean `{nearest}`?")
                 });
@@ -214,11 +219,9 @@ pub fn limits(defines: &[(String, String)]) -> Result<Limits, String> {
         };
         let most = if name == "MAXSTRINGLEN" { 1 << 20 } else { 1 << 30 };
         let range = 1..=most;
-        *limit = value
-            .parse()
-            .ok()
-            .filter(|value| range.contains(value))
-            .ok_or_else(|| format!("{name} is a number from 1 to {most}, not `{value}`"))?;
+        *limit = value.parse().ok().filter(|value| range.contains(value)).ok_or_else(
+            || format!("{name} is a number from 1 to {most}, not `{value}`"),
+        )?;
     }
     Ok(limits)
 }

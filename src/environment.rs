@@ -43,15 +43,20 @@ impl Environment {
 }
 
 impl environment::Environment for Environment {
-    fn point(&mut self, point: &ProbePoint) -> Result<environment::Point, Box<Diagnostic>> {
+    fn point(
+        &mut self,
+        point: &ProbePoint,
+    ) -> Result<environment::Point, Box<Diagnostic>> {
         let components: Vec<_> = point
             .components
             .iter()
             .map(|component| Component {
                 name: &component.name,
-                argument: component.argument.as_ref().map(|argument| match &argument.value {
-                    ArgumentValue::Long(value) => ArgumentRef::Long(*value),
-                    ArgumentValue::String(text) => ArgumentRef::Str(text),
+                argument: component.argument.as_ref().map(|argument| {
+                    match &argument.value {
+                        ArgumentValue::Long(value) => ArgumentRef::Long(*value),
+                        ArgumentValue::String(text) => ArgumentRef::Str(text),
+                    }
                 }),
             })
             .collect();
@@ -93,10 +98,10 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
     };
     let diagnostic = Diagnostic::new(code, span, message);
     match kind {
-        SpecErrorKind::Unknown { nearest, .. } if nearest.is_empty() => {
-            diagnostic.help("probe points are, for example, `process.data(\"counter\").write`, \
-                             `timer.s(1)`, `begin` and `end`")
-        }
+        SpecErrorKind::Unknown { nearest, .. } if nearest.is_empty() => diagnostic.help(
+            "probe points are, for example, `process.data(\"counter\").write`, \
+                             `timer.s(1)`, `begin` and `end`",
+        ),
         SpecErrorKind::Unknown { nearest, .. } => {
             diagnostic.help(format!("did you mean {}?", quoted(nearest)))
         }
@@ -106,12 +111,17 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
 }
 
 /// What is wrong with an expression that names data.
-pub fn explain_expression(error: &ExprError, span: impl Into<Option<Span>>) -> Diagnostic {
+pub fn explain_expression(
+    error: &ExprError,
+    span: impl Into<Option<Span>>,
+) -> Diagnostic {
     match error {
-        ExprError::NotYet { what, instead } => {
-            Diagnostic::new(Code::NotAvailableYet, span, format!("{what} cannot be watched yet"))
-                .help(*instead)
-        }
+        ExprError::NotYet { what, instead } => Diagnostic::new(
+            Code::NotAvailableYet,
+            span,
+            format!("{what} cannot be watched yet"),
+        )
+        .help(*instead),
         _ => Diagnostic::new(Code::BadProbeArgument, span, error.to_string()),
     }
 }

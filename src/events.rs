@@ -29,7 +29,9 @@ pub(crate) enum Wake {
 
 /// The signals that a session looks at itself.
 fn watched_signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD]
+        .into_iter()
+        .collect()
 }
 
 /// Blocks the signals that [`Events`] reads; before any thread or child is
@@ -85,7 +87,8 @@ impl Events {
 
     /// Starts timers with these periods.
     pub(crate) fn set_timers(&mut self, periods: &[u64], now: u64) {
-        let timer = |period: &u64| Timer { period: *period, next: now.saturating_add(*period) };
+        let timer =
+            |period: &u64| Timer { period: *period, next: now.saturating_add(*period) };
         self.timers = periods.iter().map(timer).collect();
     }
 
@@ -106,7 +109,8 @@ impl Events {
             return Ok(Wake::End);
         }
         let drain = armed.then(|| now + DRAIN_EVERY_NS);
-        let deadlines = self.timers.iter().map(|timer| timer.next).chain(self.end).chain(drain);
+        let deadlines =
+            self.timers.iter().map(|timer| timer.next).chain(self.end).chain(drain);
         let timeout = deadlines.min().map(|deadline| deadline.saturating_sub(now));
         self.poll(timeout)
     }
@@ -142,7 +146,11 @@ impl Events {
         let signal = self.signals.read_signal();
         let signal = signal.map_err(|errno| Failure::System("signalfd", errno.into()))?;
         Ok(signal.map(|signal| {
-            if signal.ssi_signo == Signal::SIGCHLD as u32 { Wake::Child } else { Wake::End }
+            if signal.ssi_signo == Signal::SIGCHLD as u32 {
+                Wake::Child
+            } else {
+                Wake::End
+            }
         }))
     }
 }

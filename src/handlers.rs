@@ -163,7 +163,8 @@ impl Consumer for Handlers<'_> {
             .subscribers
             .iter()
             .map(|requests| {
-                let first = requests.first().and_then(|first| context.locations.get(*first));
+                let first =
+                    requests.first().and_then(|first| context.locations.get(*first));
                 first.map_or_else(String::new, |location| location.name.clone())
             })
             .collect();

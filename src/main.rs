@@ -19,6 +19,7 @@ use hwtrace::session::{Consumer, Failure, Options, Session, Summary};
 use hwtrace::target::Target;
 use hwtrace::watch::{Watched, Watcher};
 use hwtrace::{demo, environment, render, report};
+use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Source;
 use hwtrace_probes::expr::Expression;
@@ -153,17 +154,25 @@ fn run_script(args: &ScriptArgs) -> Result<(), u8> {
 fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {
     let nowhere = Messages::new(&args.common, Source::new("", ""));
     if let Some(program) = &args.program {
-        return Ok((Source::new("<command line>", program.clone()), args.arguments.clone()));
+        return Ok((
+            Source::new("<command line>", program.clone()),
+            args.arguments.clone(),
+        ));
     }
     let Some((name, arguments)) = args.arguments.split_first() else {
-        return Err(nowhere.usage("there is no script: give a file, or a program with -e"));
+        return Err(
+            nowhere.usage("there is no script: give a file, or a program with -e")
+        );
     };
     let mut bytes = Vec::new();
     let read = match name.as_str() {
         "-" => io::stdin().read_to_end(&mut bytes).map(|_| "<standard input>"),
-        file => File::open(file).and_then(|mut file| file.read_to_end(&mut bytes)).map(|_| file),
+        file => File::open(file)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map(|_| file),
     };
-    let name = read.map_err(|error| nowhere.usage(&format!("cannot read `{name}`: {error}")))?;
+    let name =
+        read.map_err(|error| nowhere.usage(&format!("cannot read `{name}`: {error}")))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| nowhere.usage(&format!("`{name}` is no text: {error}")))?;
     Ok((Source::new(name, text), arguments.to_vec()))
@@ -173,7 +182,9 @@ fn target_of_script(args: &ScriptArgs) -> Result<Target, String> {
     if let Some(pid) = args.pid {
         return Ok(Target::Process(pid));
     }
-    let Some(command) = &args.command else { return Ok(Target::None) };
+    let Some(command) = &args.command else {
+        return Ok(Target::None);
+    };
     match shlex::split(command) {
         Some(words) => Ok(Target::Command(words)),
         None => Err(format!("the quotes in `-c {command}` are not closed")),
@@ -218,7 +229,11 @@ fn run_demo(args: &DemoArgs) -> Result<(), u8> {
     watch(vec![demo::watched()], &target, &messages)
 }
 
-fn watch(watched: Vec<Watched>, target: &Target, messages: &Messages<'_>) -> Result<(), u8> {
+fn watch(
+    watched: Vec<Watched>,
+    target: &Target,
+    messages: &Messages<'_>,
+) -> Result<(), u8> {
     let out = open_output(messages.common).map_err(|text| messages.usage(&text))?;
     run(&mut Watcher::new(watched, table_width(messages.common), out), target, messages)
 }
@@ -234,9 +249,7 @@ fn run<C: Consumer>(
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {
         messages.failure(&failure);
-        // What is asked for can not be had: the script or its use is wrong,
-        // unless it was a system call that failed.
-        if matches!(failure, Failure::Diagnosed(_)) { USAGE } else { RUN_TIME }
+        status_of(&failure)
     })?;
     if messages.common.verbose {
         for location in session.locations() {
@@ -250,6 +263,26 @@ fn run<C: Consumer>(
     }
     messages.end(&summary);
     ended.map_err(|_| RUN_TIME)
+}
+
+/// The exit status where nothing could be armed: wrong usage, unless it is the
+/// machine that refuses what is rightly asked.
+fn status_of(failure: &Failure) -> u8 {
+    let refused = |diagnostic: &Diagnostic| {
+        matches!(
+            diagnostic.code,
+            Code::PermissionDenied
+                | Code::NoFreeRegister
+                | Code::TargetExited
+                | Code::LimitReached
+                | Code::UnsupportedMachine
+                | Code::ArmingFailed
+        )
+    };
+    match failure {
+        Failure::Diagnosed(diagnostics) if !diagnostics.iter().any(refused) => USAGE,
+        _ => RUN_TIME,
+    }
 }
 
 fn open_output(common: &Common) -> Result<Box<dyn Write>, String> {

@@ -92,7 +92,9 @@ impl Parsed {
         let (points, mut diagnostics) = (environment.into_points(), Vec::new());
         let mut program = match checked {
             Ok(program) => program,
-            Err(diagnostics) => return Err(Refused { source, diagnostics }),
+            Err(diagnostics) => {
+                return Err(Refused { source, diagnostics });
+            }
         };
         for (name, value) in overrides {
             if let Err(diagnostic) = overrides::set_global(&mut program, name, value) {

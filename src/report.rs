@@ -6,6 +6,10 @@ use hwtrace_probes::resolve::Location;
 use hwtrace_runtime::engine::Armed;
 
 use crate::session::Summary;
+use crate::target::Fate;
+
+/// Number of SIGTRAP, the same on all architectures (signal(7)).
+const SIGTRAP: i32 = 5;
 
 /// One instruction of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +146,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -195,12 +199,23 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
          ended; the value before stands for them",
     );
     let accounted = summary.hits + summary.lost;
-    if summary.counted > accounted {
+    if summary.counted > accounted && !summary.stopped {
         let missing = summary.counted - accounted;
         remark(missing, "further hits were counted after the session had ended");
     }
-    if let Some(pid) = summary.still_running {
-        remarks.push(format!("process {pid} goes on, and is no longer watched"));
+    match summary.fate {
+        Fate::GoesOn { pid } => {
+            remarks.push(format!("process {pid} goes on, and is no longer watched"));
+        }
+        Fate::Killed { pid, signal: SIGTRAP } => remarks.push(format!(
+            "process {pid} was killed by SIGTRAP: it trapped itself, or this virtual machine \
+             lost a debug trap on its way to the kernel (a fault of KVM before Linux 6.14 on \
+             the host, about once in a million hits)"
+        )),
+        Fate::Killed { pid, signal } => {
+            remarks.push(format!("process {pid} was killed by signal {signal}"));
+        }
+        Fate::NotOurs | Fate::Ended => {}
     }
     remarks
 }
@@ -211,7 +226,15 @@ mod tests {
 
     fn row(hits: u64, place: &str) -> Row {
         let place = place.to_owned();
-        Row { hits, access: "write", place, address: hits, lowest: 0, highest: 9, threads: 2 }
+        Row {
+            hits,
+            access: "write",
+            place,
+            address: hits,
+            lowest: 0,
+            highest: 9,
+            threads: 2,
+        }
     }
 
     #[test]
@@ -222,7 +245,10 @@ mod tests {
 
     #[test]
     fn the_row_with_most_hits_is_first_and_columns_are_aligned() {
-        let table = Table::new("x: 8 bytes at 0x10".into(), vec![row(1, "a+0x1"), row(3, "b+0x2")]);
+        let table = Table::new(
+            "x: 8 bytes at 0x10".into(),
+            vec![row(1, "a+0x1"), row(3, "b+0x2")],
+        );
         let expected = "x: 8 bytes at 0x10, 4 hits\n\
                         hits     %  access  where  values  threads\n   \
                         3  75.0  write   b+0x2  0..9          2\n   \

@@ -23,7 +23,7 @@ use hwtrace_runtime::tracker::Tracker;
 use crate::arming;
 use crate::events::{Events, Wake};
 use crate::symbols::{SharedSymbols, TargetMemory};
-use crate::target::{Running, Target};
+use crate::target::{Fate, Running, Target};
 
 /// What is to be watched, and for whom.
 #[derive(Clone, Debug)]
@@ -132,6 +132,8 @@ pub struct Summary {
     pub counted: u64,
     /// Hits for which there was no room.
     pub lost: u64,
+    /// Whether the consumer ended the session, so that hits are left over.
+    pub stopped: bool,
     /// Hits that were handed on out of the order of time.
     pub late: u64,
     /// Values that could neither be decoded nor read.
@@ -144,8 +146,8 @@ pub struct Summary {
     pub armed: Armed,
     /// Threads that were there or came, all armed.
     pub threads: u64,
-    /// The target, where it still runs.
-    pub still_running: Option<u32>,
+    /// What became of the target.
+    pub fate: Fate,
 }
 
 /// An armed session.
@@ -177,7 +179,11 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// # Errors
     /// Everything that can be wrong with target, data or rights, as
     /// diagnostics. Nothing is left armed, and no child is left.
-    pub fn arm(consumer: &'a mut C, target: &Target, options: Options) -> Result<Self, Failure> {
+    pub fn arm(
+        consumer: &'a mut C,
+        target: &Target,
+        options: Options,
+    ) -> Result<Self, Failure> {
         crate::events::block_signals()?;
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
         let requests = consumer.requests();
@@ -226,8 +232,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         let locations = arming::resolve(&process, requests)?;
         let plan = arming::plan(requests, &locations)?;
         let watches = plan.watches();
-        let mut options = PerfOptions::default();
-        options.ring_bytes = self.options.ring_bytes.unwrap_or(options.ring_bytes);
+        let options =
+            PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
         let mut engine = PerfEngine::new(Rc::clone(&self.kernel), options);
         let mut tracker = Tracker::new(&watches);
         let mut memory = TargetMemory::new(&self.kernel);
@@ -265,20 +271,24 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// ended and the target goes on.
     pub fn run(mut self) -> (Summary, Result<(), Failure>) {
         let started = Instant::now();
-        if let Err(failure) = self.run_to_the_end() {
-            self.failure.get_or_insert(failure);
+        match self.run_to_the_end() {
+            Ok(Flow::Stop) => self.summary.stopped = true,
+            Ok(Flow::Continue) => {}
+            Err(failure) => self.failure = Some(failure),
         }
         self.finish(started);
         let summary = std::mem::take(&mut self.summary);
         (summary, self.failure.take().map_or(Ok(()), Err))
     }
 
-    fn run_to_the_end(&mut self) -> Result<(), Failure> {
-        let mut events = Events::new(&self.kernel, self.target.as_ref(), self.wake_fds())?;
+    /// [`Flow::Stop`] where the consumer wants no more hits.
+    fn run_to_the_end(&mut self) -> Result<Flow, Failure> {
+        let mut events =
+            Events::new(&self.kernel, self.target.as_ref(), self.wake_fds())?;
         events.set_timers(&self.consumer.timers(), self.kernel.clock());
         events.set_end(self.options.duration, self.kernel.clock());
         if self.consumer.begin(&self.context)? == Flow::Stop {
-            return Ok(());
+            return Ok(Flow::Stop);
         }
         if let Some(target) = &mut self.target {
             target.release()?;
@@ -286,7 +296,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         loop {
             let wake = events.wait(self.kernel.clock(), self.armed.is_some())?;
             if self.drain(false)? == Flow::Stop {
-                return Ok(());
+                return Ok(Flow::Stop);
             }
             match wake {
                 Wake::Drain => {}
@@ -297,10 +307,10 @@ impl<'a, C: Consumer> Session<'a, C> {
                 }
                 Wake::Timer(timer) => {
                     if self.consumer.timer(timer, self.kernel.clock())? == Flow::Stop {
-                        return Ok(());
+                        return Ok(Flow::Stop);
                     }
                 }
-                Wake::End => return Ok(()),
+                Wake::End => return Ok(Flow::Continue),
             }
             self.consumer.flush().map_err(Failure::Output)?;
         }
@@ -337,6 +347,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.elapsed = started.elapsed();
         // After exit() or a failure no handler but the ends' runs any more.
         if self.failure.is_none()
+            && !self.summary.stopped
             && let Err(failure) = self.drain(true)
         {
             self.failure = Some(failure);
@@ -350,12 +361,14 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         self.account();
         if let Some(target) = &mut self.target {
-            self.summary.still_running = target.let_go();
+            self.summary.fate = target.let_go();
         }
     }
 
     fn account(&mut self) {
-        let Some(ArmedTarget { engine, tracker, .. }) = &mut self.armed else { return };
+        let Some(ArmedTarget { engine, tracker, .. }) = &mut self.armed else {
+            return;
+        };
         let account = engine.account();
         let summary = &mut self.summary;
         summary.counted = account.counted.iter().sum();
@@ -400,7 +413,11 @@ impl<C: Consumer> Sink<'_, C> {
                     symbols.borrow_mut().fork(*parent_pid, *pid);
                 }
             }
-            Event::Exit { tid, .. } => self.tracker.exit(*tid),
+            Event::Exit { tid, .. } => {
+                if let Some(pid) = self.tracker.exit(*tid) {
+                    symbols.borrow_mut().forget(pid);
+                }
+            }
             Event::Mmap { pid, address, length, offset, path, .. } => {
                 self.tracker.mapped(*pid);
                 symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);

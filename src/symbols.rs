@@ -39,6 +39,10 @@ impl TargetSymbols {
         self.symbolizer.note_fork(parent, child);
     }
 
+    pub(crate) fn forget(&mut self, pid: u32) {
+        self.symbolizer.forget(pid);
+    }
+
     pub(crate) fn exec(&mut self, pid: u32) {
         self.symbolizer.note_exec(pid);
     }

@@ -59,7 +59,8 @@ impl Running {
                 (launched.pid(), State::Held(launched))
             }
         };
-        let end = EndWatch::new(Rc::clone(kernel), pid).map_err(|errno| no_process(pid, errno))?;
+        let end = EndWatch::new(Rc::clone(kernel), pid)
+            .map_err(|errno| no_process(pid, errno))?;
         let kernel = Rc::clone(kernel);
         Ok(Some(Self { kernel, pid, end, child, has_terminal: false }))
     }
@@ -96,20 +97,45 @@ impl Running {
         }
     }
 
-    /// Leaves the target to itself; gives its process if it still runs.
-    pub(crate) fn let_go(&mut self) -> Option<u32> {
+    /// Leaves the target to itself.
+    pub(crate) fn let_go(&mut self) -> Fate {
         if self.has_terminal {
             // Without a terminal to take there is none to lose either.
             let _ = take_terminal(&*self.kernel);
         }
         match &mut self.child {
             State::Released(child) => match child.poll() {
-                Ok(ChildState::Exited { .. } | ChildState::Killed { .. }) | Err(_) => None,
-                Ok(_) => Some(self.pid),
+                Ok(ChildState::Killed { signal }) => {
+                    Fate::Killed { pid: self.pid, signal }
+                }
+                Ok(ChildState::Exited { .. }) | Err(_) => Fate::Ended,
+                Ok(_) => Fate::GoesOn { pid: self.pid },
             },
-            _ => None,
+            _ => Fate::NotOurs,
         }
     }
+}
+
+/// What became of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// There is none, or it is not our child.
+    #[default]
+    NotOurs,
+    /// It has ended by itself.
+    Ended,
+    /// A signal has killed it.
+    Killed {
+        /// The process.
+        pid: u32,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It goes on without us.
+    GoesOn {
+        /// The process.
+        pid: u32,
+    },
 }
 
 fn start(kernel: &Rc<dyn Kernel>, command: &[String]) -> Result<Launched, Failure> {
@@ -159,9 +185,12 @@ fn ended(error: &LaunchError) -> Failure {
 
 fn no_process(pid: u32, errno: Errno) -> Failure {
     if errno == Errno::ESRCH || errno == Errno::EINVAL {
-        let diagnostic =
-            Diagnostic::new(Code::NoSuchProcess, None, format!("there is no process {pid}"))
-                .help("list processes with `ps -e`, or find one by name with `pgrep NAME`");
+        let diagnostic = Diagnostic::new(
+            Code::NoSuchProcess,
+            None,
+            format!("there is no process {pid}"),
+        )
+        .help("list processes with `ps -e`, or find one by name with `pgrep NAME`");
         return diagnostic.into();
     }
     Failure::System("pidfd_open", errno.into())

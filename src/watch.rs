@@ -131,7 +131,8 @@ impl Consumer for Watcher<'_> {
     }
 
     fn end(&mut self, _failed: bool, _now: u64) -> Result<(), Failure> {
-        let tables: Vec<_> = (0..self.titles.len()).map(|number| self.table(number)).collect();
+        let tables: Vec<_> =
+            (0..self.titles.len()).map(|number| self.table(number)).collect();
         for (number, table) in tables.iter().enumerate() {
             let gap = if number == 0 { "" } else { "\n" };
             let written = write!(self.out, "{gap}{}", table.text(self.width));

@@ -7,39 +7,41 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The binary under test.
-pub const HWTRACE: &str = env!("CARGO_BIN_EXE_hwtrace");
+pub(crate) const HWTRACE: &str = env!("CARGO_BIN_EXE_hwtrace");
 
 /// Compiles the measured program.
-pub fn compile_loop() -> PathBuf {
+pub(crate) fn compile_loop() -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/support/loop.c");
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-loop");
-    let status = Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source).status();
+    let status =
+        Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source).status();
     assert!(status.unwrap().success(), "cc failed");
     program
 }
 
 /// The measured program on its way.
-pub struct Loop {
+pub(crate) struct Loop {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Loop {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = Command::new(compile_loop());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, input, output }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// CPU time of one store, in nanoseconds.
-    pub fn store(&mut self, times: u64) -> f64 {
+    pub(crate) fn store(&mut self, times: u64) -> f64 {
         writeln!(self.input, "{times}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
@@ -55,13 +57,13 @@ impl Drop for Loop {
 }
 
 /// hwtrace with a script on a process, armed.
-pub struct Attached {
+pub(crate) struct Attached {
     child: Child,
     messages: BufReader<std::process::ChildStderr>,
 }
 
 impl Attached {
-    pub fn to(pid: u32, script: &str) -> Self {
+    pub(crate) fn to(pid: u32, script: &str) -> Self {
         let mut child = Command::new(HWTRACE)
             .args(["-v", "-e", script, "-p", &pid.to_string()])
             .stdout(Stdio::null())
@@ -74,7 +76,7 @@ impl Attached {
     }
 
     /// Ends the session; gives its last line.
-    pub fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
         self.child.wait().unwrap();
@@ -83,7 +85,7 @@ impl Attached {
 }
 
 /// Reads messages up to the one that everything is armed.
-pub fn wait_until_armed(messages: &mut impl BufRead) {
+pub(crate) fn wait_until_armed(messages: &mut impl BufRead) {
     let mut line = String::new();
     while !line.starts_with("hwtrace: armed") {
         line.clear();
@@ -92,12 +94,12 @@ pub fn wait_until_armed(messages: &mut impl BufRead) {
 }
 
 /// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 /// Whether cargo only wants to see that it runs (`cargo test --benches`).
-pub fn only_trying() -> bool {
+pub(crate) fn only_trying() -> bool {
     !std::env::args().any(|argument| argument == "--bench")
 }

@@ -48,11 +48,8 @@ pub(crate) fn define<M: cranelift_module::Module>(
             &mut frontend,
         )
         .translate()?;
-        let clif = if listings {
-            context.func.display().to_string()
-        } else {
-            String::new()
-        };
+        let clif =
+            if listings { context.func.display().to_string() } else { String::new() };
         let function = target.declare_function(
             &format!("handler{number}"),
             Linkage::Local,
@@ -60,13 +57,8 @@ pub(crate) fn define<M: cranelift_module::Module>(
         )?;
         target.define_function(function, &mut context)?;
         let assembly = context.compiled_code().and_then(|code| code.vcode.clone());
-        defined.push((
-            function,
-            Listing {
-                clif,
-                assembly: assembly.unwrap_or_default(),
-            },
-        ));
+        defined
+            .push((function, Listing { clif, assembly: assembly.unwrap_or_default() }));
     }
     Ok(defined)
 }
@@ -102,11 +94,8 @@ impl Helpers {
         let mut signature = target.make_signature();
         // The context, then one word each.
         signature.params = vec![AbiParam::new(types::I64); 1 + helper.params.len()];
-        signature.returns = helper
-            .returns
-            .iter()
-            .map(|_| AbiParam::new(types::I64))
-            .collect();
+        signature.returns =
+            helper.returns.iter().map(|_| AbiParam::new(types::I64)).collect();
         let function =
             target.declare_function(&import_name(helper), Linkage::Import, &signature)?;
         self.imported.insert(helper.name, function);
@@ -141,23 +130,15 @@ impl<'a, M: cranelift_module::Module> Translator<'a, M> {
         frontend: &'a mut FunctionBuilderContext,
     ) -> Self {
         let mut builder = FunctionBuilder::new(&mut context.func, frontend);
-        let blocks: Vec<_> = handler
-            .blocks
-            .iter()
-            .map(|_| builder.create_block())
-            .collect();
+        let blocks: Vec<_> =
+            handler.blocks.iter().map(|_| builder.create_block()).collect();
         let entry = builder.create_block();
         builder.append_block_params_for_function_params(entry);
         builder.switch_to_block(entry);
-        let (context, record) = (
-            builder.block_params(entry)[0],
-            builder.block_params(entry)[1],
-        );
-        let locals = handler
-            .locals
-            .iter()
-            .map(|_| builder.declare_var(types::I64))
-            .collect();
+        let (context, record) =
+            (builder.block_params(entry)[0], builder.block_params(entry)[1]);
+        let locals =
+            handler.locals.iter().map(|_| builder.declare_var(types::I64)).collect();
         let fuel = builder.declare_var(types::I64);
         Self {
             module,
@@ -181,10 +162,8 @@ impl<'a, M: cranelift_module::Module> Translator<'a, M> {
             // 0, and as a string handle the empty string.
             self.builder.def_var(local, zero);
         }
-        let fuel = self
-            .builder
-            .ins()
-            .iconst(types::I64, i64::from(self.module.steps_max));
+        let fuel =
+            self.builder.ins().iconst(types::I64, i64::from(self.module.steps_max));
         self.builder.def_var(self.fuel, fuel);
         self.builder.ins().jump(self.blocks[0], &[]);
         for (number, block) in self.handler.blocks.iter().enumerate() {
@@ -250,13 +229,10 @@ impl<'a, M: cranelift_module::Module> Translator<'a, M> {
     ) -> Result<Option<clif::Value>, Box<ModuleError>> {
         let function = self.helpers.import(self.target, helper)?;
         let reference = *self.references.entry(function).or_insert_with(|| {
-            self.target
-                .declare_func_in_func(function, self.builder.func)
+            self.target.declare_func_in_func(function, self.builder.func)
         });
-        let args: Vec<_> = [self.context]
-            .into_iter()
-            .chain(args.iter().copied())
-            .collect();
+        let args: Vec<_> =
+            [self.context].into_iter().chain(args.iter().copied()).collect();
         let call = self.builder.ins().call(reference, &args);
         let result = self.builder.inst_results(call).first().copied();
         if helper.fallible {

@@ -264,12 +264,9 @@ impl Op {
                 keys.iter().chain([value]).copied().collect()
             }
             Self::WalkBegin { limit, .. } => limit.iter().copied().collect(),
-            Self::EmitLong(emit) | Self::EmitString(emit) => emit
-                .width
-                .into_iter()
-                .chain(emit.precision)
-                .chain([emit.value])
-                .collect(),
+            Self::EmitLong(emit) | Self::EmitString(emit) => {
+                emit.width.into_iter().chain(emit.precision).chain([emit.value]).collect()
+            }
         }
     }
 }

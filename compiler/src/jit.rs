@@ -35,9 +35,7 @@ pub struct CompileError(String);
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program")
-            .field("handlers", &self.handlers.len())
-            .finish()
+        f.debug_struct("Program").field("handlers", &self.handlers.len()).finish()
     }
 }
 
@@ -52,9 +50,7 @@ impl Program {
         let error = |error: &dyn fmt::Display| CompileError(error.to_string());
         let mut jit = ManuallyDrop::new(JITModule::new(builder()?));
         let defined = codegen::define(module, &mut *jit, listings).and_then(|defined| {
-            jit.finalize_definitions()
-                .map_err(Box::new)
-                .map(|()| defined)
+            jit.finalize_definitions().map_err(Box::new).map(|()| defined)
         });
         let defined = match defined {
             Ok(defined) => defined,
@@ -96,7 +92,10 @@ impl Program {
         world: &mut World,
         record: &HitRecord,
     ) -> Result<(), Fault> {
-        assert!(Arc::ptr_eq(world.layout(), &self.layout), "the world of another program");
+        assert!(
+            Arc::ptr_eq(world.layout(), &self.layout),
+            "the world of another program"
+        );
         // SAFETY: the world was made from the very layout that the handler
         // was compiled for, and `self` keeps its code mapped.
         unsafe { world.run(self.handlers[handler], handler, record) }
@@ -130,11 +129,9 @@ impl Drop for Program {
 fn builder() -> Result<JITBuilder, CompileError> {
     let error = |error: &dyn fmt::Display| CompileError(error.to_string());
     let mut flags = settings::builder();
-    for (name, value) in [
-        ("opt_level", "speed"),
-        ("is_pic", "false"),
-        ("use_colocated_libcalls", "false"),
-    ] {
+    for (name, value) in
+        [("opt_level", "speed"), ("is_pic", "false"), ("use_colocated_libcalls", "false")]
+    {
         flags.set(name, value).map_err(|problem| error(&problem))?;
     }
     let isa = cranelift_native::builder()

@@ -286,10 +286,7 @@ impl Text {
         match (self.locate(range.start), range.end.checked_sub(1)) {
             (Some(start), Some(last)) => {
                 let end = self.locate(last).map_or(self.span.end, |at| at + 1);
-                Span {
-                    start,
-                    end: end.max(start + 1).min(self.span.end),
-                }
+                Span { start, end: end.max(start + 1).min(self.span.end) }
             }
             _ => self.span,
         }

@@ -164,16 +164,8 @@ mod tests {
     #[test]
     fn rows_are_complete_and_unique() {
         for (at, row) in BUILTINS.iter().enumerate() {
-            assert!(
-                row.example.contains(row.name),
-                "{} lacks in its example",
-                row.name
-            );
-            assert!(
-                !row.doc.is_empty() && !row.doc.ends_with('.'),
-                "{}",
-                row.name
-            );
+            assert!(row.example.contains(row.name), "{} lacks in its example", row.name);
+            assert!(!row.doc.is_empty() && !row.doc.ends_with('.'), "{}", row.name);
             assert!(BUILTINS[..at].iter().all(|other| other.name != row.name));
         }
     }

@@ -30,11 +30,7 @@ pub fn set_global(
     name: &str,
     value: &str,
 ) -> Result<(), Diagnostic> {
-    let Some(at) = program
-        .globals
-        .iter()
-        .position(|global| global.name == name)
-    else {
+    let Some(at) = program.globals.iter().position(|global| global.name == name) else {
         return Err(unknown(program, name));
     };
     let global = &mut program.globals[at];
@@ -49,25 +45,17 @@ pub fn set_global(
     match &mut global.kind {
         GlobalKind::Array { .. } => Err(wrong(format!("`{name}` is an array"))
             .help("only globals of one value can be set; pass a script argument: `$1`")),
-        GlobalKind::Scalar {
-            ty: Type::String,
-            initial,
-        } => {
+        GlobalKind::Scalar { ty: Type::String, initial } => {
             *initial = Literal::String(value.to_owned());
             Ok(())
         }
-        GlobalKind::Scalar {
-            ty: Type::Long,
-            initial,
-        } => match parse_integer(value) {
+        GlobalKind::Scalar { ty: Type::Long, initial } => match parse_integer(value) {
             Some(number) => {
                 *initial = Literal::Long(number);
                 Ok(())
             }
-            None => Err(
-                wrong(format!("`{name}` is a long, and `{value}` is no number"))
-                    .help(format!("write a number: `-G {name}=42`")),
-            ),
+            None => Err(wrong(format!("`{name}` is a long, and `{value}` is no number"))
+                .help(format!("write a number: `-G {name}=42`"))),
         },
     }
 }

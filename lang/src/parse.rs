@@ -86,11 +86,7 @@ pub fn parse(source: &Source, arguments: &[String]) -> Result<Script, Vec<Diagno
         return Err(vec![error::too_long(text.len(), SCRIPT_LEN_MAX)]);
     }
     let tokens = scan::tokens(text).map_err(|error| vec![*error])?;
-    let mut builder = Builder {
-        base: 0,
-        depth: 0,
-        arguments: Arguments::new(arguments),
-    };
+    let mut builder = Builder { base: 0, depth: 0, arguments: Arguments::new(arguments) };
     let mut script = Script::default();
     let mut errors = Vec::new();
     for item in scan::items(text, &tokens) {
@@ -106,11 +102,7 @@ pub fn parse(source: &Source, arguments: &[String]) -> Result<Script, Vec<Diagno
         errors = builder.arguments.left_over();
     }
     errors.truncate(ERRORS_MAX);
-    if errors.is_empty() {
-        Ok(script)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(script) } else { Err(errors) }
 }
 
 fn parse_item(
@@ -257,11 +249,7 @@ impl<'a> Children<'a> {
 
     /// The next child, if it is a `rule`.
     fn optional(&mut self, rule: Rule) -> Option<Pair<'a, Rule>> {
-        if self.0.peek()?.as_rule() == rule {
-            self.0.next()
-        } else {
-            None
-        }
+        if self.0.peek()?.as_rule() == rule { self.0.next() } else { None }
     }
 
     /// The next child that is a `rule`, past the punctuation before it.
@@ -302,11 +290,8 @@ impl Builder<'_> {
         build: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.depth += levels;
-        let built = if self.depth > DEPTH_MAX {
-            Err(scan::too_deep(span))
-        } else {
-            build(self)
-        };
+        let built =
+            if self.depth > DEPTH_MAX { Err(scan::too_deep(span)) } else { build(self) };
         self.depth -= levels;
         built
     }
@@ -340,11 +325,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Ok(Global {
-            name,
-            size,
-            initial,
-        })
+        Ok(Global { name, size, initial })
     }
 
     fn size(&mut self, pair: Pair<'_, Rule>) -> Result<(i64, Span), Failure> {
@@ -383,10 +364,7 @@ impl Builder<'_> {
             }
             _ => {}
         }
-        Ok(Expression {
-            kind: literal,
-            span,
-        })
+        Ok(Expression { kind: literal, span })
     }
 
     fn probe(&mut self, pair: Pair<'_, Rule>) -> Result<Probe, Failure> {
@@ -404,12 +382,9 @@ impl Builder<'_> {
 
     fn point(&mut self, pair: Pair<'_, Rule>) -> Result<ProbePoint, Failure> {
         let span = self.span(&pair);
-        let parts = pair
-            .into_inner()
-            .filter(|child| child.as_rule() == Rule::component);
-        let components = parts
-            .map(|part| self.component(part))
-            .collect::<Result<_, _>>()?;
+        let parts = pair.into_inner().filter(|child| child.as_rule() == Rule::component);
+        let components =
+            parts.map(|part| self.component(part)).collect::<Result<_, _>>()?;
         Ok(ProbePoint { components, span })
     }
 
@@ -428,11 +403,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        Ok(Component {
-            name,
-            argument,
-            span,
-        })
+        Ok(Component { name, argument, span })
     }
 
     /// `$1` as a part of a probe point: pasted as a name.
@@ -453,19 +424,13 @@ impl Builder<'_> {
     }
 
     fn name(&self, pair: Pair<'_, Rule>) -> Name {
-        Name {
-            text: pair.as_str().to_owned(),
-            span: self.span(&pair),
-        }
+        Name { text: pair.as_str().to_owned(), span: self.span(&pair) }
     }
 
     fn block(&mut self, pair: Pair<'_, Rule>) -> Result<Vec<Statement>, Failure> {
-        let statements = pair
-            .into_inner()
-            .filter(|child| child.as_rule() == Rule::statement);
-        statements
-            .map(|statement| self.statement(statement))
-            .collect()
+        let statements =
+            pair.into_inner().filter(|child| child.as_rule() == Rule::statement);
+        statements.map(|statement| self.statement(statement)).collect()
     }
 
     fn statement(&mut self, pair: Pair<'_, Rule>) -> Result<Statement, Failure> {
@@ -507,14 +472,8 @@ impl Builder<'_> {
         let condition = self.expression(children.required(Rule::expression))?;
         let then = self.boxed_statement(children.required(Rule::statement))?;
         let otherwise = children.0.find(|child| child.as_rule() == Rule::statement);
-        let otherwise = otherwise
-            .map(|child| self.boxed_statement(child))
-            .transpose()?;
-        Ok(StatementKind::If {
-            condition,
-            then,
-            otherwise,
-        })
+        let otherwise = otherwise.map(|child| self.boxed_statement(child)).transpose()?;
+        Ok(StatementKind::If { condition, then, otherwise })
     }
 
     fn while_statement(
@@ -533,19 +492,11 @@ impl Builder<'_> {
         let condition = self.for_part(children.required(Rule::for_condition))?;
         let step = self.for_part(children.required(Rule::for_step))?;
         let body = self.boxed_statement(children.required(Rule::statement))?;
-        Ok(StatementKind::For {
-            first,
-            condition,
-            step,
-            body,
-        })
+        Ok(StatementKind::For { first, condition, step, body })
     }
 
     fn for_part(&mut self, pair: Pair<'_, Rule>) -> Result<Option<Expression>, Failure> {
-        pair.into_inner()
-            .next()
-            .map(|part| self.expression(part))
-            .transpose()
+        pair.into_inner().next().map(|part| self.expression(part)).transpose()
     }
 
     fn foreach_statement(
@@ -565,58 +516,38 @@ impl Builder<'_> {
             }
         }
         let array = self.name(children.required(Rule::name));
-        let order = children
-            .optional(Rule::direction)
-            .map(|pair| self.direction(&pair));
+        let order = children.optional(Rule::direction).map(|pair| self.direction(&pair));
         let limit = children.optional(Rule::foreach_limit);
         let limit = limit
             .map(|pair| self.expression(Children::of(pair).required(Rule::expression)));
         let limit = limit.transpose()?;
         let body = self.statement(children.required(Rule::statement))?;
-        let foreach = Foreach {
-            value,
-            keys,
-            array,
-            order,
-            limit,
-            body,
-        };
+        let foreach = Foreach { value, keys, array, order, limit, body };
         Ok(StatementKind::Foreach(Box::new(foreach)))
     }
 
     fn foreach_key(&self, pair: Pair<'_, Rule>) -> ForeachKey {
         let mut children = Children::of(pair);
         let name = self.name(children.required(Rule::name));
-        let order = children
-            .optional(Rule::direction)
-            .map(|pair| self.direction(&pair));
+        let order = children.optional(Rule::direction).map(|pair| self.direction(&pair));
         ForeachKey { name, order }
     }
 
     fn direction(&self, pair: &Pair<'_, Rule>) -> Direction {
-        Direction {
-            descending: pair.as_str().starts_with('-'),
-            span: self.span(pair),
-        }
+        Direction { descending: pair.as_str().starts_with('-'), span: self.span(pair) }
     }
 
     fn expressions(&mut self, pair: Pair<'_, Rule>) -> Result<Vec<Expression>, Failure> {
-        let expressions = pair
-            .into_inner()
-            .filter(|child| child.as_rule() == Rule::expression);
-        expressions
-            .map(|expression| self.expression(expression))
-            .collect()
+        let expressions =
+            pair.into_inner().filter(|child| child.as_rule() == Rule::expression);
+        expressions.map(|expression| self.expression(expression)).collect()
     }
 
     /// An expression: pest gave a flat list, the precedences make it a tree.
     fn expression(&mut self, pair: Pair<'_, Rule>) -> Result<Expression, Failure> {
         let span = self.span(&pair);
         // Each operator can make the tree one level deeper.
-        let operators = pair
-            .clone()
-            .into_inner()
-            .filter(|it| !is_primary(it.as_rule()));
+        let operators = pair.clone().into_inner().filter(|it| !is_primary(it.as_rule()));
         let levels = operators.count() + 1;
         self.deeper(levels, span, |this| {
             let builder = std::cell::RefCell::new(this);
@@ -637,15 +568,9 @@ impl Builder<'_> {
             // They leave no trace but their place.
             let inside =
                 self.expression(Children::of(pair).required(Rule::expression))?;
-            return Ok(Expression {
-                kind: inside.kind,
-                span,
-            });
+            return Ok(Expression { kind: inside.kind, span });
         }
-        Ok(Expression {
-            kind: self.primary_kind(pair)?,
-            span,
-        })
+        Ok(Expression { kind: self.primary_kind(pair)?, span })
     }
 
     fn primary_kind(&mut self, pair: Pair<'_, Rule>) -> Result<ExpressionKind, Failure> {
@@ -665,9 +590,7 @@ impl Builder<'_> {
             Rule::call => {
                 let mut children = Children::of(pair);
                 let function = self.name(children.required(Rule::name));
-                let list = children
-                    .0
-                    .find(|child| child.as_rule() == Rule::expressions);
+                let list = children.0.find(|child| child.as_rule() == Rule::expressions);
                 let arguments = list.map(|list| self.expressions(list)).transpose()?;
                 ExpressionKind::Call {
                     function,
@@ -742,10 +665,7 @@ impl Builder<'_> {
         let kind = match op.as_rule() {
             Rule::in_array => {
                 let array = self.name(Children::of(op).required(Rule::name));
-                ExpressionKind::In {
-                    keys: vec![operand],
-                    array,
-                }
+                ExpressionKind::In { keys: vec![operand], array }
             }
             _ => operator::increment(op.as_str(), operand, true)?,
         };

@@ -35,10 +35,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
     found.sort_unstable();
     found.dedup();
     found.truncate(OFFERED_MAX);
-    found
-        .into_iter()
-        .map(|(_, _, candidate)| candidate)
-        .collect()
+    found.into_iter().map(|(_, _, candidate)| candidate).collect()
 }
 
 /// The names in a sentence, quoted: `` `a`, `b` or `c` ``; none where there
@@ -87,9 +84,6 @@ mod tests {
         assert_eq!(list([]), None);
         assert_eq!(list(["a"]).as_deref(), Some("`a`"));
         assert_eq!(list(["a", "b"]).as_deref(), Some("`a` or `b`"));
-        assert_eq!(
-            did_you_mean("tdi", ["tid"]).as_deref(),
-            Some("did you mean `tid`?")
-        );
+        assert_eq!(did_you_mean("tdi", ["tid"]).as_deref(), Some("did you mean `tid`?"));
     }
 }

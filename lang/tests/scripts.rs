@@ -70,15 +70,10 @@ fn render(source: &Source, errors: &[Diagnostic]) -> String {
 }
 
 fn scripts(stage: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/scripts")
-        .join(stage);
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut scripts: Vec<PathBuf> = entries
-        .filter(|path| path.extension().is_some_and(|it| it == "hwt"))
-        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(stage);
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut scripts: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|it| it == "hwt")).collect();
     scripts.sort();
     assert!(!scripts.is_empty());
     scripts
@@ -98,10 +93,7 @@ fn agrees(path: &Path, found: &str) -> bool {
     }
     let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
     if wanted != found {
-        eprintln!(
-            "{}\n--- expected\n{wanted}--- found\n{found}",
-            path.display()
-        );
+        eprintln!("{}\n--- expected\n{wanted}--- found\n{found}", path.display());
     }
     wanted == found
 }
@@ -121,10 +113,7 @@ fn run_all(stage: &str, text: impl Fn(&Source, Outcome) -> Result<String, String
             failed.push(source.name);
         }
     }
-    assert!(
-        failed.is_empty(),
-        "HWTRACE_BLESS=1 accepts what came out: {failed:?}"
-    );
+    assert!(failed.is_empty(), "HWTRACE_BLESS=1 accepts what came out: {failed:?}");
 }
 
 #[test]
@@ -158,10 +147,7 @@ fn check_ok() {
 #[test]
 fn no_code_without_a_script() {
     let mut seen = BTreeSet::new();
-    for path in ["parse_refused", "check_refused"]
-        .into_iter()
-        .flat_map(scripts)
-    {
+    for path in ["parse_refused", "check_refused"].into_iter().flat_map(scripts) {
         let source = read(&path);
         if let Outcome::ParseRefused(errors) | Outcome::CheckRefused(errors) =
             run(&source)
@@ -178,11 +164,7 @@ fn no_code_without_a_script() {
         }
     }
     // Tested where they arise: too large for a file here, or not from a script.
-    let elsewhere = [
-        Code::ScriptTooLong,
-        Code::UnknownOverride,
-        Code::BadOverride,
-    ];
+    let elsewhere = [Code::ScriptTooLong, Code::UnknownOverride, Code::BadOverride];
     let missing: Vec<_> = Code::ALL
         .iter()
         .filter(|code| code.as_str() < "E0300" && !seen.contains(code))

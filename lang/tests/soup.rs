@@ -40,10 +40,8 @@ fn survives(text: String) -> bool {
         Err(errors) => {
             assert!(!errors.is_empty());
             for error in errors {
-                let spans = error
-                    .span
-                    .into_iter()
-                    .chain(error.related.iter().map(|it| it.0));
+                let spans =
+                    error.span.into_iter().chain(error.related.iter().map(|it| it.0));
                 for span in spans {
                     assert!(
                         source.text.get(span.range()).is_some(),
@@ -164,10 +162,7 @@ fn soups_of_bytes() {
             .collect();
         survives(String::from_utf8_lossy(&bytes).into_owned());
         let ascii: Vec<u8> = bytes.iter().map(|byte| 32 + byte % 95).collect();
-        survives(format!(
-            "probe begin {{ {} }}",
-            String::from_utf8(ascii).unwrap()
-        ));
+        survives(format!("probe begin {{ {} }}", String::from_utf8(ascii).unwrap()));
     }
 }
 

@@ -79,31 +79,22 @@ impl Expression {
         let text = text.trim();
         let first = text.chars().next().ok_or(ExprError::Empty)?;
         if text.len() > MAX_LENGTH {
-            return Err(ExprError::Syntax {
-                at: MAX_LENGTH,
-                found: '…',
-            });
+            return Err(ExprError::Syntax { at: MAX_LENGTH, found: '…' });
         }
         refuse_prefix(text, first)?;
         let (head, offset) = split_offset(text)?;
         if head.is_empty() {
-            return Err(ExprError::Syntax {
-                at: 0,
-                found: first,
-            });
+            return Err(ExprError::Syntax { at: 0, found: first });
         }
         if head.starts_with(|c: char| c.is_ascii_digit()) {
             let address = parse_number(head)?;
             let sum = address.checked_add_signed(offset);
-            return sum.map(Expression::Address).ok_or(ExprError::BadNumber {
-                text: text.to_owned(),
-            });
+            return sum
+                .map(Expression::Address)
+                .ok_or(ExprError::BadNumber { text: text.to_owned() });
         }
         check_name(head)?;
-        Ok(Expression::Symbol {
-            name: head.to_owned(),
-            offset,
-        })
+        Ok(Expression::Symbol { name: head.to_owned(), offset })
     }
 }
 
@@ -122,10 +113,9 @@ fn refuse_prefix(text: &str, first: char) -> Result<(), ExprError> {
             "a variable of another file",
             "only the executable's own variables can be named: leave the path out",
         ),
-        '(' if !text.starts_with(ANONYMOUS) => (
-            "a cast",
-            "write the address alone and give the length: data(0x…).length(8)",
-        ),
+        '(' if !text.starts_with(ANONYMOUS) => {
+            ("a cast", "write the address alone and give the length: data(0x…).length(8)")
+        }
         _ => return Ok(()),
     };
     Err(ExprError::NotYet { what, instead })
@@ -169,9 +159,7 @@ fn sum_offsets(mut tail: &str) -> Result<i64, ExprError> {
         if digits.is_empty() {
             return Err(ExprError::MissingOffset);
         }
-        let bad = || ExprError::BadNumber {
-            text: digits.to_owned(),
-        };
+        let bad = || ExprError::BadNumber { text: digits.to_owned() };
         let value = i64::try_from(parse_number(digits)?).map_err(|_| bad())?;
         let signed = if sign == '-' { -value } else { value };
         sum = sum.checked_add(signed).ok_or_else(bad)?;
@@ -191,9 +179,7 @@ fn parse_number(text: &str) -> Result<u64, ExprError> {
     let number = u64::from_str_radix(digits, radix);
     match number {
         Ok(number) if plain && !octal => Ok(number),
-        _ => Err(ExprError::BadNumber {
-            text: text.to_owned(),
-        }),
+        _ => Err(ExprError::BadNumber { text: text.to_owned() }),
     }
 }
 
@@ -261,27 +247,20 @@ fn member_or_library(rest: &str) -> ExprError {
 /// (`count.0`) and mark copies (`table.llvm.123`, `lock.lto_priv.0`).
 fn is_symbol_suffix(rest: &str) -> bool {
     let word = &rest[1..];
-    let end = word
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(word.len());
+    let end =
+        word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
     let word = &word[..end];
     word.starts_with(|c: char| c.is_ascii_digit())
-        || matches!(
-            word,
-            "llvm" | "lto_priv" | "part" | "isra" | "constprop" | "cold"
-        )
+        || matches!(word, "llvm" | "lto_priv" | "part" | "isra" | "constprop" | "cold")
     // A version's dots follow an `@`, which has been let through: `@GLIBC_2.2.5`.
 }
 
 /// Does `@…` name a source file, rather than a symbol version (`stdout@GLIBC_2.2.5`)?
 fn is_source_file(rest: &str) -> bool {
-    const EXTENSIONS: [&str; 10] = [
-        ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".rs", ".go", ".s",
-    ];
+    const EXTENSIONS: [&str; 10] =
+        [".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".rs", ".go", ".s"];
     let lower = rest.to_ascii_lowercase();
-    EXTENSIONS
-        .iter()
-        .any(|extension| lower.ends_with(extension))
+    EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
 }
 
 #[cfg(test)]

@@ -169,10 +169,7 @@ impl AddressSpace {
         let sorted = mappings.windows(2).all(|pair| pair[0].end <= pair[1].start);
         let proper = mappings.iter().all(|mapping| mapping.start < mapping.end);
         if sorted && proper && mappings.len() <= MAX_MAPPINGS {
-            return AddressSpace {
-                mappings: Arc::new(mappings),
-                refused: 0,
-            };
+            return AddressSpace { mappings: Arc::new(mappings), refused: 0 };
         }
         let mut space = AddressSpace::default();
         for mapping in mappings {
@@ -235,9 +232,7 @@ impl AddressSpace {
     }
 
     fn last_before(&self, address: AbsAddr) -> Option<usize> {
-        let after = self
-            .mappings
-            .partition_point(|mapping| mapping.start <= address);
+        let after = self.mappings.partition_point(|mapping| mapping.start <= address);
         after.checked_sub(1)
     }
 
@@ -286,10 +281,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         assert_eq!(maps[1].offset, FileOffset(0x2000));
         assert_eq!((maps[1].executable, maps[0].executable), (true, false));
         assert_eq!(maps[1].inode, 1234);
-        assert_eq!(
-            maps[4].path.as_deref(),
-            Some(Path::new("/tmp/a\nb (deleted)"))
-        );
+        assert_eq!(maps[4].path.as_deref(), Some(Path::new("/tmp/a\nb (deleted)")));
         for anonymous in [2, 3, 5, 6] {
             assert_eq!(maps[anonymous].path, None);
         }
@@ -306,11 +298,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
             "10-20 r-xp 0 0:0 q /x",
         ] {
             let text = format!("10-20 r-xp 0 0:0 0 \n{bad}\n");
-            assert_eq!(
-                parse_maps(text.as_bytes()),
-                Err(MapsError { line: 2 }),
-                "{bad}"
-            );
+            assert_eq!(parse_maps(text.as_bytes()), Err(MapsError { line: 2 }), "{bad}");
         }
     }
 

@@ -134,11 +134,7 @@ impl Process {
         let id = i32::try_from(pid).map_err(|_| ProcessError::Gone { pid })?;
         let directory = procfs::process::Process::new(id)
             .map_err(|error| from_proc(error, pid, "status"))?;
-        let process = Process {
-            pid,
-            directory,
-            executable: OnceCell::new(),
-        };
+        let process = Process { pid, directory, executable: OnceCell::new() };
         let status = process.status()?;
         match status_field(&status, "State").and_then(|state| state.chars().next()) {
             Some('Z') => return Err(ProcessError::Zombie { pid }),
@@ -147,10 +143,9 @@ impl Process {
         }
         let group = status_field(&status, "Tgid").and_then(|id| id.parse().ok());
         match group {
-            Some(group) if group != pid => Err(ProcessError::Thread {
-                tid: pid,
-                pid: group,
-            }),
+            Some(group) if group != pid => {
+                Err(ProcessError::Thread { tid: pid, pid: group })
+            }
             _ => Ok(process),
         }
     }
@@ -211,12 +206,7 @@ impl Process {
         })?;
         let bias = self.load_bias(&elf, &path)?;
         let elf = Arc::new(elf);
-        Ok(self.executable.get_or_init(|| Executable {
-            path,
-            inode,
-            elf,
-            bias,
-        }))
+        Ok(self.executable.get_or_init(|| Executable { path, inode, elf, bias }))
     }
 
     /// Where `elf`, which is what it runs, is loaded.
@@ -225,11 +215,10 @@ impl Process {
             return Ok(LoadBias::default());
         }
         let bias = load_bias(&self.maps()?, elf, path);
-        bias.or_else(|| self.bias_by_entry(elf))
-            .ok_or_else(|| ProcessError::NotLoaded {
-                pid: self.pid,
-                path: path.to_path_buf(),
-            })
+        bias.or_else(|| self.bias_by_entry(elf)).ok_or_else(|| ProcessError::NotLoaded {
+            pid: self.pid,
+            path: path.to_path_buf(),
+        })
     }
 
     /// The kernel tells the program where its own entry is (`AT_ENTRY`, getauxval(3)).
@@ -247,10 +236,7 @@ impl Process {
     /// [`ProcessError::Maps`].
     pub fn maps(&self) -> Result<Vec<Mapping>, ProcessError> {
         let text = self.read("maps")?;
-        parse_maps(&text).map_err(|error| ProcessError::Maps {
-            pid: self.pid,
-            error,
-        })
+        parse_maps(&text).map_err(|error| ProcessError::Maps { pid: self.pid, error })
     }
 
     /// Its threads that could be read; threads may start and end meanwhile.
@@ -369,10 +355,7 @@ fn from_proc(error: ProcError, pid: u32, name: &str) -> ProcessError {
         ProcError::PermissionDenied(_) => ProcessError::PermissionDenied { path },
         ProcError::NotFound(_) => ProcessError::Gone { pid },
         ProcError::Io(error, _) => from_io(error, pid, &path),
-        other => ProcessError::Io {
-            path,
-            error: io::Error::other(other),
-        },
+        other => ProcessError::Io { path, error: io::Error::other(other) },
     }
 }
 

@@ -44,24 +44,13 @@ pub enum Availability {
 }
 
 /// All rows, by family, in the order of the reference.
-const TABLE: [&[Provider]; 5] = [
-    session::ROWS,
-    timer::ROWS,
-    data::ROWS,
-    process::ROWS,
-    kernel::ROWS,
-];
+const TABLE: [&[Provider]; 5] =
+    [session::ROWS, timer::ROWS, data::ROWS, process::ROWS, kernel::ROWS];
 
 impl Provider {
     /// A row that can be armed.
     const fn now(syntax: &'static str, doc: &'static str, build: Build) -> Self {
-        Provider {
-            syntax,
-            doc,
-            availability: Availability::Now,
-            modifiers: false,
-            build,
-        }
+        Provider { syntax, doc, availability: Availability::Now, modifiers: false, build }
     }
 
     /// A row that is recognised, and refused with what to write instead.
@@ -81,10 +70,7 @@ impl Provider {
 
     /// The same row with the modifiers of data probes.
     const fn with_modifiers(self) -> Self {
-        Provider {
-            modifiers: true,
-            ..self
-        }
+        Provider { modifiers: true, ..self }
     }
 }
 
@@ -107,11 +93,7 @@ pub fn modifiers() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub fn parse(components: &[Component<'_>]) -> Result<Spec, SpecError> {
     let mut failures: Vec<(Mismatch, &'static Provider)> = Vec::new();
     for provider in providers() {
-        let modifiers = if provider.modifiers {
-            data::MODIFIERS
-        } else {
-            &[]
-        };
+        let modifiers = if provider.modifiers { data::MODIFIERS } else { &[] };
         let pattern = Pattern::parse(provider.syntax, modifiers);
         match pattern.matches(components) {
             Ok(()) => return build(provider, components),
@@ -133,10 +115,7 @@ fn build(provider: &Provider, components: &[Component<'_>]) -> Result<Spec, Spec
 
 fn not_yet(index: usize, what: &str, instead: &str) -> SpecError {
     let (what, instead) = (what.to_owned(), instead.to_owned());
-    SpecError {
-        index,
-        kind: SpecErrorKind::NotYet { what, instead },
-    }
+    SpecError { index, kind: SpecErrorKind::NotYet { what, instead } }
 }
 
 /// Makes one error of what every row had against the components: the rows that
@@ -145,23 +124,16 @@ fn explain(
     components: &[Component<'_>],
     failures: &[(Mismatch, &'static Provider)],
 ) -> SpecError {
-    let progress = failures
-        .iter()
-        .map(|(mismatch, _)| mismatch.progress())
-        .max();
-    let furthest = failures
-        .iter()
-        .filter(|(mismatch, _)| Some(mismatch.progress()) == progress);
+    let progress = failures.iter().map(|(mismatch, _)| mismatch.progress()).max();
+    let furthest =
+        failures.iter().filter(|(mismatch, _)| Some(mismatch.progress()) == progress);
     let mut expected: Vec<String> = Vec::new();
     let mut ended = false;
     let mut at = 0;
     for (mismatch, _) in furthest {
         let names = match mismatch {
             Mismatch::Argument { index, kind } => {
-                return SpecError {
-                    index: *index,
-                    kind: kind.clone(),
-                };
+                return SpecError { index: *index, kind: kind.clone() };
             }
             Mismatch::Name { index, expected } => {
                 at = *index;
@@ -184,9 +156,7 @@ fn explain(
 
 fn incomplete(components: &[Component<'_>], names: Vec<String>) -> SpecError {
     let next = names.iter().map(|name| format!(".{name}")).collect();
-    let after = components
-        .last()
-        .map_or(String::new(), |last| last.name.to_owned());
+    let after = components.last().map_or(String::new(), |last| last.name.to_owned());
     SpecError {
         index: components.len().saturating_sub(1),
         kind: SpecErrorKind::Incomplete { after, next },
@@ -199,9 +169,7 @@ fn unknown(
     expected: Vec<String>,
 ) -> SpecError {
     let name = components.get(index).map_or("", |component| component.name);
-    let previous = index
-        .checked_sub(1)
-        .and_then(|before| components.get(before));
+    let previous = index.checked_sub(1).and_then(|before| components.get(before));
     let kind = match previous {
         Some(after) if expected.is_empty() => SpecErrorKind::Trailing {
             name: name.to_owned(),
@@ -235,10 +203,7 @@ fn nearest_points(components: &[Component<'_>], firsts: Vec<String>) -> Vec<Stri
             && words.into_iter().any(|word| likeness(name, word) >= NEAR)
     };
     let points = providers().filter(part_of);
-    points
-        .map(|provider| provider.syntax.to_owned())
-        .take(3)
-        .collect()
+    points.map(|provider| provider.syntax.to_owned()).take(3).collect()
 }
 
 /// Sorts `names` by how like `name` they are; with `only_near`, leaves out those

@@ -200,19 +200,14 @@ fn whole_length(name: &str, size: u64) -> Result<u32, ResolveError> {
     match size {
         0 => Ok(8),
         _ if is_length(size) => Ok(u32::try_from(size).unwrap_or(8)),
-        _ => Err(ResolveError::BadLength {
-            name: name.to_owned(),
-            size,
-        }),
+        _ => Err(ResolveError::BadLength { name: name.to_owned(), size }),
     }
 }
 
 /// The length of a watch inside of a symbol: 8, or what a register can cover of a
 /// shorter rest.
 fn rest_length(size: u64, offset: i64) -> u32 {
-    let rest = u64::try_from(offset)
-        .ok()
-        .and_then(|offset| size.checked_sub(offset));
+    let rest = u64::try_from(offset).ok().and_then(|offset| size.checked_sub(offset));
     match rest {
         Some(rest @ 1..8) => 1 << rest.ilog2(),
         _ => 8,
@@ -220,9 +215,7 @@ fn rest_length(size: u64, offset: i64) -> u32 {
 }
 
 fn not_user_space(expression: &Expression) -> ResolveError {
-    ResolveError::NotUserSpace {
-        name: expression.to_string(),
-    }
+    ResolveError::NotUserSpace { name: expression.to_string() }
 }
 
 /// The address must be the user's and a multiple of the length (Intel SDM, volume
@@ -245,10 +238,9 @@ fn check_address(
         Expression::Address(address) => {
             Expression::Address(address.wrapping_add_signed(by))
         }
-        Expression::Symbol { name, offset } => Expression::Symbol {
-            name: name.clone(),
-            offset: offset.wrapping_add(by),
-        },
+        Expression::Symbol { name, offset } => {
+            Expression::Symbol { name: name.clone(), offset: offset.wrapping_add(by) }
+        }
     };
     let (down, up) = (excess.cast_signed(), (bytes - excess).cast_signed());
     Err(ResolveError::Misaligned {
@@ -289,11 +281,9 @@ fn from_lookup(error: LookupError, name: &str, executable: &Executable) -> Resol
         LookupError::Missing { .. } if !executable.elf.has_symbols() => {
             ResolveError::Stripped { name, path }
         }
-        LookupError::Missing { nearest } => ResolveError::NoSuchSymbol {
-            name,
-            nearest,
-            searched: path,
-        },
+        LookupError::Missing { nearest } => {
+            ResolveError::NoSuchSymbol { name, nearest, searched: path }
+        }
         LookupError::Ambiguous { candidates } => {
             let choice = |candidate: Candidate| Choice {
                 name: candidate.name,
@@ -344,12 +334,7 @@ mod tests {
     fn misaligned_addresses_get_alternatives() {
         let expression = Expression::parse("limits+6").expect("it is one");
         let error = check_address(&expression, AbsAddr(0x1006), 8);
-        let Err(ResolveError::Misaligned {
-            fitting_length,
-            below,
-            above,
-            ..
-        }) = error
+        let Err(ResolveError::Misaligned { fitting_length, below, above, .. }) = error
         else {
             panic!("{error:?}");
         };

@@ -31,12 +31,7 @@ pub struct Symbol {
 /// As SystemTap's `usymdata` has it: `main+0x14/0x60 [prog]`.
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Symbol {
-            name,
-            offset,
-            size,
-            module,
-        } = self;
+        let Symbol { name, offset, size, module } = self;
         write!(f, "{name}+{offset:#x}/{size:#x} [{module}]")
     }
 }
@@ -61,10 +56,7 @@ const MAX_ANSWERS: usize = 65_536;
 
 impl Space {
     fn new(maps: AddressSpace) -> Self {
-        Space {
-            maps,
-            ..Space::default()
-        }
+        Space { maps, ..Space::default() }
     }
 
     fn answers(&mut self, kind: NameKind) -> &mut HashMap<u64, Option<Symbol>> {

@@ -27,9 +27,7 @@ fn use_all(bytes: Vec<u8>) {
         for place in places {
             for address in [place, place.wrapping_add(0x20), place.wrapping_sub(1)] {
                 let address = VirtOffset(address);
-                let _ = elf
-                    .function_at(address)
-                    .map(|symbol| symbol.raw_text().len());
+                let _ = elf.function_at(address).map(|symbol| symbol.raw_text().len());
                 let _ = elf.data_at(address);
                 let _ = elf.function_bytes(address).map(|(_, code)| code.len());
                 let _ = elf.bias_of_mapping(AbsAddr(address.0), FileOffset(0), true);

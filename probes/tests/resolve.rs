@@ -60,12 +60,9 @@ fn check_c_errors(process: &Process, target: &Target) {
         other => panic!("{other}"),
     }
     match error("limits+4", Some(8)) {
-        ResolveError::Misaligned {
-            fitting_length: 4,
-            below,
-            above,
-            ..
-        } => assert_eq!((&*below, &*above), ("limits", "limits+8")),
+        ResolveError::Misaligned { fitting_length: 4, below, above, .. } => {
+            assert_eq!((&*below, &*above), ("limits", "limits+8"))
+        }
         other => panic!("{other}"),
     }
     match error("shared_name", None) {
@@ -73,10 +70,8 @@ fn check_c_errors(process: &Process, target: &Target) {
             let mut expected =
                 ["shared_name", "other_shared_name"].map(|name| target.address(name));
             expected.sort_unstable();
-            let found: Vec<u64> = candidates
-                .iter()
-                .map(|candidate| candidate.address.0)
-                .collect();
+            let found: Vec<u64> =
+                candidates.iter().map(|candidate| candidate.address.0).collect();
             assert_eq!(found, expected);
             let files: Vec<_> = candidates
                 .iter()
@@ -91,15 +86,9 @@ fn check_c_errors(process: &Process, target: &Target) {
     let other = error("main", None);
     assert!(matches!(other, ResolveError::Function { .. }), "{other}");
     let other = error("counter", Some(3));
-    assert!(
-        matches!(other, ResolveError::NotALength { length: 3 }),
-        "{other}"
-    );
+    assert!(matches!(other, ResolveError::NotALength { length: 3 }), "{other}");
     let other = error("0xffffffff81000000", None);
-    assert!(
-        matches!(other, ResolveError::NotUserSpace { .. }),
-        "{other}"
-    );
+    assert!(matches!(other, ResolveError::NotUserSpace { .. }), "{other}");
 }
 
 #[test]
@@ -160,18 +149,10 @@ fn all_the_names_of_rust() {
     for (name, options) in [
         ("names-rust", &["--crate-name=names"][..]),
         ("names-rust-O", &["--crate-name=names", "-O", "-g"]),
-        (
-            "names-rust-v0",
-            &["--crate-name=names", "-Csymbol-mangling-version=v0"],
-        ),
+        ("names-rust-v0", &["--crate-name=names", "-Csymbol-mangling-version=v0"]),
     ] {
         let options = [options, &["--edition=2024"]].concat();
-        check_names(&Target::start(&build(
-            "rustc",
-            name,
-            &["names.rs"],
-            &options,
-        )));
+        check_names(&Target::start(&build("rustc", name, &["names.rs"], &options)));
     }
 }
 

@@ -23,9 +23,7 @@ fn check_c(target: &Target, symbolizer: &mut Symbolizer, pid: u32) {
         let text = symbolizer.describe(pid, AbsAddr(start + 3));
         let expected = format!("{name}+0x3/{:#x} [{}]", symbol.size, symbol.module);
         assert_eq!(text, expected);
-        let (at, code) = symbolizer
-            .function_code(pid, AbsAddr(start + 3))
-            .expect(name);
+        let (at, code) = symbolizer.function_code(pid, AbsAddr(start + 3)).expect(name);
         assert_eq!((at.0, code.len() as u64), (start, symbol.size));
         // `ret` is in all of them.
         assert!(code.contains(&0xc3), "{name}: {code:x?}");
@@ -39,10 +37,7 @@ fn check_c(target: &Target, symbolizer: &mut Symbolizer, pid: u32) {
         assert!(symbolizer.function_code(pid, address).is_none());
     }
     assert_eq!(symbolizer.describe(pid, AbsAddr(8)), "0x8");
-    assert_eq!(
-        &*symbolizer.name(pid, AbsAddr(u64::MAX)),
-        "0xffffffffffffffff"
-    );
+    assert_eq!(&*symbolizer.name(pid, AbsAddr(u64::MAX)), "0xffffffffffffffff");
 }
 
 #[test]
@@ -109,9 +104,7 @@ fn a_function_of_a_library() {
     let target = Target::start(&build_c("library", &[]));
     let mut symbolizer = noted(&target);
     let address = AbsAddr(target.address("printf"));
-    let symbol = symbolizer
-        .function(target.pid(), address)
-        .expect("exported");
+    let symbol = symbolizer.function(target.pid(), address).expect("exported");
     assert!(symbol.name.ends_with("printf"), "{symbol}");
     assert!(symbol.module.starts_with("libc"), "{symbol}");
 }

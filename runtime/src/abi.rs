@@ -141,10 +141,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            steps: 1_000_000,
-            array_entries: 65_536,
-            string_bytes: 4096,
-        }
+        Self { steps: 1_000_000, array_entries: 65_536, string_bytes: 4096 }
     }
 }

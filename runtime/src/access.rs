@@ -186,11 +186,7 @@ enum Place {
     },
     /// Where a string instruction's pointer was before it stepped by the
     /// operand's size, up or down by the direction flag.
-    Stepped {
-        pointer: u8,
-        narrow: bool,
-        repeated: bool,
-    },
+    Stepped { pointer: u8, narrow: bool, repeated: bool },
 }
 
 /// What is known of an operand's bytes.

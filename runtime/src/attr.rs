@@ -19,9 +19,10 @@ pub const SAMPLE_TYPE: u64 = sys::PERF_SAMPLE_IDENTIFIER as u64
     | sys::PERF_SAMPLE_CPU as u64
     | sys::PERF_SAMPLE_REGS_USER as u64;
 
-/// The sixteen general registers of x86-64: AX to SP and R8 to R15, as bits
-/// of arch/x86/include/uapi/asm/perf_regs.h.
-pub const REGISTERS: u64 = 0xff_00ff;
+/// The sixteen general registers of x86-64, AX to SP and R8 to R15, and FLAGS,
+/// which tells what conditional instructions did; as bits of
+/// arch/x86/include/uapi/asm/perf_regs.h.
+pub const REGISTERS: u64 = 0xff_02ff;
 
 /// What the running kernel takes, found out once by [`crate::engine::perf`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +39,11 @@ pub struct Features {
 
 impl Features {
     /// All there is.
-    pub const ALL: Self = Self {
-        remove_on_exec: true,
-        format_lost: true,
-        kernel_hits: true,
-    };
+    pub const ALL: Self =
+        Self { remove_on_exec: true, format_lost: true, kernel_hits: true };
     /// What every kernel has and everybody may.
-    pub const NONE: Self = Self {
-        remove_on_exec: false,
-        format_lost: false,
-        kernel_hits: false,
-    };
+    pub const NONE: Self =
+        Self { remove_on_exec: false, format_lost: false, kernel_hits: false };
 }
 
 /// The part that an event plays.
@@ -175,26 +170,18 @@ mod tests {
     use super::*;
 
     fn spec(role: Role) -> sys::perf_event_attr {
-        EventSpec {
-            role,
-            features: Features::ALL,
-        }
-        .to_attr()
+        EventSpec { role, features: Features::ALL }.to_attr()
     }
 
     #[test]
     fn breakpoints_sample_each_hit_and_go_with_exec() {
-        let watch = Watch {
-            address: 0x1000,
-            length: 4,
-            trigger: Trigger::Write,
-        };
+        let watch = Watch { address: 0x1000, length: 4, trigger: Trigger::Write };
         let attr = spec(Role::Breakpoint { watch });
         assert_eq!(attr.type_, sys::PERF_TYPE_BREAKPOINT);
         assert_eq!(attr.bp_type, sys::HW_BREAKPOINT_W);
         assert_eq!((attr.disabled(), attr.inherit(), attr.task()), (1, 1, 0));
         assert_eq!((attr.remove_on_exec(), attr.exclude_kernel()), (1, 0));
-        assert_eq!(attr.sample_regs_user.count_ones(), 16);
+        assert_eq!(attr.sample_regs_user.count_ones(), 17, "and FLAGS");
     }
 
     #[test]
@@ -209,11 +196,7 @@ mod tests {
     #[test]
     fn old_kernels_are_asked_for_nothing_new() {
         let features = Features::NONE;
-        let watch = Watch {
-            address: 0x1000,
-            length: 8,
-            trigger: Trigger::ReadWrite,
-        };
+        let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::ReadWrite };
         let role = Role::Breakpoint { watch };
         let attr = EventSpec { role, features }.to_attr();
         assert_eq!(attr.read_format, u64::from(sys::PERF_FORMAT_ID));

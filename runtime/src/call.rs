@@ -21,21 +21,13 @@ impl World {
         record: &HitRecord,
     ) -> Result<(), Fault> {
         let globals = self.begin_run(probe);
-        let mut context = HandlerContext {
-            globals,
-            fault: 0,
-            site: 0,
-            record,
-            world: self,
-        };
+        let mut context =
+            HandlerContext { globals, fault: 0, site: 0, record, world: self };
         // SAFETY: the caller vouches for the code; context and record live
         // until it returns.
         unsafe { handler(&raw mut context, record) };
         match FaultCode::from_number(context.fault) {
-            Some(code) => Err(Fault {
-                code,
-                site: context.site,
-            }),
+            Some(code) => Err(Fault { code, site: context.site }),
             None => Ok(()),
         }
     }

@@ -41,12 +41,7 @@ pub static HELPERS: &[Helper] = &[
     row!("array_get", array_get, (Long, Words) -> Long),
     row!("array_get_string", array_get_string, (Long, Words) -> String, !),
     row!("array_set", array_set, (Long, Words, Long), !),
-    row!(
-        "array_set_string",
-        array_set_string,
-        (Long, Words, String),
-        !
-    ),
+    row!("array_set_string", array_set_string, (Long, Words, String), !),
     row!("capture_begin", capture_begin, ()),
     row!("capture_end", capture_end, () -> String, !),
     row!("data_name", data_name, () -> String),
@@ -118,14 +113,9 @@ fn key(
     words: *const u64,
     text: impl Fn(&mut World, StringHandle) -> Result<u64, FaultCode>,
 ) -> Result<Key, FaultCode> {
-    let length = world
-        .arrays
-        .get(array)
-        .map_or(0, |array| array.shape().string_keys.len());
-    let mut key = Key {
-        words: [0; KEYS_MAX],
-        length,
-    };
+    let length =
+        world.arrays.get(array).map_or(0, |array| array.shape().string_keys.len());
+    let mut key = Key { words: [0; KEYS_MAX], length };
     for position in 0..length {
         // SAFETY: the handler has as many words there as the array has keys;
         // the verifier of the intermediate representation checks it.
@@ -155,33 +145,22 @@ fn key_to_store(
 fn key_to_find(world: &mut World, array: i64, words: *const u64) -> Key {
     let unknown = u64::MAX;
     key(world, array as usize, words, |world, handle| {
-        Ok(world
-            .strings
-            .known(handle)
-            .map_or(unknown, |handle| handle.0))
+        Ok(world.strings.known(handle).map_or(unknown, |handle| handle.0))
     })
-    .unwrap_or(Key {
-        words: [unknown; KEYS_MAX],
-        length: 0,
-    })
+    .unwrap_or(Key { words: [unknown; KEYS_MAX], length: 0 })
 }
 
 extern "C" fn array_get(context: Context, array: i64, words: *const u64) -> i64 {
     let (world, _) = enter(context);
     let key = key_to_find(world, array, words);
-    world
-        .arrays
-        .get(array as usize)
-        .map_or(0, |array| array.get(key.words()))
+    world.arrays.get(array as usize).map_or(0, |array| array.get(key.words()))
 }
 
 extern "C" fn array_get_string(context: Context, array: i64, words: *const u64) -> u64 {
     let (world, _) = enter(context);
     let key = key_to_find(world, array, words);
-    let text = world
-        .arrays
-        .get(array as usize)
-        .map_or(&[][..], |array| array.text(key.words()));
+    let text =
+        world.arrays.get(array as usize).map_or(&[][..], |array| array.text(key.words()));
     settle(context, world.strings.temporary(text)).0
 }
 
@@ -303,9 +282,7 @@ extern "C" fn walk_end(context: Context) {
 
 extern "C" fn emit_text(context: Context, text: u64) {
     let (world, _) = enter(context);
-    world
-        .out
-        .extend_from_slice(world.strings.get(StringHandle(text)));
+    world.out.extend_from_slice(world.strings.get(StringHandle(text)));
 }
 
 extern "C" fn emit_long(
@@ -316,13 +293,7 @@ extern "C" fn emit_long(
     value: i64,
 ) {
     let (world, _) = enter(context);
-    format::long(
-        &mut world.out,
-        Directive::unpack(directive),
-        width,
-        precision,
-        value,
-    );
+    format::long(&mut world.out, Directive::unpack(directive), width, precision, value);
 }
 
 extern "C" fn emit_string(
@@ -334,13 +305,7 @@ extern "C" fn emit_string(
 ) {
     let (world, _) = enter(context);
     let text = world.strings.get(StringHandle(text));
-    format::string(
-        &mut world.out,
-        Directive::unpack(directive),
-        width,
-        precision,
-        text,
-    );
+    format::string(&mut world.out, Directive::unpack(directive), width, precision, text);
 }
 
 extern "C" fn capture_begin(context: Context) {
@@ -351,9 +316,7 @@ extern "C" fn capture_begin(context: Context) {
 /// What was printed since `capture_begin`, as a string instead.
 extern "C" fn capture_end(context: Context) -> u64 {
     let (world, _) = enter(context);
-    let text = world
-        .strings
-        .temporary(&world.out[world.capture.min(world.out.len())..]);
+    let text = world.strings.temporary(&world.out[world.capture.min(world.out.len())..]);
     world.out.truncate(world.capture);
     settle(context, text).0
 }
@@ -375,20 +338,12 @@ extern "C" fn global_set_string(context: Context, slot: i64, value: u64) {
 
 extern "C" fn string_compare(context: Context, left: u64, right: u64) -> i64 {
     let (world, _) = enter(context);
-    world
-        .strings
-        .compare(StringHandle(left), StringHandle(right)) as i64
+    world.strings.compare(StringHandle(left), StringHandle(right)) as i64
 }
 
 extern "C" fn string_concat(context: Context, left: u64, right: u64) -> u64 {
     let (world, _) = enter(context);
-    settle(
-        context,
-        world
-            .strings
-            .concat(StringHandle(left), StringHandle(right)),
-    )
-    .0
+    settle(context, world.strings.concat(StringHandle(left), StringHandle(right))).0
 }
 
 extern "C" fn strlen(context: Context, text: u64) -> i64 {
@@ -421,12 +376,7 @@ extern "C" fn access(context: Context) -> u64 {
 
 extern "C" fn data_name(context: Context) -> u64 {
     let (world, record) = enter(context);
-    world
-        .data_names
-        .get(record.watch as usize)
-        .copied()
-        .unwrap_or_default()
-        .0
+    world.data_names.get(record.watch as usize).copied().unwrap_or_default().0
 }
 
 extern "C" fn pp(context: Context) -> u64 {
@@ -443,20 +393,12 @@ extern "C" fn exit(context: Context) {
 
 extern "C" fn usymname(context: Context, address: i64) -> u64 {
     let (world, record) = enter(context);
-    settle(
-        context,
-        world.symbol(SymbolForm::Name, record.pid, address as u64),
-    )
-    .0
+    settle(context, world.symbol(SymbolForm::Name, record.pid, address as u64)).0
 }
 
 extern "C" fn usymdata(context: Context, address: i64) -> u64 {
     let (world, record) = enter(context);
-    settle(
-        context,
-        world.symbol(SymbolForm::Data, record.pid, address as u64),
-    )
-    .0
+    settle(context, world.symbol(SymbolForm::Data, record.pid, address as u64)).0
 }
 
 /// The record's time as time of day: the hit's, not the printing's.

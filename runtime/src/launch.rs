@@ -71,16 +71,9 @@ impl Launched {
     /// [`LaunchError::System`] where it was killed meanwhile.
     pub fn release(mut self) -> Result<Child, LaunchError> {
         let detached = self.kernel.ptrace_detach(self.pid);
-        detached.map_err(|errno| LaunchError::System {
-            call: "ptrace",
-            errno,
-        })?;
+        detached.map_err(|errno| LaunchError::System { call: "ptrace", errno })?;
         self.held = false;
-        Ok(Child {
-            kernel: Rc::clone(&self.kernel),
-            pid: self.pid,
-            ended: None,
-        })
+        Ok(Child { kernel: Rc::clone(&self.kernel), pid: self.pid, ended: None })
     }
 }
 
@@ -105,42 +98,24 @@ pub fn launch(
         return Err(LaunchError::Empty);
     }
     let forked = kernel.fork_exec(arguments);
-    let forked = forked.map_err(|errno| LaunchError::System {
-        call: "fork",
-        errno,
-    })?;
+    let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
     // From here on every return without `held` reset kills and reaps.
-    let mut launched = Launched {
-        kernel,
-        pid,
-        held: true,
-    };
+    let mut launched = Launched { kernel, pid, held: true };
     let kernel = Rc::clone(&launched.kernel);
-    let go = Pipe {
-        kernel: &*kernel,
-        descriptor: go,
-    };
-    let failure = Pipe {
-        kernel: &*kernel,
-        descriptor: failure,
-    };
+    let go = Pipe { kernel: &*kernel, descriptor: go };
+    let failure = Pipe { kernel: &*kernel, descriptor: failure };
     let system = |call| move |errno| LaunchError::System { call, errno };
     kernel.ptrace_seize(pid).map_err(system("ptrace"))?;
     kernel.write(go.descriptor, &[1]).map_err(system("write"))?;
     loop {
         match kernel.wait(pid, true).map_err(system("waitpid"))? {
-            Wait::Stopped {
-                event: libc::PTRACE_EVENT_EXEC,
-                ..
-            } => return Ok(launched),
+            Wait::Stopped { event: libc::PTRACE_EVENT_EXEC, .. } => return Ok(launched),
             Wait::Stopped { signal, event } => {
                 // A signal on its way in is passed on; stops of other kinds
                 // carry none.
                 let signal = if event == 0 { signal } else { 0 };
-                kernel
-                    .ptrace_continue(pid, signal)
-                    .map_err(system("ptrace"))?;
+                kernel.ptrace_continue(pid, signal).map_err(system("ptrace"))?;
             }
             Wait::Running => {}
             Wait::Exited { .. } | Wait::Signaled { .. } => {
@@ -183,10 +158,7 @@ fn kill_and_reap(kernel: &dyn Kernel, pid: u32) {
         return;
     }
     // SIGKILL ends it whatever it does; stops reported before are skipped.
-    while matches!(
-        kernel.wait(pid, true),
-        Ok(Wait::Stopped { .. } | Wait::Running)
-    ) {}
+    while matches!(kernel.wait(pid, true), Ok(Wait::Stopped { .. } | Wait::Running)) {}
 }
 
 /// What a child did since it was last asked.
@@ -237,16 +209,13 @@ impl Child {
             return Ok(ended);
         }
         let wait = self.kernel.wait(self.pid, false);
-        let wait = wait.map_err(|errno| LaunchError::System {
-            call: "waitpid",
-            errno,
-        })?;
+        let wait =
+            wait.map_err(|errno| LaunchError::System { call: "waitpid", errno })?;
         Ok(match wait {
             Wait::Running => ChildState::Running,
-            Wait::Stopped {
-                signal: libc::SIGTTIN | libc::SIGTTOU,
-                ..
-            } => ChildState::WantsTerminal,
+            Wait::Stopped { signal: libc::SIGTTIN | libc::SIGTTOU, .. } => {
+                ChildState::WantsTerminal
+            }
             Wait::Stopped { signal, .. } => ChildState::Stopped { signal },
             Wait::Exited { code } => *self.ended.insert(ChildState::Exited { code }),
             Wait::Signaled { signal, .. } => {

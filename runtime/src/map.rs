@@ -99,9 +99,7 @@ impl<const N: usize> Table for Fixed<N> {
     }
 
     fn at(&self, index: usize) -> Option<(&[u64], u64)> {
-        self.map
-            .get_index(index)
-            .map(|(key, value)| (&key[..], *value))
+        self.map.get_index(index).map(|(key, value)| (&key[..], *value))
     }
 }
 
@@ -122,12 +120,7 @@ impl Array {
     /// An empty array.
     pub fn new(shape: Shape) -> Self {
         let table = table(shape.string_keys.len());
-        Self {
-            shape,
-            table,
-            texts: Texts::default(),
-            removals: 0,
-        }
+        Self { shape, table, texts: Texts::default(), removals: 0 }
     }
 
     /// What its words are.
@@ -168,9 +161,7 @@ impl Array {
     /// # Errors
     /// [`FaultCode::ArrayFull`] where it is missing and there is no room.
     pub fn cell(&mut self, key: &[u64]) -> Result<&mut u64, FaultCode> {
-        self.table
-            .slot(key, self.shape.capacity)
-            .ok_or(FaultCode::ArrayFull)
+        self.table.slot(key, self.shape.capacity).ok_or(FaultCode::ArrayFull)
     }
 
     /// Sets the string at `key`.
@@ -182,10 +173,8 @@ impl Array {
             self.texts.replace(index, text);
             return Ok(());
         }
-        let slot = self
-            .table
-            .slot(key, self.shape.capacity)
-            .ok_or(FaultCode::ArrayFull)?;
+        let slot =
+            self.table.slot(key, self.shape.capacity).ok_or(FaultCode::ArrayFull)?;
         *slot = self.texts.add(text);
         Ok(())
     }
@@ -273,11 +262,7 @@ impl Walk {
         if by != SortBy::Insertion {
             order.sort_by(|left, right| {
                 let ordering = compare(array, strings, by, *left, *right);
-                if descending {
-                    ordering.reverse()
-                } else {
-                    ordering
-                }
+                if descending { ordering.reverse() } else { ordering }
             });
         }
         self.array = number;
@@ -310,9 +295,7 @@ impl Walk {
     /// The keys of the element the walk is at.
     pub fn current(&self) -> &[u64] {
         let end = self.next * self.arity;
-        self.keys
-            .get(end.saturating_sub(self.arity)..end)
-            .unwrap_or_default()
+        self.keys.get(end.saturating_sub(self.arity)..end).unwrap_or_default()
     }
 }
 
@@ -328,21 +311,14 @@ fn compare(
         (element(left), element(right));
     match by {
         SortBy::Insertion => Ordering::Equal,
-        SortBy::Value if array.shape.string_values => array
-            .texts
-            .get(left_value)
-            .cmp(array.texts.get(right_value)),
+        SortBy::Value if array.shape.string_values => {
+            array.texts.get(left_value).cmp(array.texts.get(right_value))
+        }
         SortBy::Value => (left_value as i64).cmp(&(right_value as i64)),
         SortBy::Key(position) => {
             let word = |key: &[u64]| key.get(position).copied().unwrap_or(0);
             let (left, right) = (word(left_key), word(right_key));
-            if array
-                .shape
-                .string_keys
-                .get(position)
-                .copied()
-                .unwrap_or(false)
-            {
+            if array.shape.string_keys.get(position).copied().unwrap_or(false) {
                 strings.compare(StringHandle(left), StringHandle(right))
             } else {
                 (left as i64).cmp(&(right as i64))

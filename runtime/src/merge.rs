@@ -53,11 +53,7 @@ pub struct Merge {
 impl Merge {
     /// A merge of up to `cursors` cursors; rounds allocate nothing.
     pub fn with_capacity(cursors: usize) -> Self {
-        Self {
-            heap: BinaryHeap::with_capacity(cursors),
-            last: 0,
-            late: 0,
-        }
+        Self { heap: BinaryHeap::with_capacity(cursors), last: 0, late: 0 }
     }
 
     /// Records that were handed on after younger ones.
@@ -158,9 +154,7 @@ mod tests {
     #[test]
     fn stop_consumes_the_record_it_stops_at() {
         let mut cursors = deal(&[1, 2, 3], &[0, 1, 0], 2);
-        cursors
-            .iter_mut()
-            .for_each(|cursor| cursor.seen = cursor.records.len());
+        cursors.iter_mut().for_each(|cursor| cursor.seen = cursor.records.len());
         let mut merge = Merge::with_capacity(2);
         let stopped = merge.round(&mut cursors, u64::MAX, |_| Flow::Stop);
         stopped.expect("scripts do not fail");

@@ -53,11 +53,7 @@ impl Layout {
         let period = (fields & sys::PERF_SAMPLE_PERIOD).count_ones() as usize;
         let with_registers = fields & sys::PERF_SAMPLE_REGS_USER != 0;
         let registers = if with_registers { cpu + 1 + period } else { 0 };
-        Some(Self {
-            cpu,
-            registers,
-            register_mask,
-        })
+        Some(Self { cpu, registers, register_mask })
     }
 
     /// When a record was made; None for one too short to say.
@@ -108,10 +104,7 @@ impl Layout {
         }
         let first = self.registers + 1;
         let last = first + self.register_mask.count_ones() as usize;
-        Some(Registers {
-            mask: self.register_mask,
-            values: words.get(first..last)?,
-        })
+        Some(Registers { mask: self.register_mask, values: words.get(first..last)? })
     }
 }
 
@@ -125,10 +118,7 @@ struct Header {
 impl Header {
     fn new(word: u64) -> Self {
         let [a, b, c, d, e, f, _, _] = word.to_ne_bytes();
-        Self {
-            kind: u32::from_ne_bytes([a, b, c, d]),
-            misc: u16::from_ne_bytes([e, f]),
-        }
+        Self { kind: u32::from_ne_bytes([a, b, c, d]), misc: u16::from_ne_bytes([e, f]) }
     }
 
     fn cpu_mode(self) -> u32 {
@@ -231,27 +221,15 @@ fn parse_sideband(header: Header, time: u64, body: &[u64]) -> Option<Record<'_>>
         sys::PERF_RECORD_COMM => {
             let (pid, tid) = halves(*body.first()?);
             let exec = u32::from(header.misc) & sys::PERF_RECORD_MISC_COMM_EXEC != 0;
-            Record::Comm {
-                time,
-                pid,
-                tid,
-                name: string(body.get(1..)?),
-                exec,
-            }
+            Record::Comm { time, pid, tid, name: string(body.get(1..)?), exec }
         }
         sys::PERF_RECORD_FORK => Record::Fork(task(time, body)?),
         sys::PERF_RECORD_EXIT => Record::Exit(task(time, body)?),
         sys::PERF_RECORD_MMAP => mapping(time, body, 4)?,
         // Device, inode, generation, protection and flags come between.
         sys::PERF_RECORD_MMAP2 => mapping(time, body, 8)?,
-        sys::PERF_RECORD_LOST => Record::Lost {
-            time,
-            lost: *body.get(1)?,
-        },
-        sys::PERF_RECORD_LOST_SAMPLES => Record::Lost {
-            time,
-            lost: *body.first()?,
-        },
+        sys::PERF_RECORD_LOST => Record::Lost { time, lost: *body.get(1)? },
+        sys::PERF_RECORD_LOST_SAMPLES => Record::Lost { time, lost: *body.first()? },
         kind => Record::Other { time, kind },
     })
 }
@@ -259,13 +237,7 @@ fn parse_sideband(header: Header, time: u64, body: &[u64]) -> Option<Record<'_>>
 fn task(time: u64, body: &[u64]) -> Option<Task> {
     let (pid, parent_pid) = halves(*body.first()?);
     let (tid, parent_tid) = halves(*body.get(1)?);
-    Some(Task {
-        time,
-        pid,
-        tid,
-        parent_pid,
-        parent_tid,
-    })
+    Some(Task { time, pid, tid, parent_pid, parent_tid })
 }
 
 fn mapping(time: u64, body: &[u64], path_at: usize) -> Option<Record<'_>> {
@@ -282,19 +254,13 @@ fn mapping(time: u64, body: &[u64], path_at: usize) -> Option<Record<'_>> {
 /// Two u32 that lie one after the other.
 fn halves(word: u64) -> (u32, u32) {
     let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
-    (
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-    )
+    (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]))
 }
 
 /// A string up to its zero byte.
 fn string(words: &[u64]) -> &[u8] {
     let bytes = as_bytes(words);
-    let end = bytes
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(bytes.len());
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     &bytes[..end]
 }
 
@@ -323,11 +289,7 @@ pub mod write {
             false => sys::PERF_RECORD_MISC_USER,
         };
         let mut words = vec![0, sample.id, sample.ip];
-        words.extend([
-            pair(sample.pid, sample.tid),
-            sample.time,
-            pair(sample.cpu, 0),
-        ]);
+        words.extend([pair(sample.pid, sample.tid), sample.time, pair(sample.cpu, 0)]);
         words.push(u64::from(sys::PERF_SAMPLE_REGS_ABI_64));
         words.extend(sample.registers.values);
         words[0] = header(sys::PERF_RECORD_SAMPLE, misc as u16, words.len());
@@ -371,11 +333,8 @@ mod tests {
 
     #[test]
     fn a_sample_comes_back() {
-        let values: Vec<u64> = (100..116).collect();
-        let registers = Registers {
-            mask: REGISTERS,
-            values: &values,
-        };
+        let values: Vec<u64> = (100..117).collect();
+        let registers = Registers { mask: REGISTERS, values: &values };
         let sample = Sample {
             id: 7,
             ip: 0x401000,
@@ -387,18 +346,16 @@ mod tests {
             registers,
         };
         let words = write::sample(&sample);
-        assert_eq!(words.len(), 23);
+        assert_eq!(words.len(), 24);
         assert_eq!(layout().time(&words), Some(123_456));
         let Some(Record::Sample(back)) = layout().parse(&words) else {
             panic!("not a sample");
         };
-        assert_eq!(
-            (back.id, back.ip, back.pid, back.tid),
-            (7, 0x401000, 10, 11)
-        );
+        assert_eq!((back.id, back.ip, back.pid, back.tid), (7, 0x401000, 10, 11));
         assert_eq!((back.cpu, back.kernel), (3, false));
-        // R8 is bit 16 and follows the eight registers below it.
-        assert_eq!(back.registers.get(16), Some(108));
+        // R8 is bit 16 and follows FLAGS, which follows the eight below it.
+        assert_eq!(back.registers.get(9), Some(108));
+        assert_eq!(back.registers.get(16), Some(109));
         assert_eq!(back.registers.get(8), None);
     }
 
@@ -425,24 +382,14 @@ mod tests {
     fn births_and_mappings_come_back() {
         let body = [write::pair(20, 10), write::pair(21, 11), 0];
         let words = write::sideband(sys::PERF_RECORD_FORK, 0, &body, 1, (10, 11));
-        let task = Task {
-            time: 1,
-            pid: 20,
-            tid: 21,
-            parent_pid: 10,
-            parent_tid: 11,
-        };
+        let task = Task { time: 1, pid: 20, tid: 21, parent_pid: 10, parent_tid: 11 };
         assert!(matches!(layout().parse(&words), Some(Record::Fork(t)) if t == task));
 
         let mut body = vec![write::pair(5, 6), 0x1000, 0x2000, 0x3000, 0, 0, 0, 0];
         body.extend(write::string("/lib/x.so"));
         let words = write::sideband(sys::PERF_RECORD_MMAP2, 0, &body, 1, (5, 6));
         match layout().parse(&words) {
-            Some(Record::Mmap {
-                address: 0x1000,
-                path: b"/lib/x.so",
-                ..
-            }) => {}
+            Some(Record::Mmap { address: 0x1000, path: b"/lib/x.so", .. }) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -45,12 +45,7 @@ impl RingMemory {
     /// stay so until the value has gone; `data_bytes` must be a power of two
     /// and at least a page, and nobody else may move the ring's tail.
     pub unsafe fn new(base: NonNull<u8>, page_bytes: usize, data_bytes: usize) -> Self {
-        Self {
-            base,
-            page_bytes,
-            data_bytes,
-            _plain: None,
-        }
+        Self { base, page_bytes, data_bytes, _plain: None }
     }
 
     /// A ring in plain memory and the kernel's side of it, for tests.
@@ -63,20 +58,8 @@ impl RingMemory {
         let memory: Rc<[AtomicU64]> = (0..words).map(|_| AtomicU64::new(0)).collect();
         let base = NonNull::from(&*memory).cast();
         let plain = Some(Rc::clone(&memory));
-        let writer = PlainWriter {
-            memory,
-            page_bytes,
-            data_bytes,
-        };
-        (
-            Self {
-                base,
-                page_bytes,
-                data_bytes,
-                _plain: plain,
-            },
-            writer,
-        )
+        let writer = PlainWriter { memory, page_bytes, data_bytes };
+        (Self { base, page_bytes, data_bytes, _plain: plain }, writer)
     }
 
     /// First byte of the mapping.
@@ -151,8 +134,7 @@ impl PlainWriter {
         }
         for (index, word) in record.iter().enumerate() {
             let offset = (position as usize + index * WORD) & (self.data_bytes - 1);
-            self.word(self.page_bytes + offset)
-                .store(*word, Ordering::Relaxed);
+            self.word(self.page_bytes + offset).store(*word, Ordering::Relaxed);
         }
         head.store(position + (record.len() * WORD) as u64, Ordering::Release);
         true
@@ -205,14 +187,7 @@ impl Ring {
             .load(Ordering::Relaxed);
         let scratch = vec![0; RECORD_BYTES_MAX / WORD].into_boxed_slice();
         let front = Front::None;
-        Self {
-            memory,
-            head: tail,
-            tail,
-            published: tail,
-            front,
-            scratch,
-        }
+        Self { memory, head: tail, tail, published: tail, front, scratch }
     }
 
     /// Looks how far the kernel has come. Records published later stay out of
@@ -300,11 +275,7 @@ impl Ring {
             let position = self.tail;
             self.tail = self.head;
             self.publish();
-            return Err(BadRecord {
-                position,
-                bytes,
-                available,
-            });
+            return Err(BadRecord { position, bytes, available });
         }
         self.front = self.place(bytes / WORD);
         Ok(())
@@ -404,14 +375,7 @@ mod tests {
         let (mut ring, writer) = ring(4096);
         writer.push(&[0, 0, 0]);
         let error = ring.refresh().expect_err("bad record");
-        assert_eq!(
-            error,
-            BadRecord {
-                position: 0,
-                bytes: 0,
-                available: 24
-            }
-        );
+        assert_eq!(error, BadRecord { position: 0, bytes: 0, available: 24 });
         assert_eq!(ring.refresh(), Ok(()));
         assert_eq!(ring.front(), None);
     }

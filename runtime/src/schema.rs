@@ -102,23 +102,14 @@ pub struct Field {
 }
 
 const fn long(name: &'static str, offset: usize, width: Width) -> Field {
-    Field {
-        name,
-        offset,
-        width,
-        string: false,
-    }
+    Field { name, offset, width, string: false }
 }
 
 /// Every field a handler can read.
 pub const FIELDS: &[Field] = &[
     long("time", offset_of!(HitRecord, time), Width::U64),
     long("address", offset_of!(HitRecord, address), Width::U64),
-    long(
-        "data_address",
-        offset_of!(HitRecord, data_address),
-        Width::U64,
-    ),
+    long("data_address", offset_of!(HitRecord, data_address), Width::U64),
     long("old", offset_of!(HitRecord, old), Width::U64),
     long("new", offset_of!(HitRecord, new), Width::U64),
     Field {
@@ -130,11 +121,7 @@ pub const FIELDS: &[Field] = &[
     long("pid", offset_of!(HitRecord, pid), Width::U32),
     long("tid", offset_of!(HitRecord, tid), Width::U32),
     long("cpu", offset_of!(HitRecord, cpu), Width::U32),
-    long(
-        "data_length",
-        offset_of!(HitRecord, data_length),
-        Width::U32,
-    ),
+    long("data_length", offset_of!(HitRecord, data_length), Width::U32),
     long("exact", offset_of!(HitRecord, exact), Width::U32),
 ];
 

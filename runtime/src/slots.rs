@@ -26,10 +26,7 @@ pub struct Plan {
 impl Plan {
     /// The watches to arm, in the order of the registers.
     pub fn watches(&self) -> Vec<Watch> {
-        self.registers
-            .iter()
-            .map(|register| register.watch)
-            .collect()
+        self.registers.iter().map(|register| register.watch).collect()
     }
 }
 
@@ -50,22 +47,13 @@ pub struct TooMany {
 pub fn plan(requests: &[Watch], capacity: usize) -> Result<Plan, TooMany> {
     let mut registers: Vec<Register> = Vec::new();
     for (index, &watch) in requests.iter().enumerate() {
-        match registers
-            .iter_mut()
-            .find(|register| register.watch == watch)
-        {
+        match registers.iter_mut().find(|register| register.watch == watch) {
             Some(register) => register.subscribers.push(index),
-            None => registers.push(Register {
-                watch,
-                subscribers: vec![index],
-            }),
+            None => registers.push(Register { watch, subscribers: vec![index] }),
         }
     }
     if registers.len() > capacity {
-        return Err(TooMany {
-            needed: registers.len(),
-            capacity,
-        });
+        return Err(TooMany { needed: registers.len(), capacity });
     }
     Ok(Plan { registers })
 }
@@ -78,26 +66,16 @@ mod tests {
     use crate::event::Trigger;
 
     fn watch(address: u64, length: u32) -> Watch {
-        Watch {
-            address,
-            length,
-            trigger: Trigger::Write,
-        }
+        Watch { address, length, trigger: Trigger::Write }
     }
 
     #[test]
     fn equal_watches_share_and_others_do_not() {
-        let read = Watch {
-            trigger: Trigger::ReadWrite,
-            ..watch(8, 4)
-        };
+        let read = Watch { trigger: Trigger::ReadWrite, ..watch(8, 4) };
         let requests = [watch(8, 4), watch(8, 8), watch(8, 4), read];
         let plan = plan(&requests, CAPACITY).expect("three registers");
-        let subscribers: Vec<_> = plan
-            .registers
-            .iter()
-            .map(|register| register.subscribers.clone())
-            .collect();
+        let subscribers: Vec<_> =
+            plan.registers.iter().map(|register| register.subscribers.clone()).collect();
         assert_eq!(subscribers, [vec![0, 2], vec![1], vec![3]]);
         assert_eq!(plan.watches(), [watch(8, 4), watch(8, 8), read]);
     }
@@ -105,10 +83,7 @@ mod tests {
     #[test]
     fn the_fifth_is_refused_with_figures() {
         let requests: Vec<_> = (0..5).map(|index| watch(index * 8, 8)).collect();
-        let refused = TooMany {
-            needed: 5,
-            capacity: 4,
-        };
+        let refused = TooMany { needed: 5, capacity: 4 };
         assert_eq!(plan(&requests, CAPACITY), Err(refused));
         assert_eq!(plan(&[], CAPACITY), Ok(Plan::default()));
     }

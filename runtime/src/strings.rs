@@ -49,13 +49,7 @@ impl Strings {
     pub fn new(length_max: usize) -> Self {
         let mut interned = IndexSet::with_hasher(RandomState::default());
         interned.insert(Box::default());
-        Self {
-            interned,
-            interned_bytes: 0,
-            arena: Vec::new(),
-            length_max,
-            truncated: 0,
-        }
+        Self { interned, interned_bytes: 0, arena: Vec::new(), length_max, truncated: 0 }
     }
 
     /// Forgets the temporary strings: a new run of a handler begins.
@@ -75,9 +69,7 @@ impl Strings {
             let length = (handle.0 & 0x7fff_ffff) as usize;
             return self.arena.get(offset..offset + length).unwrap_or_default();
         }
-        self.interned
-            .get_index(handle.0 as usize)
-            .map_or(&[], |text| text)
+        self.interned.get_index(handle.0 as usize).map_or(&[], |text| text)
     }
 
     /// A handle for `text` that stays valid for the session.

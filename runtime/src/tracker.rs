@@ -38,6 +38,8 @@ struct Process {
     /// The last value at each watch; none where it is not known yet.
     shadow: Vec<Option<u64>>,
     threads: u32,
+    /// Whether it ever touched what is watched.
+    hit: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,7 @@ impl Tracker {
     pub fn add_process(&mut self, pid: u32, memory: &mut dyn Memory) {
         let value = |watch: &Watch| memory.read(pid, watch.address, watch.length);
         let shadow = self.watches.iter().map(value).collect();
-        self.processes.insert(pid, Process { shadow, threads: 0 });
+        self.processes.insert(pid, Process { shadow, threads: 0, hit: false });
     }
 
     /// A thread that was there before its process was armed.
@@ -82,9 +84,14 @@ impl Tracker {
         let ((parent_pid, parent_tid), (pid, tid)) = (parent, child);
         let new_process = pid != parent_pid && !self.processes.contains_key(&pid);
         if new_process {
-            let unknown = || Process { shadow: vec![None; self.watches.len()], threads: 0 };
-            let mut process = self.processes.get(&parent_pid).cloned().unwrap_or_else(unknown);
-            process.threads = 0;
+            let unknown = || Process {
+                shadow: vec![None; self.watches.len()],
+                threads: 0,
+                hit: false,
+            };
+            let mut process =
+                self.processes.get(&parent_pid).cloned().unwrap_or_else(unknown);
+            (process.threads, process.hit) = (0, false);
             self.processes.insert(pid, process);
         }
         let name = self.threads.get(&parent_tid).map_or(0, |thread| thread.name);
@@ -108,15 +115,22 @@ impl Tracker {
         self.decoder.forget(pid);
     }
 
-    /// A thread ended; with the last one its process is forgotten.
-    pub fn exit(&mut self, tid: u32) {
-        let Some(Thread { pid, .. }) = self.threads.remove(&tid) else { return };
-        let Some(process) = self.processes.get_mut(&pid) else { return };
+    /// A thread ended; with the last one its process is forgotten. Gives the
+    /// process if it is gone without ever having touched what is watched:
+    /// nobody will ask for it again.
+    pub fn exit(&mut self, tid: u32) -> Option<u32> {
+        let Thread { pid, .. } = self.threads.remove(&tid)?;
+        let process = self.processes.get_mut(&pid)?;
         process.threads = process.threads.saturating_sub(1);
-        if process.threads == 0 {
-            self.processes.remove(&pid);
+        if process.threads > 0 {
+            return None;
+        }
+        let hit = process.hit;
+        self.processes.remove(&pid);
+        if hit {
             self.decoder.forget(pid);
         }
+        (!hit).then_some(pid)
     }
 
     /// How many threads there were, ended ones too.
@@ -130,11 +144,6 @@ impl Tracker {
         self.values_unread
     }
 
-    /// The name of a thread that an event need not have announced.
-    pub fn has_thread(&self, tid: u32) -> bool {
-        self.threads.contains_key(&tid)
-    }
-
     /// Completes a hit: finds the instruction and its access, takes the value
     /// from it or from memory, and moves the shadow on.
     pub fn complete(
@@ -146,16 +155,19 @@ impl Tracker {
         let index = hit.watch as usize;
         let watch = self.watches[index];
         let watches = self.watches.len();
-        let process = self
-            .processes
-            .entry(hit.pid)
-            .or_insert_with(|| Process { shadow: vec![None; watches], threads: 0 });
+        let process = self.processes.entry(hit.pid).or_insert_with(|| Process {
+            shadow: vec![None; watches],
+            threads: 0,
+            hit: false,
+        });
         let shadow = process.shadow[index].unwrap_or(0);
         let recovered = match hit.kernel {
             true => Recovered::default(),
             false => self.decoder.decode(hit.pid, hit.ip, code).map_or_else(
                 Recovered::default,
-                |access| access.recover(&hit.registers, watch.address, watch.length, shadow),
+                |access| {
+                    access.recover(&hit.registers, watch.address, watch.length, shadow)
+                },
             ),
         };
         let old = recovered.old.unwrap_or(shadow);
@@ -165,6 +177,7 @@ impl Tracker {
             shadow
         });
         process.shadow[index] = Some(new);
+        process.hit = true;
         HitRecord {
             time: hit.time,
             address: recovered.address.unwrap_or(hit.ip),
@@ -225,7 +238,11 @@ mod tests {
         tracker
     }
 
-    fn values(tracker: &mut Tracker, hit: &RawHit<'_>, memory: Option<u64>) -> (u64, u64) {
+    fn values(
+        tracker: &mut Tracker,
+        hit: &RawHit<'_>,
+        memory: Option<u64>,
+    ) -> (u64, u64) {
         let record = tracker.complete(hit, &mut Blind(None), &mut Blind(memory));
         assert_eq!(record.exact, 0, "nothing was decoded");
         (record.old, record.new)

@@ -81,9 +81,7 @@ pub struct World {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World")
-            .field("longs", &self.longs)
-            .finish_non_exhaustive()
+        f.debug_struct("World").field("longs", &self.longs).finish_non_exhaustive()
     }
 }
 
@@ -93,9 +91,7 @@ impl World {
     pub fn new(layout: &Arc<Layout>, limits: &Limits) -> Self {
         let mut strings = Strings::new(limits.string_bytes as usize);
         let mut intern = |text: &String| {
-            strings
-                .intern(text.as_bytes())
-                .unwrap_or(StringHandle::EMPTY)
+            strings.intern(text.as_bytes()).unwrap_or(StringHandle::EMPTY)
         };
         for constant in &layout.constants {
             intern(constant);
@@ -104,11 +100,7 @@ impl World {
         Self {
             layout: Arc::clone(layout),
             longs: layout.longs.clone().into(),
-            texts: layout
-                .texts
-                .iter()
-                .map(|text| text.clone().into_bytes())
-                .collect(),
+            texts: layout.texts.iter().map(|text| text.clone().into_bytes()).collect(),
             arrays: layout.arrays.iter().cloned().map(Array::new).collect(),
             strings,
             walks: Vec::new(),
@@ -150,9 +142,7 @@ impl World {
     /// Sets what `data_name()` gives, by watch index.
     pub fn set_data_names(&mut self, names: &[String]) {
         let intern = |name: &String| {
-            self.strings
-                .intern(name.as_bytes())
-                .unwrap_or(StringHandle::EMPTY)
+            self.strings.intern(name.as_bytes()).unwrap_or(StringHandle::EMPTY)
         };
         self.data_names = names.iter().map(intern).collect();
     }
@@ -192,11 +182,7 @@ impl World {
     pub(crate) fn begin_run(&mut self, probe: usize) -> *mut i64 {
         self.strings.reset();
         self.walks_open = 0;
-        self.probe = self
-            .probes
-            .get(probe)
-            .copied()
-            .unwrap_or(StringHandle::EMPTY);
+        self.probe = self.probes.get(probe).copied().unwrap_or(StringHandle::EMPTY);
         self.longs.as_mut_ptr()
     }
 

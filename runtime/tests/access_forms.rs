@@ -64,20 +64,14 @@ struct Code {
 
 impl Code {
     fn new(parts: &[&[u8]]) -> Self {
-        Self {
-            bytes: parts.concat(),
-            asked: 0,
-        }
+        Self { bytes: parts.concat(), asked: 0 }
     }
 }
 
 impl CodeSource for Code {
     fn function(&mut self, pid: u32, _address: u64) -> Option<Function<'_>> {
         self.asked += 1;
-        (pid != 0).then_some(Function {
-            start: CODE,
-            bytes: &self.bytes,
-        })
+        (pid != 0).then_some(Function { start: CODE, bytes: &self.bytes })
     }
 }
 
@@ -252,10 +246,7 @@ const ROWS: &[Row] = &[
 fn recover(bytes: &[u8], at: usize, flags: u64, watch: (u64, u32)) -> Option<Recovered> {
     let mut values = REGISTERS;
     values[9] = flags;
-    let registers = Registers {
-        mask: MASK,
-        values: &values,
-    };
+    let registers = Registers { mask: MASK, values: &values };
     let mut code = Code::new(&[LEAD, bytes, b"\x90"]);
     let ip = CODE + (LEAD.len() + at) as u64;
     let mut decoder = Decoder::new();
@@ -271,13 +262,7 @@ fn every_form_of_the_table() {
         let want = match expected {
             Hit(kind, old, new, exact) => {
                 let address = Some(CODE + LEAD.len() as u64);
-                Some(Recovered {
-                    address,
-                    kind,
-                    old,
-                    new,
-                    exact,
-                })
+                Some(Recovered { address, kind, old, new, exact })
             }
             Missed => Some(Recovered::default()),
             Nothing => None,
@@ -286,12 +271,7 @@ fn every_form_of_the_table() {
             wrong.push(format!("{name}: {got:x?}\n    expected {want:x?}"));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(ROWS.len() >= 60);
 }
 
@@ -308,10 +288,7 @@ fn compare_exchange_that_fails_stores_what_was_there() {
 fn strings_step_down_with_the_direction_flag() {
     // stosd; DF set: RDI was 4 more
     let got = recover(b"\xab", 1, 0x646, (0x2004, 4)).expect("a plan");
-    assert_eq!(
-        (got.kind, got.new, got.exact),
-        (Write, Some(0xa4a5_a6a7), true)
-    );
+    assert_eq!((got.kind, got.new, got.exact), (Write, Some(0xa4a5_a6a7), true));
     let got = recover(b"\xab", 1, 0x646, (0x1ffc, 4)).expect("a plan");
     assert_eq!(got, Recovered::default());
 }
@@ -428,25 +405,17 @@ fn walks_into_huge_functions_are_bounded() {
     let mut code = Code::new(&[&vec![0x90; limit - 2], b"\x89\x07\x89\x07"]);
     let mut decoder = Decoder::new();
     assert!(decoder.decode(1, CODE + limit as u64, &mut code).is_some());
-    assert!(
-        decoder
-            .decode(1, CODE + limit as u64 + 2, &mut code)
-            .is_none()
-    );
+    assert!(decoder.decode(1, CODE + limit as u64 + 2, &mut code).is_none());
 }
 
 #[test]
 fn without_registers_the_kind_is_left() {
     let mut code = Code::new(&[LEAD, b"\x89\x07"]);
     let mut decoder = Decoder::new();
-    let access = decoder
-        .decode(1, CODE + LEAD.len() as u64 + 2, &mut code)
-        .expect("a plan");
+    let access =
+        decoder.decode(1, CODE + LEAD.len() as u64 + 2, &mut code).expect("a plan");
     let got = access.recover(&Registers::default(), 0x2000, 4, 1);
-    assert_eq!(
-        (got.kind, got.old, got.new, got.exact),
-        (Write, None, None, false)
-    );
+    assert_eq!((got.kind, got.old, got.new, got.exact), (Write, None, None, false));
     for length in [0, 9, u32::MAX] {
         let got = access.recover(&Registers::default(), 0x2000, length, 1);
         assert_eq!(got, Recovered::default());

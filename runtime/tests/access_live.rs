@@ -32,10 +32,9 @@ struct Code {
 impl CodeSource for Code {
     fn function(&mut self, _pid: u32, address: u64) -> Option<Function<'_>> {
         let end = self.start + self.bytes.len() as u64;
-        (self.start..end).contains(&address).then_some(Function {
-            start: self.start,
-            bytes: &self.bytes,
-        })
+        (self.start..end)
+            .contains(&address)
+            .then_some(Function { start: self.start, bytes: &self.bytes })
     }
 }
 
@@ -87,11 +86,7 @@ impl Target {
             .write(true)
             .open(format!("/proc/{}/mem", child.id()))
             .expect("memory");
-        let target = Self {
-            child,
-            memory,
-            symbols: symbols(&program),
-        };
+        let target = Self { child, memory, symbols: symbols(&program) };
         ptrace::attach(target.pid()).expect("attaches");
         target.wait();
         target
@@ -108,18 +103,13 @@ impl Target {
 
     fn read(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        self.memory
-            .read_exact_at(&mut bytes, address)
-            .expect("reads");
+        self.memory.read_exact_at(&mut bytes, address).expect("reads");
         bytes
     }
 
     fn value(&self, address: u64, length: u32) -> u64 {
         let bytes = self.read(address, length as usize);
-        bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte))
+        bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 
     fn debug_register(&self, index: usize) -> ptrace::AddressType {
@@ -185,16 +175,10 @@ fn perf_order(user: &libc::user_regs_struct) -> [u64; 18] {
 fn steps(target: &Target, offset: u64, length: u32, writes_only: bool) -> Vec<Step> {
     let symbol = |name: &str| target.symbols[name];
     let (start, end) = (symbol("forms"), symbol("forms_end"));
-    let mut code = Code {
-        start,
-        bytes: target.read(start, (end - start) as usize),
-    };
+    let mut code = Code { start, bytes: target.read(start, (end - start) as usize) };
     for region in ["memory", "other"] {
         let pattern: Vec<u8> = (0..REGION).map(|index| (index * 7 + 3) as u8).collect();
-        target
-            .memory
-            .write_all_at(&pattern, symbol(region))
-            .expect("writes");
+        target.memory.write_all_at(&pattern, symbol(region)).expect("writes");
     }
     let base = symbol("memory") + WATCHED;
     let watch = base + offset;
@@ -218,21 +202,12 @@ fn steps(target: &Target, offset: u64, length: u32, writes_only: bool) -> Vec<St
         target.wait();
         user = ptrace::getregs(target.pid()).expect("registers");
         let values = perf_order(&user);
-        let registers = Registers {
-            mask: MASK,
-            values: &values,
-        };
+        let registers = Registers { mask: MASK, values: &values };
         let got = decoder
             .decode(1, user.rip, &mut code)
             .map(|access| access.recover(&registers, watch, length, before));
         let (fired, after) = (target.fired(), target.value(watch, length));
-        steps.push(Step {
-            ip,
-            fired,
-            before,
-            after,
-            got,
-        });
+        steps.push(Step { ip, fired, before, after, got });
     }
     steps
 }
@@ -278,11 +253,7 @@ fn every_step_that_fires_is_told_right() {
                 assert!(!claimed, "no hit, but exact: {place}");
                 continue;
             }
-            let allowed: &[_] = if written.fired {
-                &[Write, Update]
-            } else {
-                &[Read]
-            };
+            let allowed: &[_] = if written.fired { &[Write, Update] } else { &[Read] };
             if let Some(fault) = fault(step, allowed) {
                 panic!("{fault} at {place}");
             }
@@ -294,9 +265,6 @@ fn every_step_that_fires_is_told_right() {
             "+{offset} of {length}: {fired} fired, {exact} exact, {unknown} unknown"
         );
         // Those that arrive by call, ret and jmp only.
-        assert!(
-            fired > 40 && exact > 8 && unknown <= 6,
-            "{fired} {exact} {unknown}"
-        );
+        assert!(fired > 40 && exact > 8 && unknown <= 6, "{fired} {exact} {unknown}");
     }
 }

@@ -20,10 +20,7 @@ struct Code<'a>(u64, &'a [u8]);
 
 impl CodeSource for Code<'_> {
     fn function(&mut self, _pid: u32, _address: u64) -> Option<Function<'_>> {
-        Some(Function {
-            start: self.0,
-            bytes: self.1,
-        })
+        Some(Function { start: self.0, bytes: self.1 })
     }
 }
 
@@ -40,10 +37,7 @@ fn form(opcode: u8, power: u32) -> Vec<u8> {
 }
 
 fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |number, &byte| number << 8 | u64::from(byte))
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 /// What a form does: to the operand's bytes, given EAX.
@@ -51,14 +45,10 @@ type Model = fn(u64, u64) -> u64;
 
 /// add, or, and, sub, xor, mov; all `op [rdi], reg`.
 const FORMS: [(u8, AccessKind, Model); 6] = [
-    (0x00, AccessKind::Update, |old, source| {
-        old.wrapping_add(source)
-    }),
+    (0x00, AccessKind::Update, |old, source| old.wrapping_add(source)),
     (0x08, AccessKind::Update, |old, source| old | source),
     (0x20, AccessKind::Update, |old, source| old & source),
-    (0x28, AccessKind::Update, |old, source| {
-        old.wrapping_sub(source)
-    }),
+    (0x28, AccessKind::Update, |old, source| old.wrapping_sub(source)),
     (0x30, AccessKind::Update, |old, source| old ^ source),
     (0x88, AccessKind::Write, |_, source| source),
 ];

@@ -12,18 +12,11 @@ use hwtrace_runtime::kernel::{Errno, Kernel, Wait};
 use hwtrace_runtime::launch::{ChildState, EndWatch, LaunchError, launch};
 
 const PID: u32 = 10;
-const NONE: Holdings = Holdings {
-    descriptors: 0,
-    mappings: 0,
-    children: 0,
-};
+const NONE: Holdings = Holdings { descriptors: 0, mappings: 0, children: 0 };
 
 fn watches(count: u64) -> Vec<Watch> {
-    let watch = |index| Watch {
-        address: 0x1000 + index * 8,
-        length: 8,
-        trigger: Trigger::Write,
-    };
+    let watch =
+        |index| Watch { address: 0x1000 + index * 8, length: 8, trigger: Trigger::Write };
     (0..count).map(watch).collect()
 }
 
@@ -36,14 +29,7 @@ fn machine() -> (Rc<Fake>, PerfEngine) {
 }
 
 fn access(address: u64, tid: u32, cpu: u32, time: u64) -> Access {
-    Access {
-        address,
-        pid: PID,
-        tid,
-        cpu,
-        time,
-        ip: 0x400000 + time,
-    }
+    Access { address, pid: PID, tid, cpu, time, ip: 0x400000 + time }
 }
 
 fn drain(engine: &mut PerfEngine, all: bool) -> Vec<(u32, u32, u64)> {
@@ -62,14 +48,7 @@ fn drain(engine: &mut PerfEngine, all: bool) -> Vec<(u32, u32, u64)> {
 fn hits_of_all_cpus_come_by_time_and_settled() {
     let (fake, mut engine) = machine();
     let armed = engine.arm(PID, &watches(2)).expect("armed");
-    assert_eq!(
-        armed,
-        Armed {
-            threads: 2,
-            slots: 2,
-            capacity: 4
-        }
-    );
+    assert_eq!(armed, Armed { threads: 2, slots: 2, capacity: 4 });
     let start = 1_000_000_000;
     fake.access(access(0x1000, PID, 0, start + 1));
     fake.access(access(0x1008, 11, 0, start + 3));
@@ -82,10 +61,7 @@ fn hits_of_all_cpus_come_by_time_and_settled() {
     engine.disarm();
     fake.access(access(0x1000, PID, 0, start + 9));
     assert_eq!(drain(&mut engine, true), [(1, 11, start + 3)]);
-    let account = Account {
-        counted: vec![2, 1],
-        ..Account::default()
-    };
+    let account = Account { counted: vec![2, 1], ..Account::default() };
     assert_eq!(engine.account(), account);
     drop(engine);
     assert_eq!(fake.holdings(), NONE);
@@ -95,16 +71,9 @@ fn hits_of_all_cpus_come_by_time_and_settled() {
 fn disarming_frees_the_registers_and_keeps_the_rings() {
     let (fake, mut engine) = machine();
     engine.arm(PID, &watches(4)).expect("armed");
-    assert!(matches!(
-        engine.arm(PID, &watches(1)),
-        Err(ArmError::System { .. })
-    ));
+    assert!(matches!(engine.arm(PID, &watches(1)), Err(ArmError::System { .. })));
     engine.disarm();
-    let rings = Holdings {
-        descriptors: 2,
-        mappings: 2,
-        children: 0,
-    };
+    let rings = Holdings { descriptors: 2, mappings: 2, children: 0 };
     assert_eq!(fake.holdings(), rings);
     engine.arm(PID, &watches(4)).expect("armed again");
     drop(engine);
@@ -124,10 +93,7 @@ fn overflow(fake: &Fake, engine: &mut PerfEngine) -> (usize, Account) {
 fn losses_are_exact_on_new_kernels_and_old() {
     for old in [false, true] {
         let fake = Rc::new(Fake::new(2, &[PID]));
-        let options = PerfOptions {
-            ring_bytes: 1,
-            ..PerfOptions::default()
-        };
+        let options = PerfOptions { ring_bytes: Some(1), ..PerfOptions::default() };
         let mut engine = PerfEngine::new(fake.clone(), options);
         if old {
             // All features at once, then none, then each alone.
@@ -154,44 +120,18 @@ fn errors_of_opening_a_breakpoint_say_why() {
         error
     };
     use ArmError as E;
-    assert!(matches!(
-        meaning(Errno::ENOSPC),
-        E::NoFreeRegister { tid: PID, watch: 0 }
-    ));
+    assert!(matches!(meaning(Errno::ENOSPC), E::NoFreeRegister { tid: PID, watch: 0 }));
     assert!(matches!(meaning(Errno::EINVAL), E::BadWatch { watch: 0 }));
     for errno in [Errno::EACCES, Errno::EPERM] {
         assert!(matches!(meaning(errno), E::Permission { pid: PID, .. }));
     }
-    for errno in [
-        Errno::ENOENT,
-        Errno::EOPNOTSUPP,
-        Errno::ENODEV,
-        Errno::ENOSYS,
-    ] {
+    for errno in [Errno::ENOENT, Errno::EOPNOTSUPP, Errno::ENODEV, Errno::ENOSYS] {
         assert!(matches!(meaning(errno), E::Unsupported { .. }));
     }
     let needed = meaning(Errno::EMFILE);
-    assert!(matches!(
-        needed,
-        E::Limit {
-            limit: "RLIMIT_NOFILE",
-            needed: 14
-        }
-    ));
-    assert!(matches!(
-        meaning(Errno::ENFILE),
-        E::Limit {
-            limit: "fs.file-max",
-            ..
-        }
-    ));
-    assert!(matches!(
-        meaning(Errno::EIO),
-        E::System {
-            call: "perf_event_open",
-            ..
-        }
-    ));
+    assert!(matches!(needed, E::Limit { limit: "RLIMIT_NOFILE", needed: 14 }));
+    assert!(matches!(meaning(Errno::ENFILE), E::Limit { limit: "fs.file-max", .. }));
+    assert!(matches!(meaning(Errno::EIO), E::System { call: "perf_event_open", .. }));
 }
 
 #[test]
@@ -249,11 +189,7 @@ fn a_thread_that_ends_meanwhile_is_skipped() {
     fake.fail(Call::PerfEventOpen, 1 + 2 + 6 + 1, Errno::ESRCH);
     let armed = engine.arm(PID, &watches(2)).expect("armed");
     assert_eq!(armed.threads, 1);
-    let events = Holdings {
-        descriptors: 2 + 6,
-        mappings: 2,
-        children: 0,
-    };
+    let events = Holdings { descriptors: 2 + 6, mappings: 2, children: 0 };
     assert_eq!(fake.holdings(), events);
 }
 
@@ -296,16 +232,10 @@ fn threads_without_end_are_given_up() {
 fn a_process_that_is_gone_or_going_is_told() {
     let (fake, mut engine) = machine();
     fake.set_listings(&[&[]]);
-    assert!(matches!(
-        engine.arm(PID, &watches(1)),
-        Err(ArmError::Gone { pid: PID })
-    ));
+    assert!(matches!(engine.arm(PID, &watches(1)), Err(ArmError::Gone { pid: PID })));
     fake.set_listings(&[&[PID]]);
     fake.fail(Call::PerfEventOpen, 3, Errno::ESRCH);
-    assert!(matches!(
-        engine.arm(PID, &watches(1)),
-        Err(ArmError::Gone { pid: PID })
-    ));
+    assert!(matches!(engine.arm(PID, &watches(1)), Err(ArmError::Gone { pid: PID })));
     assert_eq!(fake.holdings(), NONE);
 }
 
@@ -345,9 +275,7 @@ fn nonsense_in_a_ring_is_an_error_and_the_rest_still_comes() {
     engine.arm(PID, &watches(1)).expect("armed");
     assert!(fake.push(0, &[0, 0, 0]));
     fake.access(access(0x1000, PID, 1, 5));
-    let error = engine
-        .drain(true, &mut |_| Flow::Continue)
-        .expect_err("no record");
+    let error = engine.drain(true, &mut |_| Flow::Continue).expect_err("no record");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     assert_eq!(drain(&mut engine, true), [(0, PID, 5)]);
 }
@@ -356,33 +284,19 @@ fn arguments() -> Vec<CString> {
     vec![c"program".to_owned()]
 }
 
-const EXECUTED: Wait = Wait::Stopped {
-    signal: libc::SIGTRAP,
-    event: libc::PTRACE_EVENT_EXEC,
-};
+const EXECUTED: Wait =
+    Wait::Stopped { signal: libc::SIGTRAP, event: libc::PTRACE_EVENT_EXEC };
 
 #[test]
 fn launching_passes_signals_on_and_stops_at_exec() {
     let fake = Rc::new(Fake::new(1, &[PID]));
-    let signal = Wait::Stopped {
-        signal: libc::SIGCONT,
-        event: 0,
-    };
+    let signal = Wait::Stopped { signal: libc::SIGCONT, event: 0 };
     fake.set_waits(&[signal, EXECUTED]);
     let launched = launch(fake.clone(), &arguments()).expect("launched");
     assert_eq!(fake.calls(Call::PtraceContinue), 1);
-    assert_eq!(
-        fake.holdings(),
-        Holdings {
-            children: 1,
-            ..NONE
-        }
-    );
+    assert_eq!(fake.holdings(), Holdings { children: 1, ..NONE });
     let mut child = launched.release().expect("released");
-    let reader = Wait::Stopped {
-        signal: libc::SIGTTIN,
-        event: 0,
-    };
+    let reader = Wait::Stopped { signal: libc::SIGTTIN, event: 0 };
     fake.set_waits(&[Wait::Running, reader, Wait::Exited { code: 3 }]);
     let ended = ChildState::Exited { code: 3 };
     for state in [ChildState::Running, ChildState::WantsTerminal, ended, ended] {
@@ -403,10 +317,7 @@ fn each_call_of_launching_may_fail_and_nothing_stays() {
         fake.set_waits(&[EXECUTED]);
         fake.fail(call, 0, Errno::EIO);
         let error = launch(fake.clone(), &arguments()).err();
-        let expected = LaunchError::System {
-            call: name,
-            errno: Errno::EIO,
-        };
+        let expected = LaunchError::System { call: name, errno: Errno::EIO };
         assert_eq!(error, Some(expected));
         assert_eq!(fake.holdings(), NONE, "{call:?}");
     }
@@ -422,12 +333,7 @@ fn each_call_of_launching_may_fail_and_nothing_stays() {
 fn what_execve_says_is_told() {
     let meanings = [
         (Errno::ENOENT, LaunchError::NotFound),
-        (
-            Errno::EACCES,
-            LaunchError::NotExecutable {
-                errno: Errno::EACCES,
-            },
-        ),
+        (Errno::EACCES, LaunchError::NotExecutable { errno: Errno::EACCES }),
         (Errno::E2BIG, LaunchError::Exec(Errno::E2BIG)),
     ];
     for (errno, meaning) in meanings {

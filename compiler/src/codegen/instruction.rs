@@ -123,20 +123,12 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         match op {
             Op::GetElement(array, keys) => {
                 let string = self.is_string(result);
-                let name = if string {
-                    "array_get_string"
-                } else {
-                    "array_get"
-                };
+                let name = if string { "array_get_string" } else { "array_get" };
                 self.element(name, *array, keys, None, site)
             }
             Op::SetElement(array, keys, value) => {
                 let string = self.is_string(Some(*value));
-                let name = if string {
-                    "array_set_string"
-                } else {
-                    "array_set"
-                };
+                let name = if string { "array_set_string" } else { "array_set" };
                 self.element(name, *array, keys, Some(*value), site)
             }
             Op::AddElement(array, keys, value) => {
@@ -152,11 +144,9 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
                 let array = self.long(i64::from(*array));
                 self.call("array_clear", &[array], site)
             }
-            Op::WalkBegin {
-                array,
-                order,
-                limit,
-            } => self.walk(*array, *order, *limit, site),
+            Op::WalkBegin { array, order, limit } => {
+                self.walk(*array, *order, *limit, site)
+            }
             Op::WalkNext => self.call("walk_next", &[], site),
             Op::WalkKey(position) => {
                 let position = self.long(i64::from(*position));
@@ -176,10 +166,9 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         let (order, descending) = match order {
             WalkOrder::Insertion => (0, false),
             WalkOrder::Value { descending } => (1, descending),
-            WalkOrder::Key {
-                position,
-                descending,
-            } => (2 + i64::from(position), descending),
+            WalkOrder::Key { position, descending } => {
+                (2 + i64::from(position), descending)
+            }
         };
         let limit = match limit {
             Some(limit) => self.get(limit),
@@ -212,9 +201,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         ));
         for (position, key) in keys.iter().enumerate() {
             let key = self.get(*key);
-            self.builder
-                .ins()
-                .stack_store(types::I64, key, slot, 8 * position as i32);
+            self.builder.ins().stack_store(types::I64, key, slot, 8 * position as i32);
         }
         let words = self.builder.ins().stack_addr(types::I64, slot, 0);
         let mut args = vec![self.long(i64::from(array)), words];
@@ -243,10 +230,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
     fn field(&mut self, field: &Field) -> clif::Value {
         let ty = layout::field_type(field);
         let offset = field.offset as i32;
-        let value = self
-            .builder
-            .ins()
-            .load(ty, layout::trusted(), self.record, offset);
+        let value = self.builder.ins().load(ty, layout::trusted(), self.record, offset);
         if ty == types::I64 {
             value
         } else {
@@ -256,24 +240,18 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
 
     fn globals(&mut self) -> clif::Value {
         let flags = layout::trusted().with_readonly();
-        self.builder
-            .ins()
-            .load(types::I64, flags, self.context, layout::GLOBALS)
+        self.builder.ins().load(types::I64, flags, self.context, layout::GLOBALS)
     }
 
     fn load_global(&mut self, slot: u32) -> clif::Value {
         let globals = self.globals();
         let offset = 8 * slot as i32;
-        self.builder
-            .ins()
-            .load(types::I64, layout::trusted(), globals, offset)
+        self.builder.ins().load(types::I64, layout::trusted(), globals, offset)
     }
 
     fn store_global(&mut self, slot: u32, value: Value) {
         let (globals, value) = (self.globals(), self.get(value));
-        self.builder
-            .ins()
-            .store(layout::trusted(), value, globals, 8 * slot as i32);
+        self.builder.ins().store(layout::trusted(), value, globals, 8 * slot as i32);
     }
 
     fn unary(&mut self, op: UnaryOp, value: Value) -> clif::Value {
@@ -324,11 +302,8 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         let minus_one = self.builder.ins().icmp_imm_s(IntCC::Equal, right, -1);
         let one = self.long(1);
         let divisor = self.builder.ins().select(minus_one, one, right);
-        let special = if remainder {
-            self.long(0)
-        } else {
-            self.builder.ins().ineg(left)
-        };
+        let special =
+            if remainder { self.long(0) } else { self.builder.ins().ineg(left) };
         let usual = if remainder {
             self.builder.ins().srem(left, divisor)
         } else {
@@ -351,9 +326,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
     fn take_fuel(&mut self, steps: u32, site: u32) {
         let fuel = self.builder.use_var(self.fuel);
         let empty =
-            self.builder
-                .ins()
-                .icmp_imm_s(IntCC::SignedLessThan, fuel, i64::from(steps));
+            self.builder.ins().icmp_imm_s(IntCC::SignedLessThan, fuel, i64::from(steps));
         self.fault_if(empty, FaultCode::OutOfFuel, site);
         let left = self.builder.ins().iadd_imm_s(fuel, -i64::from(steps));
         self.builder.def_var(self.fuel, left);
@@ -365,13 +338,8 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         self.builder.set_cold_block(fault);
         self.builder.ins().brif(condition, fault, &[], go_on, &[]);
         self.builder.switch_to_block(fault);
-        let code = self
-            .builder
-            .ins()
-            .iconst(types::I32, i64::from(code as u32));
-        self.builder
-            .ins()
-            .store(layout::trusted(), code, self.context, layout::FAULT);
+        let code = self.builder.ins().iconst(types::I32, i64::from(code as u32));
+        self.builder.ins().store(layout::trusted(), code, self.context, layout::FAULT);
         self.leave(site);
         self.builder.switch_to_block(go_on);
     }
@@ -382,9 +350,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         self.builder.set_cold_block(faulted);
         let flags = layout::trusted();
         let fault =
-            self.builder
-                .ins()
-                .load(types::I32, flags, self.context, layout::FAULT);
+            self.builder.ins().load(types::I32, flags, self.context, layout::FAULT);
         self.builder.ins().brif(fault, faulted, &[], go_on, &[]);
         self.builder.switch_to_block(faulted);
         self.leave(site);
@@ -393,9 +359,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
 
     fn leave(&mut self, site: u32) {
         let site = self.builder.ins().iconst(types::I32, i64::from(site));
-        self.builder
-            .ins()
-            .store(layout::trusted(), site, self.context, layout::SITE);
+        self.builder.ins().store(layout::trusted(), site, self.context, layout::SITE);
         self.builder.ins().return_(&[]);
     }
 }

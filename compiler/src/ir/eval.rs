@@ -104,11 +104,7 @@ impl<'a> Evaluator<'a> {
         Self {
             module,
             longs: layout.longs.clone(),
-            texts: layout
-                .texts
-                .iter()
-                .map(|text| text.clone().into_bytes())
-                .collect(),
+            texts: layout.texts.iter().map(|text| text.clone().into_bytes()).collect(),
             arrays: layout.arrays.iter().map(|_| Array::new()).collect(),
             output: Vec::new(),
         }
@@ -150,17 +146,14 @@ impl Run<'_, '_> {
                     self.values[*value as usize] = outcome;
                 }
             }
-            block = match current.terminator {
-                Terminator::Jump(next) => next.0,
-                Terminator::Branch(value, then, otherwise) => {
-                    if self.long(value) != 0 {
-                        then.0
-                    } else {
-                        otherwise.0
+            block =
+                match current.terminator {
+                    Terminator::Jump(next) => next.0,
+                    Terminator::Branch(value, then, otherwise) => {
+                        if self.long(value) != 0 { then.0 } else { otherwise.0 }
                     }
-                }
-                Terminator::Return => return Ok(()),
-            };
+                    Terminator::Return => return Ok(()),
+                };
         }
     }
 
@@ -173,18 +166,15 @@ impl Run<'_, '_> {
     }
 
     fn list(&self, values: &[Value]) -> Vec<Datum> {
-        values
-            .iter()
-            .map(|value| self.get(*value).clone())
-            .collect()
+        values.iter().map(|value| self.get(*value).clone()).collect()
     }
 
     fn constant(&self, constant: Text) -> Vec<u8> {
         match constant {
             Text::Empty => Vec::new(),
-            Text::Constant(index) => self.state.module.layout.constants[index as usize]
-                .clone()
-                .into_bytes(),
+            Text::Constant(index) => {
+                self.state.module.layout.constants[index as usize].clone().into_bytes()
+            }
         }
     }
 
@@ -252,9 +242,8 @@ impl Run<'_, '_> {
             Op::GetElement(array, keys) => {
                 let found = self.state.arrays[*array as usize].get(&self.list(keys));
                 let shape = &self.state.module.layout.arrays[*array as usize];
-                let value = found
-                    .cloned()
-                    .unwrap_or_else(|| Datum::zero(value_type(shape)));
+                let value =
+                    found.cloned().unwrap_or_else(|| Datum::zero(value_type(shape)));
                 match value {
                     Datum::Text(text) => self.state.cut(text),
                     Datum::Long(_) => value,
@@ -273,11 +262,7 @@ impl Run<'_, '_> {
             }
             Op::HasElement(array, keys) => {
                 let keys = self.list(keys);
-                Datum::Long(
-                    self.state.arrays[*array as usize]
-                        .contains_key(&keys)
-                        .into(),
-                )
+                Datum::Long(self.state.arrays[*array as usize].contains_key(&keys).into())
             }
             Op::DeleteElement(array, keys) => {
                 let keys = self.list(keys);
@@ -288,11 +273,7 @@ impl Run<'_, '_> {
                 self.state.arrays[*array as usize].clear();
                 Datum::Long(0)
             }
-            Op::WalkBegin {
-                array,
-                order,
-                limit,
-            } => {
+            Op::WalkBegin { array, order, limit } => {
                 let limit = limit.map_or(-1, |limit| self.long(limit));
                 self.walk(*array as usize, *order, limit);
                 Datum::Long(0)
@@ -318,29 +299,20 @@ impl Run<'_, '_> {
         if elements.len() >= shape.capacity && !elements.contains_key(&keys) {
             return Err(FaultCode::ArrayFull);
         }
-        Ok(elements
-            .entry(keys)
-            .or_insert(Datum::zero(value_type(shape))))
+        Ok(elements.entry(keys).or_insert(Datum::zero(value_type(shape))))
     }
 
     fn walk(&mut self, array: usize, order: WalkOrder, limit: i64) {
         let mut elements: Vec<_> = self.state.arrays[array].iter().collect();
         let directed = |ordering: Ordering, descending: bool| {
-            if descending {
-                ordering.reverse()
-            } else {
-                ordering
-            }
+            if descending { ordering.reverse() } else { ordering }
         };
         match order {
             WalkOrder::Insertion => {}
             WalkOrder::Value { descending } => {
                 elements.sort_by(|left, right| directed(left.1.cmp(right.1), descending));
             }
-            WalkOrder::Key {
-                position,
-                descending,
-            } => {
+            WalkOrder::Key { position, descending } => {
                 let key = |element: &(&Vec<Datum>, &Datum)| {
                     element.0[position as usize].clone()
                 };
@@ -350,16 +322,9 @@ impl Run<'_, '_> {
             }
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let keys: Vec<_> = elements
-            .into_iter()
-            .map(|(key, _)| key.clone())
-            .take(limit)
-            .collect();
-        self.walks.push(Walk {
-            array,
-            keys: keys.into_iter(),
-            current: Vec::new(),
-        });
+        let keys: Vec<_> =
+            elements.into_iter().map(|(key, _)| key.clone()).take(limit).collect();
+        self.walks.push(Walk { array, keys: keys.into_iter(), current: Vec::new() });
     }
 
     fn advance(&mut self) -> bool {
@@ -397,8 +362,7 @@ impl Run<'_, '_> {
         match (helper.name, &args[..]) {
             ("strlen", [Datum::Text(text)]) => Datum::Long(text.len() as i64),
             ("substr", [Datum::Text(whole), Datum::Long(start), Datum::Long(length)]) => {
-                self.state
-                    .cut(text::substr(whole, *start, *length).to_vec())
+                self.state.cut(text::substr(whole, *start, *length).to_vec())
             }
             ("isinstr", [Datum::Text(whole), Datum::Text(part)]) => {
                 Datum::Long(text::contains(whole, part).into())
@@ -412,11 +376,7 @@ impl Run<'_, '_> {
 }
 
 fn value_type(shape: &Shape) -> Type {
-    if shape.string_values {
-        Type::String
-    } else {
-        Type::Long
-    }
+    if shape.string_values { Type::String } else { Type::Long }
 }
 
 fn unary(op: UnaryOp, value: i64) -> i64 {

@@ -23,16 +23,9 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
         string_bytes_max: limits.string_bytes,
         ..Module::default()
     };
-    let slots = program
-        .globals
-        .iter()
-        .map(|global| place(&mut module, global, limits))
-        .collect();
-    let mut pool = Pool {
-        module,
-        slots,
-        constants: HashMap::new(),
-    };
+    let slots =
+        program.globals.iter().map(|global| place(&mut module, global, limits)).collect();
+    let mut pool = Pool { module, slots, constants: HashMap::new() };
     for probe in &program.probes {
         pool.module.layout.probes.push(probe.name.clone());
         let handler = Builder::new(&mut pool, probe).handler(probe);
@@ -52,27 +45,17 @@ enum Slot {
 fn place(module: &mut Module, global: &typed::Global, limits: &Limits) -> Slot {
     let (layout, names) = (&mut module.layout, &mut module.names);
     match &global.kind {
-        GlobalKind::Scalar {
-            initial: Literal::Long(value),
-            ..
-        } => {
+        GlobalKind::Scalar { initial: Literal::Long(value), .. } => {
             layout.longs.push(*value);
             names.longs.push(global.name.clone());
             Slot::Long(layout.longs.len() as u32 - 1)
         }
-        GlobalKind::Scalar {
-            initial: Literal::String(text),
-            ..
-        } => {
+        GlobalKind::Scalar { initial: Literal::String(text), .. } => {
             layout.texts.push(text.clone());
             names.texts.push(global.name.clone());
             Slot::Text(layout.texts.len() as u32 - 1)
         }
-        GlobalKind::Array {
-            keys,
-            value,
-            capacity,
-        } => {
+        GlobalKind::Array { keys, value, capacity } => {
             layout.arrays.push(Shape {
                 string_keys: keys.iter().map(|key| *key == Type::String).collect(),
                 string_values: *value == Type::String,
@@ -137,12 +120,7 @@ impl<'a> Builder<'a> {
             locals: probe.locals.iter().map(|local| local.ty).collect(),
             ..Handler::default()
         };
-        Self {
-            pool,
-            handler,
-            current: BlockId(0),
-            loops: Vec::new(),
-        }
+        Self { pool, handler, current: BlockId(0), loops: Vec::new() }
     }
 
     fn handler(mut self, probe: &typed::Probe) -> Handler {
@@ -155,10 +133,7 @@ impl<'a> Builder<'a> {
 
     /// A new block that returns, until something else is said.
     fn block(&mut self) -> BlockId {
-        let block = Block {
-            instructions: Vec::new(),
-            terminator: Terminator::Return,
-        };
+        let block = Block { instructions: Vec::new(), terminator: Terminator::Return };
         self.handler.blocks.push(block);
         BlockId(self.handler.blocks.len() as u32 - 1)
     }

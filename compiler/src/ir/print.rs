@@ -17,11 +17,8 @@ impl Display for Module {
         }
         for (name, shape) in self.names.arrays.iter().zip(&self.layout.arrays) {
             let ty = |string: bool| if string { Type::String } else { Type::Long };
-            let keys: Vec<_> = shape
-                .string_keys
-                .iter()
-                .map(|key| ty(*key).to_string())
-                .collect();
+            let keys: Vec<_> =
+                shape.string_keys.iter().map(|key| ty(*key).to_string()).collect();
             let value = ty(shape.string_values);
             writeln!(
                 f,
@@ -32,10 +29,7 @@ impl Display for Module {
         }
         for handler in &self.handlers {
             writeln!(f, "\nhandler {} {{", handler.name)?;
-            let shown = Shown {
-                module: self,
-                handler,
-            };
+            let shown = Shown { module: self, handler };
             for (number, block) in handler.blocks.iter().enumerate() {
                 shown.block(f, number, block)?;
             }
@@ -81,10 +75,7 @@ impl Display for WalkOrder {
         match self {
             Self::Insertion => f.write_str("in order of insertion"),
             Self::Value { descending } => write!(f, "by value{}", sign(descending)),
-            Self::Key {
-                position,
-                descending,
-            } => {
+            Self::Key { position, descending } => {
                 write!(f, "by key {position}{}", sign(descending))
             }
         }
@@ -159,11 +150,7 @@ impl Shown<'_> {
                 write!(f, "delete {}[{}]", array(number), list(keys))
             }
             Op::Clear(number) => write!(f, "delete {}", array(number)),
-            Op::WalkBegin {
-                array: number,
-                order,
-                limit,
-            } => {
+            Op::WalkBegin { array: number, order, limit } => {
                 write!(f, "walk {} {order}", array(number))?;
                 limit.map_or(Ok(()), |limit| write!(f, " limit {limit}"))
             }
@@ -205,8 +192,7 @@ impl Display for Emit {
         if let Some(width) = self.width {
             write!(f, " width {width}")?;
         }
-        self.precision
-            .map_or(Ok(()), |precision| write!(f, " precision {precision}"))
+        self.precision.map_or(Ok(()), |precision| write!(f, " precision {precision}"))
     }
 }
 

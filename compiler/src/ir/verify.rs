@@ -56,12 +56,7 @@ impl Checker<'_> {
         what: impl Into<String>,
     ) -> Result<T, Invalid> {
         let handler = self.handler.name.clone();
-        Err(Invalid {
-            handler,
-            block,
-            instruction,
-            what: what.into(),
-        })
+        Err(Invalid { handler, block, instruction, what: what.into() })
     }
 
     /// For each block the values that are set on every path to it; none for
@@ -77,9 +72,7 @@ impl Checker<'_> {
         while let Some(number) = pending.pop() {
             let mut known = entry[number].clone().unwrap_or_default();
             let instructions = &blocks[number].instructions;
-            for value in instructions
-                .iter()
-                .filter_map(|instruction| instruction.result)
+            for value in instructions.iter().filter_map(|instruction| instruction.result)
             {
                 let Some(known) = known.get_mut(value.0 as usize) else {
                     return self.invalid(number, 0, format!("{value} has no type"));
@@ -155,11 +148,9 @@ impl Checker<'_> {
                 self.text(*text)?;
                 Some(Type::String)
             }
-            Op::Field(field) => Some(if field.string {
-                Type::String
-            } else {
-                Type::Long
-            }),
+            Op::Field(field) => {
+                Some(if field.string { Type::String } else { Type::Long })
+            }
             Op::GetLocal(local) => Some(self.local(local.0)?),
             Op::SetLocal(local, value) => {
                 self.is(*value, self.local(local.0)?)?;
@@ -280,28 +271,16 @@ impl Checker<'_> {
         within(array, arrays.len())?;
         let shape = &arrays[array as usize];
         if shape.string_keys.len() != keys.len() {
-            return Err(format!(
-                "{} keys for {}",
-                keys.len(),
-                shape.string_keys.len()
-            ));
+            return Err(format!("{} keys for {}", keys.len(), shape.string_keys.len()));
         }
         for (string, key) in shape.string_keys.iter().zip(keys) {
             self.is(*key, if *string { Type::String } else { Type::Long })?;
         }
-        Ok(if shape.string_values {
-            Type::String
-        } else {
-            Type::Long
-        })
+        Ok(if shape.string_values { Type::String } else { Type::Long })
     }
 
     fn is(&self, value: Value, ty: Type) -> Result<(), String> {
-        if self.ty(value) == ty {
-            Ok(())
-        } else {
-            Err(format!("{value} is no {ty}"))
-        }
+        if self.ty(value) == ty { Ok(()) } else { Err(format!("{value} is no {ty}")) }
     }
 
     fn both(&self, left: Value, right: Value, ty: Type) -> Result<(), String> {
@@ -341,11 +320,7 @@ fn meet(at: &mut Option<Known>, known: &Known) -> bool {
 }
 
 fn within(index: u32, length: usize) -> Result<(), String> {
-    if (index as usize) < length {
-        Ok(())
-    } else {
-        Err(format!("no number {index}"))
-    }
+    if (index as usize) < length { Ok(()) } else { Err(format!("no number {index}")) }
 }
 
 fn abi_type(ty: AbiType) -> Type {

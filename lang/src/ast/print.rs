@@ -93,9 +93,7 @@ pub(crate) fn indent(f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
 }
 
 fn block(f: &mut Formatter<'_>, statements: &[Statement], depth: usize) -> fmt::Result {
-    statements
-        .iter()
-        .try_for_each(|statement| show(f, statement, depth))
+    statements.iter().try_for_each(|statement| show(f, statement, depth))
 }
 
 fn show(f: &mut Formatter<'_>, statement: &Statement, depth: usize) -> fmt::Result {
@@ -106,11 +104,7 @@ fn show(f: &mut Formatter<'_>, statement: &Statement, depth: usize) -> fmt::Resu
             writeln!(f, "block")?;
             block(f, statements, depth + 1)
         }
-        StatementKind::If {
-            condition,
-            then,
-            otherwise,
-        } => {
+        StatementKind::If { condition, then, otherwise } => {
             writeln!(f, "if {condition}")?;
             show(f, then, depth + 1)?;
             let Some(otherwise) = otherwise else {
@@ -124,15 +118,9 @@ fn show(f: &mut Formatter<'_>, statement: &Statement, depth: usize) -> fmt::Resu
             writeln!(f, "while {condition}")?;
             show(f, body, depth + 1)
         }
-        StatementKind::For {
-            first,
-            condition,
-            step,
-            body,
-        } => {
+        StatementKind::For { first, condition, step, body } => {
             let part = |part: &Option<Expression>| {
-                part.as_ref()
-                    .map_or_else(|| "-".to_owned(), Expression::to_string)
+                part.as_ref().map_or_else(|| "-".to_owned(), Expression::to_string)
             };
             writeln!(f, "for {} {} {}", part(first), part(condition), part(step))?;
             show(f, body, depth + 1)
@@ -161,18 +149,10 @@ impl Display for Foreach {
         if let Some(value) = &self.value {
             write!(f, "{} = ", value.text)?;
         }
-        let keys = self
-            .keys
-            .iter()
-            .map(|key| format!("{}{}", key.name.text, sign(key.order)));
+        let keys =
+            self.keys.iter().map(|key| format!("{}{}", key.name.text, sign(key.order)));
         let keys: Vec<String> = keys.collect();
-        write!(
-            f,
-            "[{}] in {}{}",
-            keys.join(", "),
-            self.array.text,
-            sign(self.order)
-        )?;
+        write!(f, "[{}] in {}{}", keys.join(", "), self.array.text, sign(self.order))?;
         match &self.limit {
             Some(limit) => write!(f, " limit {limit}"),
             None => Ok(()),
@@ -190,10 +170,7 @@ impl Display for Expression {
             ExpressionKind::Element { array, keys } => {
                 write!(f, "{}[{}]", array.text, list(keys, ", "))
             }
-            ExpressionKind::Call {
-                function,
-                arguments,
-            } => {
+            ExpressionKind::Call { function, arguments } => {
                 write!(f, "{}({})", function.text, list(arguments, ", "))
             }
             ExpressionKind::Unary(op, operand) => write!(f, "({op} {operand})"),
@@ -208,11 +185,7 @@ impl Display for Expression {
                 let op = op.as_ref().map_or_else(String::new, AssignOp::to_string);
                 write!(f, "({op}= {place} {value})")
             }
-            ExpressionKind::Increment {
-                place,
-                delta,
-                postfix,
-            } => {
+            ExpressionKind::Increment { place, delta, postfix } => {
                 let sign = if *delta > 0 { "++" } else { "--" };
                 match postfix {
                     true => write!(f, "(post{sign} {place})"),

@@ -39,11 +39,7 @@ impl Token {
 
 impl<'a> Arguments<'a> {
     pub(super) fn new(values: &'a [String]) -> Self {
-        Self {
-            values,
-            used: vec![false; values.len()],
-            last_use: None,
-        }
+        Self { values, used: vec![false; values.len()], last_use: None }
     }
 
     /// `$#` and `@#`: how many there are.
@@ -83,9 +79,7 @@ impl<'a> Arguments<'a> {
         span: Span,
     ) -> Result<Token, Box<Diagnostic>> {
         if spelling == "$#" {
-            return Ok(Token::Integer(
-                i64::try_from(self.count()).unwrap_or(i64::MAX),
-            ));
+            return Ok(Token::Integer(i64::try_from(self.count()).unwrap_or(i64::MAX)));
         }
         let text = self.text(spelling, span)?.trim();
         let (negative, digits) = match text.strip_prefix('-') {
@@ -104,10 +98,7 @@ impl<'a> Arguments<'a> {
         if is_name(text) {
             return Ok(Token::Name(text.to_owned()));
         }
-        match text
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-        {
+        match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
             Some(inside) => Ok(Token::String(inside.to_owned())),
             None => Err(bad(spelling, text, span)),
         }
@@ -137,9 +128,7 @@ impl<'a> Arguments<'a> {
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(|char: char| char.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !super::foreign::KEYWORDS.contains(&text)
 }
 
@@ -187,10 +176,7 @@ pub(super) fn of_point(literal: Expression) -> Argument {
         ExpressionKind::String(text) => ArgumentValue::String(text.value),
         kind => unreachable!("{kind:?} is no literal"),
     };
-    Argument {
-        value,
-        span: literal.span,
-    }
+    Argument { value, span: literal.span }
 }
 
 #[cfg(test)]
@@ -200,9 +186,8 @@ mod tests {
 
     #[test]
     fn arguments_become_tokens() {
-        let given: Vec<String> = ["7", "-0x10", "counter", "\"a b\"", "a b"]
-            .map(String::from)
-            .to_vec();
+        let given: Vec<String> =
+            ["7", "-0x10", "counter", "\"a b\"", "a b"].map(String::from).to_vec();
         let mut arguments = Arguments::new(&given);
         let mut token = |spelling| arguments.token(spelling, Span::default());
         assert_eq!(token("$1").unwrap(), Token::Integer(7));

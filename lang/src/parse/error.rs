@@ -66,10 +66,7 @@ fn expected_words(expected: &[&'static str]) -> Vec<String> {
         });
     } else if words.iter().any(|word| word == "an expression") {
         words.retain(|word| {
-            !matches!(
-                word.as_str(),
-                "a name" | "a number" | "a string" | "`(`" | "`[`"
-            )
+            !matches!(word.as_str(), "a name" | "a number" | "a string" | "`(`" | "`[`")
         });
     }
     if words.iter().any(|word| word == "an operator") {
@@ -103,9 +100,9 @@ fn hint(text: &str, tokens: &[Token], at: usize) -> Option<String> {
         (_, "else") => {
             Some("`else` belongs right behind the statement of its `if`".to_owned())
         }
-        ("if" | "while" | "for" | "foreach", _) => Some(format!(
-            "put what `{before}` tests into parentheses: `{before} (…)`"
-        )),
+        ("if" | "while" | "for" | "foreach", _) => {
+            Some(format!("put what `{before}` tests into parentheses: `{before} (…)`"))
+        }
         ("probe", "{") => Some("name the probe point: `probe begin { … }`".to_owned()),
         ("$new" | "$old", _) => {
             Some(format!("`{before}` is a value; it has no parts yet"))
@@ -138,11 +135,7 @@ pub(super) fn too_long(length: usize, length_max: usize) -> Diagnostic {
 
 /// The error where the parser gave up on an item for its size.
 pub(super) fn item_too_long(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::ScriptTooLong,
-        span,
-        "this probe is too long to be parsed",
-    )
-    .label("too long")
-    .help("split it into several probes with the same probe point")
+    Diagnostic::new(Code::ScriptTooLong, span, "this probe is too long to be parsed")
+        .label("too long")
+        .help("split it into several probes with the same probe point")
 }

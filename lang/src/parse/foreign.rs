@@ -70,14 +70,7 @@ const fn foreign(
     message: &'static str,
     help: &'static str,
 ) -> Row {
-    Row {
-        place,
-        after,
-        pattern,
-        code: Code::ForeignSyntax,
-        message,
-        help,
-    }
+    Row { place, after, pattern, code: Code::ForeignSyntax, message, help }
 }
 
 const fn missing(
@@ -87,14 +80,7 @@ const fn missing(
     message: &'static str,
     help: &'static str,
 ) -> Row {
-    Row {
-        place,
-        after,
-        pattern,
-        code: Code::Unsupported,
-        message,
-        help,
-    }
+    Row { place, after, pattern, code: Code::Unsupported, message, help }
 }
 
 const NO_STATISTICS: &str = "statistics are not available yet";
@@ -238,20 +224,11 @@ pub(super) fn find(text: &str, item: &Item, tokens: &[Token]) -> Vec<Diagnostic>
         _ => {}
     }
     let mut found = Vec::new();
-    let mut places = Places {
-        item: item.kind,
-        braces: 0,
-        body_seen: false,
-    };
+    let mut places = Places { item: item.kind, braces: 0, body_seen: false };
     let mut at = 0;
     while at < tokens.len() && found.len() < FOUND_MAX {
         let place = places.place();
-        let matcher = Matcher {
-            text,
-            tokens,
-            at,
-            place,
-        };
+        let matcher = Matcher { text, tokens, at, place };
         let step = match ROWS.iter().find(|row| matcher.matches(row)) {
             Some(row) => {
                 let finding = matcher.diagnostic(row);
@@ -330,9 +307,7 @@ struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     fn word(&self, at: usize) -> &'a str {
-        self.tokens
-            .get(at)
-            .map_or("", |token| &self.text[token.span.range()])
+        self.tokens.get(at).map_or("", |token| &self.text[token.span.range()])
     }
 
     fn matches(&self, row: &Row) -> bool {
@@ -454,11 +429,7 @@ mod tests {
         let tokens = scan::tokens(text).unwrap();
         let items = scan::items(text, &tokens);
         let found = |item: &Item| find(text, item, &tokens[item.tokens.clone()]);
-        items
-            .iter()
-            .flat_map(found)
-            .map(|found| found.help.join(" "))
-            .collect()
+        items.iter().flat_map(found).map(|found| found.help.join(" ")).collect()
     }
 
     #[test]
@@ -488,10 +459,7 @@ mod tests {
 
     #[test]
     fn several_findings_of_one_item() {
-        assert_eq!(
-            findings("probe begin { int x; y = 'a'; z = a and b }").len(),
-            3
-        );
+        assert_eq!(findings("probe begin { int x; y = 'a'; z = a and b }").len(), 3);
     }
 
     #[test]

@@ -20,9 +20,9 @@ pub(super) fn integer(text: &str, span: Span) -> Result<i64, Box<Diagnostic>> {
     if digits.is_empty() || !digits.chars().all(is_digit) {
         let message = format!("`{text}` is no {name} number");
         return Err(Box::new(
-            Diagnostic::new(Code::BadInteger, span, message)
-                .label("not a number")
-                .help("numbers are written 42, 0x2a or 052; names do not begin with a digit"),
+            Diagnostic::new(Code::BadInteger, span, message).label("not a number").help(
+                "numbers are written 42, 0x2a or 052; names do not begin with a digit",
+            ),
         ));
     }
     match u64::from_str_radix(digits, base) {
@@ -66,8 +66,7 @@ impl TextBuilder {
         self.anchor(start);
         let mut at = 0;
         while let Some(length) = inside[at..].find('\\') {
-            self.bytes
-                .extend_from_slice(&inside.as_bytes()[at..at + length]);
+            self.bytes.extend_from_slice(&inside.as_bytes()[at..at + length]);
             let from = at + length;
             at = from + self.escape(&inside[from..], start + from)?;
             self.anchor(start + at);
@@ -82,11 +81,7 @@ impl TextBuilder {
     /// Escapes gave bytes that are no UTF-8.
     pub(super) fn finish(self, span: Span) -> Result<Text, Box<Diagnostic>> {
         match String::from_utf8(self.bytes) {
-            Ok(value) => Ok(Text {
-                value,
-                anchors: self.anchors,
-                span,
-            }),
+            Ok(value) => Ok(Text { value, anchors: self.anchors, span }),
             Err(_) => Err(Box::new(
                 Diagnostic::new(
                     Code::BadEscape,
@@ -147,11 +142,9 @@ impl TextBuilder {
                 self.bytes.push(byte);
                 Ok(1 + skip + digits.len())
             }
-            Err(_) => Err(bad_escape(
-                &format!("\\{tail}"),
-                start,
-                1 + skip + digits.len(),
-            )),
+            Err(_) => {
+                Err(bad_escape(&format!("\\{tail}"), start, 1 + skip + digits.len()))
+            }
         }
     }
 }
@@ -199,10 +192,7 @@ mod tests {
     #[test]
     fn bad_escapes_are_marked() {
         let error = TextBuilder::default().push_literal(r"ab\q", 5).unwrap_err();
-        assert_eq!(
-            (error.code, error.span),
-            (Code::BadEscape, Some(Span::new(7, 9)))
-        );
+        assert_eq!((error.code, error.span), (Code::BadEscape, Some(Span::new(7, 9))));
         assert!(TextBuilder::default().push_literal(r"\xg", 0).is_err());
         assert!(TextBuilder::default().push_literal(r"\777", 0).is_err());
     }

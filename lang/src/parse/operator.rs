@@ -52,10 +52,7 @@ pub(super) fn assignment(text: &str) -> Option<AssignOp> {
 
 /// `+x` is x, but only of a long: the same as adding nothing.
 pub(super) fn affirm(operand: Expression) -> ExpressionKind {
-    let zero = Expression {
-        kind: ExpressionKind::Integer(0),
-        span: operand.span,
-    };
+    let zero = Expression { kind: ExpressionKind::Integer(0), span: operand.span };
     let add = Operator::Arithmetic(BinaryOp::Add);
     ExpressionKind::Binary(add, Box::new(zero), Box::new(operand))
 }
@@ -70,11 +67,7 @@ pub(super) fn increment(
     postfix: bool,
 ) -> Result<ExpressionKind, Box<Diagnostic>> {
     let delta = if text == "++" { 1 } else { -1 };
-    Ok(ExpressionKind::Increment {
-        place: Box::new(place(operand)?),
-        delta,
-        postfix,
-    })
+    Ok(ExpressionKind::Increment { place: Box::new(place(operand)?), delta, postfix })
 }
 
 /// Lets pass what can be assigned to.

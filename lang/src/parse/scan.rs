@@ -81,10 +81,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Box<Diagnostic>> {
     while scanner.skip_blank()? {
         let start = scanner.at;
         let kind = scanner.token()?;
-        tokens.push(Token {
-            kind,
-            span: Span::new(start, scanner.at),
-        });
+        tokens.push(Token { kind, span: Span::new(start, scanner.at) });
     }
     Ok(tokens)
 }
@@ -194,11 +191,8 @@ impl Scanner<'_> {
     /// A number and letters stuck to it; a fraction, where digits follow.
     fn number(&mut self) {
         self.take_while(is_word);
-        let digit_follows = self
-            .text
-            .as_bytes()
-            .get(self.at + 1)
-            .is_some_and(u8::is_ascii_digit);
+        let digit_follows =
+            self.text.as_bytes().get(self.at + 1).is_some_and(u8::is_ascii_digit);
         if self.byte() == Some(b'.') && digit_follows {
             self.at += 1;
             self.take_while(is_word);
@@ -256,10 +250,7 @@ pub(super) fn items(text: &str, tokens: &[Token]) -> Vec<Item> {
         };
         match items.last_mut() {
             Some(item) if goes_on(item) => item.tokens.end = at + 1,
-            _ => items.push(Item {
-                kind,
-                tokens: at..at + 1,
-            }),
+            _ => items.push(Item { kind, tokens: at..at + 1 }),
         }
     }
     items
@@ -291,11 +282,7 @@ pub(super) fn check_nesting(text: &str, tokens: &[Token]) -> Result<(), Box<Diag
     for token in tokens {
         match &text[token.span.range()] {
             "(" | "[" | "{" => {
-                run = if text[token.span.range()].starts_with('{') {
-                    0
-                } else {
-                    run
-                };
+                run = if text[token.span.range()].starts_with('{') { 0 } else { run };
                 open.push(*token);
             }
             closing @ (")" | "]" | "}") => {
@@ -422,10 +409,7 @@ mod tests {
 
     #[test]
     fn strings_end_on_their_line() {
-        assert_eq!(
-            tokens("\"a\nb\"").unwrap_err().code,
-            Code::UnterminatedString
-        );
+        assert_eq!(tokens("\"a\nb\"").unwrap_err().code, Code::UnterminatedString);
         assert_eq!(tokens("\"a\\").unwrap_err().code, Code::UnterminatedString);
         assert_eq!(tokens("/* x").unwrap_err().code, Code::UnterminatedComment);
     }

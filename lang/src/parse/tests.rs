@@ -18,19 +18,13 @@ fn body(text: &str) -> String {
 
 fn errors(text: &str) -> Vec<(Code, String)> {
     let errors = parsed(text, &[]).unwrap_err();
-    errors
-        .into_iter()
-        .map(|error| (error.code, error.message))
-        .collect()
+    errors.into_iter().map(|error| (error.code, error.message)).collect()
 }
 
 /// The text that an error marks.
 fn marked(text: &str, arguments: &[&str]) -> Vec<String> {
     let errors = parsed(text, arguments).unwrap_err();
-    errors
-        .iter()
-        .map(|error| text[error.span.unwrap().range()].to_owned())
-        .collect()
+    errors.iter().map(|error| text[error.span.unwrap().range()].to_owned()).collect()
 }
 
 #[test]
@@ -70,10 +64,7 @@ fn precedence_from_low_to_high() {
 #[test]
 fn statements_need_no_semicolons() {
     assert_eq!(body("a = 1 b = 2; c()"), "(= a 1) / (= b 2) / c()");
-    assert_eq!(
-        body("if (a) b = 1; else c = 2"),
-        "if a / (= b 1) / else / (= c 2)"
-    );
+    assert_eq!(body("if (a) b = 1; else c = 2"), "if a / (= b 1) / else / (= c 2)");
     assert_eq!(body("if (a) ; else next"), "if a / ; / else / next");
     assert_eq!(body("for (;;) break"), "for - - - / break");
     assert_eq!(
@@ -81,10 +72,7 @@ fn statements_need_no_semicolons() {
         "for (= i 0) (< i 3) (post++ i) / block"
     );
     assert_eq!(body("while (1) continue"), "while 1 / continue");
-    assert_eq!(
-        body("return; delete a[1] delete b"),
-        "next / delete a[1] / delete b"
-    );
+    assert_eq!(body("return; delete a[1] delete b"), "next / delete a[1] / delete b");
     assert_eq!(body("foreach (k in a) f(k)"), "foreach [k] in a / f(k)");
     assert_eq!(
         body("foreach (v = [a, b-] in arr limit 3 + 1) ;"),
@@ -96,10 +84,7 @@ fn statements_need_no_semicolons() {
 #[test]
 fn comments_and_white_space_are_nothing() {
     assert_eq!(body("a /* x */ = # y\n 1 // z\n"), "(= a 1)");
-    assert_eq!(
-        body("a = \"# // /* no comment\""),
-        "(= a \"# // /* no comment\")"
-    );
+    assert_eq!(body("a = \"# // /* no comment\""), "(= a \"# // /* no comment\")");
 }
 
 #[test]
@@ -116,9 +101,7 @@ fn keywords_end_where_names_would_go_on() {
 fn spans_are_of_tokens_not_of_blanks() {
     let text = "probe begin /* x */ { a = b  + c  /* y */ ; }  # z";
     let script = parsed(text, &[]).unwrap();
-    let Item::Probe(probe) = &script.items[0] else {
-        panic!("a probe")
-    };
+    let Item::Probe(probe) = &script.items[0] else { panic!("a probe") };
     assert_eq!(
         &text[probe.span.range()],
         "probe begin /* x */ { a = b  + c  /* y */ ; }"
@@ -149,11 +132,7 @@ fn globals_and_points() {
 fn arguments_are_pasted_with_their_places() {
     let text = "probe process.data($1).length($2), process.data(@1) { x = $2 + $#; y = \"<\" @1 \">\" @# }";
     let script = parsed(text, &["counter", "4"]).unwrap_err();
-    assert_eq!(
-        script[0].code,
-        Code::BadArgument,
-        "a name is no literal: {script:?}"
-    );
+    assert_eq!(script[0].code, Code::BadArgument, "a name is no literal: {script:?}");
     let text = text.replace("($1)", "(@1)");
     let script = parsed(&text, &["counter", "4"]).unwrap().to_string();
     assert_eq!(
@@ -165,9 +144,7 @@ fn arguments_are_pasted_with_their_places() {
         parsed("global $1 probe begin {}", &["a"]).unwrap_err()[0].code,
         Code::Syntax
     );
-    let script = parsed("probe begin { $1 = 1 }", &["counter"])
-        .unwrap()
-        .to_string();
+    let script = parsed("probe begin { $1 = 1 }", &["counter"]).unwrap().to_string();
     assert_eq!(script, "probe begin\n  (= counter 1)\n");
 }
 
@@ -190,10 +167,7 @@ fn errors_speak_of_no_rules() {
             "expected an operator, `)` or `,`, found the number `2`",
         ),
         ("probe { }", "expected a probe point, found `{`"),
-        (
-            "probe begin",
-            "expected `(`, `,`, `.` or `{`, but the text ends",
-        ),
+        ("probe begin", "expected `(`, `,`, `.` or `{`, but the text ends"),
         ("global", "expected a name, but the text ends"),
         ("global if", "expected a name, found the reserved word `if`"),
         (
@@ -202,10 +176,7 @@ fn errors_speak_of_no_rules() {
         ),
         ("probe begin { if x { } }", "expected `(`, found `x`"),
         ("foo", "expected `probe` or `global`, found `foo`"),
-        (
-            "probe begin { x = 1 } 3",
-            "expected `probe` or `global`, found the number `3`",
-        ),
+        ("probe begin { x = 1 } 3", "expected `probe` or `global`, found the number `3`"),
     ] {
         assert_eq!(errors(text)[0].1, message, "{text}");
     }
@@ -229,11 +200,7 @@ fn only_places_are_assigned_to() {
 
 /// A statement `depth` deep in what `open` and `close` make.
 fn nested(open: &str, close: &str, depth: usize) -> String {
-    format!(
-        "probe begin {{ {}x{} }}",
-        open.repeat(depth),
-        close.repeat(depth)
-    )
+    format!("probe begin {{ {}x{} }}", open.repeat(depth), close.repeat(depth))
 }
 
 #[test]

@@ -41,10 +41,7 @@ pub(crate) fn parse(text: &str) -> Parsed {
             at = start + 2;
             continue;
         }
-        let mut cursor = Cursor {
-            text,
-            at: start + 1,
-        };
+        let mut cursor = Cursor { text, at: start + 1 };
         let directive = cursor.directive(start);
         at = cursor.at;
         match directive {
@@ -112,12 +109,7 @@ impl Cursor<'_> {
             let help = format!("every number has 64 bits: write `%{char}`");
             return Err(self.error(start, "directives have no length modifiers", &help));
         }
-        Ok(Directive {
-            flags,
-            width,
-            precision,
-            conversion,
-        })
+        Ok(Directive { flags, width, precision, conversion })
     }
 
     fn flags(&mut self) -> Flags {
@@ -219,13 +211,8 @@ mod tests {
     #[test]
     fn flags_width_and_precision() {
         let found = directives("%-+ 0#12.3d|%*.*s|%.c");
-        let all = Flags {
-            left: true,
-            plus: true,
-            space: true,
-            zero: true,
-            alternate: true,
-        };
+        let all =
+            Flags { left: true, plus: true, space: true, zero: true, alternate: true };
         assert_eq!(found[0].flags, all);
         assert_eq!(found[0].width, Some(Count::Fixed(12)));
         assert_eq!(found[0].precision, Some(Count::Fixed(3)));
@@ -246,24 +233,12 @@ mod tests {
     fn errors_have_their_place() {
         let message = |text| {
             let parsed = parse(text);
-            (
-                parsed.errors[0].message.clone(),
-                parsed.errors[0].range.clone(),
-            )
+            (parsed.errors[0].message.clone(), parsed.errors[0].range.clone())
         };
-        assert_eq!(
-            message("x%ld"),
-            ("directives have no length modifiers".into(), 1..4)
-        );
-        assert_eq!(
-            message("100%"),
-            ("a directive has no conversion".into(), 3..4)
-        );
+        assert_eq!(message("x%ld"), ("directives have no length modifiers".into(), 1..4));
+        assert_eq!(message("100%"), ("a directive has no conversion".into(), 3..4));
         assert_eq!(message("%y"), ("`%y` is no directive".into(), 0..2));
-        assert_eq!(
-            message("%5000d"),
-            ("a width or precision is too large".into(), 0..5)
-        );
+        assert_eq!(message("%5000d"), ("a width or precision is too large".into(), 0..5));
         assert_eq!(parse("%f %d").errors[0].code, Code::Unsupported);
     }
 }

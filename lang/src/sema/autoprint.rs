@@ -36,13 +36,7 @@ pub(super) fn append(
                 let name = point.to_string();
                 let (locals, body) = handler(id, &program.globals[id.0 as usize]);
                 let span = point.span;
-                program.probes.push(Probe {
-                    point: found.id,
-                    name,
-                    span,
-                    locals,
-                    body,
-                });
+                program.probes.push(Probe { point: found.id, name, span, locals, body });
             }
             Err(error) => report.push(*error),
         }
@@ -51,29 +45,15 @@ pub(super) fn append(
 
 /// `end` with the largest sequence number: behind all others.
 fn last_end(span: Span) -> ProbePoint {
-    let argument = Argument {
-        value: ArgumentValue::Long(AUTOPRINT_PRIORITY),
-        span,
-    };
-    let component = Component {
-        name: "end".to_owned(),
-        argument: Some(argument),
-        span,
-    };
-    ProbePoint {
-        components: vec![component],
-        span,
-    }
+    let argument = Argument { value: ArgumentValue::Long(AUTOPRINT_PRIORITY), span };
+    let component = Component { name: "end".to_owned(), argument: Some(argument), span };
+    ProbePoint { components: vec![component], span }
 }
 
 fn handler(id: GlobalId, global: &Global) -> (Vec<Local>, Block) {
     match &global.kind {
         GlobalKind::Scalar { ty, .. } => {
-            let print = Printer {
-                global,
-                keys: &[],
-                value: *ty,
-            };
+            let print = Printer { global, keys: &[], value: *ty };
             (Vec::new(), vec![print.statement(vec![Place::Global(id)])])
         }
         GlobalKind::Array { keys, value, .. } => array(id, global, keys, *value),
@@ -87,41 +67,25 @@ fn array(
     keys: &[Type],
     value: Type,
 ) -> (Vec<Local>, Block) {
-    let key_locals = keys.iter().zip(0..).map(|(ty, at): (_, u32)| Local {
-        name: format!("key{at}"),
-        ty: *ty,
-    });
+    let key_locals = keys
+        .iter()
+        .zip(0..)
+        .map(|(ty, at): (_, u32)| Local { name: format!("key{at}"), ty: *ty });
     let mut locals: Vec<Local> = key_locals.collect();
-    locals.push(Local {
-        name: "value".to_owned(),
-        ty: value,
-    });
+    locals.push(Local { name: "value".to_owned(), ty: value });
     let ids: Vec<LocalId> = (0..).map(LocalId).take(locals.len()).collect();
-    let print = Printer {
-        global,
-        keys,
-        value,
-    };
+    let print = Printer { global, keys, value };
     let body = vec![print.statement(ids.iter().copied().map(Place::Local).collect())];
     let foreach = Foreach {
         array: id,
         value: ids.last().copied(),
         keys: ids[..keys.len()].to_vec(),
-        order: Some(Order {
-            by: OrderBy::Value,
-            descending: true,
-        }),
+        order: Some(Order { by: OrderBy::Value, descending: true }),
         limit: None,
         body,
     };
     let kind = StatementKind::Foreach(foreach);
-    (
-        locals,
-        vec![Statement {
-            kind,
-            span: global.span,
-        }],
-    )
+    (locals, vec![Statement { kind, span: global.span }])
 }
 
 /// Makes the `printf` of one global.
@@ -136,26 +100,13 @@ impl Printer<'_> {
     fn statement(&self, places: Vec<Place>) -> Statement {
         let span = self.global.span;
         let types = self.keys.iter().copied().chain([self.value]);
-        let read = |(place, ty)| Expression {
-            kind: ExpressionKind::Read(place),
-            ty,
-            span,
-        };
+        let read =
+            |(place, ty)| Expression { kind: ExpressionKind::Read(place), ty, span };
         let args = places.into_iter().zip(types).map(read).collect();
-        let kind = ExpressionKind::Print {
-            format: self.format(),
-            args,
-            to_string: false,
-        };
-        let print = Expression {
-            kind,
-            ty: Type::Long,
-            span,
-        };
-        Statement {
-            kind: StatementKind::Expression(print),
-            span,
-        }
+        let kind =
+            ExpressionKind::Print { format: self.format(), args, to_string: false };
+        let print = Expression { kind, ty: Type::Long, span };
+        Statement { kind: StatementKind::Expression(print), span }
     }
 
     /// `name=%#x\n`, `name[%#d,"%#s"]="%#s"\n`
@@ -193,31 +144,20 @@ impl FormatBuilder {
         let quote = if ty == Type::String { "\"" } else { "" };
         self.literal.push_str(quote);
         self.flush();
-        let flags = Flags {
-            alternate: true,
-            ..Flags::default()
-        };
-        let directive = Directive {
-            flags,
-            width: None,
-            precision: None,
-            conversion,
-        };
+        let flags = Flags { alternate: true, ..Flags::default() };
+        let directive = Directive { flags, width: None, precision: None, conversion };
         self.pieces.push(Piece::Directive(directive));
         self.literal.push_str(quote);
     }
 
     fn flush(&mut self) {
         if !self.literal.is_empty() {
-            self.pieces
-                .push(Piece::Literal(std::mem::take(&mut self.literal)));
+            self.pieces.push(Piece::Literal(std::mem::take(&mut self.literal)));
         }
     }
 
     fn finish(mut self) -> Format {
         self.flush();
-        Format {
-            pieces: self.pieces,
-        }
+        Format { pieces: self.pieces }
     }
 }

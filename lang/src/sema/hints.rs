@@ -68,18 +68,12 @@ static LATER: &[&str] = &[
 
 /// hwt's form of a variable of another language.
 pub(super) fn variable(name: &str) -> Option<&'static str> {
-    VARIABLES
-        .iter()
-        .find(|(other, _)| *other == name)
-        .map(|(_, help)| *help)
+    VARIABLES.iter().find(|(other, _)| *other == name).map(|(_, help)| *help)
 }
 
 /// hwt's form of a function of another language.
 pub(super) fn function(name: &str) -> Option<&'static str> {
-    FUNCTIONS
-        .iter()
-        .find(|(other, _)| *other == name)
-        .map(|(_, help)| *help)
+    FUNCTIONS.iter().find(|(other, _)| *other == name).map(|(_, help)| *help)
 }
 
 /// Whether a function belongs to the language but is not available yet.
@@ -95,10 +89,7 @@ mod tests {
     #[test]
     fn what_exists_is_not_foreign() {
         for name in builtins::names() {
-            assert!(
-                function(name).is_none() && !comes_later(name),
-                "{name} exists"
-            );
+            assert!(function(name).is_none() && !comes_later(name), "{name} exists");
         }
     }
 }

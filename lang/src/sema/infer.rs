@@ -37,13 +37,8 @@ pub(super) enum Use {
 impl<'a> Infer<'a> {
     pub(super) fn new(globals: Globals, report: &'a mut Report) -> Self {
         let handler = Handler::anywhere();
-        let mut infer = Self {
-            report,
-            globals,
-            types: Types::default(),
-            handler,
-            loops: 0,
-        };
+        let mut infer =
+            Self { report, globals, types: Types::default(), handler, loops: 0 };
         infer.initial_values();
         infer
     }
@@ -61,10 +56,7 @@ impl<'a> Infer<'a> {
             };
             // A fresh type can not conflict.
             let _ = self.types.unify(value, Term::Known(ty), *span);
-            global.shape = Shape::Scalar {
-                value,
-                first_use: global.name.span,
-            };
+            global.shape = Shape::Scalar { value, first_use: global.name.span };
         }
     }
 
@@ -94,11 +86,7 @@ impl<'a> Infer<'a> {
         match &statement.kind {
             StatementKind::Empty | StatementKind::Next => {}
             StatementKind::Block(statements) => self.block(statements),
-            StatementKind::If {
-                condition,
-                then,
-                otherwise,
-            } => {
+            StatementKind::If { condition, then, otherwise } => {
                 self.condition(condition, "`if`");
                 self.statement(then);
                 if let Some(otherwise) = otherwise {
@@ -109,12 +97,7 @@ impl<'a> Infer<'a> {
                 self.condition(condition, "`while`");
                 self.looped(body);
             }
-            StatementKind::For {
-                first,
-                condition,
-                step,
-                body,
-            } => {
+            StatementKind::For { first, condition, step, body } => {
                 for part in [first, step].into_iter().flatten() {
                     self.expression(part, Use::Effect);
                 }
@@ -206,11 +189,7 @@ impl<'a> Infer<'a> {
     }
 
     fn check_order(&mut self, foreach: &Foreach) {
-        let orders = foreach
-            .keys
-            .iter()
-            .filter_map(|key| key.order)
-            .chain(foreach.order);
+        let orders = foreach.keys.iter().filter_map(|key| key.order).chain(foreach.order);
         let orders: Vec<_> = orders.collect();
         if let [first, second, ..] = orders[..] {
             self.report.push(
@@ -240,14 +219,11 @@ impl<'a> Infer<'a> {
             let mut error =
                 Diagnostic::new(Code::UnknownVariable, span, message).label("read here");
             let assigned = self.handler.locals.iter().filter(|other| other.written);
-            let known = assigned
-                .map(|other| other.name.as_str())
-                .chain(self.globals.names());
+            let known =
+                assigned.map(|other| other.name.as_str()).chain(self.globals.names());
             let near = suggest::did_you_mean(name, known.chain(KEYWORDS.iter().copied()));
-            for help in super::hints::variable(name)
-                .map(str::to_owned)
-                .into_iter()
-                .chain(near)
+            for help in
+                super::hints::variable(name).map(str::to_owned).into_iter().chain(near)
             {
                 error = error.help(help);
             }
@@ -331,10 +307,7 @@ fn both(
     here: Span,
     there: Option<Span>,
 ) -> Diagnostic {
-    let Conflict {
-        left: known,
-        right: wanted,
-    } = conflict;
+    let Conflict { left: known, right: wanted } = conflict;
     let message = format!("{subject} is used both as a {known} and as a {wanted}");
     let error = Diagnostic::new(Code::TypeMismatch, here, message)
         .label(format!("as a {wanted} here"));

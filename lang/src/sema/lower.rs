@@ -23,18 +23,9 @@ pub(super) struct Lower<'a> {
 
 impl<'a> Lower<'a> {
     pub(super) fn new(names: &'a Globals, mut types: Types) -> Self {
-        let globals = names
-            .list
-            .iter()
-            .map(|global| lower_global(global, &mut types))
-            .collect();
-        Self {
-            names,
-            types,
-            globals,
-            handler: Handler::anywhere(),
-            locals: Vec::new(),
-        }
+        let globals =
+            names.list.iter().map(|global| lower_global(global, &mut types)).collect();
+        Self { names, types, globals, handler: Handler::anywhere(), locals: Vec::new() }
     }
 
     /// The program made of the handlers, in their order.
@@ -46,10 +37,7 @@ impl<'a> Lower<'a> {
         for (probe, point, handler) in handlers {
             probes.extend(self.probe(probe, point, handler));
         }
-        Program {
-            globals: self.globals,
-            probes,
-        }
+        Program { globals: self.globals, probes }
     }
 
     fn probe(
@@ -68,20 +56,11 @@ impl<'a> Lower<'a> {
         let body = self.block(&probe.body);
         let place = self.handler.place.take()?;
         let locals = std::mem::take(&mut self.locals);
-        Some(Probe {
-            point: place.id,
-            name: place.name,
-            span: point.span,
-            locals,
-            body,
-        })
+        Some(Probe { point: place.id, name: place.name, span: point.span, locals, body })
     }
 
     fn block(&mut self, statements: &[ast::Statement]) -> Block {
-        statements
-            .iter()
-            .filter_map(|statement| self.statement(statement))
-            .collect()
+        statements.iter().filter_map(|statement| self.statement(statement)).collect()
     }
 
     /// A statement as a block of its own.
@@ -97,16 +76,10 @@ impl<'a> Lower<'a> {
         let kind = match &statement.kind {
             From::Empty => return None,
             From::Block(statements) => StatementKind::Block(self.block(statements)),
-            From::If {
-                condition,
-                then,
-                otherwise,
-            } => StatementKind::If {
+            From::If { condition, then, otherwise } => StatementKind::If {
                 condition: self.expression(condition),
                 then: self.body(then),
-                otherwise: otherwise
-                    .as_ref()
-                    .map_or_else(Block::new, |it| self.body(it)),
+                otherwise: otherwise.as_ref().map_or_else(Block::new, |it| self.body(it)),
             },
             From::While { condition, body } => StatementKind::Loop {
                 first: None,
@@ -114,12 +87,7 @@ impl<'a> Lower<'a> {
                 step: None,
                 body: self.body(body),
             },
-            From::For {
-                first,
-                condition,
-                step,
-                body,
-            } => StatementKind::Loop {
+            From::For { first, condition, step, body } => StatementKind::Loop {
                 first: first.as_ref().map(|it| self.expression(it)),
                 condition: condition.as_ref().map(|it| self.expression(it)),
                 step: step.as_ref().map(|it| self.expression(it)),
@@ -134,10 +102,7 @@ impl<'a> Lower<'a> {
                 StatementKind::Expression(self.expression(expression))
             }
         };
-        Some(Statement {
-            kind,
-            span: statement.span,
-        })
+        Some(Statement { kind, span: statement.span })
     }
 
     fn delete(&mut self, operand: &Ast) -> StatementKind {
@@ -158,10 +123,7 @@ impl<'a> Lower<'a> {
         let array = self.array(&foreach.array.text);
         // The loop fills locals; a global gets its value by an assignment.
         let mut copies = Block::new();
-        let value = foreach
-            .value
-            .as_ref()
-            .map(|name| self.loop_local(name, &mut copies));
+        let value = foreach.value.as_ref().map(|name| self.loop_local(name, &mut copies));
         let keys = foreach
             .keys
             .iter()
@@ -170,14 +132,7 @@ impl<'a> Lower<'a> {
         let mut body = copies;
         body.extend(self.body(&foreach.body));
         let limit = foreach.limit.as_ref().map(|limit| self.expression(limit));
-        Foreach {
-            array,
-            value,
-            keys,
-            order: order(foreach),
-            limit,
-            body,
-        }
+        Foreach { array, value, keys, order: order(foreach), limit, body }
     }
 
     fn loop_local(&mut self, name: &ast::Name, copies: &mut Block) -> LocalId {
@@ -186,15 +141,8 @@ impl<'a> Lower<'a> {
         };
         let ty = self.place_type(&Place::Global(global));
         let id = LocalId(u32::try_from(self.locals.len()).unwrap_or(u32::MAX));
-        self.locals.push(Local {
-            name: name.text.clone(),
-            ty,
-        });
-        let typed = |kind| Expression {
-            kind,
-            ty,
-            span: name.span,
-        };
+        self.locals.push(Local { name: name.text.clone(), ty });
+        let typed = |kind| Expression { kind, ty, span: name.span };
         let value = typed(ExpressionKind::Read(Place::Local(id)));
         let assign = ExpressionKind::Assign {
             place: Place::Global(global),
@@ -202,10 +150,7 @@ impl<'a> Lower<'a> {
             value: Box::new(value),
         };
         let kind = StatementKind::Expression(typed(assign));
-        copies.push(Statement {
-            kind,
-            span: name.span,
-        });
+        copies.push(Statement { kind, span: name.span });
         id
     }
 
@@ -224,10 +169,7 @@ impl<'a> Lower<'a> {
     }
 
     fn expressions(&mut self, expressions: &[Ast]) -> Vec<Expression> {
-        expressions
-            .iter()
-            .map(|expression| self.expression(expression))
-            .collect()
+        expressions.iter().map(|expression| self.expression(expression)).collect()
     }
 
     fn boxed(&mut self, expression: &Ast) -> Box<Expression> {
@@ -236,11 +178,7 @@ impl<'a> Lower<'a> {
 
     fn expression(&mut self, expression: &Ast) -> Expression {
         let (kind, ty) = self.typed(expression);
-        Expression {
-            kind,
-            ty,
-            span: expression.span,
-        }
+        Expression { kind, ty, span: expression.span }
     }
 
     fn typed(&mut self, expression: &Ast) -> (ExpressionKind, Type) {
@@ -257,10 +195,7 @@ impl<'a> Lower<'a> {
                 (ExpressionKind::Read(place), ty)
             }
             AstKind::Target(name) => self.target(name),
-            AstKind::Call {
-                function,
-                arguments,
-            } => self.call(&function.text, arguments),
+            AstKind::Call { function, arguments } => self.call(&function.text, arguments),
             AstKind::Unary(op, operand) => {
                 (ExpressionKind::Unary(*op, self.boxed(operand)), Type::Long)
             }
@@ -268,10 +203,7 @@ impl<'a> Lower<'a> {
             AstKind::Conditional(condition, yes, no) => {
                 let (condition, yes) = (self.boxed(condition), self.boxed(yes));
                 let ty = yes.ty;
-                (
-                    ExpressionKind::Conditional(condition, yes, self.boxed(no)),
-                    ty,
-                )
+                (ExpressionKind::Conditional(condition, yes, self.boxed(no)), ty)
             }
             AstKind::In { keys, array } => {
                 let keys = self.expressions(keys);
@@ -281,30 +213,12 @@ impl<'a> Lower<'a> {
             AstKind::Assign { op, place, value } => {
                 let (place, ty) = self.typed_place(place);
                 let value = self.boxed(value);
-                (
-                    ExpressionKind::Assign {
-                        place,
-                        op: *op,
-                        value,
-                    },
-                    ty,
-                )
+                (ExpressionKind::Assign { place, op: *op, value }, ty)
             }
-            AstKind::Increment {
-                place,
-                delta,
-                postfix,
-            } => {
+            AstKind::Increment { place, delta, postfix } => {
                 let (place, ty) = self.typed_place(place);
                 let (delta, postfix) = (*delta, *postfix);
-                (
-                    ExpressionKind::Increment {
-                        place,
-                        delta,
-                        postfix,
-                    },
-                    ty,
-                )
+                (ExpressionKind::Increment { place, delta, postfix }, ty)
             }
         }
     }
@@ -341,37 +255,21 @@ impl<'a> Lower<'a> {
             let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
             let format = family.format(arguments, &types);
             let to_string = family.to_string;
-            return (
-                ExpressionKind::Print {
-                    format,
-                    args,
-                    to_string,
-                },
-                family.result(),
-            );
+            return (ExpressionKind::Print { format, args, to_string }, family.result());
         }
         match builtins::lookup(name) {
             Some(builtin) => {
                 let ty = builtin.returns.unwrap_or(Type::Long);
-                (
-                    ExpressionKind::Call(builtin, self.expressions(arguments)),
-                    ty,
-                )
+                (ExpressionKind::Call(builtin, self.expressions(arguments)), ty)
             }
             None => unreachable!("the first walk has found the function {name}"),
         }
     }
 
     fn target(&self, name: &str) -> (ExpressionKind, Type) {
-        let variables = self
-            .handler
-            .place
-            .as_ref()
-            .map(|place| place.variables.as_slice());
-        match variables
-            .unwrap_or_default()
-            .iter()
-            .find(|variable| variable.name == name)
+        let variables =
+            self.handler.place.as_ref().map(|place| place.variables.as_slice());
+        match variables.unwrap_or_default().iter().find(|variable| variable.name == name)
         {
             Some(variable) => (ExpressionKind::Field(variable.field), variable.ty),
             None => unreachable!("the first walk has found ${name}"),
@@ -386,10 +284,7 @@ impl<'a> Lower<'a> {
             },
             AstKind::Element { array, keys } => {
                 let keys = self.expressions(keys);
-                Place::Element {
-                    array: self.array(&array.text),
-                    keys,
-                }
+                Place::Element { array: self.array(&array.text), keys }
             }
             kind => unreachable!("the first walk lets no {kind:?} be a place"),
         }
@@ -416,10 +311,7 @@ fn order(foreach: &ast::Foreach) -> Option<Order> {
             .next()
     };
     let (by, direction) = by_value.or_else(by_key)?;
-    Some(Order {
-        by,
-        descending: direction.descending,
-    })
+    Some(Order { by, descending: direction.descending })
 }
 
 fn lower_global(global: &scope::Global, types: &mut Types) -> Global {
@@ -431,15 +323,12 @@ fn lower_global(global: &scope::Global, types: &mut Types) -> Global {
             capacity,
         },
         // Declared with a size and never used.
-        Shape::Unknown if capacity.is_some() => GlobalKind::Array {
-            keys: vec![Type::Long],
-            value: Type::Long,
-            capacity,
-        },
-        Shape::Unknown => GlobalKind::Scalar {
-            ty: Type::Long,
-            initial: Literal::Long(0),
-        },
+        Shape::Unknown if capacity.is_some() => {
+            GlobalKind::Array { keys: vec![Type::Long], value: Type::Long, capacity }
+        }
+        Shape::Unknown => {
+            GlobalKind::Scalar { ty: Type::Long, initial: Literal::Long(0) }
+        }
         Shape::Scalar { value, .. } => {
             let ty = types.settle(*value);
             let initial = global.initial.as_ref().map(|(literal, _)| literal.clone());
@@ -449,9 +338,5 @@ fn lower_global(global: &scope::Global, types: &mut Types) -> Global {
             }
         }
     };
-    Global {
-        name: global.name.text.clone(),
-        span: global.name.span,
-        kind,
-    }
+    Global { name: global.name.text.clone(), span: global.name.span, kind }
 }

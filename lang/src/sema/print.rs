@@ -36,12 +36,7 @@ const fn member(
     newline: bool,
     to_string: bool,
 ) -> Family {
-    Family {
-        name,
-        style,
-        newline,
-        to_string,
-    }
+    Family { name, style, newline, to_string }
 }
 
 static FAMILY: &[Family] = &[
@@ -64,11 +59,7 @@ impl Family {
 
     /// The type of a call.
     pub(super) fn result(self) -> Type {
-        if self.to_string {
-            Type::String
-        } else {
-            Type::Long
-        }
+        if self.to_string { Type::String } else { Type::Long }
     }
 
     /// The arguments that are values, without a format or delimiter.
@@ -82,10 +73,8 @@ impl Family {
     /// The format of a call that has been checked; `types` are those of the
     /// values.
     pub(super) fn format(self, arguments: &[Expression], types: &[Type]) -> Format {
-        let text = arguments
-            .first()
-            .and_then(literal)
-            .map_or("", |text| text.value.as_str());
+        let text =
+            arguments.first().and_then(literal).map_or("", |text| text.value.as_str());
         let mut pieces = match self.style {
             Style::Format => parse::parse(text).format.pieces,
             Style::Plain => natural(types, ""),
@@ -160,10 +149,8 @@ impl Infer<'_> {
         if arguments.len() == 1 || (arguments.is_empty() && newline) {
             return;
         }
-        let message = format!(
-            "`{name}()` takes 1 argument, but {}",
-            are_given(arguments.len())
-        );
+        let message =
+            format!("`{name}()` takes 1 argument, but {}", are_given(arguments.len()));
         let prefix = if family.to_string { "s" } else { "" };
         self.report.push(
             Diagnostic::new(Code::ArgumentCount, call.span, message)
@@ -215,10 +202,7 @@ impl Infer<'_> {
             self.report.push(
                 Diagnostic::new(Code::ArgumentCount, call.span, message)
                     .label("no format")
-                    .help(format!(
-                        "write it like this: `{}(\"%d\\n\", x)`",
-                        family.name
-                    )),
+                    .help(format!("write it like this: `{}(\"%d\\n\", x)`", family.name)),
             );
             return;
         };
@@ -294,11 +278,7 @@ fn fields(text: &Text, parsed: &Parsed) -> Vec<Field> {
         for count in [directive.width, directive.precision] {
             if count == Some(Count::Argument) {
                 let name = format!("the `*` of {name}");
-                fields.push(Field {
-                    name,
-                    ty: Type::Long,
-                    span,
-                });
+                fields.push(Field { name, ty: Type::Long, span });
             }
         }
         let ty = match directive.conversion {
@@ -311,11 +291,8 @@ fn fields(text: &Text, parsed: &Parsed) -> Vec<Field> {
 }
 
 fn too_few(field: &Field, wanted: usize, given: usize) -> Diagnostic {
-    let message = format!(
-        "the format prints {}, but {}",
-        arguments(wanted),
-        are_given(given)
-    );
+    let message =
+        format!("the format prints {}, but {}", arguments(wanted), are_given(given));
     Diagnostic::new(Code::FormatArguments, field.span, message)
         .label(format!("nothing is given for {}", field.name))
         .help("append what it prints; a percent sign is `%%`")

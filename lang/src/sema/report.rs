@@ -36,8 +36,7 @@ impl Report {
 
     /// The errors in the order of the text.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
-        self.errors
-            .sort_by_key(|error| error.span.map(|span| span.start));
+        self.errors.sort_by_key(|error| error.span.map(|span| span.start));
         self.errors
     }
 }

@@ -36,15 +36,8 @@ pub(super) struct Global {
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
     Unknown,
-    Scalar {
-        value: Term,
-        first_use: Span,
-    },
-    Array {
-        keys: Vec<Term>,
-        value: Term,
-        first_use: Span,
-    },
+    Scalar { value: Term, first_use: Span },
+    Array { keys: Vec<Term>, value: Term, first_use: Span },
 }
 
 impl Globals {
@@ -189,25 +182,13 @@ impl Handler {
         variables: Vec<TargetVariable>,
     ) -> Self {
         let name = point.to_string();
-        let place = Place {
-            id: known.id,
-            name,
-            context: known.context,
-            variables,
-        };
-        Self {
-            place: Some(place),
-            ..Self::anywhere()
-        }
+        let place = Place { id: known.id, name, context: known.context, variables };
+        Self { place: Some(place), ..Self::anywhere() }
     }
 
     /// A handler whose point is wrong; anything may be known there.
     pub(super) fn anywhere() -> Self {
-        Self {
-            place: None,
-            locals: Vec::new(),
-            by_name: HashMap::new(),
-        }
+        Self { place: None, locals: Vec::new(), by_name: HashMap::new() }
     }
 
     /// The local called `name`; a new one where there is none yet.

@@ -17,24 +17,16 @@ pub(crate) fn check(text: &str) -> Result<Program, Vec<Diagnostic>> {
 
 /// Checks the body of a data probe.
 fn body(text: &str) -> String {
-    let program = check(&format!(
-        "global g probe process.data(1).rw {{ {text}; print(g) }}"
-    ));
+    let program =
+        check(&format!("global g probe process.data(1).rw {{ {text}; print(g) }}"));
     let shown = program.unwrap().to_string();
-    let lines: Vec<&str> = shown
-        .lines()
-        .filter(|line| line.starts_with("  "))
-        .map(str::trim)
-        .collect();
+    let lines: Vec<&str> =
+        shown.lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
     lines[..lines.len() - 1].join(" / ")
 }
 
 fn codes(text: &str) -> Vec<Code> {
-    check(text)
-        .unwrap_err()
-        .iter()
-        .map(|error| error.code)
-        .collect()
+    check(text).unwrap_err().iter().map(|error| error.code).collect()
 }
 
 #[test]
@@ -85,10 +77,7 @@ fn all_errors_come_in_one_run() {
 fn printing_becomes_a_format() {
     assert_eq!(body("println(\"a\")"), "printf(\"%s\\n\", \"a\"):long");
     assert_eq!(body("println()"), "printf(\"\\n\"):long");
-    assert_eq!(
-        body("printdln(\"%\", 1, \"b\")"),
-        "printf(\"%d%%%s\\n\", 1, \"b\"):long"
-    );
+    assert_eq!(body("printdln(\"%\", 1, \"b\")"), "printf(\"%d%%%s\\n\", 1, \"b\"):long");
     assert_eq!(
         body("s = sprintf(\"%-*.3d %%\", 4, $new)"),
         "local s: string / (= s sprintf(\"%-*.3d %%\", 4, field new:long):string):string"
@@ -99,10 +88,7 @@ fn printing_becomes_a_format() {
 fn format_errors_point_into_the_literal() {
     let text = "probe begin { printf(\"a\\t%d %y\" \" %s\", 1) }";
     let error = &check(text).unwrap_err()[0];
-    assert_eq!(
-        (error.code, &text[error.span.unwrap().range()]),
-        (Code::BadFormat, "%y")
-    );
+    assert_eq!((error.code, &text[error.span.unwrap().range()]), (Code::BadFormat, "%y"));
     let text = "probe begin { printf(\"a\\t%d\" \" %5s\", 1) }";
     let error = &check(text).unwrap_err()[0];
     assert_eq!(
@@ -165,9 +151,7 @@ fn a_foreach_can_fill_globals() {
     let shown =
         check("global a, k probe begin { a[1] = 1 foreach (k in a) print(k) }").unwrap();
     assert!(
-        shown
-            .to_string()
-            .contains("foreach [k] in a\n    (= k k:long):long\n"),
+        shown.to_string().contains("foreach [k] in a\n    (= k k:long):long\n"),
         "{shown}"
     );
 }
@@ -175,11 +159,8 @@ fn a_foreach_can_fill_globals() {
 #[test]
 fn a_probe_with_two_points_is_two_probes() {
     let program = check("probe begin, process.data(1).write { x = 1 print(x) }").unwrap();
-    let names: Vec<&str> = program
-        .probes
-        .iter()
-        .map(|probe| probe.name.as_str())
-        .collect();
+    let names: Vec<&str> =
+        program.probes.iter().map(|probe| probe.name.as_str()).collect();
     assert_eq!(names, ["begin", "process.data(1).write"]);
     let errors = check("probe begin, end, process.data(1).write { y = x }").unwrap_err();
     assert_eq!(errors.len(), 1, "the same error is told once");
@@ -192,14 +173,8 @@ fn unknown_names_have_neighbours() {
         help("global counter probe begin { x = countr }"),
         "did you mean `counter`?"
     );
-    assert_eq!(
-        help("probe begin { exectname() }"),
-        "did you mean `execname`?"
-    );
-    assert_eq!(
-        help("probe begin { whlie(1) { } }"),
-        "did you mean `while`?"
-    );
+    assert_eq!(help("probe begin { exectname() }"), "did you mean `execname`?");
+    assert_eq!(help("probe begin { whlie(1) { } }"), "did you mean `while`?");
     assert_eq!(help("probe begin { print(comm) }"), "write `execname()`");
     assert_eq!(
         help("probe process.data(1).write { print($nwe) }"),

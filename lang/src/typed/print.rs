@@ -19,11 +19,7 @@ impl Display for Program {
             writeln!(f, "{global}")?;
         }
         for probe in &self.probes {
-            Shown {
-                program: self,
-                probe,
-            }
-            .show(f)?;
+            Shown { program: self, probe }.show(f)?;
         }
         Ok(())
     }
@@ -34,11 +30,7 @@ impl Display for Global {
         write!(f, "global {}", self.name)?;
         match &self.kind {
             GlobalKind::Scalar { ty, initial } => write!(f, ": {ty} = {initial}"),
-            GlobalKind::Array {
-                keys,
-                value,
-                capacity,
-            } => {
+            GlobalKind::Array { keys, value, capacity } => {
                 write!(f, "[{}]: {value}", list(keys, ", "))?;
                 match capacity {
                     Some(capacity) => write!(f, ", at most {capacity}"),
@@ -79,9 +71,7 @@ impl Shown<'_> {
         block: &[Statement],
         depth: usize,
     ) -> fmt::Result {
-        block
-            .iter()
-            .try_for_each(|statement| self.statement(f, statement, depth))
+        block.iter().try_for_each(|statement| self.statement(f, statement, depth))
     }
 
     fn statement(
@@ -99,11 +89,7 @@ impl Shown<'_> {
                 writeln!(f, "block")?;
                 self.block(f, statements, depth + 1)
             }
-            StatementKind::If {
-                condition,
-                then,
-                otherwise,
-            } => {
+            StatementKind::If { condition, then, otherwise } => {
                 writeln!(f, "if {}", self.text(condition))?;
                 self.block(f, then, depth + 1)?;
                 if otherwise.is_empty() {
@@ -113,15 +99,9 @@ impl Shown<'_> {
                 writeln!(f, "else")?;
                 self.block(f, otherwise, depth + 1)
             }
-            StatementKind::Loop {
-                first,
-                condition,
-                step,
-                body,
-            } => {
+            StatementKind::Loop { first, condition, step, body } => {
                 let part = |part: &Option<Expression>| {
-                    part.as_ref()
-                        .map_or_else(|| "-".to_owned(), |part| self.text(part))
+                    part.as_ref().map_or_else(|| "-".to_owned(), |part| self.text(part))
                 };
                 writeln!(f, "loop {} {} {}", part(first), part(condition), part(step))?;
                 self.block(f, body, depth + 1)
@@ -162,17 +142,11 @@ impl Shown<'_> {
     }
 
     fn global(&self, id: GlobalId) -> &str {
-        self.program
-            .globals
-            .get(id.0 as usize)
-            .map_or("?", |global| &global.name)
+        self.program.globals.get(id.0 as usize).map_or("?", |global| &global.name)
     }
 
     fn local(&self, id: LocalId) -> &str {
-        self.probe
-            .locals
-            .get(id.0 as usize)
-            .map_or("?", |local| &local.name)
+        self.probe.locals.get(id.0 as usize).map_or("?", |local| &local.name)
     }
 
     fn place(&self, place: &Place) -> String {
@@ -221,11 +195,7 @@ impl Shown<'_> {
                 let op = op.as_ref().map_or_else(String::new, AssignOp::to_string);
                 format!("({op}= {} {})", self.place(place), text(value))
             }
-            ExpressionKind::Increment {
-                place,
-                delta,
-                postfix,
-            } => {
+            ExpressionKind::Increment { place, delta, postfix } => {
                 let sign = if *delta > 0 { "++" } else { "--" };
                 let post = if *postfix { "post" } else { "" };
                 format!("({post}{sign} {})", self.place(place))
@@ -233,11 +203,7 @@ impl Shown<'_> {
             ExpressionKind::Call(builtin, arguments) => {
                 format!("{}({})", builtin.name, self.texts(arguments))
             }
-            ExpressionKind::Print {
-                format,
-                args,
-                to_string,
-            } => {
+            ExpressionKind::Print { format, args, to_string } => {
                 let name = if *to_string { "sprintf" } else { "printf" };
                 let comma = if args.is_empty() { "" } else { ", " };
                 format!(

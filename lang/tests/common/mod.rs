@@ -14,11 +14,7 @@ pub struct Memory {
 }
 
 const fn variable(name: &'static str) -> TargetVariable {
-    TargetVariable {
-        name,
-        ty: Type::Long,
-        field: name,
-    }
+    TargetVariable { name, ty: Type::Long, field: name }
 }
 
 static DATA: [TargetVariable; 2] = [variable("new"), variable("old")];

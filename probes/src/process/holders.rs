@@ -77,11 +77,7 @@ fn tracers(pid: u32) -> Vec<Holder> {
         let tracer = super::status_field(&status, "TracerPid");
         tracers.extend(tracer.and_then(|id| id.parse::<u32>().ok()));
     }
-    let holder = |pid: u32| Holder {
-        pid,
-        name: name(pid),
-        kind: HolderKind::Tracer,
-    };
+    let holder = |pid: u32| Holder { pid, name: name(pid), kind: HolderKind::Tracer };
     let others = |pid: &u32| *pid != 0 && *pid != std::process::id();
     tracers.into_iter().filter(others).map(holder).collect()
 }
@@ -95,11 +91,7 @@ fn processes() -> impl Iterator<Item = u32> {
 /// How many perf events a process has open; 0 if we may not look.
 fn perf_events(pid: u32) -> u32 {
     let entries = fs::read_dir(format!("/proc/{pid}/fd"));
-    let entries = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .take(MAX_DESCRIPTORS);
+    let entries = entries.into_iter().flatten().flatten().take(MAX_DESCRIPTORS);
     let is_event = |entry: &fs::DirEntry| {
         let event = Path::new("anon_inode:[perf_event]");
         fs::read_link(entry.path()).is_ok_and(|target| target == event)
@@ -135,11 +127,7 @@ mod tests {
     #[test]
     fn nobody_traces_this_test() {
         let holders = register_holders(std::process::id());
-        assert!(
-            holders
-                .iter()
-                .all(|holder| holder.pid != std::process::id())
-        );
+        assert!(holders.iter().all(|holder| holder.pid != std::process::id()));
         assert!(
             register_holders(u32::MAX)
                 .iter()

@@ -58,9 +58,7 @@ pub(super) const MODIFIERS: &[(&str, &str)] = &[
 ];
 
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
-    let modifier = components
-        .iter()
-        .position(|component| is_modifier(component.name));
+    let modifier = components.iter().position(|component| is_modifier(component.name));
     if let Some(index) = modifier {
         let what = format!(".{}", components[index].name);
         return Err(not_yet(index, &what, "leave it out"));
@@ -101,13 +99,8 @@ fn process(components: &[Component<'_>]) -> Result<ProcessRef, SpecError> {
 }
 
 fn expression(components: &[Component<'_>]) -> Result<Expression, SpecError> {
-    let (index, component) = find(components, "data").unwrap_or((
-        0,
-        Component {
-            name: "data",
-            argument: None,
-        },
-    ));
+    let (index, component) = find(components, "data")
+        .unwrap_or((0, Component { name: "data", argument: None }));
     let expression = match component.argument {
         // The language's integers are signed; an address has all 64 bits.
         Some(ArgumentRef::Long(address)) => {
@@ -116,10 +109,8 @@ fn expression(components: &[Component<'_>]) -> Result<Expression, SpecError> {
         Some(ArgumentRef::Str(text)) => Expression::parse(text),
         None => Expression::parse(""),
     };
-    expression.map_err(|error| SpecError {
-        index,
-        kind: SpecErrorKind::Expression(error),
-    })
+    expression
+        .map_err(|error| SpecError { index, kind: SpecErrorKind::Expression(error) })
 }
 
 fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
@@ -130,10 +121,9 @@ fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
         Some(ArgumentRef::Long(length @ (1 | 2 | 4 | 8))) => {
             Ok(u32::try_from(length).ok())
         }
-        Some(ArgumentRef::Long(length)) => Err(SpecError {
-            index,
-            kind: SpecErrorKind::BadLength { length },
-        }),
+        Some(ArgumentRef::Long(length)) => {
+            Err(SpecError { index, kind: SpecErrorKind::BadLength { length } })
+        }
         _ => Ok(None),
     }
 }

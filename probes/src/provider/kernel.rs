@@ -23,11 +23,7 @@ pub(super) const ROWS: &[Provider] = &[
         "when a kernel instruction runs, by a debug register",
         WATCH_PROCESS,
     ),
-    Provider::later(
-        "kernel.trace(\"CATEGORY:EVENT\")",
-        "at a tracepoint",
-        WATCH_PROCESS,
-    ),
+    Provider::later("kernel.trace(\"CATEGORY:EVENT\")", "at a tracepoint", WATCH_PROCESS),
     Provider::later(
         "kernel.function(\"F\")[.return]",
         "when a kernel function is entered or returns",

@@ -64,10 +64,7 @@ impl Pattern {
         syntax: &'static str,
         modifiers: &[(&'static str, &'static str)],
     ) -> Self {
-        let mut pattern = Pattern {
-            required: Vec::new(),
-            optional: Vec::new(),
-        };
+        let mut pattern = Pattern { required: Vec::new(), optional: Vec::new() };
         for (text, optional) in split_steps(syntax) {
             let step = Step::parse(text);
             if optional {
@@ -76,10 +73,7 @@ impl Pattern {
                 pattern.required.push(step);
             }
         }
-        let data = pattern
-            .required
-            .iter()
-            .position(|step| step.accepts("data"));
+        let data = pattern.required.iter().position(|step| step.accepts("data"));
         let after = data.map_or(pattern.required.len(), |index| index + 1);
         for (text, _) in modifiers {
             let step = Step::parse(text.trim_start_matches('.'));
@@ -99,12 +93,9 @@ impl Pattern {
                     next += 1;
                     step
                 }
-                None => self
-                    .take_optional(component.name, next, &mut used)
-                    .ok_or_else(|| Mismatch::Name {
-                        index,
-                        expected: self.expected(next),
-                    })?,
+                None => self.take_optional(component.name, next, &mut used).ok_or_else(
+                    || Mismatch::Name { index, expected: self.expected(next) },
+                )?,
             };
             step.check_argument(component)
                 .map_err(|kind| Mismatch::Argument { index, kind })?;
@@ -145,11 +136,7 @@ fn split_steps(syntax: &'static str) -> Vec<(&'static str, bool)> {
         let end = step_end(start, optional);
         let (step, tail) = start.split_at(end);
         steps.push((step, optional));
-        rest = if optional {
-            tail.strip_prefix(']').unwrap_or(tail)
-        } else {
-            tail
-        };
+        rest = if optional { tail.strip_prefix(']').unwrap_or(tail) } else { tail };
     }
     steps
 }
@@ -176,25 +163,16 @@ impl Step {
             None => (text, ""),
         };
         let inner = argument.trim_matches(['[', ']']);
-        let inner = inner
-            .strip_prefix('(')
-            .and_then(|rest| rest.strip_suffix(')'));
+        let inner = inner.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
         let kinds = inner.map_or(Vec::new(), |kinds| {
             let kind = |text: &str| {
-                if text.starts_with('"') {
-                    Kind::Str
-                } else {
-                    Kind::Long
-                }
+                if text.starts_with('"') { Kind::Str } else { Kind::Long }
             };
             kinds.split('|').map(kind).collect()
         });
         Step {
             names: names.split('|').collect(),
-            argument: Argument {
-                optional: argument.starts_with('['),
-                kinds,
-            },
+            argument: Argument { optional: argument.starts_with('['), kinds },
         }
     }
 
@@ -263,10 +241,8 @@ mod tests {
     fn every_row_has_a_pattern_that_gives_its_syntax_back() {
         for provider in crate::provider::providers() {
             let pattern = Pattern::parse(provider.syntax, &[]);
-            let steps = pattern
-                .required
-                .iter()
-                .chain(pattern.optional.iter().map(|o| &o.1));
+            let steps =
+                pattern.required.iter().chain(pattern.optional.iter().map(|o| &o.1));
             for step in steps {
                 for name in &step.names {
                     let plain = name.bytes().all(|byte| byte.is_ascii_alphabetic());

@@ -12,11 +12,7 @@ pub(super) const ROWS: &[Provider] = &[
         let priority = priority(components);
         Ok(Spec::End { priority })
     }),
-    Provider::now(
-        "error[(N)]",
-        "when a run-time error ends the session",
-        error,
-    ),
+    Provider::now("error[(N)]", "when a run-time error ends the session", error),
     Provider::later(
         "oneshot",
         "when the session starts, which then ends",

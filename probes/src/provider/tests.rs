@@ -4,24 +4,15 @@ use crate::spec::{ArgumentRef, DataSpec, Mode, ProcessRef};
 use proptest::prelude::*;
 
 fn plain(name: &str) -> Component<'_> {
-    Component {
-        name,
-        argument: None,
-    }
+    Component { name, argument: None }
 }
 
 fn string<'a>(name: &'a str, text: &'a str) -> Component<'a> {
-    Component {
-        name,
-        argument: Some(ArgumentRef::Str(text)),
-    }
+    Component { name, argument: Some(ArgumentRef::Str(text)) }
 }
 
 fn long(name: &str, number: i64) -> Component<'_> {
-    Component {
-        name,
-        argument: Some(ArgumentRef::Long(number)),
-    }
+    Component { name, argument: Some(ArgumentRef::Long(number)) }
 }
 
 fn error(components: &[Component<'_>]) -> (usize, SpecErrorKind) {
@@ -32,10 +23,7 @@ fn error(components: &[Component<'_>]) -> (usize, SpecErrorKind) {
 fn counter(mode: Mode, length: Option<u32>) -> Result<Spec, SpecError> {
     Ok(Spec::Data(DataSpec {
         process: ProcessRef::Target,
-        expression: Expression::Symbol {
-            name: "counter".to_owned(),
-            offset: 0,
-        },
+        expression: Expression::Symbol { name: "counter".to_owned(), offset: 0 },
         length,
         mode,
     }))
@@ -78,11 +66,9 @@ fn timers() {
 #[test]
 fn data_by_name_and_address() {
     let data = string("data", "counter");
-    for (name, mode) in [
-        ("write", Mode::Write),
-        ("change", Mode::Change),
-        ("rw", Mode::ReadWrite),
-    ] {
+    for (name, mode) in
+        [("write", Mode::Write), ("change", Mode::Change), ("rw", Mode::ReadWrite)]
+    {
         let spec = parse(&[plain("process"), data, plain(name)]);
         assert_eq!(spec, counter(mode, None));
         assert_eq!(mode.name(), name);
@@ -156,11 +142,7 @@ fn arguments_are_checked() {
     let (index, kind) = error(&[plain("process"), data, long("length", 3), write]);
     assert_eq!(index, 2);
     assert_eq!(kind, SpecErrorKind::BadLength { length: 3 });
-    for process in [
-        long("process", 0),
-        long("process", -3),
-        string("process", ""),
-    ] {
+    for process in [long("process", 0), long("process", -3), string("process", "")] {
         let (index, kind) = error(&[process, data, write]);
         assert_eq!(index, 0);
         assert!(matches!(kind, SpecErrorKind::BadArgument { .. }));
@@ -183,14 +165,7 @@ fn what_the_language_has_and_this_version_has_not() {
         &[process, data, plain("read")],
         &[process, data, write, plain("pinned")],
         &[process, data, long("thread", 5), write],
-        &[
-            process,
-            data,
-            long("length", 4),
-            long("every", 5),
-            write,
-            plain("user"),
-        ],
+        &[process, data, long("length", 4), long("every", 5), write, plain("user")],
         &[process, string("function", "f"), string("data", "x"), write],
         &[process, string("function", "f")],
         &[process, string("function", "f"), plain("call")],
@@ -207,12 +182,7 @@ fn what_the_language_has_and_this_version_has_not() {
         &[kernel, string("function", "f"), plain("return")],
         &[plain("syscall"), plain("read")],
         &[plain("syscall"), plain("open*"), plain("return")],
-        &[
-            plain("perf"),
-            long("type", 0),
-            long("config", 0),
-            long("sample", 1),
-        ],
+        &[plain("perf"), long("type", 0), long("config", 0), long("sample", 1)],
     ];
     for components in points {
         let (_, kind) = error(components);

@@ -48,16 +48,14 @@ fn period(components: &[Component<'_>], unit_ns: u64) -> Result<Spec, SpecError>
     };
     let period = count.filter(|&count| count > 0);
     let period_ns = period.and_then(|count| count.checked_mul(unit_ns));
-    period_ns
-        .map(|period_ns| Spec::Timer { period_ns })
-        .ok_or_else(|| {
-            let most = u64::MAX / unit_ns;
-            SpecError {
-                index,
-                kind: SpecErrorKind::BadArgument {
-                    name: component.map_or("", |component| component.name).to_owned(),
-                    expected: format!("a period from 1 to {most}"),
-                },
-            }
-        })
+    period_ns.map(|period_ns| Spec::Timer { period_ns }).ok_or_else(|| {
+        let most = u64::MAX / unit_ns;
+        SpecError {
+            index,
+            kind: SpecErrorKind::BadArgument {
+                name: component.map_or("", |component| component.name).to_owned(),
+                expected: format!("a period from 1 to {most}"),
+            },
+        }
+    })
 }

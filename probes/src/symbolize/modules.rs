@@ -64,12 +64,7 @@ impl Modules {
         let name = path.file_name().unwrap_or(path.as_os_str());
         let name = name.to_string_lossy();
         let name = name.strip_suffix(DELETED).unwrap_or(&name).into();
-        self.modules.push(Module {
-            elf,
-            path,
-            name,
-            names: HashMap::new(),
-        });
+        self.modules.push(Module { elf, path, name, names: HashMap::new() });
         Some(self.modules.len() - 1)
     }
 

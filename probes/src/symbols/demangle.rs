@@ -121,10 +121,7 @@ mod tests {
     fn cpp_names_of_functions_have_no_parameters() {
         let raw = "_ZN4Grid4fillEiPKc";
         assert_eq!(function_name(raw).as_deref(), Some("Grid::fill"));
-        assert_eq!(
-            data_name(raw).as_deref(),
-            Some("Grid::fill(int, char const*)")
-        );
+        assert_eq!(data_name(raw).as_deref(), Some("Grid::fill(int, char const*)"));
         let anonymous = "_ZN12_GLOBAL__N_17counterE";
         let expected = Some("(anonymous namespace)::counter");
         assert_eq!(data_name(anonymous).as_deref(), expected);

@@ -177,9 +177,7 @@ impl Elf {
 
     /// Is the address in loaded memory of the file?
     pub fn contains(&self, address: VirtOffset) -> bool {
-        self.segments
-            .iter()
-            .any(|segment| segment.contains(address))
+        self.segments.iter().any(|segment| segment.contains(address))
     }
 
     /// The bias of a file of which `offset` and what follows is mapped at `start`.
@@ -264,15 +262,10 @@ impl Elf {
     /// (`stdout@GLIBC_2.2.5`). Empty where there is none.
     pub(super) fn name(&self, table: usize, offset: u32) -> &[u8] {
         let strings = self.strings(table);
-        let tail = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| strings.get(offset..));
+        let tail = usize::try_from(offset).ok().and_then(|offset| strings.get(offset..));
         let tail = tail.unwrap_or_default();
         let tail = &tail[..tail.len().min(MAX_NAME)];
-        let end = tail
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(tail.len());
+        let end = tail.iter().position(|&byte| byte == 0).unwrap_or(tail.len());
         let name = &tail[..end];
         let version = name.iter().position(|&byte| byte == b'@');
         // A name that starts with the sign has no version.
@@ -283,10 +276,7 @@ impl Elf {
     pub(super) fn leading_underscores(&self, table: usize, offset: u32) -> usize {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let tail = self.strings(table).get(offset..).unwrap_or_default();
-        tail.iter()
-            .take(8)
-            .take_while(|&&byte| byte == b'_')
-            .count()
+        tail.iter().take(8).take_while(|&&byte| byte == b'_').count()
     }
 
     /// Is the address in a segment of code?
@@ -297,9 +287,8 @@ impl Elf {
 
     /// The end of the executable section that an address is in.
     pub(super) fn code_section_end(&self, address: u64) -> Option<u64> {
-        let after = self
-            .code_sections
-            .partition_point(|section| section.start <= address);
+        let after =
+            self.code_sections.partition_point(|section| section.start <= address);
         let section = self.code_sections.get(after.checked_sub(1)?)?;
         section.contains(&address).then_some(section.end)
     }
@@ -346,16 +335,12 @@ fn check_identity(bytes: &[u8]) -> Result<&Header, ElfError> {
 }
 
 fn read_segments(header: &Header, bytes: &[u8]) -> Result<Vec<Segment>, ElfError> {
-    let damaged = ElfError::Damaged {
-        part: "program headers",
-    };
+    let damaged = ElfError::Damaged { part: "program headers" };
     let headers = match header.program_headers(ENDIAN, bytes) {
         Ok(headers) if headers.len() <= MAX_PROGRAM_HEADERS => headers,
         _ => return Err(damaged),
     };
-    let loaded = headers
-        .iter()
-        .filter(|header| header.p_type(ENDIAN) == elf::PT_LOAD);
+    let loaded = headers.iter().filter(|header| header.p_type(ENDIAN) == elf::PT_LOAD);
     let segment = |header: &elf::ProgramHeader64<LittleEndian>| Segment {
         file: FileOffset(header.p_offset(ENDIAN)),
         file_size: header.p_filesz(ENDIAN),
@@ -415,10 +400,7 @@ fn symbol_range(
     // A last, incomplete symbol does not make the others useless.
     let entry = size_of::<RawSymbol>();
     symbols.end -= symbols.len() % entry;
-    Some(SymbolRange {
-        symbols,
-        strings: in_file(strings)?,
-    })
+    Some(SymbolRange { symbols, strings: in_file(strings)? })
 }
 
 /// Is the symbol defined in this file, at an address that moves with it?

@@ -135,12 +135,7 @@ impl Elf {
                     && wanted(table, symbol)
                 {
                     let file = file.filter(|_| symbol.st_bind() == elf::STB_LOCAL);
-                    found.push(Match {
-                        table,
-                        symbol,
-                        role,
-                        file,
-                    });
+                    found.push(Match { table, symbol, role, file });
                 }
             }
             if !found.is_empty() {
@@ -369,9 +364,9 @@ fn without_blanks(name: &str) -> String {
 /// it is ASCII; else the result is empty, which every name contains.
 fn last_word(name: &str) -> &str {
     let word = |c: char| c.is_alphanumeric() || c == '_';
-    let start = name.rfind(|c| !word(c)).map_or(0, |at| {
-        at + name[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = name
+        .rfind(|c| !word(c))
+        .map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8));
     let last = &name[start..];
     if last.is_ascii() { last } else { "" }
 }

@@ -8,9 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 /// Where a target's source is.
 pub(crate) fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/targets")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets").join(name)
 }
 
 /// Where to put a program. Each test takes another name.

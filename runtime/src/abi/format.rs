@@ -69,10 +69,7 @@ impl Directive {
     /// The directive as one word.
     pub fn pack(self) -> i64 {
         let flags = [self.left, self.plus, self.space, self.zero, self.alternate];
-        let bits = flags
-            .iter()
-            .rev()
-            .fold(0, |bits, flag| bits << 1 | i64::from(*flag));
+        let bits = flags.iter().rev().fold(0, |bits, flag| bits << 1 | i64::from(*flag));
         bits << 8 | self.conversion as i64
     }
 
@@ -118,10 +115,7 @@ pub fn long(
             if is_plain(directive, width, precision) {
                 return decimal(out, value);
             }
-            (
-                signed_prefix(directive, value),
-                value.unsigned_abs().to_string(),
-            )
+            (signed_prefix(directive, value), value.unsigned_abs().to_string())
         }
         Conversion::Unsigned => ("", unsigned.to_string()),
         Conversion::HexLower => (prefix(directive, "0x", value), format!("{unsigned:x}")),
@@ -196,11 +190,7 @@ fn signed_prefix(directive: Directive, value: i64) -> &'static str {
 }
 
 fn prefix(directive: Directive, text: &'static str, value: i64) -> &'static str {
-    if directive.alternate && value != 0 {
-        text
-    } else {
-        ""
-    }
+    if directive.alternate && value != 0 { text } else { "" }
 }
 
 fn pad(
@@ -212,9 +202,7 @@ fn pad(
     zero: bool,
 ) {
     let left = directive.left || width < NONE;
-    let columns = usize::try_from(width.unsigned_abs())
-        .unwrap_or(WIDEST)
-        .min(WIDEST);
+    let columns = usize::try_from(width.unsigned_abs()).unwrap_or(WIDEST).min(WIDEST);
     let columns = if width == NONE { 0 } else { columns };
     let missing = columns.saturating_sub(sign.len() + body.len());
     let spaces = |out: &mut Vec<u8>, byte| out.extend(std::iter::repeat_n(byte, missing));
@@ -338,16 +326,9 @@ mod tests {
     ) -> String {
         // A width below 0 can only come from `*`; in the format it is a flag.
         let left = if width < NONE { "-" } else { "" };
-        let width = if width == NONE {
-            String::new()
-        } else {
-            width.abs().to_string()
-        };
-        let precision = if precision == NONE {
-            String::new()
-        } else {
-            format!(".{precision}")
-        };
+        let width = if width == NONE { String::new() } else { width.abs().to_string() };
+        let precision =
+            if precision == NONE { String::new() } else { format!(".{precision}") };
         let format = format!("%{left}{flags}{width}{precision}ll{letter}\0");
         let mut buffer = [0u8; 128];
         // SAFETY: the buffer is as long as said and the format takes the one
@@ -371,10 +352,7 @@ mod tests {
         string(&mut out, plain, NONE, 1, b"xyz");
         string(
             &mut out,
-            Directive {
-                alternate: true,
-                ..plain
-            },
+            Directive { alternate: true, ..plain },
             NONE,
             NONE,
             b"a\n\"\x01",

@@ -39,12 +39,7 @@ impl Access {
             return Recovered::default();
         }
         let old = old & mask(watch_length);
-        let hit = Hit {
-            registers,
-            address: watch_address,
-            length: watch_length,
-            old,
-        };
+        let hit = Hit { registers, address: watch_address, length: watch_length, old };
         let mut sure = None;
         let mut maybe = None;
         for touch in self.touches.iter().flatten() {
@@ -84,11 +79,7 @@ fn join(first: Option<Recovered>, second: Recovered, both: bool) -> Recovered {
         AccessKind::Unknown
     };
     let address = first.address.filter(|_| same);
-    Recovered {
-        address,
-        kind,
-        ..Recovered::default()
-    }
+    Recovered { address, kind, ..Recovered::default() }
 }
 
 /// A hit's registers and watch.
@@ -112,21 +103,13 @@ impl Hit<'_> {
     fn reach(&self, touch: &Touch) -> Reach {
         let reach = match touch.place {
             Place::Unknown => None,
-            Place::Linear {
-                base,
-                index,
-                scale,
-                displacement,
-                narrow,
-            } => self
+            Place::Linear { base, index, scale, displacement, narrow } => self
                 .linear(base, index, scale, narrow)
                 .map(|sum| cut(sum.wrapping_add(displacement), narrow))
                 .map(|start| self.overlap(start, touch.size.into())),
-            Place::Stepped {
-                pointer,
-                narrow,
-                repeated,
-            } => self.stepped(touch.size.into(), pointer, narrow, repeated),
+            Place::Stepped { pointer, narrow, repeated } => {
+                self.stepped(touch.size.into(), pointer, narrow, repeated)
+            }
         };
         reach.unwrap_or(Reach::Maybe)
     }
@@ -194,10 +177,9 @@ impl Hit<'_> {
             ..Recovered::default()
         };
         let sure = offset.is_some();
-        let (Some(offset), 1..=8) = (
-            offset.or((touch.size == self.length).then_some(0)),
-            touch.size,
-        ) else {
+        let (Some(offset), 1..=8) =
+            (offset.or((touch.size == self.length).then_some(0)), touch.size)
+        else {
             return outcome;
         };
         let bytes = self.bytes(touch, offset).unwrap_or_default();
@@ -214,10 +196,7 @@ impl Hit<'_> {
 
     /// The operand's bytes; None: not known.
     fn bytes(&self, touch: &Touch, offset: i64) -> Option<Bytes> {
-        let stored = |value| Bytes {
-            after: Some(value),
-            ..Bytes::default()
-        };
+        let stored = |value| Bytes { after: Some(value), ..Bytes::default() };
         let plain = |value| Bytes {
             before: (touch.kind == AccessKind::Read).then_some(value),
             ..stored(value)
@@ -227,9 +206,7 @@ impl Hit<'_> {
             Value::Register(part) => Some(plain(self.part(part, touch.size)?)),
             Value::RegisterIf(part, condition) => {
                 let held = condition.holds(self.registers.get(FLAGS)?);
-                held.then(|| self.part(part, touch.size))
-                    .flatten()
-                    .map(plain)
+                held.then(|| self.part(part, touch.size)).flatten().map(plain)
             }
             Value::Immediate(value) => Some(stored(value)),
             Value::Truth(condition) => {
@@ -240,18 +217,12 @@ impl Hit<'_> {
             }
             Value::Exchanged(part) => {
                 let before = Some(self.part(part, touch.size)?);
-                Some(Bytes {
-                    before,
-                    ..Bytes::default()
-                })
+                Some(Bytes { before, ..Bytes::default() })
             }
             Value::CompareExchanged(part) => self.compare_exchanged(part, touch.size),
             Value::Computed(operation, source) => {
                 let after = self.computed(operation, source, offset, touch.size)?;
-                Some(Bytes {
-                    leans: true,
-                    ..stored(after)
-                })
+                Some(Bytes { leans: true, ..stored(after) })
             }
         }
     }
@@ -260,24 +231,10 @@ impl Hit<'_> {
     /// accumulator is loaded, and what was there is stored back. Either way
     /// the accumulator ends up with what was there.
     fn compare_exchanged(&self, source: RegisterPart, size: u32) -> Option<Bytes> {
-        let before = self.part(
-            RegisterPart {
-                number: AX,
-                shift: 0,
-            },
-            size,
-        )?;
+        let before = self.part(RegisterPart { number: AX, shift: 0 }, size)?;
         let swapped = self.registers.get(FLAGS)? & ZF != 0;
-        let after = if swapped {
-            self.part(source, size)?
-        } else {
-            before
-        };
-        Some(Bytes {
-            before: Some(before),
-            after: Some(after),
-            leans: false,
-        })
+        let after = if swapped { self.part(source, size)? } else { before };
+        Some(Bytes { before: Some(before), after: Some(after), leans: false })
     }
 
     /// The result of a read-modify-write, if the shadow holds the whole
@@ -380,29 +337,18 @@ fn rotate(value: u64, count: u32, bits: u32) -> u64 {
 
 /// All bits of `bytes` bytes.
 fn mask(bytes: u32) -> u64 {
-    if bytes >= 8 {
-        u64::MAX
-    } else {
-        (1 << (bytes * 8)) - 1
-    }
+    if bytes >= 8 { u64::MAX } else { (1 << (bytes * 8)) - 1 }
 }
 
 /// Shifted by bytes: up for a positive count.
 fn shifted(value: u64, bytes: i64) -> u64 {
     let count = u32::try_from(bytes.unsigned_abs()).unwrap_or(8).min(8) * 8;
-    let moved = if bytes >= 0 {
-        value.checked_shl(count)
-    } else {
-        value.checked_shr(count)
-    };
+    let moved =
+        if bytes >= 0 { value.checked_shl(count) } else { value.checked_shr(count) };
     moved.unwrap_or(0)
 }
 
 /// An address as 32-bit addressing sees it.
 fn cut(address: u64, narrow: bool) -> u64 {
-    if narrow {
-        address & u64::from(u32::MAX)
-    } else {
-        address
-    }
+    if narrow { address & u64::from(u32::MAX) } else { address }
 }

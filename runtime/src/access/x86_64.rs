@@ -16,10 +16,7 @@ use crate::schema::AccessKind;
 /// registers in the order of their encoding: AX CX DX BX SP BP SI DI R8 … R15.
 const PERF_NUMBERS: [u8; 16] = [0, 2, 3, 1, 7, 6, 4, 5, 16, 17, 18, 19, 20, 21, 22, 23];
 
-const AX: RegisterPart = RegisterPart {
-    number: 0,
-    shift: 0,
-};
+const AX: RegisterPart = RegisterPart { number: 0, shift: 0 };
 const SP: u8 = 7;
 
 /// What a `rep` string instruction may overwrite: AX CX SI DI.
@@ -41,9 +38,7 @@ pub(super) fn plan(function: &Function<'_>, ip: u64) -> Option<Access> {
     if touches.is_empty() {
         return None;
     }
-    let mut plan = Access {
-        touches: [None; MAX_TOUCHES],
-    };
+    let mut plan = Access { touches: [None; MAX_TOUCHES] };
     for (slot, touch) in plan.touches.iter_mut().zip(touches) {
         *slot = Some(touch);
     }
@@ -93,10 +88,9 @@ fn distrust(touch: &mut Touch) {
     let place_changed = match touch.place {
         Place::Unknown => false,
         Place::Stepped { .. } => true,
-        Place::Linear { base, index, .. } => [base, index]
-            .iter()
-            .flatten()
-            .any(|number| REPEAT_CHANGES.contains(number)),
+        Place::Linear { base, index, .. } => {
+            [base, index].iter().flatten().any(|number| REPEAT_CHANGES.contains(number))
+        }
     };
     if place_changed {
         touch.place = Place::Unknown;
@@ -137,13 +131,7 @@ fn touches(
                 _ => place(instruction, memory, info.used_registers()),
             };
             let address = instruction.ip();
-            Some(Touch {
-                instruction: address,
-                kind,
-                place,
-                size,
-                value: Value::Unknown,
-            })
+            Some(Touch { instruction: address, kind, place, size, value: Value::Unknown })
         })
         .collect();
     if let [touch] = touches.as_mut_slice() {
@@ -212,10 +200,9 @@ fn place(
     // A register operand of `bts` and its like reaches beyond the operand (SDM
     // vol. 2A, BTS), and that of a gather is many.
     let mnemonic = instruction.mnemonic();
-    let bit_string = matches!(
-        mnemonic,
-        Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
-    ) && instruction.op1_kind() == OpKind::Register;
+    let bit_string =
+        matches!(mnemonic, Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc)
+            && instruction.op1_kind() == OpKind::Register;
     if bit_string || is_overwritten(memory.index(), registers) {
         return Place::Unknown;
     }
@@ -223,13 +210,7 @@ fn place(
         return Place::Unknown;
     };
     let scale = memory.scale() as u8;
-    Place::Linear {
-        base,
-        index,
-        scale,
-        displacement,
-        narrow,
-    }
+    Place::Linear { base, index, scale, displacement, narrow }
 }
 
 /// By how much the instruction moved the stack pointer, if `base` is that and
@@ -269,23 +250,14 @@ fn optional(register: Register) -> Option<Option<u8>> {
 
 fn number(register: Register) -> Option<u8> {
     PERF_NUMBERS
-        .get(
-            register
-                .is_gpr()
-                .then(|| register.full_register().number())?,
-        )
+        .get(register.is_gpr().then(|| register.full_register().number())?)
         .copied()
 }
 
 fn part(register: Register) -> Option<RegisterPart> {
-    let high = matches!(
-        register,
-        Register::AH | Register::BH | Register::CH | Register::DH
-    );
-    Some(RegisterPart {
-        number: number(register)?,
-        shift: if high { 8 } else { 0 },
-    })
+    let high =
+        matches!(register, Register::AH | Register::BH | Register::CH | Register::DH);
+    Some(RegisterPart { number: number(register)?, shift: if high { 8 } else { 0 } })
 }
 
 /// What is known of the bytes of an instruction's only memory operand.

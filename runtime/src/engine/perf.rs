@@ -85,10 +85,11 @@ use crate::slots;
 /// How the engine is set up.
 #[derive(Clone, Debug)]
 pub struct PerfOptions {
-    /// Bytes of each CPU's ring, rounded up to a power of two of pages.
-    /// Smaller rings are taken where the user's locked memory does not
-    /// suffice.
-    pub ring_bytes: usize,
+    /// Bytes of each CPU's ring, rounded up to a power of two of pages. None:
+    /// as much as bridges some tenths of a second of hits, less on machines
+    /// with many CPUs. Smaller rings are taken where the user's locked memory
+    /// does not suffice.
+    pub ring_bytes: Option<usize>,
     /// Leaves out what the kernel does on a thread's behalf, even where it
     /// could be seen.
     pub user_only: bool,
@@ -96,24 +97,25 @@ pub struct PerfOptions {
     pub tries: u32,
 }
 
+/// Bytes of all rings together, unless asked for otherwise.
+const RINGS_BYTES: usize = 64 << 20;
+/// A ring has at least these: with the head page exactly what an unprivileged
+/// user may lock per CPU (kernel.perf_event_mlock_kb = 516).
+const RING_BYTES_MIN: usize = 512 << 10;
+/// And at most these.
+const RING_BYTES_MAX: usize = 4 << 20;
+
 impl Default for PerfOptions {
     fn default() -> Self {
-        // 512 KiB and the head page are exactly what an unprivileged user may
-        // lock per CPU (kernel.perf_event_mlock_kb = 516).
-        Self {
-            ring_bytes: 512 << 10,
-            user_only: false,
-            tries: 200,
-        }
+        Self { ring_bytes: None, user_only: false, tries: 200 }
     }
 }
 
 impl PerfOptions {
-    fn data_pages(&self, page_size: usize) -> usize {
-        self.ring_bytes
-            .div_ceil(page_size)
-            .max(1)
-            .next_power_of_two()
+    fn data_pages(&self, page_size: usize, cpus: usize) -> usize {
+        let usual = (RINGS_BYTES / cpus.max(1)).clamp(RING_BYTES_MIN, RING_BYTES_MAX);
+        let bytes = self.ring_bytes.unwrap_or(usual);
+        bytes.div_ceil(page_size).max(1).next_power_of_two()
     }
 }
 
@@ -127,29 +129,16 @@ pub struct PerfEngine {
 impl PerfEngine {
     /// An engine that is not armed yet.
     pub fn new(kernel: Rc<dyn Kernel>, options: PerfOptions) -> Self {
-        Self {
-            kernel,
-            options,
-            session: None,
-        }
+        Self { kernel, options, session: None }
     }
 
     fn begin(&self, pid: u32, watches: &[Watch]) -> Result<(Session, u32), ArmError> {
         let kernel = &self.kernel;
         let cpus = kernel.online_cpus().map_err(|e| system("online CPUs", e))?;
-        let first = *cpus
-            .first()
-            .ok_or_else(|| system("online CPUs", Errno::EINVAL))?;
+        let first = *cpus.first().ok_or_else(|| system("online CPUs", Errno::EINVAL))?;
         let options = &self.options;
         let features = arm::probe_features(kernel, pid, first, options)?;
-        let target = Target {
-            kernel,
-            pid,
-            watches,
-            cpus: &cpus,
-            features,
-            options,
-        };
+        let target = Target { kernel, pid, watches, cpus: &cpus, features, options };
         let rings = arm::open_rings(&target)?;
         let opened = target.open_events()?;
         let ids = self.connect(&opened.events, &rings)?;
@@ -166,9 +155,8 @@ impl PerfEngine {
     ) -> Result<IdMap, ArmError> {
         let mut ids = Vec::with_capacity(events.len());
         for ThreadEvent { event, cpu, watch } in events {
-            let output = self
-                .kernel
-                .perf_set_output(event.descriptor(), rings[*cpu].owner());
+            let output =
+                self.kernel.perf_set_output(event.descriptor(), rings[*cpu].owner());
             output.map_err(|e| system("PERF_EVENT_IOC_SET_OUTPUT", e))?;
             if let Some(watch) = *watch {
                 let id = self.kernel.perf_id(event.descriptor());
@@ -208,11 +196,7 @@ impl Engine for PerfEngine {
         let (session, threads) = self.begin(pid, watches)?;
         self.session = Some(session);
         let (slots, capacity) = (watches.len() as u32, slots::CAPACITY as u32);
-        Ok(Armed {
-            threads,
-            slots,
-            capacity,
-        })
+        Ok(Armed { threads, slots, capacity })
     }
 
     fn drain(
@@ -246,9 +230,6 @@ impl Engine for PerfEngine {
     /// than that waits. So drain at least every few tens of milliseconds
     /// besides. Hung up (POLLHUP) once the thread that armed has ended.
     fn wake_fds(&self) -> Vec<RawFd> {
-        self.session
-            .as_ref()
-            .map(Session::wake_fds)
-            .unwrap_or_default()
+        self.session.as_ref().map(Session::wake_fds).unwrap_or_default()
     }
 }

@@ -254,9 +254,8 @@ impl Fake {
         let nth = *count;
         *count += 1;
         let failures = self.failures.borrow();
-        let failure = failures
-            .iter()
-            .find(|failure| (failure.0, failure.1) == (call, nth));
+        let failure =
+            failures.iter().find(|failure| (failure.0, failure.1) == (call, nth));
         failure.map_or(Ok(()), |failure| Err(failure.2))
     }
 
@@ -313,10 +312,7 @@ fn sample(id: u64, access: Access) -> Vec<u64> {
         time: access.time,
         cpu: access.cpu,
         kernel: false,
-        registers: Registers {
-            mask: REGISTERS,
-            values: &values,
-        },
+        registers: Registers { mask: REGISTERS, values: &values },
     })
 }
 
@@ -426,8 +422,7 @@ impl Kernel for Fake {
             0 | 1 => listings.front().cloned(),
             _ => listings.pop_front(),
         };
-        next.filter(|threads| !threads.is_empty())
-            .ok_or(Errno::ENOENT)
+        next.filter(|threads| !threads.is_empty()).ok_or(Errno::ENOENT)
     }
 
     fn thread_count(&self, _pid: u32) -> Result<u32> {
@@ -477,11 +472,7 @@ impl Kernel for Fake {
         let go = self.give(Open::Other)?;
         let failure = self.give(Open::Other)?;
         self.children.set(self.children.get() + 1);
-        Ok(Forked {
-            pid: 100,
-            go,
-            failure,
-        })
+        Ok(Forked { pid: 100, go, failure })
     }
 
     fn write(&self, _descriptor: RawFd, bytes: &[u8]) -> Result<usize> {
@@ -526,10 +517,7 @@ impl Kernel for Fake {
     fn kill(&self, _pid: u32, _group: bool, signal: i32) -> Result<()> {
         self.call(Call::Kill)?;
         if signal == libc::SIGKILL {
-            let killed = Wait::Signaled {
-                signal,
-                core: false,
-            };
+            let killed = Wait::Signaled { signal, core: false };
             *self.waits.borrow_mut() = [killed].into();
         }
         Ok(())

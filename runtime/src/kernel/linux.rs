@@ -39,9 +39,7 @@ fn from_io(error: &std::io::Error) -> Errno {
 }
 
 fn pid_of(pid: u32) -> Result<Pid> {
-    i32::try_from(pid)
-        .map(Pid::from_raw)
-        .map_err(|_| Errno::ESRCH)
+    i32::try_from(pid).map(Pid::from_raw).map_err(|_| Errno::ESRCH)
 }
 
 /// Calls again as long as signals interrupt.
@@ -107,10 +105,7 @@ impl Kernel for Linux {
         let (words, _) = words.as_chunks::<8>();
         let word = |index: usize| u64::from_ne_bytes(words[index]);
         let lost = spec.features.format_lost.then(|| word(2));
-        Ok(Counter {
-            value: word(0),
-            lost,
-        })
+        Ok(Counter { value: word(0), lost })
     }
 
     fn map_ring(&self, owner: RawFd, data_pages: usize) -> Result<RingMemory> {
@@ -147,10 +142,7 @@ impl Kernel for Linux {
     }
 
     fn clock(&self) -> u64 {
-        let mut now = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the kernel writes one timespec. CLOCK_MONOTONIC is always
         // there, so it does not fail.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
@@ -167,19 +159,14 @@ impl Kernel for Linux {
         ready: &mut [bool],
         timeout: Option<Duration>,
     ) -> Result<()> {
-        let entry = |fd: &RawFd| libc::pollfd {
-            fd: *fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let entry =
+            |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
         let mut entries: Vec<_> = descriptors.iter().map(entry).collect();
         let timeout = timeout.map(|timeout| libc::timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         });
-        let timeout = timeout
-            .as_ref()
-            .map_or(std::ptr::null(), std::ptr::from_ref);
+        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let count = entries.len() as libc::nfds_t;
         // SAFETY: the entries are as many as said, and they and the timeout
         // live until the call returns; no signal mask is given.
@@ -242,10 +229,7 @@ impl Kernel for Linux {
 
     fn read_memory(&self, pid: u32, address: u64, buffer: &mut [u8]) -> Result<usize> {
         let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-        let remote = nix::sys::uio::RemoteIoVec {
-            base,
-            len: buffer.len(),
-        };
+        let remote = nix::sys::uio::RemoteIoVec { base, len: buffer.len() };
         let mut local = [std::io::IoSliceMut::new(buffer)];
         nix::sys::uio::process_vm_readv(pid_of(pid)?, &mut local, &[remote])
     }
@@ -285,11 +269,7 @@ impl Kernel for Linux {
         // EACCES once it has executed, which it can not have.
         let _ = nix::unistd::setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
         let (go, failure) = (go.into_raw_fd(), failure.into_raw_fd());
-        Ok(Forked {
-            pid: pid as u32,
-            go,
-            failure,
-        })
+        Ok(Forked { pid: pid as u32, go, failure })
     }
 
     fn write(&self, descriptor: RawFd, bytes: &[u8]) -> Result<usize> {
@@ -334,18 +314,15 @@ impl Kernel for Linux {
         let pid = pid_of(pid)?;
         Ok(match retry(|| waitpid(pid, Some(flags)))? {
             WaitStatus::Exited(_, code) => Wait::Exited { code },
-            WaitStatus::Signaled(_, signal, core) => Wait::Signaled {
-                signal: signal as i32,
-                core,
-            },
-            WaitStatus::Stopped(_, signal) => Wait::Stopped {
-                signal: signal as i32,
-                event: 0,
-            },
-            WaitStatus::PtraceEvent(_, signal, event) => Wait::Stopped {
-                signal: signal as i32,
-                event,
-            },
+            WaitStatus::Signaled(_, signal, core) => {
+                Wait::Signaled { signal: signal as i32, core }
+            }
+            WaitStatus::Stopped(_, signal) => {
+                Wait::Stopped { signal: signal as i32, event: 0 }
+            }
+            WaitStatus::PtraceEvent(_, signal, event) => {
+                Wait::Stopped { signal: signal as i32, event }
+            }
             _ => Wait::Running,
         })
     }
@@ -462,10 +439,7 @@ mod tests {
         let value = 0x1234_5678_9abc_def0u64;
         let mut bytes = [0; 8];
         let address = (&raw const value) as u64;
-        assert_eq!(
-            Linux.read_memory(std::process::id(), address, &mut bytes),
-            Ok(8)
-        );
+        assert_eq!(Linux.read_memory(std::process::id(), address, &mut bytes), Ok(8));
         assert_eq!(u64::from_ne_bytes(bytes), value);
         let nowhere = Linux.read_memory(std::process::id(), 8, &mut bytes);
         assert_eq!(nowhere, Err(Errno::EFAULT));

@@ -18,15 +18,8 @@ use hwtrace_runtime::launch::{ChildState, launch};
 
 /// Whether this machine has breakpoints; says so aloud where it has none.
 pub(crate) fn is_live() -> bool {
-    let watch = Watch {
-        address: 0x1000,
-        length: 4,
-        trigger: Trigger::Write,
-    };
-    let spec = EventSpec {
-        role: Role::Breakpoint { watch },
-        features: Features::NONE,
-    };
+    let watch = Watch { address: 0x1000, length: 4, trigger: Trigger::Write };
+    let spec = EventSpec { role: Role::Breakpoint { watch }, features: Features::NONE };
     match Linux.perf_event_open(&spec, 0, 0) {
         Ok(event) => {
             Linux.close(event);
@@ -35,10 +28,7 @@ pub(crate) fn is_live() -> bool {
         Err(errno) => {
             eprintln!("SKIPPED: no hardware breakpoints here: {errno}");
             let required = std::env::var_os("HWTRACE_REQUIRE_LIVE");
-            assert!(
-                required.is_none_or(|value| value != "1"),
-                "live tests required"
-            );
+            assert!(required.is_none_or(|value| value != "1"), "live tests required");
             false
         }
     }
@@ -51,23 +41,14 @@ pub(crate) fn compile(name: &str, source: &str, flags: &[&str]) -> PathBuf {
     std::fs::write(&code, source).expect("a writable target folder");
     let mut cc = Command::new("cc");
     cc.args(["-O1", "-no-pie", "-pthread"]).args(flags);
-    let status = cc
-        .arg("-o")
-        .arg(&program)
-        .arg(&code)
-        .status()
-        .expect("a C compiler");
+    let status = cc.arg("-o").arg(&program).arg(&code).status().expect("a C compiler");
     assert!(status.success());
     program
 }
 
 /// Address and size of a symbol.
 pub(crate) fn symbol(program: &Path, name: &str) -> (u64, u64) {
-    let output = Command::new("nm")
-        .arg("-S")
-        .arg(program)
-        .output()
-        .expect("nm");
+    let output = Command::new("nm").arg("-S").arg(program).output().expect("nm");
     let text = String::from_utf8_lossy(&output.stdout);
     let hex = |text: &str| u64::from_str_radix(text, 16).expect("a hexadecimal number");
     for line in text.lines() {
@@ -82,11 +63,7 @@ pub(crate) fn symbol(program: &Path, name: &str) -> (u64, u64) {
 
 /// A watch on stores to an eight-byte variable.
 pub(crate) fn stores_to(program: &Path, name: &str) -> Watch {
-    Watch {
-        address: symbol(program, name).0,
-        length: 8,
-        trigger: Trigger::Write,
-    }
+    Watch { address: symbol(program, name).0, length: 8, trigger: Trigger::Write }
 }
 
 /// A hit as it was handed on.
@@ -118,9 +95,7 @@ impl Trace {
     /// Hits by thread.
     pub(crate) fn by_thread(&self) -> BTreeMap<u32, usize> {
         let mut counts = BTreeMap::new();
-        self.hits
-            .iter()
-            .for_each(|hit| *counts.entry(hit.tid).or_default() += 1);
+        self.hits.iter().for_each(|hit| *counts.entry(hit.tid).or_default() += 1);
         counts
     }
 
@@ -146,16 +121,9 @@ impl Trace {
                     kernel: hit.kernel,
                 });
             }
-            Event::Comm {
-                time,
-                tid,
-                name,
-                exec,
-                ..
-            } => {
+            Event::Comm { time, tid, name, exec, .. } => {
                 self.times.push(time);
-                self.names
-                    .push((tid, String::from_utf8_lossy(name).into_owned(), exec));
+                self.names.push((tid, String::from_utf8_lossy(name).into_owned(), exec));
             }
             Event::Fork { time, tid, .. } => {
                 self.times.push(time);
@@ -185,11 +153,7 @@ impl Tracer {
     pub(crate) fn new(options: PerfOptions) -> Self {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
         let engine = PerfEngine::new(Rc::clone(&kernel), options);
-        Self {
-            kernel,
-            engine,
-            trace: Trace::default(),
-        }
+        Self { kernel, engine, trace: Trace::default() }
     }
 
     pub(crate) fn arm(&mut self, pid: u32, watches: &[Watch]) -> Armed {
@@ -198,9 +162,7 @@ impl Tracer {
 
     pub(crate) fn drain(&mut self, all: bool) {
         let trace = &mut self.trace;
-        self.engine
-            .drain(all, &mut |event| trace.add(event))
-            .expect("good records");
+        self.engine.drain(all, &mut |event| trace.add(event)).expect("good records");
     }
 
     /// Drains until `ended`, then disarms and takes what is left.
@@ -230,10 +192,7 @@ pub(crate) fn despite_lost_traps<T>(mut attempt: impl FnMut() -> Option<T>) -> T
         }
         eprintln!("AGAIN: the machine lost DR6 and killed the target with SIGTRAP");
         let info = std::fs::read_to_string("/proc/cpuinfo").expect("/proc");
-        assert!(
-            info.contains(" hypervisor"),
-            "a SIGTRAP without a hypervisor"
-        );
+        assert!(info.contains(" hypervisor"), "a SIGTRAP without a hypervisor");
     }
     panic!("killed by SIGTRAP five times in a row");
 }
@@ -259,22 +218,13 @@ fn try_trace_program(
     let launched = launch(Rc::clone(&tracer.kernel), &arguments).expect("launched");
     let pid = launched.pid();
     let armed = tracer.arm(pid, watches);
-    assert_eq!(
-        armed,
-        Armed {
-            threads: 1,
-            slots: watches.len() as u32,
-            capacity: 4
-        }
-    );
+    assert_eq!(armed, Armed { threads: 1, slots: watches.len() as u32, capacity: 4 });
     let mut child = launched.release().expect("released");
     let mut trapped = false;
     let trace = tracer.follow(|| match child.poll().expect("our child") {
         ChildState::Running => false,
         ChildState::Exited { code: 0 } => true,
-        ChildState::Killed {
-            signal: libc::SIGTRAP,
-        } => {
+        ChildState::Killed { signal: libc::SIGTRAP } => {
             trapped = true;
             true
         }
@@ -305,9 +255,7 @@ pub(crate) fn alone(test: &str, nobody: bool) -> Command {
         }
         false => Command::new(exe),
     };
-    command
-        .args(["--exact", test, "--nocapture"])
-        .env("HWTRACE_ALONE", "1");
+    command.args(["--exact", test, "--nocapture"]).env("HWTRACE_ALONE", "1");
     command
 }
 

@@ -72,10 +72,7 @@ fn loads_fire_where_asked_for() {
         volatile unsigned long a = 1, b;
         int main(void) { for (int i = 0; i < 100; i++) b = a; return 0; }";
     let program = compile("loads", source, &[]);
-    let loads = Watch {
-        trigger: Trigger::ReadWrite,
-        ..stores_to(&program, "a")
-    };
+    let loads = Watch { trigger: Trigger::ReadWrite, ..stores_to(&program, "a") };
     let watches = [loads, stores_to(&program, "a"), stores_to(&program, "b")];
     let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
     trace.assert_complete(200);
@@ -100,10 +97,7 @@ fn what_the_kernel_stores_is_seen_by_the_privileged() {
     let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
     assert!(!trace.hits.is_empty());
     assert!(trace.hits.iter().all(|hit| hit.kernel));
-    let options = PerfOptions {
-        user_only: true,
-        ..PerfOptions::default()
-    };
+    let options = PerfOptions { user_only: true, ..PerfOptions::default() };
     let (_, trace) = trace_program(&program, &watches, options);
     trace.assert_complete(0);
 }
@@ -127,10 +121,6 @@ fn an_exec_ends_the_watches_and_is_reported() {
     let (pid, trace) = trace_program(&program, &watches, PerfOptions::default());
     // The second image's stores are to the same address, and no hits.
     trace.assert_complete(50);
-    assert!(
-        trace.names.iter().any(|name| name.0 == pid && name.2),
-        "{:?}",
-        trace.names
-    );
+    assert!(trace.names.iter().any(|name| name.0 == pid && name.2), "{:?}", trace.names);
     assert_eq!(trace.ended, [pid]);
 }

@@ -23,13 +23,7 @@ struct Sleeper(std::process::Child);
 impl Sleeper {
     fn start() -> Self {
         let mut command = Command::new("sleep");
-        Self(
-            command
-                .arg("60")
-                .stdin(Stdio::null())
-                .spawn()
-                .expect("sleep"),
-        )
+        Self(command.arg("60").stdin(Stdio::null()).spawn().expect("sleep"))
     }
 }
 
@@ -41,11 +35,7 @@ impl Drop for Sleeper {
 }
 
 fn watch(address: u64) -> Watch {
-    Watch {
-        address,
-        length: 8,
-        trigger: Trigger::Write,
-    }
+    Watch { address, length: 8, trigger: Trigger::Write }
 }
 
 #[test]
@@ -67,10 +57,7 @@ fn what_a_small_ring_loses_is_known_exactly() {
             return 0;
         }";
     let program = compile("overflow", source, &[]);
-    let options = PerfOptions {
-        ring_bytes: 4096,
-        ..PerfOptions::default()
-    };
+    let options = PerfOptions { ring_bytes: Some(4096), ..PerfOptions::default() };
     let watches = [stores_to(&program, "counter")];
     let (_, trace) = trace_program(&program, &watches, options);
     assert_eq!(trace.account.counted, [60_000]);
@@ -83,10 +70,7 @@ fn what_a_small_ring_loses_is_known_exactly() {
 fn the_fifth_watch_is_refused_and_nothing_stays() {
     if !is_alone() {
         if is_live() {
-            run_alone(
-                "limits::the_fifth_watch_is_refused_and_nothing_stays",
-                false,
-            );
+            run_alone("limits::the_fifth_watch_is_refused_and_nothing_stays", false);
         }
         return;
     }
@@ -120,10 +104,7 @@ fn bad_watches_and_missing_processes_are_told_apart() {
     let pid = sleeper.0.id();
     let odd = [watch(0x10000), watch(0x10001)];
     let refused = engine().arm(pid, &odd).expect_err("misaligned");
-    assert!(
-        matches!(refused, ArmError::BadWatch { watch: 1 }),
-        "{refused}"
-    );
+    assert!(matches!(refused, ArmError::BadWatch { watch: 1 }), "{refused}");
     let refused = engine().arm(0x3fff_fff0, &odd[..1]).expect_err("nobody");
     assert!(matches!(refused, ArmError::Gone { .. }), "{refused}");
     let mut ended = Command::new("true").spawn().expect("true");
@@ -152,19 +133,14 @@ fn as_nobody() {
         return;
     }
     let refused = engine().arm(1, &[watch(0x10000)]).expect_err("not ours");
-    assert!(
-        matches!(refused, ArmError::Permission { pid: 1, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, ArmError::Permission { pid: 1, .. }), "{refused}");
     assert_eq!(perf_holdings(), (0, 0));
     // Four engines want four times the memory a user may lock: smaller rings.
     let sleeper = Sleeper::start();
     let mut engines: Vec<_> = (0..4).map(|_| engine()).collect();
     for (index, engine) in engines.iter_mut().enumerate() {
         let watches = [watch(0x10000 + index as u64 * 8)];
-        engine
-            .arm(sleeper.0.id(), &watches)
-            .expect("a smaller ring");
+        engine.arm(sleeper.0.id(), &watches).expect("a smaller ring");
     }
 }
 
@@ -204,17 +180,9 @@ fn many_threads_raise_the_limit_of_descriptors() {
     assert_eq!(armed.threads, 101);
     drop(tracer);
     setrlimit(RLIMIT_NOFILE, 64, 64).expect("lower");
-    let refused = engine()
-        .arm(target.id(), &[watch(0x10000)])
-        .expect_err("too many");
+    let refused = engine().arm(target.id(), &[watch(0x10000)]).expect_err("too many");
     assert!(
-        matches!(
-            refused,
-            ArmError::Limit {
-                limit: "RLIMIT_NOFILE",
-                needed: 400..
-            }
-        ),
+        matches!(refused, ArmError::Limit { limit: "RLIMIT_NOFILE", needed: 400.. }),
         "{refused}"
     );
     drop(target.stdin.take());

@@ -19,10 +19,7 @@ use crate::common::{
 };
 
 fn command(words: &[&str]) -> Vec<CString> {
-    words
-        .iter()
-        .map(|word| CString::new(*word).expect("no zero"))
-        .collect()
+    words.iter().map(|word| CString::new(*word).expect("no zero")).collect()
 }
 
 #[test]
@@ -45,15 +42,9 @@ fn failures_to_execute_are_told_apart() {
     let linux: Rc<dyn Kernel> = Rc::new(Linux);
     let error = |words: &[&str]| launch(Rc::clone(&linux), &command(words)).err();
     assert_eq!(error(&["/no/such/program"]), Some(LaunchError::NotFound));
-    assert_eq!(
-        error(&["no-such-program-in-path"]),
-        Some(LaunchError::NotFound)
-    );
+    assert_eq!(error(&["no-such-program-in-path"]), Some(LaunchError::NotFound));
     let errno = Errno::EACCES;
-    assert_eq!(
-        error(&["/etc/passwd"]),
-        Some(LaunchError::NotExecutable { errno })
-    );
+    assert_eq!(error(&["/etc/passwd"]), Some(LaunchError::NotExecutable { errno }));
     assert_eq!(error(&["/"]), Some(LaunchError::NotExecutable { errno }));
     assert_eq!(error(&[]), Some(LaunchError::Empty));
 }
@@ -78,11 +69,8 @@ fn the_end_wakes_and_the_code_is_kept() {
     let arguments = command(&["sh", "-c", "exit 7"]);
     let launched = launch(Rc::clone(&linux), &arguments).expect("launched");
     let end = EndWatch::new(linux, launched.pid()).expect("Linux 5.3");
-    let mut poll = libc::pollfd {
-        fd: end.descriptor(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut poll =
+        libc::pollfd { fd: end.descriptor(), events: libc::POLLIN, revents: 0 };
     assert_eq!(wait_readable(&mut poll, 0), 0);
     let mut child = launched.release().expect("released");
     assert_eq!(wait_readable(&mut poll, 10_000), 1);
@@ -113,16 +101,12 @@ fn the_child_has_its_own_group_and_plain_signals() {
         }
     };
     // Ours are not plain: Rust ignores SIGPIPE, and this blocks SIGUSR1.
-    SigSet::from(Signal::SIGUSR1)
-        .thread_block()
-        .expect("a mask");
+    SigSet::from(Signal::SIGUSR1).thread_block().expect("a mask");
     let good = ChildState::Exited { code: 0 };
     for line in ["SigBlk:.0*$", "SigIgn:.0*$"] {
         assert_eq!(end_of(&["grep", "-q", line, "/proc/self/status"]), good);
     }
-    let killed = ChildState::Killed {
-        signal: libc::SIGTERM,
-    };
+    let killed = ChildState::Killed { signal: libc::SIGTERM };
     assert_eq!(end_of(&["sh", "-c", "kill -TERM $$"]), killed);
 }
 
@@ -168,12 +152,7 @@ fn a_killed_tracer_leaves_its_target_alive() {
             break;
         }
     }
-    target
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(b"go\n")
-        .expect("a reader");
+    target.stdin.take().expect("a pipe").write_all(b"go\n").expect("a reader");
     std::thread::sleep(std::time::Duration::from_millis(30));
     tracer.kill().expect("our child");
     tracer.wait().expect("our child");

@@ -13,11 +13,7 @@ enum Target {
     Local(Local, Type),
     Long(u32),
     Text(u32),
-    Element {
-        array: u32,
-        value: Type,
-        keys: Vec<Value>,
-    },
+    Element { array: u32, value: Type, keys: Vec<Value> },
 }
 
 impl Builder<'_> {
@@ -31,11 +27,7 @@ impl Builder<'_> {
             ExpressionKind::Call(builtin, args) if builtin.returns.is_none() => {
                 self.call(builtin, args, expression);
             }
-            ExpressionKind::Print {
-                format,
-                args,
-                to_string: false,
-            } => {
+            ExpressionKind::Print { format, args, to_string: false } => {
                 self.print(format, args, expression.span);
             }
             _ => {
@@ -45,10 +37,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn expressions(&mut self, expressions: &[Expression]) -> Vec<Value> {
-        expressions
-            .iter()
-            .map(|expression| self.expression(expression))
-            .collect()
+        expressions.iter().map(|expression| self.expression(expression)).collect()
     }
 
     pub(super) fn expression(&mut self, expression: &Expression) -> Value {
@@ -92,17 +81,13 @@ impl Builder<'_> {
             ExpressionKind::Assign { place, op, value } => {
                 self.assign(place, *op, value, span)
             }
-            ExpressionKind::Increment {
-                place,
-                delta,
-                postfix,
-            } => self.add(place, *delta, *postfix, span),
+            ExpressionKind::Increment { place, delta, postfix } => {
+                self.add(place, *delta, *postfix, span)
+            }
             ExpressionKind::Call(builtin, args) => self.call(builtin, args, expression),
-            ExpressionKind::Print {
-                format,
-                args,
-                to_string,
-            } => self.print_value(format, args, *to_string, span),
+            ExpressionKind::Print { format, args, to_string } => {
+                self.print_value(format, args, *to_string, span)
+            }
         }
     }
 
@@ -170,11 +155,8 @@ impl Builder<'_> {
         self.go_on_in(more);
         let right = self.expression(right);
         let zero = self.long(0, span);
-        let right = self.value(
-            Type::Long,
-            Op::Compare(CompareOp::NotEqual, right, zero),
-            span,
-        );
+        let right =
+            self.value(Type::Long, Op::Compare(CompareOp::NotEqual, right, zero), span);
         self.effect(Op::SetLocal(result, right), span);
         self.end(Terminator::Jump(after));
         self.go_on_in(after);
@@ -310,10 +292,7 @@ impl Builder<'_> {
             Body::Helper(name) => abi::helper(name),
         };
         let Some(helper) = helper else {
-            unreachable!(
-                "no helper for `{}`; a test compares the tables",
-                builtin.name
-            )
+            unreachable!("no helper for `{}`; a test compares the tables", builtin.name)
         };
         let args = self.expressions(args);
         if builtin.returns.is_some() {

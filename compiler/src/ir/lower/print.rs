@@ -67,12 +67,7 @@ impl Builder<'_> {
         let Some((ty, value)) = args.next() else {
             unreachable!("the checker counts the arguments of print")
         };
-        let emit = Emit {
-            directive: packed(directive),
-            width,
-            precision,
-            value,
-        };
+        let emit = Emit { directive: packed(directive), width, precision, value };
         let op = match ty {
             Type::Long => Op::EmitLong(emit),
             Type::String => Op::EmitString(emit),

@@ -26,19 +26,10 @@ impl Builder<'_> {
         match &statement.kind {
             StatementKind::Expression(expression) => self.discard(expression),
             StatementKind::Block(block) => self.statements(block),
-            StatementKind::If {
-                condition,
-                then,
-                otherwise,
-            } => {
+            StatementKind::If { condition, then, otherwise } => {
                 self.branch(condition, then, otherwise);
             }
-            StatementKind::Loop {
-                first,
-                condition,
-                step,
-                body,
-            } => {
+            StatementKind::Loop { first, condition, step, body } => {
                 if let Some(first) = first {
                     self.discard(first);
                 }
@@ -117,14 +108,7 @@ impl Builder<'_> {
         let limit = foreach.limit.as_ref().map(|limit| self.expression(limit));
         let (array, value_type) = self.array(foreach.array);
         let order = foreach.order.map_or(WalkOrder::Insertion, walk_order);
-        self.effect(
-            Op::WalkBegin {
-                array,
-                order,
-                limit,
-            },
-            span,
-        );
+        self.effect(Op::WalkBegin { array, order, limit }, span);
         let (test, round, after) = (self.block(), self.block(), self.block());
         self.end(Terminator::Jump(test));
         self.go_on_in(test);
@@ -195,11 +179,9 @@ impl Builder<'_> {
 fn steps(block: &Block) -> u32 {
     let count = |statement: &Statement| match &statement.kind {
         StatementKind::Block(block) => steps(block),
-        StatementKind::If {
-            then, otherwise, ..
-        } => 1u32
-            .saturating_add(steps(then))
-            .saturating_add(steps(otherwise)),
+        StatementKind::If { then, otherwise, .. } => {
+            1u32.saturating_add(steps(then)).saturating_add(steps(otherwise))
+        }
         _ => 1,
     };
     block.iter().map(count).fold(0, u32::saturating_add)
@@ -209,9 +191,6 @@ fn walk_order(order: Order) -> WalkOrder {
     let descending = order.descending;
     match order.by {
         OrderBy::Value => WalkOrder::Value { descending },
-        OrderBy::Key(position) => WalkOrder::Key {
-            position,
-            descending,
-        },
+        OrderBy::Key(position) => WalkOrder::Key { position, descending },
     }
 }

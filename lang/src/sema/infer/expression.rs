@@ -36,10 +36,9 @@ impl Infer<'_> {
                 self.mark_read(&array.text);
                 self.element(array, keys, expression.span)
             }
-            ExpressionKind::Call {
-                function,
-                arguments,
-            } => self.call(expression, function, arguments, used),
+            ExpressionKind::Call { function, arguments } => {
+                self.call(expression, function, arguments, used)
+            }
             ExpressionKind::Unary(op, operand) => {
                 self.expect(operand, Type::Long, unary_name(*op));
                 LONG
@@ -93,10 +92,8 @@ impl Infer<'_> {
             return;
         };
         let name = compare_name(op);
-        let message = format!(
-            "{name} compares a {} with a {}",
-            conflict.left, conflict.right
-        );
+        let message =
+            format!("{name} compares a {} with a {}", conflict.left, conflict.right);
         self.report.push(
             Diagnostic::new(Code::TypeMismatch, right.span, message)
                 .label(format!("a {}", conflict.right))
@@ -159,8 +156,7 @@ impl Infer<'_> {
             error =
                 error.related(span, format!("{value_name} is a {} here", conflict.right));
         }
-        self.report
-            .push(error.help("give the two types a variable each"));
+        self.report.push(error.help("give the two types a variable each"));
     }
 
     fn call(
@@ -264,17 +260,12 @@ impl Infer<'_> {
         let mut error = Diagnostic::new(Code::UnknownFunction, function.span, message)
             .label("not known");
         if self.globals.get(name).is_some() {
-            return error.help(format!(
-                "`{name}` is a global; its elements are `{name}[key]`"
-            ));
+            return error
+                .help(format!("`{name}` is a global; its elements are `{name}[key]`"));
         }
         let known = builtins::names().chain(KEYWORDS.iter().copied());
         let near = suggest::did_you_mean(name, known);
-        for help in hints::function(name)
-            .map(str::to_owned)
-            .into_iter()
-            .chain(near)
-        {
+        for help in hints::function(name).map(str::to_owned).into_iter().chain(near) {
             error = error.help(help);
         }
         if error.help.is_empty() {

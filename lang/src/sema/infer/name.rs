@@ -76,10 +76,7 @@ impl Infer<'_> {
             return self.types.fresh();
         }
         let value = self.types.fresh();
-        self.globals.at_mut(id).shape = Shape::Scalar {
-            value,
-            first_use: span,
-        };
+        self.globals.at_mut(id).shape = Shape::Scalar { value, first_use: span };
         value
     }
 
@@ -101,8 +98,7 @@ impl Infer<'_> {
                 let evidence = self.types.evidence(wanted);
                 let subject = format!("key {} of `{}`", at + 1, array.text);
                 let error = both(&subject, conflict, key.span, evidence);
-                self.report
-                    .push(error.help("give each kind of key an array of its own"));
+                self.report.push(error.help("give each kind of key an array of its own"));
             }
         }
         match found {
@@ -130,9 +126,7 @@ impl Infer<'_> {
             Shape::Array { keys, value, .. } if keys.len() == arity => {
                 return Some((keys.clone(), *value));
             }
-            Shape::Array {
-                keys, first_use, ..
-            } => {
+            Shape::Array { keys, first_use, .. } => {
                 let error = key_count(name, span, arity, *first_use, keys.len());
                 self.report.push(error);
                 return None;
@@ -145,19 +139,14 @@ impl Infer<'_> {
                     *first_use,
                     "as one value",
                 );
-                self.report
-                    .push(error.help("give the two uses a global each"));
+                self.report.push(error.help("give the two uses a global each"));
                 return None;
             }
             Shape::Unknown => {}
         }
         let keys: Vec<Term> = (0..arity).map(|_| self.types.fresh()).collect();
         let value = self.types.fresh();
-        let shape = Shape::Array {
-            keys: keys.clone(),
-            value,
-            first_use: span,
-        };
+        let shape = Shape::Array { keys: keys.clone(), value, first_use: span };
         self.globals.at_mut(id).shape = shape;
         Some((keys, value))
     }
@@ -186,9 +175,7 @@ impl Infer<'_> {
             Some(near) => error.help(near),
             None => error,
         };
-        error.help(format!(
-            "declare it at the top of the script: `global {text}`"
-        ))
+        error.help(format!("declare it at the top of the script: `global {text}`"))
     }
 
     /// The type of `$name`.
@@ -197,11 +184,7 @@ impl Infer<'_> {
         let Some(place) = &self.handler.place else {
             return self.types.fresh();
         };
-        match place
-            .variables
-            .iter()
-            .find(|variable| variable.name == name)
-        {
+        match place.variables.iter().find(|variable| variable.name == name) {
             Some(variable) => Term::Known(variable.ty),
             None => {
                 let error = self.unknown_target(place, name, span);
@@ -212,11 +195,8 @@ impl Infer<'_> {
     }
 
     fn unknown_target(&self, place: &Place, name: &str, span: Span) -> Diagnostic {
-        let known: Vec<&str> = place
-            .variables
-            .iter()
-            .map(|variable| variable.name)
-            .collect();
+        let known: Vec<&str> =
+            place.variables.iter().map(|variable| variable.name).collect();
         if name.is_empty() {
             return Diagnostic::new(
                 Code::Syntax,
@@ -260,10 +240,8 @@ fn array_and_scalar(
     there: Span,
     as_there: &str,
 ) -> Diagnostic {
-    let message = format!(
-        "`{}` is used both as an array and as one value",
-        global.name.text
-    );
+    let message =
+        format!("`{}` is used both as an array and as one value", global.name.text);
     Diagnostic::new(Code::ArrayAndScalar, here, message)
         .label(format!("{as_here} here"))
         .related(there, format!("{as_there} here"))
@@ -277,12 +255,8 @@ fn key_count(
     known: usize,
 ) -> Diagnostic {
     let keys = |count: usize| format!("{count} key{}", if count == 1 { "" } else { "s" });
-    let message = format!(
-        "`{}` is used with {} and with {}",
-        name.text,
-        keys(known),
-        keys(found)
-    );
+    let message =
+        format!("`{}` is used with {} and with {}", name.text, keys(known), keys(found));
     Diagnostic::new(Code::KeyCount, here, message)
         .label(format!("{} here", keys(found)))
         .related(there, format!("{} here", keys(known)))

@@ -49,21 +49,10 @@ pub(super) fn probe_features(
     options: &PerfOptions,
 ) -> Result<Features, ArmError> {
     let opens = |features| {
-        PerfEvent::open(
-            kernel,
-            EventSpec {
-                role: Role::Probe,
-                features,
-            },
-            0,
-            cpu,
-        )
-        .map(drop)
+        PerfEvent::open(kernel, EventSpec { role: Role::Probe, features }, 0, cpu)
+            .map(drop)
     };
-    let wanted = Features {
-        kernel_hits: !options.user_only,
-        ..Features::ALL
-    };
+    let wanted = Features { kernel_hits: !options.user_only, ..Features::ALL };
     if opens(wanted).is_ok() {
         return Ok(wanted);
     }
@@ -76,29 +65,20 @@ pub(super) fn probe_features(
         Err(errno) => Err(system("perf_event_open", errno)),
     };
     Ok(Features {
-        remove_on_exec: takes(Features {
-            remove_on_exec: true,
-            ..Features::NONE
-        })?,
-        format_lost: takes(Features {
-            format_lost: true,
-            ..Features::NONE
-        })?,
+        remove_on_exec: takes(Features { remove_on_exec: true, ..Features::NONE })?,
+        format_lost: takes(Features { format_lost: true, ..Features::NONE })?,
         kernel_hits: !options.user_only
-            && takes(Features {
-                kernel_hits: true,
-                ..Features::NONE
-            })?,
+            && takes(Features { kernel_hits: true, ..Features::NONE })?,
     })
 }
 
 /// Opens a ring for each CPU, smaller ones where locked memory is short.
 pub(super) fn open_rings(target: &Target<'_>) -> Result<Vec<CpuRing>, ArmError> {
-    let layout =
-        Layout::new(SAMPLE_TYPE, REGISTERS).ok_or_else(|| ArmError::Unsupported {
-            reason: "samples of unknown layout".to_owned(),
-        })?;
-    let mut pages = target.options.data_pages(target.kernel.page_size());
+    let layout = Layout::new(SAMPLE_TYPE, REGISTERS).ok_or_else(|| {
+        ArmError::Unsupported { reason: "samples of unknown layout".to_owned() }
+    })?;
+    let mut pages =
+        target.options.data_pages(target.kernel.page_size(), target.cpus.len());
     loop {
         let open =
             |&cpu| CpuRing::open(target.kernel, target.features, layout, cpu, pages);
@@ -144,10 +124,8 @@ impl Target<'_> {
 
     fn open_threads(&self, threads: &[u32]) -> Result<Opened, ArmError> {
         let each = self.cpus.len() * (self.watches.len() + 1);
-        let mut opened = Opened {
-            events: Vec::with_capacity(threads.len() * each),
-            threads: 0,
-        };
+        let mut opened =
+            Opened { events: Vec::with_capacity(threads.len() * each), threads: 0 };
         let needed = self.descriptors_for(threads.len());
         for &tid in threads {
             let before = opened.events.len();
@@ -171,26 +149,15 @@ impl Target<'_> {
     ) -> Result<(), (Errno, usize)> {
         for (cpu, &number) in self.cpus.iter().enumerate() {
             let open = |role| {
-                let spec = EventSpec {
-                    role,
-                    features: self.features,
-                };
+                let spec = EventSpec { role, features: self.features };
                 PerfEvent::open(self.kernel, spec, tid, number)
             };
             for (index, &watch) in self.watches.iter().enumerate() {
                 let event = open(Role::Breakpoint { watch }).map_err(|e| (e, index))?;
-                events.push(ThreadEvent {
-                    event,
-                    cpu,
-                    watch: Some(index as u32),
-                });
+                events.push(ThreadEvent { event, cpu, watch: Some(index as u32) });
             }
             let event = open(Role::Sideband).map_err(|errno| (errno, 0))?;
-            events.push(ThreadEvent {
-                event,
-                cpu,
-                watch: None,
-            });
+            events.push(ThreadEvent { event, cpu, watch: None });
         }
         Ok(())
     }
@@ -242,10 +209,7 @@ impl Target<'_> {
         let limit = self.kernel.descriptor_limit();
         let (soft, hard) = limit.map_err(|errno| system("getrlimit", errno))?;
         if needed > hard {
-            return Err(ArmError::Limit {
-                limit: "RLIMIT_NOFILE",
-                needed,
-            });
+            return Err(ArmError::Limit { limit: "RLIMIT_NOFILE", needed });
         }
         if needed + DESCRIPTORS_SPARE <= soft || soft == hard {
             return Ok(());
@@ -260,25 +224,14 @@ fn open_error(errno: Errno, pid: u32, tid: u32, watch: usize, needed: u64) -> Ar
     match errno {
         // EBUSY: a register that another user claims for a whole CPU.
         Errno::ENOSPC | Errno::EBUSY => ArmError::NoFreeRegister { tid, watch },
-        Errno::EACCES | Errno::EPERM => ArmError::Permission {
-            pid,
-            errno: errno as i32,
-        },
+        Errno::EACCES | Errno::EPERM => ArmError::Permission { pid, errno: errno as i32 },
         Errno::EINVAL => ArmError::BadWatch { watch },
         Errno::ENOENT | Errno::EOPNOTSUPP | Errno::ENODEV | Errno::ENOSYS => {
-            ArmError::Unsupported {
-                reason: errno.desc().to_owned(),
-            }
+            ArmError::Unsupported { reason: errno.desc().to_owned() }
         }
         Errno::ESRCH => ArmError::Gone { pid },
-        Errno::EMFILE => ArmError::Limit {
-            limit: "RLIMIT_NOFILE",
-            needed,
-        },
-        Errno::ENFILE => ArmError::Limit {
-            limit: "fs.file-max",
-            needed,
-        },
+        Errno::EMFILE => ArmError::Limit { limit: "RLIMIT_NOFILE", needed },
+        Errno::ENFILE => ArmError::Limit { limit: "fs.file-max", needed },
         errno => system("perf_event_open", errno),
     }
 }
@@ -288,9 +241,9 @@ fn open_error(errno: Errno, pid: u32, tid: u32, watch: usize, needed: u64) -> Ar
 fn own_error(errno: Errno, pid: u32, needed: u64) -> ArmError {
     match errno {
         // Attributes that came with Linux 4.1, the clock the last of them.
-        Errno::EINVAL | Errno::E2BIG => ArmError::Unsupported {
-            reason: "a kernel older than Linux 4.1".to_owned(),
-        },
+        Errno::EINVAL | Errno::E2BIG => {
+            ArmError::Unsupported { reason: "a kernel older than Linux 4.1".to_owned() }
+        }
         Errno::ESRCH | Errno::ENOSPC | Errno::EBUSY => system("perf_event_open", errno),
         errno => open_error(errno, pid, 0, 0, needed),
     }
@@ -298,8 +251,5 @@ fn own_error(errno: Errno, pid: u32, needed: u64) -> ArmError {
 
 /// A failure that says nothing about the target.
 pub(super) fn system(call: &'static str, errno: Errno) -> ArmError {
-    ArmError::System {
-        call,
-        error: errno.into(),
-    }
+    ArmError::System { call, error: errno.into() }
 }

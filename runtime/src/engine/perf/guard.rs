@@ -24,11 +24,7 @@ impl PerfEvent {
         cpu: u32,
     ) -> Result<Self> {
         let descriptor = kernel.perf_event_open(&spec, tid, cpu)?;
-        Ok(Self {
-            kernel: Rc::clone(kernel),
-            descriptor,
-            spec,
-        })
+        Ok(Self { kernel: Rc::clone(kernel), descriptor, spec })
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
@@ -61,19 +57,11 @@ impl CpuRing {
     ) -> std::result::Result<Self, RingError> {
         // Woken at a quarter, a reader has three quarters left to come.
         let watermark = u32::try_from(pages * kernel.page_size() / 4);
-        let role = Role::RingOwner {
-            watermark: watermark.unwrap_or(u32::MAX),
-        };
+        let role = Role::RingOwner { watermark: watermark.unwrap_or(u32::MAX) };
         let spec = EventSpec { role, features };
         let owner = PerfEvent::open(kernel, spec, 0, cpu).map_err(RingError::Open)?;
-        let memory = kernel
-            .map_ring(owner.descriptor, pages)
-            .map_err(RingError::Map)?;
-        Ok(Self {
-            ring: Some(Ring::new(memory)),
-            layout,
-            owner,
-        })
+        let memory = kernel.map_ring(owner.descriptor, pages).map_err(RingError::Map)?;
+        Ok(Self { ring: Some(Ring::new(memory)), layout, owner })
     }
 
     pub(super) fn owner(&self) -> RawFd {

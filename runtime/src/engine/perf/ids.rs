@@ -23,21 +23,13 @@ impl IdMap {
         };
         let span = last - base;
         if span > pairs.len() as u64 * 16 + 4096 {
-            return Self {
-                base,
-                dense: Box::default(),
-                sorted: pairs.into(),
-            };
+            return Self { base, dense: Box::default(), sorted: pairs.into() };
         }
         let mut dense = vec![NONE; span as usize + 1];
         for (id, watch) in pairs {
             dense[(id - base) as usize] = watch;
         }
-        Self {
-            base,
-            dense: dense.into(),
-            sorted: Box::default(),
-        }
+        Self { base, dense: dense.into(), sorted: Box::default() }
     }
 
     /// The watch of the event with this identifier.

@@ -58,16 +58,7 @@ impl Session {
     ) -> Self {
         let merge = Merge::with_capacity(rings.len());
         let figures = Figures::default();
-        Self {
-            events,
-            rings,
-            ids,
-            merge,
-            watches,
-            figures,
-            closed: None,
-            drained: false,
-        }
+        Self { events, rings, ids, merge, watches, figures, closed: None, drained: false }
     }
 
     pub(super) fn is_armed(&self) -> bool {
@@ -93,11 +84,7 @@ impl Session {
             true => SETTLE_HASTE_NS,
             false => SETTLE_NS,
         };
-        let bound = if all {
-            u64::MAX
-        } else {
-            now.saturating_sub(settle)
-        };
+        let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
         let (ids, figures) = (&self.ids, &mut self.figures);
         let mut flow = Flow::Continue;
         let merged = self.merge.round(&mut self.rings, bound, |ring| {
@@ -144,19 +131,11 @@ impl Session {
             (false, false) => self.figures.reported_lost,
         };
         let lost_sideband = totals.lost_sideband;
-        Account {
-            counted: totals.counted,
-            lost,
-            lost_sideband,
-            late: self.merge.late(),
-        }
+        Account { counted: totals.counted, lost, lost_sideband, late: self.merge.late() }
     }
 
     fn totals(&self, kernel: &dyn Kernel) -> Totals {
-        let mut totals = Totals {
-            counted: vec![0; self.watches],
-            ..Totals::default()
-        };
+        let mut totals = Totals { counted: vec![0; self.watches], ..Totals::default() };
         for ThreadEvent { event, watch, .. } in &self.events {
             totals.lost_known |= event.spec.features.format_lost;
             // As for disabling: nothing can fail here but a bad descriptor.
@@ -202,19 +181,9 @@ fn hand_on(
                 return Flow::Continue;
             }
         },
-        Some(Record::Comm {
-            time,
-            pid,
-            tid,
-            name,
-            exec,
-        }) => Event::Comm {
-            time,
-            pid,
-            tid,
-            name,
-            exec,
-        },
+        Some(Record::Comm { time, pid, tid, name, exec }) => {
+            Event::Comm { time, pid, tid, name, exec }
+        }
         Some(Record::Fork(task)) => Event::Fork {
             time: task.time,
             pid: task.pid,
@@ -222,26 +191,12 @@ fn hand_on(
             parent_pid: task.parent_pid,
             parent_tid: task.parent_tid,
         },
-        Some(Record::Exit(task)) => Event::Exit {
-            time: task.time,
-            pid: task.pid,
-            tid: task.tid,
-        },
-        Some(Record::Mmap {
-            time,
-            pid,
-            address,
-            length,
-            offset,
-            path,
-        }) => Event::Mmap {
-            time,
-            pid,
-            address,
-            length,
-            offset,
-            path,
-        },
+        Some(Record::Exit(task)) => {
+            Event::Exit { time: task.time, pid: task.pid, tid: task.tid }
+        }
+        Some(Record::Mmap { time, pid, address, length, offset, path }) => {
+            Event::Mmap { time, pid, address, length, offset, path }
+        }
         Some(Record::Lost { lost, .. }) => {
             figures.reported_lost += lost;
             return Flow::Continue;
