@@ -231,9 +231,9 @@ impl Program {
                 "foreach ({value} = [{keys}] in a{number}) printdln(\"|\", {keys}, {value})\n"
             )
         };
-        let (first, second) = (0..ARRAYS.len()).map(walk).partition::<Vec<_>, _>(|walk| {
-            walk.contains("(v =")
-        });
+        let (first, second) = (0..ARRAYS.len())
+            .map(walk)
+            .partition::<Vec<_>, _>(|walk| walk.contains("(v ="));
         let scalars = "printdln(\"|\", g0, g1, g2, t0, t1)";
         writeln!(out, "probe end {{ {scalars}\n{} }}", first.concat()).unwrap();
         writeln!(out, "probe end {{ {} }}", second.concat()).unwrap();

@@ -28,7 +28,7 @@ fn check_count(name: &str) {
     for hit in &trace.hits {
         assert_eq!((hit.watch, hit.pid, hit.tid), (0, pid, pid));
         assert!((start..start + size).contains(&hit.ip), "{:x}", hit.ip);
-        assert_eq!((hit.registers, hit.kernel), (16, false));
+        assert_eq!((hit.registers, hit.kernel), (17, false), "general ones and FLAGS");
     }
     assert_eq!(trace.ended, [pid]);
 }
