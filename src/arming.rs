@@ -70,9 +70,17 @@ pub(crate) fn plan(
         );
         Diagnostic::new(Code::TooManyWatches, span, message)
             .note("watches of the same address, length and mode share a register")
-            .help("watch fewer at a time, or neighbours together with `.length(8)`")
+            .help("watch fewer at a time, or neighbours as one with a greater length")
             .into()
     })
+}
+
+/// How a length is asked for: in a script, or on the command line.
+fn length_option(length: u32, span: Option<Span>) -> String {
+    match span {
+        Some(_) => format!("`.length({length})`"),
+        None => format!("`--length {length}`"),
+    }
 }
 
 fn other_process(span: Option<Span>) -> Diagnostic {
@@ -107,12 +115,13 @@ fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
                 .help("write the full path of the one you mean, or its address")
         }
         ResolveError::BadLength { name, .. } => new(Code::BadLength).help(format!(
-            "watch a part of it: `{name}+0` with `.length(8)`, then `{name}+8`, and so on"
+            "watch a part of it: `{name}+0` with {}, then `{name}+8`, and so on",
+            length_option(8, span)
         )),
         ResolveError::Misaligned { fitting_length, below, above, .. } => {
             new(Code::Misaligned).help(format!(
-                "watch `{below}` or `{above}`, or {fitting_length} byte(s) here with \
-                 `.length({fitting_length})`"
+                "watch `{below}` or `{above}`, or less here with {}",
+                length_option(*fitting_length, span)
             ))
         }
         ResolveError::NotALength { .. } => new(Code::BadLength),
@@ -164,23 +173,34 @@ pub(crate) fn failed(
     requests: &[Request],
     plan: &Plan,
 ) -> Failure {
-    let span = |register: usize| {
+    let request = |register: usize| {
         let register = plan.registers.get(register)?;
-        requests.get(*register.subscribers.first()?)?.span
+        requests.get(*register.subscribers.first()?)
+    };
+    let span = |register| request(register).and_then(|request| request.span);
+    let name = |register| {
+        request(register)
+            .map_or_else(String::new, |request| request.data.expression.to_string())
     };
     let new = |code, span| Diagnostic::new(code, span, error.to_string());
     let diagnostic = match error {
         ArmError::Gone { .. } => new(Code::TargetExited, None),
-        ArmError::NoFreeRegister { watch, .. } => {
-            held(new(Code::NoFreeRegister, span(*watch)), &register_holders(process.pid()))
+        ArmError::NoFreeRegister { watch, tid } => {
+            let message =
+                format!("no free debug register on thread {tid} for `{}`", name(*watch));
+            let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
+            held(diagnostic, &register_holders(process.pid()))
         }
         ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",
         ),
-        ArmError::BadWatch { watch } => new(Code::ArmingFailed, span(*watch))
-            .help("the address must be the process's own, and a multiple of the length"),
+        ArmError::BadWatch { watch } => {
+            let message = format!("the kernel refuses to watch `{}`", name(*watch));
+            Diagnostic::new(Code::ArmingFailed, span(*watch), message)
+                .help("the address must be the process's own, and a multiple of the length")
+        }
         ArmError::Limit { limit, .. } => {
             let raise = match *limit {
                 "RLIMIT_NOFILE" => "raise it with `ulimit -n 65536`, or as root in limits.conf(5)",

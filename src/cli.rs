@@ -29,7 +29,7 @@ const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
 const EXAMPLES: &str = "Examples:
   hwtrace demo
   hwtrace watch counter -- ./prog
-  hwtrace -e 'probe process.data(\"counter\").change { println($old, \" -> \", $new) }' -c ./prog";
+  hwtrace -e 'probe process.data(\"counter\").change { printf(\"%d -> %d\\n\", $old, $new) }' -c ./prog";
 
 /// What to do when it is not to run a script.
 #[derive(Debug, Subcommand)]

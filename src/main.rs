@@ -75,10 +75,11 @@ impl<'a> Messages<'a> {
 
     fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         let styled = self.styled();
-        for diagnostic in diagnostics {
-            let text = render::diagnostic(diagnostic, &self.source, styled);
-            let _ = writeln!(io::stderr(), "{text}");
-        }
+        let texts: Vec<_> = diagnostics
+            .iter()
+            .map(|diagnostic| render::diagnostic(diagnostic, &self.source, styled))
+            .collect();
+        let _ = writeln!(io::stderr(), "{}", texts.join("\n\n"));
     }
 
     fn failure(&self, failure: &Failure) {

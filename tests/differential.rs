@@ -152,9 +152,9 @@ fn the_generator_reaches_every_instruction() {
         [
             "AddElement",
             "Binary",
+            "Call",
             "CaptureBegin",
             "CaptureEnd",
-            "Call",
             "Clear",
             "Compare",
             "CompareText",

@@ -40,7 +40,7 @@ pub(crate) struct Run {
 
 /// Programs, limits that bite, and hits.
 pub(crate) fn case() -> impl Strategy<Value = Case> {
-    (program(), limits(), vec(run(), 1..6)).prop_map(|(program, limits, runs)| Case {
+    (program(), limits(), vec(run(), 1..5)).prop_map(|(program, limits, runs)| Case {
         program,
         limits,
         runs,
@@ -128,13 +128,13 @@ fn program() -> impl Strategy<Value = Program> {
     for _ in 0..STATEMENT_LEVELS {
         statement = compound_statement(&level, statement).boxed();
     }
-    let probe = (any::<bool>(), vec(statement, 1..7))
+    let probe = (any::<bool>(), vec(statement, 1..6))
         .prop_map(|(data, body)| Probe { data, body });
     let texts = [words().boxed(), words().boxed()];
     const { assert!(TEXTS == 2 && LONGS == 3) };
     let longs = [number().boxed(), number().boxed(), number().boxed()];
     let capacities = [const { 1u32..5 }; ARRAYS.len()];
-    (longs, texts, capacities, vec(probe, 1..4)).prop_map(
+    (longs, texts, capacities, vec(probe, 1..3)).prop_map(
         |(longs, texts, capacities, probes)| Program { longs, texts, capacities, probes },
     )
 }
@@ -322,9 +322,9 @@ fn compound_statement(
         2 => (long(), body(), body())
             .prop_map(|(condition, then, otherwise)| Statement::If(condition, then, otherwise)),
         1 => (long(), body()).prop_map(|(condition, body)| Statement::While(condition, body)),
-        2 => (0..LONGS, 0i64..6, body())
+        4 => (0..LONGS, 0i64..6, body())
             .prop_map(|(local, rounds, body)| Statement::Count(local, rounds, body)),
         1 => body().prop_map(Statement::Forever),
-        3 => foreach,
+        5 => foreach,
     ]
 }
