@@ -1,12 +1,11 @@
 //! What a session waits for: rings, the target's end, signals, timers.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hwtrace_runtime::kernel::Kernel;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::session::Failure;
 use crate::target::Running;
@@ -28,17 +27,37 @@ pub(crate) enum Wake {
 }
 
 /// The signals that a session looks at itself.
-fn watched_signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD]
-        .into_iter()
-        .collect()
+const WATCHED: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
+
+/// The signals that would end hwtrace, or tell of a child: ours to read until
+/// dropped. To be taken before any child is made, that it learns of its end.
+pub(crate) struct Signals {
+    kernel: Rc<dyn Kernel>,
+    descriptor: RawFd,
 }
 
-/// Blocks the signals that [`Events`] reads; before any thread or child is
-/// made, that none takes them.
-pub(crate) fn block_signals() -> Result<(), Failure> {
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched_signals()), None)
-        .map_err(|errno| Failure::System("sigprocmask", errno.into()))
+impl Signals {
+    pub(crate) fn take(kernel: &Rc<dyn Kernel>) -> Result<Self, Failure> {
+        let descriptor = kernel.take_signals(&WATCHED);
+        let descriptor =
+            descriptor.map_err(|errno| Failure::System("signalfd", errno.into()))?;
+        Ok(Self { kernel: Rc::clone(kernel), descriptor })
+    }
+
+    fn next(&self) -> Result<Option<i32>, Failure> {
+        let signal = self.kernel.read_signal(self.descriptor);
+        signal.map_err(|errno| Failure::System("signalfd", errno.into()))
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // A second Ctrl-C meant the session that has just ended.
+        while let Ok(Some(_)) = self.next() {}
+        self.kernel.close(self.descriptor);
+        // There is nobody to tell, and nothing that could be done.
+        let _ = self.kernel.release_signals(&WATCHED);
+    }
 }
 
 /// Position of the signals in the list of descriptors.
@@ -48,8 +67,7 @@ const TARGET: usize = 1;
 
 /// Everything a session waits for.
 pub(crate) struct Events {
-    kernel: Rc<dyn Kernel>,
-    signals: SignalFd,
+    signals: Rc<Signals>,
     has_target: bool,
     descriptors: Vec<RawFd>,
     ready: Vec<bool>,
@@ -64,25 +82,21 @@ struct Timer {
 
 impl Events {
     pub(crate) fn new(
-        kernel: &Rc<dyn Kernel>,
+        signals: Rc<Signals>,
         target: Option<&Running>,
         rings: Vec<RawFd>,
-    ) -> Result<Self, Failure> {
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = SignalFd::with_flags(&watched_signals(), flags)
-            .map_err(|errno| Failure::System("signalfd", errno.into()))?;
+    ) -> Self {
         let target_end = target.map(Running::end_fd);
         let descriptors: Vec<_> =
-            [signals.as_raw_fd()].into_iter().chain(target_end).chain(rings).collect();
-        Ok(Self {
-            kernel: Rc::clone(kernel),
+            [signals.descriptor].into_iter().chain(target_end).chain(rings).collect();
+        Self {
             signals,
             has_target: target.is_some(),
             ready: vec![false; descriptors.len()],
             descriptors,
             timers: Vec::new(),
             end: None,
-        })
+        }
     }
 
     /// Starts timers with these periods.
@@ -130,7 +144,8 @@ impl Events {
 
     fn poll(&mut self, timeout_ns: Option<u64>) -> Result<Wake, Failure> {
         let timeout = timeout_ns.map(Duration::from_nanos);
-        self.kernel
+        self.signals
+            .kernel
             .poll(&self.descriptors, &mut self.ready, timeout)
             .map_err(|errno| Failure::System("poll", errno.into()))?;
         if self.ready[SIGNALS]
@@ -142,15 +157,8 @@ impl Events {
         Ok(if ended { Wake::End } else { Wake::Drain })
     }
 
-    fn signal(&mut self) -> Result<Option<Wake>, Failure> {
-        let signal = self.signals.read_signal();
-        let signal = signal.map_err(|errno| Failure::System("signalfd", errno.into()))?;
-        Ok(signal.map(|signal| {
-            if signal.ssi_signo == Signal::SIGCHLD as u32 {
-                Wake::Child
-            } else {
-                Wake::End
-            }
-        }))
+    fn signal(&self) -> Result<Option<Wake>, Failure> {
+        let wake = |signal| if signal == SIGCHLD { Wake::Child } else { Wake::End };
+        Ok(self.signals.next()?.map(wake))
     }
 }

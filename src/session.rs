@@ -21,7 +21,7 @@ use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::tracker::Tracker;
 
 use crate::arming;
-use crate::events::{Events, Wake};
+use crate::events::{Events, Signals, Wake};
 use crate::symbols::{SharedSymbols, TargetMemory};
 use crate::target::{Fate, Running, Target};
 
@@ -154,6 +154,7 @@ pub struct Summary {
 pub struct Session<'a, C> {
     consumer: &'a mut C,
     kernel: Rc<dyn Kernel>,
+    signals: Rc<Signals>,
     target: Option<Running>,
     armed: Option<ArmedTarget>,
     context: Context,
@@ -173,8 +174,8 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// Starts or finds the target, finds the data, and arms it. A started
     /// target has not run a single instruction when this returns.
     ///
-    /// Signals that end a session (SIGINT, SIGTERM) are blocked from here on,
-    /// for the thread that calls this; [`Session::run`] looks at them.
+    /// Signals that end a session (SIGINT, SIGTERM, SIGHUP) are the session's
+    /// as long as it lives, for the thread that calls this.
     ///
     /// # Errors
     /// Everything that can be wrong with target, data or rights, as
@@ -184,8 +185,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         target: &Target,
         options: Options,
     ) -> Result<Self, Failure> {
-        crate::events::block_signals()?;
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        let signals = Signals::take(&kernel)?;
         let requests = consumer.requests();
         if let (Target::None, Some(first)) = (target, requests.first()) {
             return Err(arming::no_target(first).into());
@@ -202,6 +203,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let mut session = Self {
             consumer,
             kernel,
+            signals: Rc::new(signals),
             target: running,
             armed: None,
             context,
@@ -283,8 +285,8 @@ impl<'a, C: Consumer> Session<'a, C> {
 
     /// [`Flow::Stop`] where the consumer wants no more hits.
     fn run_to_the_end(&mut self) -> Result<Flow, Failure> {
-        let mut events =
-            Events::new(&self.kernel, self.target.as_ref(), self.wake_fds())?;
+        let signals = Rc::clone(&self.signals);
+        let mut events = Events::new(signals, self.target.as_ref(), self.wake_fds());
         events.set_timers(&self.consumer.timers(), self.kernel.clock());
         events.set_end(self.options.duration, self.kernel.clock());
         if self.consumer.begin(&self.context)? == Flow::Stop {

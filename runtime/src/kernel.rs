@@ -151,6 +151,25 @@ pub trait Kernel {
         timeout: Option<Duration>,
     ) -> Result<()>;
 
+    /// Keeps signals from the calling thread and the children it makes, and
+    /// gives a descriptor that is readable when one has come (signalfd(2)).
+    ///
+    /// # Errors
+    /// EMFILE, ENOMEM.
+    fn take_signals(&self, signals: &[i32]) -> Result<RawFd>;
+
+    /// The next signal that has come, by number; none where there is none.
+    ///
+    /// # Errors
+    /// As read(2).
+    fn read_signal(&self, descriptor: RawFd) -> Result<Option<i32>>;
+
+    /// Lets signals through to the calling thread again.
+    ///
+    /// # Errors
+    /// As sigprocmask(2).
+    fn release_signals(&self, signals: &[i32]) -> Result<()>;
+
     /// Bytes of a page.
     fn page_size(&self) -> usize;
 

@@ -406,6 +406,19 @@ impl Kernel for Fake {
         Ok(())
     }
 
+    /// No signal ever comes.
+    fn take_signals(&self, _: &[i32]) -> Result<RawFd> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn read_signal(&self, _: RawFd) -> Result<Option<i32>> {
+        Ok(None)
+    }
+
+    fn release_signals(&self, _: &[i32]) -> Result<()> {
+        Ok(())
+    }
+
     fn page_size(&self) -> usize {
         PAGE
     }

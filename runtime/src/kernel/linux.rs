@@ -14,6 +14,7 @@ use nix::fcntl::OFlag;
 use nix::sys::ptrace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use perf_event_open_sys as perf;
@@ -40,6 +41,10 @@ fn from_io(error: &std::io::Error) -> Errno {
 
 fn pid_of(pid: u32) -> Result<Pid> {
     i32::try_from(pid).map(Pid::from_raw).map_err(|_| Errno::ESRCH)
+}
+
+fn signal_set(signals: &[i32]) -> Result<SigSet> {
+    signals.iter().map(|signal| Signal::try_from(*signal)).collect()
 }
 
 /// Calls again as long as signals interrupt.
@@ -181,6 +186,29 @@ impl Kernel for Linux {
             *ready = entry.revents != 0;
         }
         Ok(())
+    }
+
+    fn take_signals(&self, signals: &[i32]) -> Result<RawFd> {
+        let signals = signal_set(signals)?;
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&signals), None)?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        Ok(OwnedFd::from(SignalFd::with_flags(&signals, flags)?).into_raw_fd())
+    }
+
+    fn read_signal(&self, descriptor: RawFd) -> Result<Option<i32>> {
+        let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
+        match self.read(descriptor, &mut bytes) {
+            // `ssi_signo` is the first member (signalfd(2)).
+            Ok(_) => {
+                Ok(Some(i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])))
+            }
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn release_signals(&self, signals: &[i32]) -> Result<()> {
+        pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&signal_set(signals)?), None)
     }
 
     fn page_size(&self) -> usize {
