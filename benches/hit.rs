@@ -36,7 +36,7 @@ fn main() {
         drop(event);
         counting.push(plain);
         for ((_, script), ratios) in WAYS.iter().zip(&mut ratios) {
-            let hwtrace = Attached::to(target.pid(), script);
+            let hwtrace = Attached::to(["-p", &target.pid().to_string()], script);
             ratios.push(target.store(stores) / plain);
             let end = hwtrace.end();
             assert!(end.contains(", 0 lost"), "{end}");

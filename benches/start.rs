@@ -4,11 +4,10 @@
 
 mod support;
 
-use std::io::BufReader;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use support::{HWTRACE, compile_loop, median, only_trying, wait_until_armed};
+use support::{Attached, compile_loop, median, only_trying};
 
 const SCRIPT: &str =
     r#"global n probe process.data("counter").write { n[tid(), addr()]++ }"#;
@@ -38,17 +37,8 @@ fn main() {
 /// Seconds from starting hwtrace until it says that it is armed.
 fn until_armed(program: &str) -> f64 {
     let start = Instant::now();
-    let mut child = Command::new(HWTRACE)
-        .args(["-v", "-e", SCRIPT, "-c", program])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut messages = BufReader::new(child.stderr.take().unwrap());
-    wait_until_armed(&mut messages);
+    let hwtrace = Attached::to(["-c", program], SCRIPT);
     let elapsed = start.elapsed().as_secs_f64();
-    std::io::copy(&mut messages, &mut std::io::sink()).unwrap();
-    assert!(child.wait().unwrap().success());
+    hwtrace.end();
     elapsed
 }

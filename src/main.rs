@@ -252,6 +252,12 @@ fn run<C: Consumer>(
         messages.failure(&failure);
         status_of(&failure)
     })?;
+    for location in session.locations().iter().filter(|location| !location.mapped) {
+        messages.line(&format!(
+            "warning: nothing is mapped at {}: it is watched, should memory come there",
+            location.address
+        ));
+    }
     if messages.common.verbose {
         for location in session.locations() {
             messages.line(&format!("watching {}", report::title(location)));

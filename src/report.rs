@@ -195,8 +195,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
     remark(summary.late, "hits were handed on out of the order of time");
     remark(
         summary.values_unread,
-        "values are not known: the instruction could not be decoded, and the process had \
-         ended; the value before stands for them",
+        "values are not known: they do not follow from instruction and registers, and the \
+         process had ended when its memory was to be read; the value before stands for them",
     );
     let accounted = summary.hits + summary.lost;
     if summary.counted > accounted && !summary.stopped {

@@ -234,6 +234,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let locations = arming::resolve(&process, requests)?;
         let plan = arming::plan(requests, &locations)?;
         let watches = plan.watches();
+        self.context.symbols.borrow_mut().prepare(&process);
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
         let mut engine = PerfEngine::new(Rc::clone(&self.kernel), options);
@@ -262,6 +263,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             let name = self.consumer.name(thread.name.as_bytes());
             tracker.add_thread(process.pid(), thread.tid, name);
         }
+        // Once more, for what it mapped meanwhile.
         let _ = self.context.symbols.borrow_mut().add_process(process);
     }
 

@@ -35,6 +35,18 @@ impl TargetSymbols {
         self.symbolizer.note_process(process)
     }
 
+    /// Does now, before anything is armed, what would otherwise hold up the
+    /// first hits: reads the executable's table of functions.
+    pub(crate) fn prepare(&mut self, process: &Process) {
+        // What can not be read gives no names; the hits are seen all the same.
+        if self.add_process(process).is_ok()
+            && let Ok(executable) = process.executable()
+        {
+            let entry = executable.bias.to_abs(executable.elf.entry());
+            self.symbolizer.function(process.pid(), entry);
+        }
+    }
+
     pub(crate) fn fork(&mut self, parent: u32, child: u32) {
         self.symbolizer.note_fork(parent, child);
     }

@@ -63,33 +63,33 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    pub(crate) fn to(pid: u32, script: &str) -> Self {
+    /// Starts hwtrace with a script on a target (`-p PID`, `-c CMD`), and
+    /// comes back once it is armed.
+    pub(crate) fn to(target: [&str; 2], script: &str) -> Self {
         let mut child = Command::new(HWTRACE)
-            .args(["-v", "-e", script, "-p", &pid.to_string()])
+            .args(["-v", "-e", script])
+            .args(target)
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut messages = BufReader::new(child.stderr.take().unwrap());
-        wait_until_armed(&mut messages);
+        let mut line = String::new();
+        while !line.starts_with("hwtrace: armed") {
+            line.clear();
+            assert_ne!(messages.read_line(&mut line).unwrap(), 0, "hwtrace ended early");
+        }
         Self { child, messages }
     }
 
     /// Ends the session; gives its last line.
     pub(crate) fn end(mut self) -> String {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        // It may have ended with its target.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
         self.child.wait().unwrap();
         self.messages.lines().last().unwrap().unwrap()
-    }
-}
-
-/// Reads messages up to the one that everything is armed.
-pub(crate) fn wait_until_armed(messages: &mut impl BufRead) {
-    let mut line = String::new();
-    while !line.starts_with("hwtrace: armed") {
-        line.clear();
-        assert_ne!(messages.read_line(&mut line).unwrap(), 0, "hwtrace ended early");
     }
 }
 
