@@ -44,7 +44,7 @@ const GAP: usize = 2;
 const RIGHT: [bool; 6] = [true, true, false, false, false, true];
 const PLACE: usize = 3;
 /// A place is never cut below this.
-const PLACE_WIDTH_MIN: usize = 16;
+const PLACE_WIDTH_MIN: usize = 12;
 
 impl Table {
     /// A table under `title`; the row with most hits comes first.

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_probes::process::Process;
 use hwtrace_runtime::kernel::{Errno, Kernel};
 use hwtrace_runtime::launch::{
     Child, ChildState, EndWatch, LaunchError, Launched, launch, take_terminal,
 };
 
+use crate::arming;
 use crate::session::Failure;
 
 /// Whom a session watches.
@@ -184,14 +186,9 @@ fn ended(error: &LaunchError) -> Failure {
 }
 
 fn no_process(pid: u32, errno: Errno) -> Failure {
-    if errno == Errno::ESRCH || errno == Errno::EINVAL {
-        let diagnostic = Diagnostic::new(
-            Code::NoSuchProcess,
-            None,
-            format!("there is no process {pid}"),
-        )
-        .help("list processes with `ps -e`, or find one by name with `pgrep NAME`");
-        return diagnostic.into();
+    // pidfd_open says ENOENT or EINVAL of a thread; /proc tells what it is.
+    match Process::open(pid) {
+        Err(error) => arming::process(&error),
+        Ok(_) => Failure::System("pidfd_open", errno.into()),
     }
-    Failure::System("pidfd_open", errno.into())
 }

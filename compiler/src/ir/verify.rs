@@ -24,11 +24,11 @@ pub struct Invalid {
 ///
 /// # Errors
 /// The first rule that is broken: a value that is not set on every path to
-/// its use or is set twice, a type or a number of keys that does not fit, a
+/// its use, or is set in a later block, or twice, a type or a number of keys that does not fit, a
 /// number that refers to nothing.
 pub fn verify(module: &Module) -> Result<(), Invalid> {
     for handler in &module.handlers {
-        let checker = Checker { module, handler };
+        let checker = Checker { module, handler, homes: homes(handler) };
         let set = checker.set_on_entry()?;
         for (number, known) in set.into_iter().enumerate() {
             // A block that nothing enters has nothing to answer for.
@@ -46,6 +46,20 @@ type Known = Vec<bool>;
 struct Checker<'a> {
     module: &'a Module,
     handler: &'a Handler,
+    /// The block that sets each value.
+    homes: Vec<usize>,
+}
+
+fn homes(handler: &Handler) -> Vec<usize> {
+    let mut homes = vec![usize::MAX; handler.values.len()];
+    for (number, block) in handler.blocks.iter().enumerate() {
+        for Value(value) in block.instructions.iter().filter_map(|set| set.result) {
+            if let Some(home) = homes.get_mut(value as usize) {
+                *home = number.min(*home);
+            }
+        }
+    }
+    homes
 }
 
 impl Checker<'_> {
@@ -95,7 +109,7 @@ impl Checker<'_> {
         let block = &self.handler.blocks[number];
         for (at, instruction) in block.instructions.iter().enumerate() {
             for value in instruction.op.operands() {
-                if !known.get(value.0 as usize).copied().unwrap_or(false) {
+                if !self.is_set(&known, value, number) {
                     return self.invalid(number, at, format!("{value} is not set here"));
                 }
             }
@@ -109,13 +123,20 @@ impl Checker<'_> {
             }
         }
         if let Terminator::Branch(value, ..) = block.terminator {
-            let set = known.get(value.0 as usize).copied().unwrap_or(false);
+            let set = self.is_set(&known, value, number);
             if !set || self.ty(value) != Type::Long {
                 let what = format!("{value} is no long that is set here");
                 return self.invalid(number, block.instructions.len(), what);
             }
         }
         Ok(())
+    }
+
+    /// Whether a value can be used in block `number`. The code generator goes
+    /// through the blocks in order: what a later one sets it does not know yet.
+    fn is_set(&self, known: &Known, value: Value, number: usize) -> bool {
+        let at = value.0 as usize;
+        known.get(at).copied().unwrap_or(false) && self.homes[at] <= number
     }
 
     fn ty(&self, value: Value) -> Type {

@@ -1,0 +1,114 @@
+//! hwtrace as a library: a consumer that keeps every record.
+
+use hwtrace::session::{Consumer, Context, Failure, Options, Request, Session, Summary};
+use hwtrace_probes::expr::Expression;
+use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
+use hwtrace_runtime::engine::Flow;
+use hwtrace_runtime::schema::HitRecord;
+
+/// A watch on a variable of the target.
+pub(crate) fn request(name: &str, mode: Mode) -> Request {
+    let expression = Expression::Symbol { name: name.to_owned(), offset: 0 };
+    let process = ProcessRef::Target;
+    Request { data: DataSpec { process, expression, length: None, mode }, span: None }
+}
+
+/// All that came of a session.
+pub(crate) struct Recorded {
+    pub(crate) summary: Summary,
+    /// The request's number and the record, in the order of arrival.
+    pub(crate) hits: Vec<(usize, HitRecord)>,
+}
+
+impl Recorded {
+    /// The records, whatever the request.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &HitRecord> {
+        self.hits.iter().map(|(_, record)| record)
+    }
+
+    /// Values that a thread stored, in its order.
+    pub(crate) fn stored_by(&self, tid: u32) -> Vec<u64> {
+        self.records()
+            .filter(|record| record.tid == tid)
+            .map(|record| record.new)
+            .collect()
+    }
+
+    /// Threads with hits, in order.
+    pub(crate) fn threads(&self) -> Vec<u32> {
+        let mut threads: Vec<_> = self.records().map(|record| record.tid).collect();
+        threads.sort_unstable();
+        threads.dedup();
+        threads
+    }
+
+    /// All hits of the target are there, in the order of time, and each value
+    /// is the one that was stored.
+    #[track_caller]
+    pub(crate) fn assert_complete(&self, hits: usize, threads: u64) {
+        let summary = &self.summary;
+        assert_eq!(self.hits.len(), hits, "{summary:?}");
+        assert_eq!(
+            (summary.hits, summary.counted),
+            (hits as u64, hits as u64),
+            "{summary:?}"
+        );
+        assert_eq!((summary.lost, summary.late), (0, 0), "{summary:?}");
+        assert_eq!(summary.threads, threads, "{summary:?}");
+        assert!(self.records().map(|record| record.time).is_sorted());
+        assert!(self.records().all(|record| record.exact == 1));
+    }
+}
+
+/// Watches `requests` until the target ends. `go` is called once everything is
+/// armed, to let it go on.
+pub(crate) fn record(
+    target: &hwtrace::target::Target,
+    requests: Vec<Request>,
+    go: impl FnMut(),
+) -> Recorded {
+    let mut recorder = Recorder { requests, hits: Vec::new(), go };
+    let session = Session::arm(&mut recorder, target, Options::default());
+    let session = session.unwrap_or_else(|failure| panic!("{failure:?}"));
+    let (summary, ended) = session.run();
+    ended.unwrap();
+    Recorded { summary, hits: recorder.hits }
+}
+
+struct Recorder<G> {
+    requests: Vec<Request>,
+    hits: Vec<(usize, HitRecord)>,
+    go: G,
+}
+
+impl<G: FnMut()> Consumer for Recorder<G> {
+    fn requests(&self) -> Vec<Request> {
+        self.requests.clone()
+    }
+
+    fn begin(&mut self, _: &Context) -> Result<Flow, Failure> {
+        (self.go)();
+        Ok(Flow::Continue)
+    }
+
+    fn name(&mut self, _: &[u8]) -> u64 {
+        0
+    }
+
+    fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
+        self.hits.push((request, *record));
+        Ok(Flow::Continue)
+    }
+
+    fn timer(&mut self, _: usize, _: u64) -> Result<Flow, Failure> {
+        Ok(Flow::Continue)
+    }
+
+    fn end(&mut self, _: bool, _: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

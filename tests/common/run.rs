@@ -1,0 +1,361 @@
+//! hwtrace as a command, and targets that answer line by line.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::HANGS;
+
+/// The same command as the user nobody, who has no privilege.
+pub(crate) fn nobody(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]);
+    command.arg(program.as_ref()).current_dir("/");
+    command
+}
+
+/// The lines that a process prints, read as they come: no pipe ever fills.
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    pub(crate) fn read(from: impl Read + Send + 'static) -> Self {
+        let (lines, received) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+                if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(received)
+    }
+
+    /// The next line; none at the end.
+    pub(crate) fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(HANGS) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line, and no end either"),
+        }
+    }
+
+    /// All lines up to the end.
+    pub(crate) fn rest(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// Waits for this line; gives those before it.
+    #[track_caller]
+    pub(crate) fn until(&self, wanted: &str) -> Vec<String> {
+        let mut before = Vec::new();
+        while let Some(line) = self.next() {
+            if line == wanted {
+                return before;
+            }
+            before.push(line);
+        }
+        panic!("`{wanted}` never came, but {before:#?}");
+    }
+}
+
+/// A process with pipes, killed when dropped.
+struct Piped {
+    child: Child,
+    input: Option<ChildStdin>,
+    out: Lines,
+}
+
+impl Piped {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let out = Lines::read(child.stdout.take().unwrap());
+        Self { input: child.stdin.take(), child, out }
+    }
+
+    fn say(&mut self, line: &str) {
+        // Whoever has ended can not listen; its status is looked at later.
+        let _ = writeln!(self.input.as_mut().expect("open input"), "{line}");
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A target that the test started itself, for `-p`.
+pub(crate) struct Target(Piped);
+
+impl Target {
+    /// Starts it, and waits until it is ready.
+    pub(crate) fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::start_command(command)
+    }
+
+    pub(crate) fn start_command(command: Command) -> Self {
+        let target = Self(Piped::start(command));
+        assert_eq!(target.line().as_deref(), Some("ready"));
+        target
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.child.id()
+    }
+
+    pub(crate) fn line(&self) -> Option<String> {
+        self.0.out.next()
+    }
+
+    pub(crate) fn say(&mut self, line: &str) {
+        self.0.say(line);
+    }
+
+    /// Ends its input.
+    pub(crate) fn close(&mut self) {
+        self.0.input = None;
+    }
+
+    /// What it answers; none where it was killed.
+    pub(crate) fn ask(&mut self, line: &str) -> Option<String> {
+        self.say(line);
+        self.line()
+    }
+
+    /// Ends its input and waits for its end; gives what it still printed. None
+    /// where the machine killed it with SIGTRAP, see
+    /// [`super::despite_lost_traps`].
+    pub(crate) fn finish(mut self) -> Option<Vec<String>> {
+        self.close();
+        let rest = self.0.out.rest();
+        let status = self.0.child.wait().unwrap();
+        if status.signal() == Some(Signal::SIGTRAP as i32) {
+            return None;
+        }
+        assert!(status.success(), "{status}, {rest:#?}");
+        Some(rest)
+    }
+}
+
+/// hwtrace as a command.
+pub(crate) struct Hwtrace {
+    command: Command,
+}
+
+/// hwtrace while it runs.
+pub(crate) struct Started {
+    process: Piped,
+    messages: Lines,
+}
+
+/// What hwtrace left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// Standard output, the target's included where it was started with -c.
+    pub(crate) out: Vec<String>,
+    /// Standard error.
+    pub(crate) messages: Vec<String>,
+}
+
+impl Hwtrace {
+    /// hwtrace with these arguments.
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        Self::by(Command::new(env!("CARGO_BIN_EXE_hwtrace")), arguments)
+    }
+
+    /// The same from another command.
+    pub(crate) fn by(mut command: Command, arguments: &[&str]) -> Self {
+        command.args(arguments).stderr(Stdio::piped());
+        command.env_remove("COLUMNS").env("NO_COLOR", "1");
+        Self { command }
+    }
+
+    /// `-e SCRIPT -c COMMAND`
+    pub(crate) fn script(script: &str, command: impl AsRef<Path>) -> Self {
+        Self::new(&["-e", script, "-c", command.as_ref().to_str().unwrap()])
+    }
+
+    /// `-e SCRIPT -p PID`
+    pub(crate) fn attach(script: &str, target: &Target) -> Self {
+        Self::new(&["-e", script, "-p", &target.pid().to_string()])
+    }
+
+    /// One more argument, which may stand anywhere.
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Writes the script's output to a file, where a target's can not come in
+    /// between.
+    pub(crate) fn to_file(self, file: &Path) -> Self {
+        self.with(&["-o", file.to_str().unwrap()])
+    }
+
+    /// Starts it with a pipe for its input, which a target of -c reads.
+    pub(crate) fn start(self) -> Started {
+        let mut process = Piped::start(self.command);
+        let messages = Lines::read(process.child.stderr.take().unwrap());
+        Started { process, messages }
+    }
+
+    /// Runs it to its end with this input.
+    pub(crate) fn run_with(self, input: &str) -> Ended {
+        let mut started = self.start();
+        started.say(input);
+        started.finish()
+    }
+
+    /// Runs it to its end with an empty line as input.
+    pub(crate) fn run(self) -> Ended {
+        self.run_with("")
+    }
+}
+
+impl Started {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    pub(crate) fn out(&self) -> &Lines {
+        &self.process.out
+    }
+
+    pub(crate) fn messages(&self) -> &Lines {
+        &self.messages
+    }
+
+    /// Says something to a target of -c.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.process.say(line);
+    }
+
+    /// Ends the input.
+    pub(crate) fn close(&mut self) {
+        self.process.input = None;
+    }
+
+    /// Sends a signal to hwtrace, and to nobody else.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
+    }
+
+    /// Waits for hwtrace's end alone: a target of -c may go on, and be spoken
+    /// to.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.child.wait().unwrap()
+    }
+
+    /// Ends the input and waits for the end of hwtrace and of what it started.
+    pub(crate) fn finish(mut self) -> Ended {
+        self.close();
+        let out = self.process.out.rest();
+        let messages = self.messages.rest();
+        Ended { status: self.wait(), out, messages }
+    }
+}
+
+/// The figures of the line at the end of each session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) hits: u64,
+    pub(crate) lost: u64,
+    pub(crate) armed: u64,
+    pub(crate) threads: u64,
+    pub(crate) slots: u64,
+}
+
+impl Ended {
+    /// Checks the exit status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: i32) -> Self {
+        assert_eq!(self.status.code(), Some(status), "{self:#?}");
+        self
+    }
+
+    /// Ended well, and the target of -c said this as its last word. None where
+    /// the machine killed the target, see [`super::despite_lost_traps`].
+    #[track_caller]
+    pub(crate) fn done(self, last: &str) -> Option<Self> {
+        let ended = self.expect(0);
+        if ended.messages.iter().any(|line| line.contains("SIGTRAP")) {
+            return None;
+        }
+        assert!(ended.out.iter().any(|line| line == last), "no `{last}`: {ended:#?}");
+        Some(ended)
+    }
+
+    /// The line at the end of the session.
+    #[track_caller]
+    pub(crate) fn summary(&self) -> &str {
+        let found =
+            self.messages.iter().find(|line| line.contains(" lost, engine perf, "));
+        found.unwrap_or_else(|| panic!("no line at the end: {self:#?}"))
+    }
+
+    /// The figures of that line.
+    #[track_caller]
+    pub(crate) fn figures(&self) -> Figures {
+        let text = self.summary().replace(',', "").replace('/', " ");
+        let words: Vec<_> = text.split_whitespace().collect();
+        let after = |word: &str, places: usize| {
+            let position = words.iter().position(|other| *other == word);
+            words[position.unwrap_or_else(|| panic!("{text}")) + places].parse().unwrap()
+        };
+        let [_, hits, _, lost, "lost", ..] = words[..] else { panic!("{text}") };
+        Figures {
+            hits: hits.parse().unwrap(),
+            lost: lost.parse().unwrap(),
+            armed: after("armed", 1),
+            threads: after("armed", 2),
+            slots: after("slots", 1),
+        }
+    }
+
+    /// All hits were seen, in all threads.
+    #[track_caller]
+    pub(crate) fn expect_figures(&self, hits: u64, threads: u64, slots: u64) {
+        let expected = Figures { hits, lost: 0, armed: threads, threads, slots };
+        assert_eq!(self.figures(), expected, "{:#?}", self.messages);
+    }
+
+    /// Standard error holds each of these.
+    #[track_caller]
+    pub(crate) fn says(&self, parts: &[&str]) -> &Self {
+        let text = self.messages.join("\n");
+        for part in parts {
+            assert!(text.contains(part), "no `{part}` in:\n{text}");
+        }
+        self
+    }
+
+    /// The lines of standard output that begin with `tag`, without it, as
+    /// numbers.
+    #[track_caller]
+    pub(crate) fn numbers(&self, tag: &str) -> Vec<Vec<u64>> {
+        numbers(self.out.iter().filter_map(|line| line.strip_prefix(tag)))
+    }
+}
+
+/// The numbers of each line.
+#[track_caller]
+pub(crate) fn numbers<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Vec<u64>> {
+    let number = |word: &str| word.parse::<i64>().map(|number| number as u64);
+    let of_line = |line: &str| {
+        let words = line.split_whitespace().map(|word| number(word).expect(line));
+        words.collect()
+    };
+    lines.map(of_line).collect()
+}
