@@ -1,6 +1,8 @@
 //! From requests to registers, and what can be wrong on the way: each error
 //! says what happened, why, and what to do next.
 
+use std::path::Path;
+
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Span;
@@ -75,6 +77,19 @@ pub(crate) fn plan(
     })
 }
 
+/// Whether it is a program whose use is to start another one.
+fn is_launcher(path: &Path) -> bool {
+    const LAUNCHERS: [&str; 10] = [
+        "sh", "bash", "dash", "zsh", "busybox", "env", "sudo", "nice", "timeout",
+        "setpriv",
+    ];
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| LAUNCHERS.contains(&name))
+}
+
+const LAUNCHER: &str = "this is the program that starts yours, and what it executes is not \
+                        followed: give your program itself, without it";
+
 /// How a length is asked for: in a script, or on the command line.
 fn length_option(length: u32, span: Option<Span>) -> String {
     match span {
@@ -92,6 +107,12 @@ fn other_process(span: Option<Span>) -> Diagnostic {
 fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
     let new = |code| Diagnostic::new(code, span, error.to_string());
     match error {
+        ResolveError::NoSuchSymbol { searched, .. } if is_launcher(searched) => {
+            new(Code::UnknownSymbol).help(LAUNCHER)
+        }
+        ResolveError::Stripped { path, .. } if is_launcher(path) => {
+            new(Code::StrippedBinary).help(LAUNCHER)
+        }
         ResolveError::NoSuchSymbol { nearest, searched, .. } if nearest.is_empty() => {
             new(Code::UnknownSymbol)
                 .help(format!("list its variables with `nm -C {}`", searched.display()))

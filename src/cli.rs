@@ -26,6 +26,8 @@ const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
                      hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)\n       \
                      hwtrace demo";
 
+const WATCH_USAGE: &str = "hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)";
+
 const EXAMPLES: &str = "Examples:
   hwtrace demo
   hwtrace watch counter -- ./prog
@@ -79,7 +81,7 @@ pub struct ScriptArgs {
     #[arg(short, value_name = "CMD", conflicts_with = "pid")]
     pub command: Option<String>,
     /// Watches a process that runs.
-    #[arg(short, short_alias = 'x', value_name = "PID")]
+    #[arg(short, visible_short_alias = 'x', value_name = "PID")]
     pub pid: Option<u32>,
     /// Gives a global variable of the script another value.
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
@@ -103,17 +105,13 @@ pub struct ScriptArgs {
 
 /// `hwtrace watch`
 #[derive(Debug, Args)]
+#[command(override_usage = WATCH_USAGE)]
 pub struct WatchArgs {
     /// What to watch: a variable, variable+offset, or an address.
     #[arg(required = true, value_name = "EXPR")]
     pub expressions: Vec<String>,
     /// Watches a process that runs.
-    #[arg(
-        short,
-        short_alias = 'x',
-        value_name = "PID",
-        required_unless_present = "command"
-    )]
+    #[arg(short, visible_short_alias = 'x', value_name = "PID")]
     pub pid: Option<u32>,
     /// Which accesses are counted.
     #[arg(long, value_enum, default_value_t = ModeChoice::Rw)]

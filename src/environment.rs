@@ -63,7 +63,7 @@ impl environment::Environment for Environment {
         let spec = provider::parse(&components).map_err(|error| {
             let at = point.components.get(error.index);
             let span = at.map_or(point.span, |component| component.span);
-            Box::new(explain(&error.kind, span))
+            Box::new(explain(&error.kind, span, point))
         })?;
         let context = match spec {
             Spec::Data(_) => Context::Data,
@@ -82,7 +82,7 @@ impl environment::Environment for Environment {
     }
 }
 
-fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
+fn explain(kind: &SpecErrorKind, span: Span, point: &ProbePoint) -> Diagnostic {
     let code = match kind {
         SpecErrorKind::Unknown { .. }
         | SpecErrorKind::Trailing { .. }
@@ -93,7 +93,7 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
         _ => Code::BadProbeArgument,
     };
     let message = match kind {
-        SpecErrorKind::NotYet { what, .. } => format!("`{what}` is not available yet"),
+        SpecErrorKind::NotYet { .. } => format!("`{point}` is not available yet"),
         _ => kind.to_string(),
     };
     let diagnostic = Diagnostic::new(code, span, message);

@@ -12,6 +12,7 @@ use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
 use crate::pipeline::Compiled;
+use crate::report;
 use crate::session::{Consumer, Context, Failure, Request};
 use crate::symbols::HandlerSymbols;
 
@@ -72,11 +73,6 @@ impl<'a> Handlers<'a> {
             out,
             closed: false,
         }
-    }
-
-    /// How many strings were cut at the limit.
-    pub fn truncated_strings(&self) -> u64 {
-        self.world.truncated_strings()
     }
 
     fn run(&mut self, handler: usize, record: &HitRecord) -> Result<Flow, Failure> {
@@ -205,6 +201,17 @@ impl Consumer for Handlers<'_> {
             }
         }
         Ok(())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let cut = match self.world.truncated_strings() {
+            0 => return Vec::new(),
+            cut => report::counted(cut, "string"),
+        };
+        let limit = self.script.limits.string_bytes;
+        vec![format!(
+            "{cut} cut at {limit} bytes; raise the limit with -D MAXSTRINGLEN=N"
+        )]
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -140,16 +140,7 @@ fn run_script(args: &ScriptArgs) -> Result<(), u8> {
     let target = target_of_script(args).map_err(|text| messages.usage(&text))?;
     let out = open_output(&args.common).map_err(|text| messages.usage(&text))?;
     let mut handlers = Handlers::new(&compiled, out);
-    let ran = run(&mut handlers, &target, &messages);
-    let cut = handlers.truncated_strings();
-    if cut > 0 && !args.common.quiet {
-        messages.line(&format!(
-            "{} strings were cut at {} bytes; raise the limit with -D MAXSTRINGLEN=N",
-            report::grouped(cut),
-            limits.string_bytes
-        ));
-    }
-    ran
+    run(&mut handlers, &target, &messages)
 }
 
 fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {
@@ -172,10 +163,14 @@ fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {
             .and_then(|mut file| file.read_to_end(&mut bytes))
             .map(|_| file),
     };
+    let unusable = |text: String| {
+        nowhere.line(&format!("error: {text}"));
+        USAGE
+    };
     let name =
-        read.map_err(|error| nowhere.usage(&format!("cannot read `{name}`: {error}")))?;
+        read.map_err(|error| unusable(format!("cannot read `{name}`: {error}")))?;
     let text = String::from_utf8(bytes)
-        .map_err(|error| nowhere.usage(&format!("`{name}` is no text: {error}")))?;
+        .map_err(|error| unusable(format!("`{name}` is no text: {error}")))?;
     Ok((Source::new(name, text), arguments.to_vec()))
 }
 
@@ -214,6 +209,11 @@ fn run_watch(args: &WatchArgs) -> Result<(), u8> {
     }
     let target = match args.pid {
         Some(pid) => Target::Process(pid),
+        None if args.command.is_empty() => {
+            let text = "watch needs a process: name one that runs with `-p PID`, or start \
+                        one with `-- CMD` behind the expressions";
+            return Err(messages.usage(text));
+        }
         None => Target::Command(args.command.clone()),
     };
     watch(watched, &target, &messages)

@@ -1,6 +1,8 @@
 //! Script to native handlers, one type a stage: what a stage has not been
 //! through can not be handed to the next one.
 
+use std::fmt;
+
 use hwtrace_compiler::ir::{self, verify};
 use hwtrace_compiler::jit::{CompileError, Program};
 use hwtrace_lang::ast::Script;
@@ -10,6 +12,7 @@ use hwtrace_lang::{overrides, parse, sema, typed};
 use hwtrace_runtime::abi::Limits;
 
 use crate::environment::{Environment, Point};
+use crate::render;
 
 /// Why a script was refused: its text and what is wrong with it.
 #[derive(Debug)]
@@ -19,6 +22,18 @@ pub struct Refused {
     /// What is wrong, in the order of the text; at least one.
     pub diagnostics: Vec<Diagnostic>,
 }
+
+/// All diagnostics as text for people, without colour.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for diagnostic in &self.diagnostics {
+            writeln!(f, "{}", render::diagnostic(diagnostic, &self.source, false))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// Compiler stage: parsed. The script as written.
 #[derive(Debug)]

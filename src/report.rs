@@ -136,7 +136,7 @@ pub fn title(location: &Location) -> String {
 }
 
 /// `1 hit`, `80,000 hits`
-fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(count))
 }
@@ -182,26 +182,28 @@ pub fn summary_line(summary: &Summary) -> String {
 /// What else should be known of the session: each thing that went missing,
 /// with what to do about it.
 pub fn remarks(summary: &Summary) -> Vec<String> {
-    let mut remarks = Vec::new();
-    let mut remark = |count: u64, text: &str| {
+    let mut remarks = summary.remarks.clone();
+    let mut remark = |count: u64, noun: &str, text: &str| {
         if count > 0 {
-            remarks.push(format!("{} {text}", grouped(count)));
+            remarks.push(format!("{} {text}", counted(count, noun)));
         }
     };
     remark(
         summary.lost,
-        "hits were lost: the rings were full; enlarge them with --ring-size, or print less",
+        "hit",
+        "lost: the rings were full; enlarge them with --ring-size, or print less",
     );
-    remark(summary.late, "hits were handed on out of the order of time");
+    remark(summary.late, "hit", "handed on out of the order of time");
     remark(
         summary.values_unread,
-        "values are not known: they do not follow from instruction and registers, and the \
-         process had ended when its memory was to be read; the value before stands for them",
+        "value",
+        "not known: they do not follow from instruction and registers, and the process had \
+         ended when its memory was to be read; the value before stands for them",
     );
     let accounted = summary.hits + summary.lost;
     if summary.counted > accounted && !summary.stopped {
         let missing = summary.counted - accounted;
-        remark(missing, "further hits were counted after the session had ended");
+        remark(missing, "hit", "counted after the session had ended");
     }
     match summary.fate {
         Fate::GoesOn { pid } => {
@@ -215,6 +217,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         Fate::Killed { pid, signal } => {
             remarks.push(format!("process {pid} was killed by signal {signal}"));
         }
+        Fate::NeverRan => remarks
+            .push("the command was not run: the script ended the session before".into()),
         Fate::NotOurs | Fate::Ended => {}
     }
     remarks

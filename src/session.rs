@@ -51,7 +51,9 @@ pub trait Consumer {
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure>;
 
     /// A thread has this name from now on; gives a handle for its records.
-    fn name(&mut self, name: &[u8]) -> u64;
+    fn name(&mut self, _name: &[u8]) -> u64 {
+        0
+    }
 
     /// A hit on request number `request`.
     ///
@@ -63,19 +65,30 @@ pub trait Consumer {
     ///
     /// # Errors
     /// A failure that ends the session.
-    fn timer(&mut self, timer: usize, now: u64) -> Result<Flow, Failure>;
+    fn timer(&mut self, _timer: usize, _now: u64) -> Result<Flow, Failure> {
+        Ok(Flow::Continue)
+    }
 
     /// No more hits come. `failed` where a failure is the reason.
     ///
     /// # Errors
     /// A failure of the end itself.
-    fn end(&mut self, failed: bool, now: u64) -> Result<(), Failure>;
+    fn end(&mut self, _failed: bool, _now: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// What went missing in it, for the session's summary.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Puts out what was printed.
     ///
     /// # Errors
     /// As the output; a closed pipe ends the session without an error.
-    fn flush(&mut self) -> io::Result<()>;
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a consumer is told when the session begins.
@@ -148,6 +161,8 @@ pub struct Summary {
     pub threads: u64,
     /// What became of the target.
     pub fate: Fate,
+    /// What the consumer has to say of what went missing in it.
+    pub remarks: Vec<String>,
 }
 
 /// An armed session.
@@ -364,6 +379,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             self.failure.get_or_insert(Failure::Output(error));
         }
         self.account();
+        self.summary.remarks = self.consumer.remarks();
         if let Some(target) = &mut self.target {
             self.summary.fate = target.let_go();
         }

@@ -113,7 +113,8 @@ impl Running {
                 Ok(ChildState::Exited { .. }) | Err(_) => Fate::Ended,
                 Ok(_) => Fate::GoesOn { pid: self.pid },
             },
-            _ => Fate::NotOurs,
+            State::Held(_) => Fate::NeverRan,
+            State::Attached | State::Moving => Fate::NotOurs,
         }
     }
 }
@@ -124,6 +125,8 @@ pub enum Fate {
     /// There is none, or it is not our child.
     #[default]
     NotOurs,
+    /// It was to be started by us, and the session ended before.
+    NeverRan,
     /// It has ended by itself.
     Ended,
     /// A signal has killed it.

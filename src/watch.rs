@@ -99,10 +99,6 @@ impl Consumer for Watcher<'_> {
         Ok(Flow::Continue)
     }
 
-    fn name(&mut self, _: &[u8]) -> u64 {
-        0
-    }
-
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
         if self.watched[request].mode == Mode::Change && record.old == record.new {
             return Ok(Flow::Continue);
@@ -123,10 +119,6 @@ impl Consumer for Watcher<'_> {
             tally.last_thread = record.tid;
             tally.threads.insert(record.tid);
         }
-        Ok(Flow::Continue)
-    }
-
-    fn timer(&mut self, _: usize, _: u64) -> Result<Flow, Failure> {
         Ok(Flow::Continue)
     }
 

@@ -370,6 +370,7 @@ fn every_file_begins_with_what_it_is() {
 #[test]
 fn no_file_is_forgotten() {
     let files: Vec<_> = rust(&SOURCES).into_iter().chain(rust(&TESTS)).collect();
+    let codes: Vec<_> = files.iter().map(File::code).collect();
     let folders = |path: &str| path.rsplit_once('/').unwrap().0.to_owned();
     for file in &files {
         let (folder, name) = file.path.rsplit_once('/').unwrap();
@@ -388,12 +389,29 @@ fn no_file_is_forgotten() {
             "mod.rs" => folder.rsplit_once('/').unwrap().1,
             name => name.strip_suffix(".rs").unwrap(),
         };
-        let named = files.iter().any(|other| {
-            let declares = other.code().contains(&format!("mod {stem};"));
+        let named = files.iter().zip(&codes).any(|(other, code)| {
+            let declares = code.contains(&format!("mod {stem};"));
             let by_path = other.text.contains(&format!("/{name}\"]"));
             let near = folder.starts_with(&folders(&other.path));
             other.path != file.path && near && (declares || by_path)
         });
         assert!(named, "no module declares {}", file.path);
     }
+}
+
+/// The checks read Rust by its looks; this is what they rely on.
+#[test]
+fn the_reading_of_rust_is_right() {
+    let code = blank("let a = \"fn {\"; // fn {\nlet b = '{'; /* } */ let c = 'a';");
+    assert_eq!(code.matches('{').count() + code.matches('}').count(), 0, "{code}");
+    assert!(code.contains("let b = ") && code.contains("let c = "), "{code}");
+    assert_eq!(blank("r#\"unsafe \" {\"# x").trim(), "x");
+    let code = "impl A {\n    pub(crate) fn one<T>(a: T)\n    where T: B {\n        if a { b }\n    }\n}\nfn two();\n";
+    assert_eq!(functions(code), [("one".to_owned(), 4), ("two".to_owned(), 1)]);
+    assert_eq!(imported("abi::{A, B};"), ["abi::A", "abi::B"]);
+    assert_eq!(imported("map::Shape;"), ["map::Shape"]);
+    assert_eq!(imported("{abi, world};"), ["abi", "world"]);
+    let manifest =
+        "[dependencies]\npest.workspace = true\nlibc = \"1\"\n[lints]\nx = 1\n";
+    assert_eq!(dependencies(manifest, "dependencies"), ["pest", "libc"]);
 }

@@ -125,8 +125,8 @@ fn killed_at_any_moment_hwtrace_leaves_the_target_running() {
     if !live() {
         return;
     }
-    for moment in 0..24 {
-        let moment = Duration::from_micros(moment * 1500);
+    for moment in 0..40 {
+        let moment = Duration::from_micros(moment * 700);
         let then = |_: &Started, target: &mut Target| {
             target.say("store 20000");
             sleep(moment);
@@ -159,8 +159,8 @@ fn killed_at_any_moment_hwtrace_leaves_a_command_whole_or_not_begun() {
     if !live() {
         return;
     }
-    for moment in 0..24 {
-        let moment = Duration::from_micros(moment * 1500);
+    for moment in 0..40 {
+        let moment = Duration::from_micros(moment * 700);
         despite_lost_traps(|| {
             let mut tracing = Hwtrace::script(COUNTS, c("obey")).start();
             sleep(moment);

@@ -63,7 +63,7 @@ fn each_of_100_000_stores_in_order_by_a_script() {
         printf("%d %d %d %d %d\n", $old, $new, exact(), pid() == target(), tid() == pid())
     }"#;
     let ended = despite_lost_traps(|| {
-        let hwtrace = Hwtrace::script(script, c("obey")).to_file(&file);
+        let hwtrace = Hwtrace::script(script, c("obey")).writing_to(&file);
         hwtrace.run_with("store 100000").done("bye, counter is 99999 of 100000")
     });
     ended.expect_figures(100_000, 1, 1);
@@ -107,7 +107,7 @@ fn eight_threads_started_by_a_command() {
     }"#;
     let command = format!("{} 0 8", c("threads").display());
     let ended = despite_lost_traps(|| {
-        Hwtrace::script(script, &command).to_file(&file).run_with("go").done("done")
+        Hwtrace::script(script, &command).writing_to(&file).run_with("go").done("done")
     });
     ended.expect_figures(80_000, 9, 1);
     let mut by_thread = BTreeMap::<u64, Vec<u64>>::new();

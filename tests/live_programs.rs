@@ -267,7 +267,7 @@ fn input_reaches_a_command_and_its_output_is_untouched() {
     let scratch = Scratch::new();
     let file = scratch.file("out", b"", 0o644);
     let ended = despite_lost_traps(|| {
-        let hwtrace = Hwtrace::script(script, &program).to_file(&file);
+        let hwtrace = Hwtrace::script(script, &program).writing_to(&file);
         hwtrace.run_with("a line for the target").done("done")
     });
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "7\n");

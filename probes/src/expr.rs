@@ -114,7 +114,7 @@ fn refuse_prefix(text: &str, first: char) -> Result<(), ExprError> {
             "only the executable's own variables can be named: leave the path out",
         ),
         '(' if !text.starts_with(ANONYMOUS) => {
-            ("a cast", "write the address alone and give the length: data(0x…).length(8)")
+            ("a cast", "write the address alone, and give a length")
         }
         _ => return Ok(()),
     };
@@ -224,7 +224,7 @@ const NOT_YET_LIBRARY: ExprError = ExprError::NotYet {
 };
 const NOT_YET_ELEMENT: ExprError = ExprError::NotYet {
     what: "an array element by its index",
-    instead: "give its distance in bytes and the length: data(\"limits+16\").length(8)",
+    instead: "give its distance in bytes, as in `limits+16`, and a length",
 };
 const NOT_YET_FILE: ExprError = ExprError::NotYet {
     what: "a file's own variable, by `name@file`",
@@ -239,7 +239,7 @@ fn member_or_library(rest: &str) -> ExprError {
     }
     ExprError::NotYet {
         what: "a member by its name",
-        instead: "give its distance in bytes and the length: data(\"cfg+8\").length(4)",
+        instead: "give its distance in bytes, as in `cfg+8`, and a length",
     }
 }
 

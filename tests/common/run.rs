@@ -200,7 +200,7 @@ impl Hwtrace {
 
     /// Writes the script's output to a file, where a target's can not come in
     /// between.
-    pub(crate) fn to_file(self, file: &Path) -> Self {
+    pub(crate) fn writing_to(self, file: &Path) -> Self {
         self.with(&["-o", file.to_str().unwrap()])
     }
 

@@ -63,6 +63,7 @@ pub(crate) struct Keys {
 }
 
 /// A piece of a format.
+#[allow(clippy::large_enum_variant)] // Few are alive at a time.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
     Words(String),
