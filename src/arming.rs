@@ -145,7 +145,9 @@ fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
                 length_option(*fitting_length, span)
             ))
         }
-        ResolveError::NotALength { .. } => new(Code::BadLength),
+        ResolveError::NotALength { .. } => {
+            new(Code::BadLength).help(format!("for example {}", length_option(8, span)))
+        }
         ResolveError::NotUserSpace { .. } => new(Code::BadProbeArgument),
         ResolveError::Function { name } => {
             new(Code::UnknownSymbol).help(format!("to see where it is, use `nm`; hwtrace watches data, and `{name}` is code"))

@@ -81,7 +81,7 @@ pub struct ScriptArgs {
     #[arg(short, value_name = "CMD", conflicts_with = "pid")]
     pub command: Option<String>,
     /// Watches a process that runs.
-    #[arg(short, visible_short_alias = 'x', value_name = "PID")]
+    #[arg(short, visible_short_alias = 'x', value_name = "PID", value_parser = process)]
     pub pid: Option<u32>,
     /// Gives a global variable of the script another value.
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
@@ -111,7 +111,7 @@ pub struct WatchArgs {
     #[arg(required = true, value_name = "EXPR")]
     pub expressions: Vec<String>,
     /// Watches a process that runs.
-    #[arg(short, visible_short_alias = 'x', value_name = "PID")]
+    #[arg(short, visible_short_alias = 'x', value_name = "PID", value_parser = process)]
     pub pid: Option<u32>,
     /// Which accesses are counted.
     #[arg(long, value_enum, default_value_t = ModeChoice::Rw)]
@@ -182,8 +182,15 @@ pub enum Stage {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "give seconds, as in 10 or 0.5".to_owned())
+}
+
+fn process(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "give the number of a process, as `pgrep NAME` finds it".to_owned())
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

@@ -106,6 +106,9 @@ fn explain(kind: &SpecErrorKind, span: Span, point: &ProbePoint) -> Diagnostic {
             diagnostic.help(format!("did you mean {}?", quoted(nearest)))
         }
         SpecErrorKind::NotYet { instead, .. } => diagnostic.help(instead.clone()),
+        SpecErrorKind::BadLength { .. } => {
+            diagnostic.help("watch more bytes with several probes: `.length(8)` each")
+        }
         _ => diagnostic,
     }
 }

@@ -91,6 +91,13 @@ impl<'a> Handlers<'a> {
         self.run(handler, &record)
     }
 
+    fn run_all(&mut self, ending: Ending, now: u64) -> Result<(), Failure> {
+        for handler in self.endings(ending) {
+            self.run_own(handler, now)?;
+        }
+        Ok(())
+    }
+
     fn explain(&self, fault: Fault) -> Failure {
         let code = match fault.code {
             FaultCode::DivisionByZero => Code::DivisionByZero,
@@ -169,8 +176,9 @@ impl Consumer for Handlers<'_> {
         let execname = self.world.intern(b"hwtrace");
         self.own = HitRecord { pid, tid: pid, execname, ..HitRecord::default() };
         for handler in self.beginnings() {
-            // As in SystemTap, exit() lets the other begin probes run.
-            self.run_own(handler, context.now)?;
+            if self.run_own(handler, context.now)? == Flow::Stop {
+                break;
+            }
         }
         self.flush().map_err(Failure::Output)?;
         let stop = self.world.exit_requested() || self.closed;
@@ -195,12 +203,10 @@ impl Consumer for Handlers<'_> {
 
     fn end(&mut self, failed: bool, now: u64) -> Result<(), Failure> {
         let first = if failed { Ending::Error } else { Ending::End };
-        for ending in [first, Ending::Autoprint] {
-            for handler in self.endings(ending) {
-                self.run_own(handler, now)?;
-            }
-        }
-        Ok(())
+        let ended = self.run_all(first, now);
+        // Whatever failed, what was gathered is printed.
+        let printed = self.run_all(Ending::Autoprint, now);
+        ended.and(printed)
     }
 
     fn remarks(&self) -> Vec<String> {

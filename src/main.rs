@@ -156,6 +156,9 @@ fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {
             nowhere.usage("there is no script: give a file, or a program with -e")
         );
     };
+    if name.len() > 1 && name.starts_with('-') {
+        return Err(nowhere.usage(&format!("there is no option `{name}`")));
+    }
     let mut bytes = Vec::new();
     let read = match name.as_str() {
         "-" => io::stdin().read_to_end(&mut bytes).map(|_| "<standard input>"),

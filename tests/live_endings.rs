@@ -224,7 +224,7 @@ fn exit_in_begin_begins_no_command() {
         probe process.data("counter").write { println("hit") }"#;
     let ended = Hwtrace::script(script, c("obey")).run_with("store 10").expect(0);
     assert_eq!(ended.out, ["begin"]);
-    ended.expect_figures(0, 1, 1);
+    ended.says(&["the command was not run"]).expect_figures(0, 1, 1);
 }
 
 #[test]
@@ -297,5 +297,5 @@ fn a_full_ring_loses_no_count() {
     assert!(figures.lost > 0 && figures.hits > 0, "{ended:#?}");
     assert_eq!(figures.hits + figures.lost, 20_000, "{ended:#?}");
     assert_eq!(ended.numbers("delivered "), [[figures.hits]]);
-    ended.says(&["hits were lost", "--ring-size"]);
+    ended.says(&["hits lost: the rings were full", "--ring-size"]);
 }

@@ -167,9 +167,9 @@ fn threads_created_while_arming_are_each_armed_once() {
             record_attached(target, Mode::Write, "counter", "go")
         });
         assert_eq!(answers, ["done"]);
-        assert_eq!(recorded.hits.len(), 6000, "{:?}", recorded.summary);
-        assert_eq!((recorded.summary.counted, recorded.summary.lost), (6000, 0));
-        assert_own_values(&values_by_thread(&recorded), 60, 100);
+        assert_eq!(recorded.hits.len(), 7500, "{:?}", recorded.summary);
+        assert_eq!((recorded.summary.counted, recorded.summary.lost), (7500, 0));
+        assert_own_values(&values_by_thread(&recorded), 150, 50);
     }
 }
 

@@ -224,7 +224,6 @@ fn each_storing_function_is_named() {
 }
 
 #[test]
-#[ignore = "probes/src/symbols/table.rs names a label within a function instead of it"]
 fn a_label_within_a_function_does_not_hide_it() {
     if !live() {
         return;

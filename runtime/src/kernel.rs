@@ -10,7 +10,7 @@
 pub mod fake;
 pub mod linux;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -233,13 +233,13 @@ pub trait Kernel {
     /// none, ENOSYS on older kernels.
     fn pidfd_open(&self, pid: u32) -> Result<RawFd>;
 
-    /// Forks a child that will execute `arguments[0]`, found as execvp(3)
-    /// does. It has its own process group, default signal dispositions and an
+    /// Forks a child that will execute the file `program` with these
+    /// arguments, the first of which is its name. It has its own process group, default signal dispositions and an
     /// empty signal mask, and waits at [`Forked::go`].
     ///
     /// # Errors
     /// EAGAIN, ENOMEM of fork(2), EMFILE of pipe(2).
-    fn fork_exec(&self, arguments: &[CString]) -> Result<Forked>;
+    fn fork_exec(&self, program: &CStr, arguments: &[CString]) -> Result<Forked>;
 
     /// Writes bytes to a pipe.
     ///

@@ -9,8 +9,10 @@
 //! At the stop of PTRACE_EVENT_EXEC the new image is mapped, with its
 //! interpreter, and execve(2) has not yet returned to it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::RawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 
 use crate::kernel::{Errno, Forked, Kernel, Wait};
@@ -85,8 +87,8 @@ impl Drop for Launched {
     }
 }
 
-/// Starts `arguments[0]`, found as execvp(3) does, up to before its first
-/// instruction. Standard input, output and error are ours.
+/// Starts `arguments[0]`, found in $PATH where its name has no slash, up to
+/// before its first instruction. Standard input, output and error are ours.
 ///
 /// # Errors
 /// [`LaunchError`]; nothing is left of the child then.
@@ -94,10 +96,9 @@ pub fn launch(
     kernel: Rc<dyn Kernel>,
     arguments: &[CString],
 ) -> Result<Launched, LaunchError> {
-    if arguments.is_empty() {
-        return Err(LaunchError::Empty);
-    }
-    let forked = kernel.fork_exec(arguments);
+    let first = arguments.first().ok_or(LaunchError::Empty)?;
+    let program = find_program(first)?;
+    let forked = kernel.fork_exec(&program, arguments);
     let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
     // From here on every return without `held` reset kills and reaps.
@@ -124,6 +125,30 @@ pub fn launch(
             }
         }
     }
+}
+
+/// The file that a command's name means, as a shell finds it. Not execvp(3):
+/// that has `sh` run what the kernel refuses, and hwtrace would watch `sh`.
+fn find_program(name: &CStr) -> Result<CString, LaunchError> {
+    if name.to_bytes().contains(&b'/') {
+        return Ok(name.to_owned());
+    }
+    let mut refused = LaunchError::NotFound;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for folder in std::env::split_paths(&path) {
+        let file = folder.join(OsStr::from_bytes(name.to_bytes()));
+        match std::fs::metadata(&file) {
+            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => {
+                let file = CString::new(file.into_os_string().into_vec());
+                return file.map_err(|_| LaunchError::NotFound);
+            }
+            Ok(found) if found.is_file() => {
+                refused = LaunchError::NotExecutable { errno: Errno::EACCES };
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err(refused)
 }
 
 /// Why the child never came to its program.

@@ -281,7 +281,8 @@ fn nonsense_in_a_ring_is_an_error_and_the_rest_still_comes() {
 }
 
 fn arguments() -> Vec<CString> {
-    vec![c"program".to_owned()]
+    // With a slash: it is not looked for in $PATH.
+    vec![c"./program".to_owned()]
 }
 
 const EXECUTED: Wait =
@@ -352,4 +353,12 @@ fn the_watch_for_the_end_closes_its_descriptor() {
     assert_eq!(fake.holdings().descriptors, 1);
     drop(end);
     assert_eq!(fake.holdings(), NONE);
+}
+
+#[test]
+fn what_is_not_in_the_path_is_told_before_anything_is_made() {
+    let fake = Rc::new(Fake::new(1, &[PID]));
+    let nowhere = [c"no-such-program-anywhere".to_owned()];
+    assert_eq!(launch(fake.clone(), &nowhere).err(), Some(LaunchError::NotFound));
+    assert_eq!(fake.calls(Call::ForkExec), 0);
 }

@@ -1,11 +1,12 @@
-// At the line "begin" a chain of 60 threads starts, each created by the one
-// before it, while hwtrace attaches; at the next line each stores 100 values.
+// At the line "begin" a chain of 150 threads starts, each created by the one
+// before it; the 20th says so, that hwtrace attaches while the chain grows. At
+// the next line each stores 50 values.
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define THREADS 60
-#define STORES 100
+#define THREADS 150
+#define STORES 50
 
 volatile unsigned long counter;
 static pthread_barrier_t gate;
@@ -13,7 +14,11 @@ static pthread_t threads[THREADS];
 
 static void *link_of_chain(void *number) {
     long thread = (long)number;
-    usleep(1000); // So that the chain is as long as attaching takes.
+    usleep(200); // So that the chain grows for as long as attaching takes.
+    if (thread == 20) {
+        puts("begun");
+        fflush(stdout);
+    }
     if (thread + 1 < THREADS)
         pthread_create(&threads[thread + 1], 0, link_of_chain, (void *)(thread + 1));
     pthread_barrier_wait(&gate);
@@ -30,8 +35,6 @@ int main(void) {
     if (!fgets(line, sizeof line, stdin))
         return 3;
     pthread_create(&threads[0], 0, link_of_chain, 0);
-    puts("begun");
-    fflush(stdout);
     if (!fgets(line, sizeof line, stdin))
         return 3;
     pthread_barrier_wait(&gate);

@@ -38,6 +38,7 @@ impl Table {
             _ => false,
         });
         keep_best(file, &mut entries);
+        drop_inner_labels(&mut entries);
         // A function without a size ends where the next one starts, or with its
         // section.
         let starts: Vec<u64> = entries.iter().skip(1).map(|entry| entry.start).collect();
@@ -88,6 +89,16 @@ fn collect(file: &Elf, wanted: impl Fn(&RawSymbol) -> bool) -> Vec<Entry> {
         bind: symbol.st_bind(),
     };
     symbols.filter(fits).map(entry).collect()
+}
+
+/// Drops labels within functions: where is asked for, and that is the function.
+fn drop_inner_labels(entries: &mut Vec<Entry>) {
+    let mut covered = 0;
+    entries.retain(|entry| {
+        let label = entry.end == entry.start && entry.start < covered;
+        covered = covered.max(entry.end);
+        !label
+    });
 }
 
 /// Sorts, and keeps one symbol of those at the same address: one with a size

@@ -118,9 +118,11 @@ pub fn long(
             (signed_prefix(directive, value), value.unsigned_abs().to_string())
         }
         Conversion::Unsigned => ("", unsigned.to_string()),
-        Conversion::HexLower => (prefix(directive, "0x", value), format!("{unsigned:x}")),
-        Conversion::HexUpper => (prefix(directive, "0X", value), format!("{unsigned:X}")),
-        Conversion::Octal => (prefix(directive, "0", value), format!("{unsigned:o}")),
+        Conversion::HexLower => (prefix(directive, "0x"), format!("{unsigned:x}")),
+        Conversion::HexUpper => (prefix(directive, "0X"), format!("{unsigned:X}")),
+        // 0 is its own prefix.
+        Conversion::Octal if value == 0 => ("", "0".to_owned()),
+        Conversion::Octal => (prefix(directive, "0"), format!("{unsigned:o}")),
         Conversion::Pointer => ("0x", format!("{unsigned:x}")),
     };
     let mut digits = digits.into_bytes();
@@ -189,8 +191,10 @@ fn signed_prefix(directive: Directive, value: i64) -> &'static str {
     }
 }
 
-fn prefix(directive: Directive, text: &'static str, value: i64) -> &'static str {
-    if directive.alternate && value != 0 { text } else { "" }
+/// SystemTap's `#` has the prefix in front of 0, too, unlike C's
+/// (runtime/vsprintf.c).
+fn prefix(directive: Directive, text: &'static str) -> &'static str {
+    if directive.alternate { text } else { "" }
 }
 
 fn pad(
@@ -289,8 +293,8 @@ mod tests {
                                 space: bits & 4 != 0,
                                 zero: bits & 8 != 0,
                                 // glibc counts the 0 of %#o into the
-                                // precision; hwt keeps it a prefix.
-                                alternate: bits & 16 != 0 && letter != "o",
+                                // precision and leaves out the 0x of 0.
+                                alternate: bits & 16 != 0 && letter != "o" && value != 0,
                             };
                             let flags: String = [
                                 (directive.left, '-'),

@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -480,7 +480,7 @@ impl Kernel for Fake {
         self.give(Open::Other)
     }
 
-    fn fork_exec(&self, _arguments: &[CString]) -> Result<Forked> {
+    fn fork_exec(&self, _: &CStr, _arguments: &[CString]) -> Result<Forked> {
         self.call(Call::ForkExec)?;
         let go = self.give(Open::Other)?;
         let failure = self.give(Open::Other)?;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -278,7 +278,7 @@ impl Kernel for Linux {
         check(descriptor as i32)
     }
 
-    fn fork_exec(&self, arguments: &[CString]) -> Result<Forked> {
+    fn fork_exec(&self, program: &CStr, arguments: &[CString]) -> Result<Forked> {
         let (go_read, go) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let (failure, failure_write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let mut pointers: Vec<*const c_char> =
@@ -291,7 +291,7 @@ impl Kernel for Linux {
         let pid = check(unsafe { libc::fork() })?;
         if pid == 0 {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
-            child(&pointers, go, failure_write.as_raw_fd());
+            child(program, &pointers, go, failure_write.as_raw_fd());
         }
         // Also here, lest the group be used before the child has made it;
         // EACCES once it has executed, which it can not have.
@@ -407,8 +407,13 @@ fn parse_cpu_list(text: &[u8]) -> Option<Vec<u32>> {
 }
 
 /// The child's way from fork to exec. Only async-signal-safe calls, no
-/// allocation (fork(2); execvp(3) of glibc and musl keeps to it).
-fn child(arguments: &[*const c_char], go: (RawFd, RawFd), failure: RawFd) -> ! {
+/// allocation (fork(2), signal-safety(7)).
+fn child(
+    program: &CStr,
+    arguments: &[*const c_char],
+    go: (RawFd, RawFd),
+    failure: RawFd,
+) -> ! {
     // SAFETY: numbers, and places on this stack; `arguments` ends with a null
     // pointer and its strings live in memory that the fork copied.
     unsafe {
@@ -432,7 +437,7 @@ fn child(arguments: &[*const c_char], go: (RawFd, RawFd), failure: RawFd) -> ! {
         while libc::read(go.0, (&raw mut byte).cast(), 1) == -1
             && Errno::last() == Errno::EINTR
         {}
-        libc::execvp(arguments[0], arguments.as_ptr());
+        libc::execv(program.as_ptr(), arguments.as_ptr());
         let errno = (Errno::last() as i32).to_ne_bytes();
         libc::write(failure, errno.as_ptr().cast(), errno.len());
         libc::_exit(127)
