@@ -105,6 +105,7 @@ impl<'a> Handlers<'a> {
             FaultCode::ArrayFull => Code::ArrayFull,
             FaultCode::ArenaFull => Code::ArenaFull,
             FaultCode::TooManyStrings => Code::TooManyStrings,
+            FaultCode::OutputFull => Code::OutputFull,
         };
         Diagnostic::new(code, self.script.program.span(fault), fault.code.message())
             .help(fault.code.help())

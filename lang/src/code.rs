@@ -136,6 +136,7 @@ codes! {
     ArrayFull "E0503" Error "an array has no room for another element";
     ArenaFull "E0504" Error "a handler made too much temporary text";
     TooManyStrings "E0505" Error "too many distinct strings were used as keys";
+    OutputFull "E0506" Error "a handler printed too much at once";
 }
 
 impl fmt::Display for Code {

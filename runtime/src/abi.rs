@@ -42,16 +42,19 @@ pub enum FaultCode {
     ArenaFull = 4,
     /// More distinct strings were used as keys than may be kept.
     TooManyStrings = 5,
+    /// One run of a handler printed more than may wait to be put out.
+    OutputFull = 6,
 }
 
 impl FaultCode {
     /// All codes, for tables and for [`FaultCode::from_number`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DivisionByZero,
         Self::OutOfFuel,
         Self::ArrayFull,
         Self::ArenaFull,
         Self::TooManyStrings,
+        Self::OutputFull,
     ];
 
     /// The code with this number, none for 0 and for numbers not given out.
@@ -67,6 +70,7 @@ impl FaultCode {
             Self::ArrayFull => "the array is full",
             Self::ArenaFull => "the handler made too much temporary text",
             Self::TooManyStrings => "too many distinct strings were used as keys",
+            Self::OutputFull => "the handler printed too much at once",
         }
     }
 
@@ -83,6 +87,7 @@ impl FaultCode {
             Self::TooManyStrings => {
                 "use numbers as keys and turn them to text when printing"
             }
+            Self::OutputFull => "print less in one run of a handler",
         }
     }
 }

@@ -7,12 +7,17 @@
 
 use crate::abi::format::{self, Directive};
 use crate::abi::{AbiType, FaultCode, HandlerContext, Helper};
-use crate::map::{KEYS_MAX, SortBy, Walk};
+use crate::map::{Array, KEYS_MAX, SortBy, Walk};
 use crate::schema::{AccessKind, HitRecord};
 use crate::strings::StringHandle;
 use crate::world::{SymbolForm, World};
 
 type Context = *mut HandlerContext;
+
+/// Elements that are moved in about the time of one step.
+const MOVED_AT_ONCE: usize = 64;
+/// Bytes that are compared in about the time of one step.
+const COMPARED_AT_ONCE: usize = 16;
 
 /// One row of the table: `name(params) -> result`, `!` where it may fault.
 macro_rules! row {
@@ -35,9 +40,9 @@ macro_rules! row {
 pub static HELPERS: &[Helper] = &[
     row!("access", access, () -> String),
     row!("array_add", array_add, (Long, Words, Long) -> Long, !),
-    row!("array_clear", array_clear, (Long)),
+    row!("array_clear", array_clear, (Long), !),
     row!("array_contains", array_contains, (Long, Words) -> Long),
-    row!("array_delete", array_delete, (Long, Words)),
+    row!("array_delete", array_delete, (Long, Words), !),
     row!("array_get", array_get, (Long, Words) -> Long),
     row!("array_get_string", array_get_string, (Long, Words) -> String, !),
     row!("array_set", array_set, (Long, Words, Long), !),
@@ -45,9 +50,9 @@ pub static HELPERS: &[Helper] = &[
     row!("capture_begin", capture_begin, ()),
     row!("capture_end", capture_end, () -> String, !),
     row!("data_name", data_name, () -> String),
-    row!("emit_long", emit_long, (Long, Long, Long, Long)),
-    row!("emit_string", emit_string, (Long, Long, Long, String)),
-    row!("emit_text", emit_text, (String)),
+    row!("emit_long", emit_long, (Long, Long, Long, Long), !),
+    row!("emit_string", emit_string, (Long, Long, Long, String), !),
+    row!("emit_text", emit_text, (String), !),
     row!("exit", exit, ()),
     row!("gettimeofday_ms", gettimeofday_ms, () -> Long),
     row!("gettimeofday_ns", gettimeofday_ns, () -> Long),
@@ -55,7 +60,7 @@ pub static HELPERS: &[Helper] = &[
     row!("gettimeofday_us", gettimeofday_us, () -> Long),
     row!("global_get_string", global_get_string, (Long) -> String, !),
     row!("global_set_string", global_set_string, (Long, String)),
-    row!("isinstr", isinstr, (String, String) -> Long),
+    row!("isinstr", isinstr, (String, String) -> Long, !),
     row!("pp", pp, () -> String),
     row!("string_compare", string_compare, (String, String) -> Long),
     row!("string_concat", string_concat, (String, String) -> String, !),
@@ -65,7 +70,7 @@ pub static HELPERS: &[Helper] = &[
     row!("target", target, () -> Long),
     row!("usymdata", usymdata, (Long) -> String, !),
     row!("usymname", usymname, (Long) -> String, !),
-    row!("walk_begin", walk_begin, (Long, Long, Long, Long)),
+    row!("walk_begin", walk_begin, (Long, Long, Long, Long), !),
     row!("walk_end", walk_end, ()),
     row!("walk_key", walk_key, (Long) -> Long),
     row!("walk_next", walk_next, () -> Long),
@@ -215,15 +220,19 @@ extern "C" fn array_contains(context: Context, array: i64, words: *const u64) ->
 extern "C" fn array_delete(context: Context, array: i64, words: *const u64) {
     let (world, _) = enter(context);
     let key = key_to_find(world, array, words);
-    if let Some(array) = world.arrays.get_mut(array as usize) {
-        array.remove(key.words());
-    }
+    let Some(array) = world.arrays.get_mut(array as usize) else { return };
+    // What comes behind the element moves up, many at a time.
+    let moved = array.len() / MOVED_AT_ONCE;
+    array.remove(key.words());
+    settle(context, world.work(moved));
 }
 
 extern "C" fn array_clear(context: Context, array: i64) {
-    if let Some(array) = enter(context).0.arrays.get_mut(array as usize) {
-        array.clear();
-    }
+    let (world, _) = enter(context);
+    let Some(array) = world.arrays.get_mut(array as usize) else { return };
+    let removed = array.len();
+    array.clear();
+    settle(context, world.work(removed));
 }
 
 /// `order`: 0 insertion, 1 value, 2 + n key n. `limit` below 0: none.
@@ -245,6 +254,10 @@ extern "C" fn walk_begin(
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let number = array as usize;
+    let elements = world.arrays.get(number).map_or(0, Array::len);
+    if let Err(code) = world.work(elements) {
+        return settle(context, Err(code));
+    }
     let (walks, arrays) = (&mut world.walks, &world.arrays);
     if let (Some(walk), Some(array)) =
         (walks.get_mut(world.walks_open), arrays.get(number))
@@ -283,6 +296,7 @@ extern "C" fn walk_end(context: Context) {
 extern "C" fn emit_text(context: Context, text: u64) {
     let (world, _) = enter(context);
     world.out.extend_from_slice(world.strings.get(StringHandle(text)));
+    settle(context, world.output_fits());
 }
 
 extern "C" fn emit_long(
@@ -294,6 +308,7 @@ extern "C" fn emit_long(
 ) {
     let (world, _) = enter(context);
     format::long(&mut world.out, Directive::unpack(directive), width, precision, value);
+    settle(context, world.output_fits());
 }
 
 extern "C" fn emit_string(
@@ -306,6 +321,7 @@ extern "C" fn emit_string(
     let (world, _) = enter(context);
     let text = world.strings.get(StringHandle(text));
     format::string(&mut world.out, Directive::unpack(directive), width, precision, text);
+    settle(context, world.output_fits());
 }
 
 extern "C" fn capture_begin(context: Context) {
@@ -361,7 +377,12 @@ extern "C" fn substr(context: Context, text: u64, start: i64, length: i64) -> u6
 extern "C" fn isinstr(context: Context, text: u64, part: u64) -> i64 {
     let (world, _) = enter(context);
     let (text, part) = (StringHandle(text), StringHandle(part));
-    crate::abi::text::contains(world.strings.get(text), world.strings.get(part)).into()
+    let (text, part) = (world.strings.get(text), world.strings.get(part));
+    let found = crate::abi::text::contains(text, part);
+    // At worst each byte of the one is compared with each of the other.
+    let compared = text.len().saturating_mul(part.len()) / COMPARED_AT_ONCE;
+    settle(context, world.work(compared));
+    found.into()
 }
 
 extern "C" fn strtol(context: Context, text: u64, base: i64) -> i64 {
@@ -370,8 +391,7 @@ extern "C" fn strtol(context: Context, text: u64, base: i64) -> i64 {
 
 extern "C" fn access(context: Context) -> u64 {
     let (world, record) = enter(context);
-    let name = AccessKind::from_number(record.access).name();
-    world.strings.intern(name.as_bytes()).unwrap_or_default().0
+    world.access_name(AccessKind::from_number(record.access)).0
 }
 
 extern "C" fn data_name(context: Context) -> u64 {
@@ -391,14 +411,28 @@ extern "C" fn exit(context: Context) {
     enter(context).0.exit = true;
 }
 
+/// Whose address is meant: the process's that made the hit, and outside of
+/// hits the target's.
+fn asked_of(world: &World, record: &HitRecord) -> u32 {
+    if record.data_length == 0 { world.target as u32 } else { record.pid }
+}
+
 extern "C" fn usymname(context: Context, address: i64) -> u64 {
     let (world, record) = enter(context);
-    settle(context, world.symbol(SymbolForm::Name, record.pid, address as u64)).0
+    settle(
+        context,
+        world.symbol(SymbolForm::Name, asked_of(world, record), address as u64),
+    )
+    .0
 }
 
 extern "C" fn usymdata(context: Context, address: i64) -> u64 {
     let (world, record) = enter(context);
-    settle(context, world.symbol(SymbolForm::Data, record.pid, address as u64)).0
+    settle(
+        context,
+        world.symbol(SymbolForm::Data, asked_of(world, record), address as u64),
+    )
+    .0
 }
 
 /// The record's time as time of day: the hit's, not the printing's.

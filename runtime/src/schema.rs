@@ -56,6 +56,10 @@ pub enum AccessKind {
 }
 
 impl AccessKind {
+    /// All kinds, by number.
+    pub const ALL: [Self; 5] =
+        [Self::Unknown, Self::Read, Self::Write, Self::Update, Self::Exec];
+
     /// The name that `access()` gives.
     pub fn name(self) -> &'static str {
         match self {
@@ -69,13 +73,7 @@ impl AccessKind {
 
     /// The kind with this number; [`Self::Unknown`] for numbers not given out.
     pub fn from_number(number: u32) -> Self {
-        match number {
-            1 => Self::Read,
-            2 => Self::Write,
-            3 => Self::Update,
-            4 => Self::Exec,
-            _ => Self::Unknown,
-        }
+        Self::ALL.get(number as usize).copied().unwrap_or_default()
     }
 }
 

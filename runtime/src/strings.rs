@@ -17,7 +17,10 @@ pub struct StringHandle(pub u64);
 const TEMPORARY: u64 = 1 << 63;
 /// Bytes of temporary text a handler may make in one run.
 const ARENA_BYTES_MAX: usize = 16 << 20;
-/// Bytes of interned text.
+/// Bytes that an interned string takes besides its text: measured with short
+/// ones, allocation and hash table together.
+const INTERNED_OVERHEAD: usize = 150;
+/// Bytes of interned text with that.
 const INTERNED_BYTES_MAX: usize = 256 << 20;
 
 impl StringHandle {
@@ -80,10 +83,11 @@ impl Strings {
         if let Some(index) = self.interned.get_index_of(text) {
             return Ok(StringHandle(index as u64));
         }
-        if self.interned_bytes + text.len() > INTERNED_BYTES_MAX {
+        let bytes = text.len() + INTERNED_OVERHEAD;
+        if self.interned_bytes + bytes > INTERNED_BYTES_MAX {
             return Err(FaultCode::TooManyStrings);
         }
-        self.interned_bytes += text.len();
+        self.interned_bytes += bytes;
         let (index, _) = self.interned.insert_full(text.into());
         Ok(StringHandle(index as u64))
     }

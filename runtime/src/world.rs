@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 
 use crate::abi::{FaultCode, Limits};
 use crate::map::{Array, Shape, Walk};
+use crate::schema::AccessKind;
 use crate::strings::{StringHandle, Strings};
 
 /// What a compiled script needs to be there: the compiler writes it, the
@@ -29,6 +30,13 @@ pub struct Layout {
     /// Names of the handlers' probe points, for `pp()`.
     pub probes: Vec<String>,
 }
+
+/// Things that the helpers of one run of a handler may walk over, move or
+/// compare: about a second.
+const WORK_MAX: usize = 50_000_000;
+/// Bytes that a run of a handler may print; the session puts them out between
+/// runs.
+const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
 /// Turns addresses of the traced processes into names.
 pub trait Symbols {
@@ -65,6 +73,8 @@ pub struct World {
     pub(crate) texts: Vec<Vec<u8>>,
     pub(crate) arrays: Vec<Array>,
     pub(crate) strings: Strings,
+    access_names: [StringHandle; AccessKind::ALL.len()],
+    work_left: usize,
     pub(crate) walks: Vec<Walk>,
     pub(crate) walks_open: usize,
     pub(crate) out: Vec<u8>,
@@ -97,12 +107,15 @@ impl World {
             intern(constant);
         }
         let probes = layout.probes.iter().map(&mut intern).collect();
+        let access_names = AccessKind::ALL.map(|kind| intern(&kind.name().to_owned()));
         Self {
             layout: Arc::clone(layout),
             longs: layout.longs.clone().into(),
             texts: layout.texts.iter().map(|text| text.clone().into_bytes()).collect(),
             arrays: layout.arrays.iter().cloned().map(Array::new).collect(),
             strings,
+            access_names,
+            work_left: 0,
             walks: Vec::new(),
             walks_open: 0,
             out: Vec::new(),
@@ -182,8 +195,30 @@ impl World {
     pub(crate) fn begin_run(&mut self, probe: usize) -> *mut i64 {
         self.strings.reset();
         self.walks_open = 0;
+        self.work_left = WORK_MAX;
         self.probe = self.probes.get(probe).copied().unwrap_or(StringHandle::EMPTY);
         self.longs.as_mut_ptr()
+    }
+
+    /// Takes from what one run of a handler may do beyond its own steps: walk
+    /// over, move or compare so many things.
+    pub(crate) fn work(&mut self, things: usize) -> Result<(), FaultCode> {
+        self.work_left =
+            self.work_left.checked_sub(things).ok_or(FaultCode::OutOfFuel)?;
+        Ok(())
+    }
+
+    /// Whether what waits to be put out is within its bound.
+    pub(crate) fn output_fits(&self) -> Result<(), FaultCode> {
+        if self.out.len() > OUTPUT_BYTES_MAX {
+            Err(FaultCode::OutputFull)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn access_name(&self, kind: AccessKind) -> StringHandle {
+        self.access_names[kind as usize]
     }
 
     /// The text of a symbol, made once an address.

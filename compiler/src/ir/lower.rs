@@ -6,6 +6,7 @@ mod statement;
 
 use std::collections::HashMap;
 
+use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_lang::span::Span;
 use hwtrace_lang::typed::{self, GlobalKind, Literal, LocalId};
 use hwtrace_runtime::abi::Limits;
@@ -111,6 +112,9 @@ struct Builder<'a> {
     /// The block that instructions are added to.
     current: BlockId,
     loops: Vec<Loop>,
+    /// Takes no fuel: what prints the gathered data is not the script's doing,
+    /// and ends by itself.
+    free: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -120,7 +124,8 @@ impl<'a> Builder<'a> {
             locals: probe.locals.iter().map(|local| local.ty).collect(),
             ..Handler::default()
         };
-        Self { pool, handler, current: BlockId(0), loops: Vec::new() }
+        let free = probe.name == format!("end({AUTOPRINT_PRIORITY})");
+        Self { pool, handler, current: BlockId(0), loops: Vec::new(), free }
     }
 
     fn handler(mut self, probe: &typed::Probe) -> Handler {

@@ -12,7 +12,9 @@ impl Builder<'_> {
     /// Takes fuel for the statements that run once whenever the block does;
     /// loops take their own, each round.
     pub(super) fn fuel(&mut self, block: &Block, span: Span) {
-        self.effect(Op::Fuel(steps(block).max(1)), span);
+        if !self.free {
+            self.effect(Op::Fuel(steps(block).max(1)), span);
+        }
     }
 
     pub(super) fn statements(&mut self, block: &Block) {
