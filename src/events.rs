@@ -10,9 +10,6 @@ use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use crate::session::Failure;
 use crate::target::Running;
 
-/// How long hits may wait in a ring that is not full enough to wake us.
-const DRAIN_EVERY_NS: u64 = 20_000_000;
-
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
@@ -113,16 +110,20 @@ impl Events {
         self.end = duration.map(|duration| now.saturating_add(nanoseconds(duration)));
     }
 
-    /// Waits until there is something to do. Where something is armed, not
-    /// for longer than hits may lie in a ring.
-    pub(crate) fn wait(&mut self, now: u64, armed: bool) -> Result<Wake, Failure> {
+    /// Waits until there is something to do; where there are rings to drain,
+    /// not for longer than `drain_in`, in nanoseconds.
+    pub(crate) fn wait(
+        &mut self,
+        now: u64,
+        drain_in: Option<u64>,
+    ) -> Result<Wake, Failure> {
         if let Some(timer) = self.due(now) {
             return Ok(Wake::Timer(timer));
         }
         if self.end.is_some_and(|end| end <= now) {
             return Ok(Wake::End);
         }
-        let drain = armed.then(|| now + DRAIN_EVERY_NS);
+        let drain = drain_in.map(|drain_in| now + drain_in);
         let deadlines =
             self.timers.iter().map(|timer| timer.next).chain(self.end).chain(drain);
         let timeout = deadlines.min().map(|deadline| deadline.saturating_sub(now));

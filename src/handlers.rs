@@ -190,9 +190,14 @@ impl Consumer for Handlers<'_> {
         self.world.intern(name)
     }
 
+    fn code_changed(&mut self, pid: u32) {
+        self.world.forget_symbols(pid);
+    }
+
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
         let DataHandler { handler, change } = self.data[request];
-        if change && record.old == record.new {
+        // What is in doubt may have changed: rather once too often.
+        if change && record.old == record.new && record.doubts == 0 {
             return Ok(Flow::Continue);
         }
         self.run(handler, record)

@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod render;
 pub mod report;
 pub mod session;
+mod sink;
 pub mod symbols;
 pub mod target;
 pub mod watch;

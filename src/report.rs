@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use hwtrace_probes::resolve::Location;
 use hwtrace_runtime::engine::Armed;
+use nix::sys::signal::Signal;
 
 use crate::session::Summary;
 use crate::target::Fate;
@@ -22,10 +23,11 @@ pub struct Row {
     pub place: String,
     /// The address, by which rows of equal hits are sorted.
     pub address: u64,
-    /// The smallest value after the access.
-    pub lowest: u64,
-    /// The largest value after the access.
-    pub highest: u64,
+    /// The smallest and the largest value after the access; none where no value
+    /// is known.
+    pub values: Option<(u64, u64)>,
+    /// Whether values are missing, or were read from memory a moment later.
+    pub doubtful: bool,
     /// Number of threads that did it.
     pub threads: usize,
 }
@@ -34,6 +36,7 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     title: String,
+    noun: &'static str,
     rows: Vec<Row>,
 }
 
@@ -47,16 +50,17 @@ const PLACE: usize = 3;
 const PLACE_WIDTH_MIN: usize = 12;
 
 impl Table {
-    /// A table under `title`; the row with most hits comes first.
-    pub fn new(title: String, mut rows: Vec<Row>) -> Self {
+    /// A table under `title` of things called `noun` (hits, changes); the row
+    /// with most of them comes first.
+    pub fn new(title: String, noun: &'static str, mut rows: Vec<Row>) -> Self {
         rows.sort_by_key(|row| (std::cmp::Reverse(row.hits), row.address));
-        Self { title, rows }
+        Self { title, noun, rows }
     }
 
     /// The table as text, `width` columns wide where names allow.
     pub fn text(&self, width: usize) -> String {
         let total: u64 = self.rows.iter().map(|row| row.hits).sum();
-        let mut text = format!("{}, {}\n", self.title, counted(total, "hit"));
+        let mut text = format!("{}, {}\n", self.title, counted(total, self.noun));
         if self.rows.is_empty() {
             return text;
         }
@@ -87,21 +91,24 @@ fn cells(row: &Row, total: u64) -> [String; 6] {
         format!("{share:.1}"),
         row.access.to_owned(),
         row.place.clone(),
-        range(row.lowest, row.highest),
+        values(row),
         row.threads.to_string(),
     ]
 }
 
-fn range(lowest: u64, highest: u64) -> String {
+/// `0..9`; `~0..9` where not every value is certain, `?` where none is known.
+fn values(row: &Row) -> String {
+    let Some((lowest, highest)) = row.values else { return "?".to_owned() };
     // What needs more than 40 bits is an address or a mask, not a count.
     let show = |value: u64| match highest >> 40 {
         0 => value.to_string(),
         _ => format!("{value:#x}"),
     };
+    let doubt = if row.doubtful { "~" } else { "" };
     if lowest == highest {
-        return show(lowest);
+        return format!("{doubt}{}", show(lowest));
     }
-    format!("{}..{}", show(lowest), show(highest))
+    format!("{doubt}{}..{}", show(lowest), show(highest))
 }
 
 /// The widest cell of each column; the place gives way where the line would
@@ -137,7 +144,11 @@ pub fn title(location: &Location) -> String {
 
 /// `1 hit`, `80,000 hits`
 pub(crate) fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
+    let plural = match noun {
+        _ if count == 1 => "",
+        noun if noun.ends_with('s') => "es",
+        _ => "s",
+    };
     format!("{} {noun}{plural}", grouped(count))
 }
 
@@ -193,7 +204,27 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "hit",
         "lost: the rings were full; enlarge them with --ring-size, or print less",
     );
-    remark(summary.late, "hit", "handed on out of the order of time");
+    remark(
+        summary.lost_sideband,
+        "name, birth or end of a thread",
+        "lost with them: some hits may bear the name of another thread",
+    );
+    remark(summary.late, "record", "handed on out of the order of time");
+    remark(
+        summary.unseen_stores,
+        "time",
+        "the value had changed although no store was seen: by the kernel (run as root to \
+         see its stores), by another process, or through another mapping",
+    );
+    remark(
+        summary.executed,
+        "process",
+        "executed another program, not watched from then on",
+    );
+    if matches!(summary.fate, Fate::Ended | Fate::Killed { .. }) {
+        let text = "started by the target outlived it, no longer watched";
+        remark(summary.processes_left, "process", text);
+    }
     remark(
         summary.values_unread,
         "value",
@@ -201,7 +232,7 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
          ended when its memory was to be read; the value before stands for them",
     );
     let accounted = summary.hits + summary.lost;
-    if summary.counted > accounted && !summary.stopped {
+    if summary.counted > accounted && !summary.stopped && !summary.failed {
         let missing = summary.counted - accounted;
         remark(missing, "hit", "counted after the session had ended");
     }
@@ -215,7 +246,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
              the host, about once in a million hits)"
         )),
         Fate::Killed { pid, signal } => {
-            remarks.push(format!("process {pid} was killed by signal {signal}"));
+            let name = Signal::try_from(signal).map_or("unknown", Signal::as_str);
+            remarks.push(format!("process {pid} was killed by signal {signal} ({name})"));
         }
         Fate::NeverRan => remarks
             .push("the command was not run: the script ended the session before".into()),
@@ -235,8 +267,8 @@ mod tests {
             access: "write",
             place,
             address: hits,
-            lowest: 0,
-            highest: 9,
+            values: Some((0, 9)),
+            doubtful: false,
             threads: 2,
         }
     }
@@ -251,6 +283,7 @@ mod tests {
     fn the_row_with_most_hits_is_first_and_columns_are_aligned() {
         let table = Table::new(
             "x: 8 bytes at 0x10".into(),
+            "hit",
             vec![row(1, "a+0x1"), row(3, "b+0x2")],
         );
         let expected = "x: 8 bytes at 0x10, 4 hits\n\
@@ -263,7 +296,7 @@ mod tests {
     #[test]
     fn long_names_give_way_so_that_lines_fit() {
         let name = "a_namespace::".repeat(10) + "function+0x12";
-        let text = Table::new("x".into(), vec![row(3, &name)]).text(80);
+        let text = Table::new("x".into(), "hit", vec![row(3, &name)]).text(80);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains("function+0x12"), "{text}");
     }

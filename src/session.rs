@@ -14,7 +14,7 @@ use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::DataSpec;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Armed, Engine, Flow};
-use hwtrace_runtime::event::{Event, Watch};
+use hwtrace_runtime::event::Watch;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::schema::HitRecord;
@@ -22,8 +22,12 @@ use hwtrace_runtime::tracker::Tracker;
 
 use crate::arming;
 use crate::events::{Events, Signals, Wake};
+use crate::sink::{Round, Sink};
 use crate::symbols::{SharedSymbols, TargetMemory};
 use crate::target::{Fate, Running, Target};
+
+/// How long hits may wait in a ring that is not full enough to wake us.
+const DRAIN_EVERY_NS: u64 = 20_000_000;
 
 /// What is to be watched, and for whom.
 #[derive(Clone, Debug)]
@@ -54,6 +58,9 @@ pub trait Consumer {
     fn name(&mut self, _name: &[u8]) -> u64 {
         0
     }
+
+    /// The code of a process is no longer what it was.
+    fn code_changed(&mut self, _pid: u32) {}
 
     /// A hit on request number `request`.
     ///
@@ -147,10 +154,20 @@ pub struct Summary {
     pub lost: u64,
     /// Whether the consumer ended the session, so that hits are left over.
     pub stopped: bool,
+    /// Whether a failure ended it, likewise.
+    pub failed: bool,
     /// Hits that were handed on out of the order of time.
     pub late: u64,
     /// Values that could neither be decoded nor read.
     pub values_unread: u64,
+    /// Names, births and ends of threads for which there was no room.
+    pub lost_sideband: u64,
+    /// Times that a value had changed without a store that was seen.
+    pub unseen_stores: u64,
+    /// Processes that executed another program, and are not watched since.
+    pub executed: u64,
+    /// Processes that are watched when the session ends, the target apart.
+    pub processes_left: u64,
     /// Name of the engine; none where nothing was armed.
     pub engine: Option<&'static str>,
     /// From armed to disarmed.
@@ -259,6 +276,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let armed = engine
             .arm(pid, &watches)
             .map_err(|error| arming::failed(&error, &process, requests, &plan))?;
+        tracker.confirm_process(pid, &mut memory);
         self.note_process(&process, &mut tracker);
         self.summary.engine = Some(engine.name());
         self.summary.armed = armed;
@@ -296,6 +314,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             Err(failure) => self.failure = Some(failure),
         }
         self.finish(started);
+        self.summary.failed = self.failure.is_some();
         let summary = std::mem::take(&mut self.summary);
         (summary, self.failure.take().map_or(Ok(()), Err))
     }
@@ -312,9 +331,16 @@ impl<'a, C: Consumer> Session<'a, C> {
         if let Some(target) = &mut self.target {
             target.release()?;
         }
+        let mut round = Round::Done;
         loop {
-            let wake = events.wait(self.kernel.clock(), self.armed.is_some())?;
-            if self.drain(false)? == Flow::Stop {
+            let drain_in = match (round, &self.armed) {
+                (Round::Paused, _) => Some(0),
+                (_, Some(_)) => Some(DRAIN_EVERY_NS),
+                (_, None) => None,
+            };
+            let wake = events.wait(self.kernel.clock(), drain_in)?;
+            round = self.drain(false)?;
+            if round == Round::Stopped {
                 return Ok(Flow::Stop);
             }
             match wake {
@@ -339,24 +365,22 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.armed.as_ref().map_or_else(Vec::new, |armed| armed.engine.wake_fds())
     }
 
-    /// Hands on what the engine has.
-    fn drain(&mut self, all: bool) -> Result<Flow, Failure> {
+    /// Hands on what the engine has, for a while: signals and timers must not
+    /// wait for long.
+    fn drain(&mut self, all: bool) -> Result<Round, Failure> {
         let Some(ArmedTarget { engine, tracker, memory }) = &mut self.armed else {
-            return Ok(Flow::Continue);
+            return Ok(Round::Done);
         };
-        let mut sink = Sink {
-            consumer: &mut *self.consumer,
-            context: &self.context,
-            tracker,
-            memory,
-            hits: &mut self.summary.hits,
-            flow: Flow::Continue,
-            failure: None,
-        };
+        let mut sink = Sink::new(
+            &mut *self.consumer,
+            &self.context,
+            (tracker, memory),
+            &mut self.summary,
+        );
         let drained = engine.drain(all, &mut |event| sink.event(&event));
-        let (flow, failure) = (sink.flow, sink.failure);
+        let round = sink.end();
         drained.map_err(|error| Failure::System("reading the ring", error))?;
-        failure.map_or(Ok(flow), Err)
+        round
     }
 
     fn finish(&mut self, started: Instant) {
@@ -365,11 +389,13 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         self.summary.elapsed = started.elapsed();
         // After exit() or a failure no handler but the ends' runs any more.
-        if self.failure.is_none()
-            && !self.summary.stopped
-            && let Err(failure) = self.drain(true)
-        {
-            self.failure = Some(failure);
+        while self.failure.is_none() && !self.summary.stopped {
+            match self.drain(true) {
+                Ok(Round::Done) => break,
+                Ok(Round::Paused) => {}
+                Ok(Round::Stopped) => self.summary.stopped = true,
+                Err(failure) => self.failure = Some(failure),
+            }
         }
         let now = self.kernel.clock();
         if let Err(failure) = self.consumer.end(self.failure.is_some(), now) {
@@ -394,73 +420,12 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.counted = account.counted.iter().sum();
         summary.lost = account.lost;
         summary.late = account.late;
+        summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();
-    }
-}
-
-/// Takes events one by one.
-struct Sink<'s, C> {
-    consumer: &'s mut C,
-    context: &'s Context,
-    tracker: &'s mut Tracker,
-    memory: &'s mut TargetMemory,
-    hits: &'s mut u64,
-    flow: Flow,
-    failure: Option<Failure>,
-}
-
-impl<C: Consumer> Sink<'_, C> {
-    fn event(&mut self, event: &Event<'_>) -> Flow {
-        let symbols = &self.context.symbols;
-        match event {
-            Event::Hit(hit) => {
-                let record =
-                    self.tracker.complete(hit, &mut *symbols.borrow_mut(), self.memory);
-                *self.hits += 1;
-                return self.hand_on(&record);
-            }
-            Event::Comm { pid, tid, name, exec, .. } => {
-                let name = self.consumer.name(name);
-                self.tracker.rename(*pid, *tid, name);
-                if *exec {
-                    self.tracker.exec(*pid);
-                    symbols.borrow_mut().exec(*pid);
-                }
-            }
-            Event::Fork { pid, tid, parent_pid, parent_tid, .. } => {
-                if self.tracker.fork((*parent_pid, *parent_tid), (*pid, *tid)) {
-                    symbols.borrow_mut().fork(*parent_pid, *pid);
-                }
-            }
-            Event::Exit { tid, .. } => {
-                if let Some(pid) = self.tracker.exit(*tid) {
-                    symbols.borrow_mut().forget(pid);
-                }
-            }
-            Event::Mmap { pid, address, length, offset, path, .. } => {
-                self.tracker.mapped(*pid);
-                symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);
-            }
-        }
-        Flow::Continue
-    }
-
-    fn hand_on(&mut self, record: &HitRecord) -> Flow {
-        for request in &self.context.subscribers[record.watch as usize] {
-            match self.consumer.hit(*request, record) {
-                Ok(Flow::Continue) => {}
-                Ok(Flow::Stop) => self.flow = Flow::Stop,
-                Err(failure) => {
-                    self.failure = Some(failure);
-                    self.flow = Flow::Stop;
-                }
-            }
-            if self.flow == Flow::Stop {
-                break;
-            }
-        }
-        self.flow
+        summary.unseen_stores = tracker.unseen_stores();
+        let target = self.context.target.unwrap_or(0);
+        summary.processes_left = tracker.processes_besides(target);
     }
 }
 

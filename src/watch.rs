@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::schema::{AccessKind, HitRecord};
+use hwtrace_runtime::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW};
 
 use crate::report::{self, Row, Table};
 use crate::session::{Consumer, Context, Failure, Request};
@@ -45,8 +45,10 @@ struct Tally {
     hits: u64,
     /// A process in which the address has its meaning.
     pid: u32,
+    /// Above `highest` as long as no value is known.
     lowest: u64,
     highest: u64,
+    doubtful: bool,
     last_thread: u32,
     threads: BTreeSet<u32>,
 }
@@ -69,13 +71,15 @@ impl<'a> Watcher<'a> {
                 |symbols| symbols.borrow_mut().place(tally.pid, site.address),
             ),
             address: site.address,
-            lowest: tally.lowest,
-            highest: tally.highest,
+            values: (tally.lowest <= tally.highest)
+                .then_some((tally.lowest, tally.highest)),
+            doubtful: tally.doubtful,
             threads: tally.threads.len(),
         };
         let rows = self.sites[number].iter().map(row).collect();
         let title = self.titles.get(number).cloned().unwrap_or_default();
-        Table::new(title, rows)
+        let change = self.watched[number].mode == Mode::Change;
+        Table::new(title, if change { "change" } else { "hit" }, rows)
     }
 }
 
@@ -100,7 +104,8 @@ impl Consumer for Watcher<'_> {
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        if self.watched[request].mode == Mode::Change && record.old == record.new {
+        let change = self.watched[request].mode == Mode::Change;
+        if change && record.old == record.new && record.doubts == 0 {
             return Ok(Flow::Continue);
         }
         let site = Site { address: record.address, access: record.access };
@@ -109,12 +114,16 @@ impl Consumer for Watcher<'_> {
             pid: record.pid,
             lowest: u64::MAX,
             highest: 0,
+            doubtful: false,
             last_thread: 0,
             threads: BTreeSet::new(),
         });
         tally.hits += 1;
-        tally.lowest = tally.lowest.min(record.new);
-        tally.highest = tally.highest.max(record.new);
+        tally.doubtful |= record.doubts & (UNSURE_NEW | UNKNOWN_NEW) != 0;
+        if record.doubts & UNKNOWN_NEW == 0 {
+            tally.lowest = tally.lowest.min(record.new);
+            tally.highest = tally.highest.max(record.new);
+        }
         if tally.last_thread != record.tid {
             tally.last_thread = record.tid;
             tally.threads.insert(record.tid);

@@ -41,6 +41,11 @@ pub enum Event<'a> {
         /// Thread.
         tid: u32,
     },
+    /// Records are missing here: there was no room for them.
+    Lost {
+        /// How many.
+        count: u64,
+    },
     /// A file was mapped executable.
     Mmap {
         /// When.

@@ -36,7 +36,17 @@ pub struct HitRecord {
     pub access: u32,
     /// 1 where `new` is what this very instruction stored or loaded.
     pub exact: u32,
+    /// How far the values can be relied on: [`UNSURE_OLD`], [`UNSURE_NEW`],
+    /// [`UNKNOWN_NEW`].
+    pub doubts: u32,
 }
+
+/// `old` may be another: what was stored before is not known for certain.
+pub const UNSURE_OLD: u32 = 1;
+/// `new` was read from memory after the hit, or leans on an unsure `old`.
+pub const UNSURE_NEW: u32 = 2;
+/// `new` could not be found out; it stands as `old`.
+pub const UNKNOWN_NEW: u32 = 4;
 
 /// What an instruction did with the watched bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::access::{CodeSource, Decoder, Recovered};
-use crate::event::{RawHit, Trigger, Watch};
-use crate::schema::{AccessKind, HitRecord};
+use crate::access::{Access, CodeSource, Decoder, Recovered};
+use crate::event::{RawHit, Registers, Trigger, Watch};
+use crate::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD};
 
 /// Reads the memory of traced processes.
 pub trait Memory {
@@ -31,15 +31,25 @@ pub struct Tracker {
     decoder: Decoder,
     threads_seen: u64,
     values_unread: u64,
+    unseen_stores: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Process {
     /// The last value at each watch; none where it is not known yet.
-    shadow: Vec<Option<u64>>,
+    shadow: Vec<Option<Shadow>>,
     threads: u32,
     /// Whether it ever touched what is watched.
     hit: bool,
+}
+
+/// What a process last had at a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shadow {
+    value: u64,
+    /// Whether every store up to here was seen, and its value told by the
+    /// instruction; else memory was asked, which may have been stored to since.
+    sure: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,20 +69,44 @@ impl Tracker {
             decoder: Decoder::new(),
             threads_seen: 0,
             values_unread: 0,
+            unseen_stores: 0,
         }
     }
 
-    /// Reads the values that `pid` has now: the first hits' `$old`.
+    /// Reads the values that `pid` has now, before it is armed: the first
+    /// hits' `$old`.
     pub fn add_process(&mut self, pid: u32, memory: &mut dyn Memory) {
-        let value = |watch: &Watch| memory.read(pid, watch.address, watch.length);
-        let shadow = self.watches.iter().map(value).collect();
+        let shadow =
+            self.watches.iter().map(|watch| read(watch, pid, memory, true)).collect();
         self.processes.insert(pid, Process { shadow, threads: 0, hit: false });
     }
 
-    /// A thread that was there before its process was armed.
+    /// Reads them again, once it is armed: what was stored in between nobody
+    /// saw, so that a value that differs is not sure.
+    pub fn confirm_process(&mut self, pid: u32, memory: &mut dyn Memory) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        for (watch, shadow) in self.watches.iter().zip(&mut process.shadow) {
+            let now = read(watch, pid, memory, true);
+            if now != *shadow {
+                *shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
+            }
+        }
+    }
+
+    /// Records are missing: any value may have changed.
+    pub fn lost(&mut self) {
+        let shadows = self.processes.values_mut().flat_map(|process| &mut process.shadow);
+        for shadow in shadows.flatten() {
+            shadow.sure = false;
+        }
+    }
+
+    /// A thread that was there before its process was armed, or was born.
     pub fn add_thread(&mut self, pid: u32, tid: u32, name: u64) {
+        if self.threads.insert(tid, Thread { pid, name }).is_some() {
+            return;
+        }
         self.threads_seen += 1;
-        self.threads.insert(tid, Thread { pid, name });
         if let Some(process) = self.processes.get_mut(&pid) {
             process.threads += 1;
         }
@@ -82,7 +116,8 @@ impl Tracker {
     /// process a copy of its memory. Says whether it is a new process.
     pub fn fork(&mut self, parent: (u32, u32), child: (u32, u32)) -> bool {
         let ((parent_pid, parent_tid), (pid, tid)) = (parent, child);
-        let new_process = pid != parent_pid && !self.processes.contains_key(&pid);
+        // A number that was in use may be given out again.
+        let new_process = pid == tid && pid != parent_pid;
         if new_process {
             let unknown = || Process {
                 shadow: vec![None; self.watches.len()],
@@ -138,10 +173,24 @@ impl Tracker {
         self.threads_seen
     }
 
+    /// How many processes besides `pid` are there now.
+    pub fn processes_besides(&self, pid: u32) -> u64 {
+        let others = self.processes.iter();
+        others.filter(|(other, process)| **other != pid && process.threads > 0).count()
+            as u64
+    }
+
     /// How many values could neither be decoded nor read from memory, since
     /// the process had ended when its hit was looked at.
     pub fn values_unread(&self) -> u64 {
         self.values_unread
+    }
+
+    /// How often the value had changed when it was loaded or stored to, although
+    /// no store was seen, in processes with one thread: the kernel, another
+    /// process or another mapping stored.
+    pub fn unseen_stores(&self) -> u64 {
+        self.unseen_stores
     }
 
     /// Completes a hit: finds the instruction and its access, takes the value
@@ -154,36 +203,52 @@ impl Tracker {
     ) -> HitRecord {
         let index = hit.watch as usize;
         let watch = self.watches[index];
-        let watches = self.watches.len();
         let process = self.processes.entry(hit.pid).or_insert_with(|| Process {
-            shadow: vec![None; watches],
+            shadow: vec![None; self.watches.len()],
             threads: 0,
             hit: false,
         });
-        let shadow = process.shadow[index].unwrap_or(0);
+        let shadow = process.shadow[index]
+            .or_else(|| read(&watch, hit.pid, memory, false))
+            .unwrap_or(Shadow { value: 0, sure: false });
         let recovered = match hit.kernel {
             true => Recovered::default(),
-            false => self.decoder.decode(hit.pid, hit.ip, code).map_or_else(
-                Recovered::default,
-                |access| {
-                    access.recover(&hit.registers, watch.address, watch.length, shadow)
-                },
-            ),
+            false => self
+                .decoder
+                .decode(hit.pid, hit.ip, code)
+                .map_or_else(Recovered::default, |access| {
+                    recover(access, &hit.registers, &watch, shadow.value)
+                }),
         };
-        let old = recovered.old.unwrap_or(shadow);
-        let read = || memory.read(hit.pid, watch.address, watch.length);
-        let new = recovered.new.or_else(read).unwrap_or_else(|| {
-            self.values_unread += 1;
-            shadow
-        });
+        let old = match recovered.old {
+            Some(value) => Shadow { value, sure: true },
+            None => shadow,
+        };
+        if shadow.sure && old.value != shadow.value && process.threads <= 1 {
+            self.unseen_stores += 1;
+        }
+        let (new, doubt) = match recovered.new {
+            Some(value) if recovered.exact || old.sure => {
+                (Shadow { value, sure: true }, 0)
+            }
+            // It leans on an old value that is not sure: memory knows better.
+            leaning => match (read(&watch, hit.pid, memory, false), leaning) {
+                (Some(now), _) => (now, UNSURE_NEW),
+                (None, Some(value)) => (Shadow { value, sure: false }, UNSURE_NEW),
+                (None, None) => {
+                    self.values_unread += 1;
+                    (Shadow { sure: false, ..old }, UNKNOWN_NEW)
+                }
+            },
+        };
         process.shadow[index] = Some(new);
         process.hit = true;
         HitRecord {
             time: hit.time,
             address: recovered.address.unwrap_or(hit.ip),
             data_address: watch.address,
-            old,
-            new,
+            old: old.value,
+            new: new.value,
             execname: self.threads.get(&hit.tid).map_or(0, |thread| thread.name),
             pid: hit.pid,
             tid: hit.tid,
@@ -192,14 +257,36 @@ impl Tracker {
             data_length: watch.length,
             access: access_kind(recovered.kind, watch.trigger) as u32,
             exact: recovered.exact.into(),
+            doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
         }
+    }
+}
+
+/// The value at a watch as memory has it.
+fn read(watch: &Watch, pid: u32, memory: &mut dyn Memory, sure: bool) -> Option<Shadow> {
+    let value = memory.read(pid, watch.address, watch.length)?;
+    Some(Shadow { value, sure })
+}
+
+/// What the access did. A load can not have fired a register that watches
+/// stores: then it was another instruction.
+fn recover(
+    access: &Access,
+    registers: &Registers<'_>,
+    watch: &Watch,
+    old: u64,
+) -> Recovered {
+    let recovered = access.recover(registers, watch.address, watch.length, old);
+    match (recovered.kind, watch.trigger) {
+        (AccessKind::Read, Trigger::Write) => Recovered::default(),
+        _ => recovered,
     }
 }
 
 /// A register that watches stores reports nothing else.
 fn access_kind(decoded: AccessKind, trigger: Trigger) -> AccessKind {
     match (decoded, trigger) {
-        (AccessKind::Unknown | AccessKind::Read, Trigger::Write) => AccessKind::Write,
+        (AccessKind::Unknown, Trigger::Write) => AccessKind::Write,
         (kind, _) => kind,
     }
 }
@@ -264,6 +351,33 @@ mod tests {
         assert_eq!(values(&mut tracker, &hit(2, 2), Some(8)), (6, 8));
         let record = tracker.complete(&hit(2, 2), &mut Blind(None), &mut Blind(Some(8)));
         assert_eq!(record.execname, 7, "a child has its parent's name");
+    }
+
+    #[test]
+    fn what_memory_says_is_doubted_and_so_is_what_follows() {
+        let mut tracker = tracker(5);
+        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
+        assert_eq!(record.doubts, UNSURE_NEW, "the first value was read when armed");
+        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
+        assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
+        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(None));
+        assert_eq!(record.doubts, UNKNOWN_NEW | UNSURE_OLD);
+    }
+
+    #[test]
+    fn a_value_that_changed_while_arming_is_not_sure() {
+        let mut tracker = tracker(5);
+        tracker.confirm_process(1, &mut Blind(Some(5)));
+        let sure = |tracker: &Tracker| tracker.processes[&1].shadow[0].map(|it| it.sure);
+        assert_eq!(sure(&tracker), Some(true));
+        tracker.confirm_process(1, &mut Blind(Some(8)));
+        assert_eq!(
+            tracker.processes[&1].shadow[0],
+            Some(Shadow { value: 8, sure: false })
+        );
+        tracker.add_process(1, &mut Blind(Some(8)));
+        tracker.lost();
+        assert_eq!(sure(&tracker), Some(false));
     }
 
     #[test]

@@ -171,6 +171,11 @@ impl World {
         self.strings.get(StringHandle(handle))
     }
 
+    /// Forgets the names of addresses of a process: they may mean others now.
+    pub fn forget_symbols(&mut self, pid: u32) {
+        self.symbol_texts.retain(|(_, owner, _), _| *owner != pid);
+    }
+
     /// Whether a handler called `exit()`.
     pub fn exit_requested(&self) -> bool {
         self.exit

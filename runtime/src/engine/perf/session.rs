@@ -199,7 +199,7 @@ fn hand_on(
         }
         Some(Record::Lost { lost, .. }) => {
             figures.reported_lost += lost;
-            return Flow::Continue;
+            Event::Lost { count: lost }
         }
         Some(Record::Other { .. }) => return Flow::Continue,
         None => {
