@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstream::AutoStream;
@@ -22,6 +23,7 @@ use hwtrace::{demo, environment, render, report};
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Source;
+use hwtrace_lang::suggest;
 use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::Mode;
 
@@ -111,6 +113,9 @@ fn run_script(args: &ScriptArgs) -> Result<(), u8> {
     let messages = Messages::new(&args.common, source.clone());
     let limits = cli::limits(&args.defines).map_err(|text| messages.usage(&text))?;
     let refused = |refused: Refused| {
+        if let Some(text) = misplaced(&refused.diagnostics, &arguments) {
+            return messages.usage(&text);
+        }
         messages.diagnostics(&refused.diagnostics);
         USAGE
     };
@@ -170,11 +175,39 @@ fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {
         nowhere.line(&format!("error: {text}"));
         USAGE
     };
-    let name =
-        read.map_err(|error| unusable(format!("cannot read `{name}`: {error}")))?;
+    let name = read.map_err(|error| {
+        unusable(format!("cannot read `{name}`: {error}{}", not_a_file(name)))
+    })?;
     let text = String::from_utf8(bytes)
         .map_err(|error| unusable(format!("`{name}` is no text: {error}")))?;
     Ok((Source::new(name, text), arguments.to_vec()))
+}
+
+/// What is wrong where arguments are left over that were not meant for the
+/// script.
+fn misplaced(diagnostics: &[Diagnostic], arguments: &[String]) -> Option<String> {
+    if !diagnostics.iter().all(|diagnostic| diagnostic.code == Code::LeftOverArgument) {
+        return None;
+    }
+    if let Some(option) = arguments.iter().find(|argument| argument.starts_with('-')) {
+        return Some(format!(
+            "`{option}` stands behind the script, where its arguments are: put options before it"
+        ));
+    }
+    let first = arguments.first().filter(|first| Path::new(first).is_file())?;
+    Some(format!("the script has no use for `{first}`: to start it, write -c '{first}'"))
+}
+
+/// Why a script's name may be no file.
+fn not_a_file(name: &str) -> String {
+    const COMMANDS: [&str; 2] = ["watch", "demo"];
+    if COMMANDS.contains(&name) {
+        return format!("; options of `{name}` go behind it: `hwtrace {name} …`");
+    }
+    match suggest::nearest(name, COMMANDS).first() {
+        Some(nearest) => format!("; did you mean `hwtrace {nearest}`?"),
+        None => String::new(),
+    }
 }
 
 fn target_of_script(args: &ScriptArgs) -> Result<Target, String> {
@@ -205,7 +238,13 @@ fn run_watch(args: &WatchArgs) -> Result<(), u8> {
             }
             Err(error) => {
                 let diagnostic = environment::explain_expression(&error, None);
-                messages.diagnostics(&[diagnostic.note(format!("in `{text}`"))]);
+                let mut diagnostic = diagnostic.note(format!("in `{text}`"));
+                if Path::new(text).is_file() {
+                    let help =
+                        format!("if this is the program, put `--` before it: -- {text}");
+                    diagnostic = diagnostic.help(help);
+                }
+                messages.diagnostics(&[diagnostic]);
                 return Err(USAGE);
             }
         }
