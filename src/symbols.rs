@@ -2,9 +2,7 @@
 //! decoder of accesses, the handlers' symbol functions, the tables.
 
 use std::cell::RefCell;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use hwtrace_probes::address::{AbsAddr, FileOffset};
@@ -24,6 +22,10 @@ pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
 #[derive(Debug, Default)]
 pub struct TargetSymbols {
     symbolizer: Symbolizer,
+    /// Processes that run another program by now. The kernel removes their
+    /// watches at that (`remove_on_exec`, since Linux 5.13), so that all their
+    /// hits are from before and have the names of before.
+    executed: HashSet<u32>,
 }
 
 impl TargetSymbols {
@@ -32,6 +34,7 @@ impl TargetSymbols {
     /// # Errors
     /// As reading its mappings.
     pub fn add_process(&mut self, process: &Process) -> Result<(), ProcessError> {
+        self.executed.remove(&process.pid());
         self.symbolizer.note_process(process)
     }
 
@@ -47,18 +50,29 @@ impl TargetSymbols {
         }
     }
 
+    /// A new process, which has its parent's mappings.
     pub(crate) fn fork(&mut self, parent: u32, child: u32) {
+        if self.executed.contains(&parent) {
+            self.executed.insert(child);
+        } else {
+            self.executed.remove(&child);
+        }
         self.symbolizer.note_fork(parent, child);
     }
 
+    /// Forgets a process of which nothing will be asked any more.
     pub(crate) fn forget(&mut self, pid: u32) {
+        self.executed.remove(&pid);
         self.symbolizer.forget(pid);
     }
 
+    /// A process runs another program from now on. Its hits were before that:
+    /// its mappings stay as they were.
     pub(crate) fn exec(&mut self, pid: u32) {
-        self.symbolizer.note_exec(pid);
+        self.executed.insert(pid);
     }
 
+    /// A process has mapped something.
     pub(crate) fn mapped(
         &mut self,
         pid: u32,
@@ -67,25 +81,21 @@ impl TargetSymbols {
         offset: u64,
         path: &[u8],
     ) {
-        let mapping = Mapping {
-            start: AbsAddr(address),
-            end: AbsAddr(address.saturating_add(length)),
-            offset: FileOffset(offset),
-            executable: true,
-            inode: 0,
-            // `[vdso]`, `//anon` and their like are no files.
-            path: (path.starts_with(b"/") && !path.starts_with(b"//"))
-                .then(|| Path::new(OsStr::from_bytes(path)).into()),
-        };
+        if self.executed.contains(&pid) {
+            return;
+        }
+        let offset = FileOffset(offset);
+        // Events tell of code only, and no inode number.
+        let mapping = Mapping::new(AbsAddr(address), length, offset, true, 0, path);
         self.symbolizer.note_mapping(pid, mapping);
     }
 
-    /// `function+0x1f`, or the address as a number.
+    /// `function+0x1f`; `libc.so.6+0x18a560` where the file has no symbol, in the
+    /// file's own address space as `objdump -d` and `addr2line -e` have it;
+    /// `[kernel] schedule+0x1f`; or the address as a number. See the head of
+    /// [`hwtrace_probes::symbolize`].
     pub fn place(&mut self, pid: u32, address: u64) -> String {
-        match self.symbolizer.function(pid, AbsAddr(address)) {
-            Some(symbol) => format!("{}+{:#x}", symbol.name, symbol.offset),
-            None => format!("{address:#x}"),
-        }
+        self.symbolizer.place(pid, AbsAddr(address))
     }
 }
 
@@ -131,5 +141,50 @@ impl Memory for TargetMemory {
         let wanted = bytes.get_mut(..length as usize)?;
         let read = self.kernel.read_memory(pid, address, wanted).ok()?;
         (read == length as usize).then(|| u64::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn landmark() {}
+
+    fn own() -> (TargetSymbols, u32, u64) {
+        let pid = std::process::id();
+        let mut symbols = TargetSymbols::default();
+        symbols.add_process(&Process::open(pid).expect("it runs")).expect("own");
+        (symbols, pid, landmark as *const () as u64)
+    }
+
+    fn is_named(symbols: &mut TargetSymbols, pid: u32, address: u64) -> bool {
+        symbols.place(pid, address).ends_with("::landmark+0x0")
+    }
+
+    #[test]
+    fn hits_before_an_exec_keep_their_names() {
+        let (mut symbols, pid, address) = own();
+        symbols.exec(pid);
+        symbols.mapped(pid, address & !0xfff, 0x2000, 0, b"/bin/true");
+        assert!(is_named(&mut symbols, pid, address));
+        let child = u32::MAX;
+        symbols.fork(pid, child);
+        symbols.mapped(child, address & !0xfff, 0x2000, 0, b"/bin/true");
+        assert!(is_named(&mut symbols, child, address));
+    }
+
+    #[test]
+    fn a_new_process_of_an_id_is_not_the_one_that_executed() {
+        let (mut symbols, pid, address) = own();
+        let child = u32::MAX;
+        symbols.exec(child);
+        symbols.fork(pid, child);
+        assert!(is_named(&mut symbols, child, address));
+        symbols.mapped(child, address & !0xfff, 0x2000, 0, b"/bin/true");
+        assert!(!is_named(&mut symbols, child, address));
+        symbols.exec(child);
+        symbols.forget(child);
+        symbols.mapped(child, 0x1000, 0x1000, 0, b"//anon");
+        assert_eq!(symbols.place(child, 0x1004), "0x1004");
     }
 }

@@ -66,6 +66,14 @@ impl LoadBias {
     }
 }
 
+impl AbsAddr {
+    /// Is it in the upper half of all addresses, which is the kernel's
+    /// (Documentation/arch/x86/x86_64/mm.rst)?
+    pub fn is_kernel(self) -> bool {
+        self.0 >> 63 == 1
+    }
+}
+
 /// The first address above all user memory: user addresses have at most 56 bits,
 /// with five page-table levels (Documentation/arch/x86/x86_64/mm.rst); the kernel
 /// has the upper half.

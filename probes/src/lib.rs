@@ -39,4 +39,4 @@ pub use maps::{AddressSpace, Mapping};
 pub use process::{Executable, Process, ProcessError};
 pub use resolve::{Location, ResolveError, resolve};
 pub use spec::{DataSpec, Mode, ProcessRef, Spec, SpecError, SpecErrorKind};
-pub use symbolize::{Symbol, Symbolizer};
+pub use symbolize::{Named, Symbol, Symbolizer};

@@ -3,9 +3,25 @@
 //! A [`Symbolizer`] is told of mappings while they happen and asked when something
 //! is printed, which may be after the process has gone. What it has found once
 //! it keeps: a second question for the same address only counts references.
+//!
+//! # What an address is called
+//!
+//! | what is there | [`Symbolizer::place`] | [`Symbolizer::name`] | [`Symbolizer::describe`] |
+//! | --- | --- | --- | --- |
+//! | a function or variable | `main+0x14` | `main` | `main+0x14/0x60 [prog]` |
+//! | a file, but no symbol covers it | `libc.so.6+0x18a560` | the same | `0x7f10a2b8a560 [libc.so.6+0x18a560]` |
+//! | a function of the kernel | `[kernel] schedule+0x1a` | `schedule` | `schedule+0x1a/0x60 [kernel]` |
+//! | the kernel, without a name | `[kernel] 0xffffffff81001234` | the same | `0xffffffff81001234 [kernel]` |
+//! | other memory, or nothing | `0x7f10a2b8a560` | the same | the same |
+//!
+//! The number behind a file's name is an address in the file's own address space, as
+//! `objdump -d` prints it and `addr2line -e` takes it: what the loader added to all of
+//! them is taken off. Functions of kernel modules have the module's name in brackets
+//! (`[nf_tables] nft_do_chain+0x1a`).
 
 mod modules;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +29,8 @@ use std::sync::Arc;
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
 use crate::maps::{AddressSpace, Mapping};
 use crate::process::{Process, ProcessError};
+use crate::symbols::KernelSymbols;
+use crate::symbols::kallsyms::KERNEL;
 use modules::{Modules, NameKind};
 
 /// What is at an address. Cheap to clone.
@@ -36,10 +54,34 @@ impl fmt::Display for Symbol {
     }
 }
 
+/// All that can be said of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A function or variable.
+    Symbol(Symbol),
+    /// In the memory of a file, but no symbol covers it: functions of stripped
+    /// libraries that these do not export.
+    File {
+        /// The name of the file, without directories.
+        module: Arc<str>,
+        /// The address in the file's own address space.
+        offset: VirtOffset,
+    },
+    /// A function of the kernel, which acts for the process; in
+    /// [`Symbol::module`] the kernel's module, or `kernel`.
+    Kernel(Symbol),
+    /// The kernel's, but what is there may not be seen or has no name.
+    UnknownKernel,
+    /// Anonymous memory, generated code, or nothing.
+    Unknown,
+}
+
 /// Finds symbols of processes, also of those that have exited.
 #[derive(Debug, Default)]
 pub struct Symbolizer {
     modules: Modules,
+    /// Read when an address of the kernel is asked for.
+    kernel: OnceCell<KernelSymbols>,
     spaces: HashMap<u32, Space>,
 }
 
@@ -68,7 +110,7 @@ impl Space {
 }
 
 /// Where an address is in a file.
-struct Place {
+struct InFile {
     module: usize,
     bias: LoadBias,
     virt: VirtOffset,
@@ -78,6 +120,12 @@ impl Symbolizer {
     /// One that knows no process yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that takes names of the kernel's functions from here, instead of
+    /// `/proc/kallsyms`.
+    pub fn with_kernel(symbols: KernelSymbols) -> Self {
+        Self { kernel: OnceCell::from(symbols), ..Self::default() }
     }
 
     /// Takes over a process as it is now, in place of what was noted of its id
@@ -126,7 +174,8 @@ impl Symbolizer {
         self.spaces.remove(&pid);
     }
 
-    /// The function at an address of a process. A process not noted before is
+    /// The function at an address of a process, or of the kernel (of the symbols
+    /// that it had when the first one was asked for). A process not noted before is
     /// looked up in `/proc`, once. `None` for what is in no file (the vDSO, generated
     /// code) or not covered by a symbol.
     pub fn function(&mut self, pid: u32, address: AbsAddr) -> Option<Symbol> {
@@ -139,22 +188,59 @@ impl Symbolizer {
         self.symbol(pid, address, NameKind::Data)
     }
 
-    /// `usymname`: the name of the function or variable at an address, or the
-    /// address.
-    pub fn name(&mut self, pid: u32, address: AbsAddr) -> Arc<str> {
+    /// Everything that can be said of an address.
+    pub fn named(&mut self, pid: u32, address: AbsAddr) -> Named {
+        if address.is_kernel() {
+            let symbol = self.function(pid, address);
+            return symbol.map_or(Named::UnknownKernel, Named::Kernel);
+        }
         let symbol = self.function(pid, address);
-        match symbol.or_else(|| self.data(pid, address)) {
-            Some(symbol) => symbol.name,
-            None => address.to_string().into(),
+        if let Some(symbol) = symbol.or_else(|| self.data(pid, address)) {
+            return Named::Symbol(symbol);
+        }
+        let file = self.in_file(pid, address).and_then(|place| {
+            let module = self.modules.name(place.module)?;
+            Some(Named::File { module, offset: place.virt })
+        });
+        file.unwrap_or(Named::Unknown)
+    }
+
+    /// Where an address is, in short, for tables: `main+0x14`,
+    /// `libc.so.6+0x18a560`, `[kernel] schedule+0x1a`, or the address. See the
+    /// table at the head of this module.
+    pub fn place(&mut self, pid: u32, address: AbsAddr) -> String {
+        match self.named(pid, address) {
+            Named::Symbol(Symbol { name, offset, .. }) => format!("{name}+{offset:#x}"),
+            Named::File { module, offset } => format!("{module}+{offset}"),
+            Named::Kernel(Symbol { name, offset, module, .. }) => {
+                format!("[{module}] {name}+{offset:#x}")
+            }
+            Named::UnknownKernel => format!("[{KERNEL}] {address}"),
+            Named::Unknown => address.to_string(),
         }
     }
 
-    /// `usymdata`: `main+0x14/0x60 [prog]`, or the address.
+    /// `usymname`: the name of the function or variable at an address. Where none
+    /// is known, what stays the same from run to run: file and offset
+    /// (`libc.so.6+0x18a560`), so that hits can be counted by it; or else the address.
+    pub fn name(&mut self, pid: u32, address: AbsAddr) -> Arc<str> {
+        match self.named(pid, address) {
+            Named::Symbol(symbol) | Named::Kernel(symbol) => symbol.name,
+            Named::File { module, offset } => format!("{module}+{offset}").into(),
+            Named::UnknownKernel => format!("[{KERNEL}] {address}").into(),
+            Named::Unknown => address.to_string().into(),
+        }
+    }
+
+    /// `usymdata`: `main+0x14/0x60 [prog]`. Where no symbol is known, the address
+    /// and behind it file and offset, or `kernel`, as SystemTap has it:
+    /// `0x7f10a2b8a560 [libc.so.6+0x18a560]`. A bare address is in no file.
     pub fn describe(&mut self, pid: u32, address: AbsAddr) -> String {
-        let symbol = self.function(pid, address);
-        match symbol.or_else(|| self.data(pid, address)) {
-            Some(symbol) => symbol.to_string(),
-            None => address.to_string(),
+        match self.named(pid, address) {
+            Named::Symbol(symbol) | Named::Kernel(symbol) => symbol.to_string(),
+            Named::File { module, offset } => format!("{address} [{module}+{offset}]"),
+            Named::UnknownKernel => format!("{address} [{KERNEL}]"),
+            Named::Unknown => address.to_string(),
         }
     }
 
@@ -167,7 +253,7 @@ impl Symbolizer {
         pid: u32,
         address: AbsAddr,
     ) -> Option<(AbsAddr, &[u8])> {
-        let place = self.place(pid, address)?;
+        let place = self.in_file(pid, address)?;
         let elf = self.modules.elf(place.module)?;
         let (start, code) = elf.function_bytes(place.virt)?;
         Some((place.bias.to_abs(start), code))
@@ -179,7 +265,7 @@ impl Symbolizer {
         pid: u32,
         address: AbsAddr,
     ) -> Option<Arc<std::path::Path>> {
-        let place = self.place(pid, address)?;
+        let place = self.in_file(pid, address)?;
         self.modules.path(place.module)
     }
 
@@ -204,14 +290,31 @@ impl Symbolizer {
     }
 
     fn find(&mut self, pid: u32, address: AbsAddr, kind: NameKind) -> Option<Symbol> {
-        let place = self.place(pid, address)?;
+        if address.is_kernel() {
+            return self.kernel_function(address).filter(|_| kind == NameKind::Function);
+        }
+        let place = self.in_file(pid, address)?;
         self.modules.symbol(place.module, place.virt, kind)
+    }
+
+    fn kernel_function(&self, address: AbsAddr) -> Option<Symbol> {
+        let kernel = self.kernel.get_or_init(KernelSymbols::running);
+        let found = kernel.function_at(address)?;
+        Some(Symbol {
+            name: found.name.into(),
+            offset: address.0.checked_sub(found.start.0)?,
+            size: found.size,
+            module: found.module.into(),
+        })
     }
 
     /// The file that an address belongs to. Its own mapping says so, if it has one of
     /// a file; but `.bss` is anonymous memory behind a file's mappings, and data may not
     /// have been noted at all, so that files nearby are asked how far they reach.
-    fn place(&mut self, pid: u32, address: AbsAddr) -> Option<Place> {
+    fn in_file(&mut self, pid: u32, address: AbsAddr) -> Option<InFile> {
+        if address.is_kernel() {
+            return None;
+        }
         self.note_unknown(pid);
         let maps = &self.spaces.get(&pid)?.maps;
         let own = maps.find(address).filter(|mapping| mapping.path.is_some());
@@ -223,7 +326,7 @@ impl Symbolizer {
             };
             let place = self.modules.place(module, mapping, address);
             if let Some((bias, virt)) = place {
-                return Some(Place { module, bias, virt });
+                return Some(InFile { module, bias, virt });
             }
         }
         None

@@ -6,9 +6,11 @@
 pub mod demangle;
 pub mod elf;
 pub mod file;
+pub mod kallsyms;
 mod lookup;
 mod table;
 
 pub use elf::{Elf, ElfError, ElfKind, Segment, SymbolAt};
 pub use file::{FileBytes, load};
+pub use kallsyms::KernelSymbols;
 pub use lookup::{Candidate, DataSymbol, LookupError};

@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::process::Command;
 use std::sync::Arc;
 
 use common::{Target, build, build_c};
+use hwtrace_probes::symbols::KernelSymbols;
 use hwtrace_probes::{AbsAddr, Process, Symbolizer};
 
 fn noted(target: &Target) -> Symbolizer {
@@ -23,6 +25,8 @@ fn check_c(target: &Target, symbolizer: &mut Symbolizer, pid: u32) {
         let text = symbolizer.describe(pid, AbsAddr(start + 3));
         let expected = format!("{name}+0x3/{:#x} [{}]", symbol.size, symbol.module);
         assert_eq!(text, expected);
+        let place = symbolizer.place(pid, AbsAddr(start + 3));
+        assert_eq!(place, format!("{name}+0x3"));
         let (at, code) = symbolizer.function_code(pid, AbsAddr(start + 3)).expect(name);
         assert_eq!((at.0, code.len() as u64), (start, symbol.size));
         // `ret` is in all of them.
@@ -37,7 +41,8 @@ fn check_c(target: &Target, symbolizer: &mut Symbolizer, pid: u32) {
         assert!(symbolizer.function_code(pid, address).is_none());
     }
     assert_eq!(symbolizer.describe(pid, AbsAddr(8)), "0x8");
-    assert_eq!(&*symbolizer.name(pid, AbsAddr(u64::MAX)), "0xffffffffffffffff");
+    assert_eq!(&*symbolizer.name(pid, AbsAddr(8)), "0x8");
+    assert_eq!(symbolizer.place(pid, AbsAddr(8)), "0x8");
 }
 
 #[test]
@@ -107,6 +112,84 @@ fn a_function_of_a_library() {
     let symbol = symbolizer.function(target.pid(), address).expect("exported");
     assert!(symbol.name.ends_with("printf"), "{symbol}");
     assert!(symbol.module.starts_with("libc"), "{symbol}");
+}
+
+/// What objdump and addr2line call it: the file says where `bump` is before it
+/// is loaded anywhere.
+#[test]
+fn code_without_a_symbol_has_its_file_and_offset() {
+    for (name, options) in [
+        ("bare-pie", &["-pie", "-fPIE"][..]),
+        ("bare-no-pie", &["-no-pie", "-fno-pie"]),
+        ("bare-packed", &["-Wl,-z,noseparate-code"]),
+    ] {
+        let path = build_c(name, options);
+        let nm = Command::new("nm").arg(&path).output().expect("binutils");
+        let nm = String::from_utf8(nm.stdout).expect("text");
+        let bump = nm.lines().find_map(|line| line.strip_suffix(" T bump"));
+        let offset = u64::from_str_radix(bump.expect("a function"), 16);
+        let offset = offset.expect("a number") + 3;
+        let status = Command::new("strip").arg(&path).status().expect("binutils");
+        assert!(status.success());
+
+        let target = Target::start(&path);
+        let (mut symbolizer, pid) = (noted(&target), target.pid());
+        let address = AbsAddr(target.address("bump") + 3);
+        let short = format!("{name}+{offset:#x}");
+        assert_eq!(&*symbolizer.name(pid, address), short);
+        assert_eq!(symbolizer.place(pid, address), short);
+        let long = format!("{address} [{short}]");
+        assert_eq!(symbolizer.describe(pid, address), long);
+    }
+}
+
+#[test]
+fn memory_of_no_file_is_a_number() {
+    let target = Target::start(&build_c("anonymous", &[]));
+    let mut symbolizer = noted(&target);
+    let maps = Process::open(target.pid()).and_then(|process| process.maps());
+    let maps = maps.expect("own child");
+    // The stack, the vDSO, heaps; but not `.bss`, which belongs to its file.
+    let anonymous = maps.iter().rev().find(|mapping| mapping.path.is_none());
+    let address = AbsAddr(anonymous.expect("the vDSO").start.0 + 64);
+    let address = if address.is_kernel() { AbsAddr(0x7ff0_0000_0000) } else { address };
+    for text in [
+        symbolizer.place(target.pid(), address),
+        symbolizer.name(target.pid(), address).to_string(),
+        symbolizer.describe(target.pid(), address),
+    ] {
+        assert_eq!(text, address.to_string());
+    }
+}
+
+#[test]
+fn functions_of_the_kernel() {
+    let text = b"ffffffff81000000 T copy\nffffffff81000060 t next\n\
+        ffffffffc0000000 t chain\t[nf_tables]\nffffffffc0000040 d data\t[nf_tables]\n";
+    let mut symbolizer = Symbolizer::with_kernel(KernelSymbols::parse(text));
+    for (address, place, name, data) in [
+        (0xffff_ffff_8100_001a, "[kernel] copy+0x1a", "copy", "copy+0x1a/0x60 [kernel]"),
+        (
+            0xffff_ffff_c000_0001,
+            "[nf_tables] chain+0x1",
+            "chain",
+            "chain+0x1/0x40 [nf_tables]",
+        ),
+        (
+            0xffff_ffff_c000_0041,
+            "[kernel] 0xffffffffc0000041",
+            "[kernel] 0xffffffffc0000041",
+            "0xffffffffc0000041 [kernel]",
+        ),
+    ] {
+        // Whatever process it acts for, also one that has gone.
+        for pid in [std::process::id(), u32::MAX] {
+            assert_eq!(symbolizer.place(pid, AbsAddr(address)), place);
+            assert_eq!(&*symbolizer.name(pid, AbsAddr(address)), name);
+            assert_eq!(symbolizer.describe(pid, AbsAddr(address)), data);
+            assert_eq!(symbolizer.data(pid, AbsAddr(address)), None);
+        }
+    }
 }
 
 #[test]

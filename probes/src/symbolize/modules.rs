@@ -103,6 +103,11 @@ impl Modules {
         self.modules.get(module).map(|module| module.path.clone())
     }
 
+    /// The file's name, without directories.
+    pub(super) fn name(&self, module: usize) -> Option<Arc<str>> {
+        self.modules.get(module).map(|module| module.name.clone())
+    }
+
     /// The symbol at an address of a file.
     pub(super) fn symbol(
         &mut self,
