@@ -7,24 +7,38 @@
 
 use std::fmt;
 
+use crate::symbols::demangle::ABI_TAG;
+use crate::symbols::split_file;
+
 /// A parsed expression that names data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
     /// A symbol, with a number of bytes added to its address.
     Symbol {
-        /// The name as written: a raw ELF name, a demangled path, or the end of one.
+        /// The name as written: a raw ELF name, a demangled path, or the end of one;
+        /// with a source file's own variable `NAME@FILE`.
         name: String,
         /// Bytes from the symbol's start.
         offset: i64,
     },
     /// An absolute address in the process.
     Address(u64),
+    /// The same, written as a decimal number, which may have been meant as a
+    /// hexadecimal one: `watch 404010`.
+    Decimal {
+        /// The address.
+        address: u64,
+        /// What it would be if the digits were hexadecimal.
+        as_hex: u64,
+    },
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Expression::Address(address) => write!(f, "{address:#x}"),
+            Expression::Address(address) | Expression::Decimal { address, .. } => {
+                write!(f, "{address:#x}")
+            }
             Expression::Symbol { name, offset: 0 } => f.write_str(name),
             Expression::Symbol { name, offset } => write!(f, "{name}{offset:+}"),
         }
@@ -87,11 +101,15 @@ impl Expression {
             return Err(ExprError::Syntax { at: 0, found: first });
         }
         if head.starts_with(|c: char| c.is_ascii_digit()) {
-            let address = parse_number(head)?;
-            let sum = address.checked_add_signed(offset);
-            return sum
-                .map(Expression::Address)
-                .ok_or(ExprError::BadNumber { text: text.to_owned() });
+            let address = parse_number(head)?.checked_add_signed(offset);
+            let address =
+                address.ok_or(ExprError::BadNumber { text: text.to_owned() })?;
+            let as_hex = u64::from_str_radix(head, 16).ok();
+            let as_hex = as_hex.and_then(|as_hex| as_hex.checked_add_signed(offset));
+            return Ok(match as_hex.filter(|&as_hex| as_hex != address) {
+                Some(as_hex) => Expression::Decimal { address, as_hex },
+                None => Expression::Address(address),
+            });
         }
         check_name(head)?;
         Ok(Expression::Symbol { name: head.to_owned(), offset })
@@ -128,6 +146,7 @@ const ANONYMOUS: &str = "(anonymous namespace)";
 /// hide what is in them: `Grid<-1>::cells` has no offset.
 fn split_offset(text: &str) -> Result<(&str, i64), ExprError> {
     let mut depth = 0_i32;
+    let mut file = false;
     let bytes = text.as_bytes();
     let cut = bytes.iter().enumerate().position(|(index, &byte)| {
         match byte {
@@ -136,7 +155,10 @@ fn split_offset(text: &str) -> Result<(&str, i64), ExprError> {
             b'>' if index > 0 && bytes[index - 1] == b'-' => {}
             b'>' | b')' | b'}' => depth -= 1,
             b'-' if bytes.get(index + 1) == Some(&b'>') => {}
+            // Names of files may have both in them.
+            b'+' | b'-' if file => return is_offset(&text[..index], &text[index..]),
             b'+' | b'-' => return depth <= 0,
+            b'@' => file = true,
             _ => {}
         }
         false
@@ -146,6 +168,15 @@ fn split_offset(text: &str) -> Result<(&str, i64), ExprError> {
     };
     let (head, tail) = text.split_at(cut);
     Ok((head.trim_end(), sum_offsets(tail)?))
+}
+
+/// Is this sign behind a source file's name, or part of it?
+fn is_offset(head: &str, tail: &str) -> bool {
+    let whole = || split_file(head.trim_end()).1.is_some();
+    match sum_offsets(tail) {
+        Err(ExprError::MissingOffset) => whole(),
+        sum => sum.is_ok(),
+    }
 }
 
 /// Adds up `+16 - 0x8`.
@@ -183,9 +214,16 @@ fn parse_number(text: &str) -> Result<u64, ExprError> {
     }
 }
 
-/// Walks over a name outside its brackets and refuses members, elements, files
-/// and libraries.
-fn check_name(name: &str) -> Result<(), ExprError> {
+/// Walks over a name outside its brackets and refuses members, elements and
+/// libraries.
+fn check_name(text: &str) -> Result<(), ExprError> {
+    let (name, file) = split_file(text);
+    if let Some(file) = file {
+        let foreign = |c: char| !c.is_alphanumeric() && !"._-+/ ".contains(c);
+        if let Some((at, found)) = file.char_indices().find(|&(_, c)| foreign(c)) {
+            return Err(ExprError::Syntax { at: name.len() + 1 + at, found });
+        }
+    }
     let mut depth = 0_i32;
     let mut skip = 0;
     for (at, found) in name.char_indices() {
@@ -200,8 +238,10 @@ fn check_name(name: &str) -> Result<(), ExprError> {
             _ if depth > 0 => {}
             ':' if rest.starts_with("::") => skip = at + 2,
             ':' => return Err(NOT_YET_LIBRARY),
+            '[' if rest.starts_with(ABI_TAG) && rest.contains(']') => {
+                skip = at + rest.find(']').unwrap_or(0) + 1;
+            }
             '[' => return Err(NOT_YET_ELEMENT),
-            '@' if is_source_file(rest) => return Err(NOT_YET_FILE),
             '.' if !is_symbol_suffix(rest) => return Err(member_or_library(rest)),
             '_' | '$' | '.' | '@' => {}
             // Demanglers put blanks in names: `Pool::get() const::count`.
@@ -225,10 +265,6 @@ const NOT_YET_LIBRARY: ExprError = ExprError::NotYet {
 const NOT_YET_ELEMENT: ExprError = ExprError::NotYet {
     what: "an array element by its index",
     instead: "give its distance in bytes, as in `limits+16`, and a length",
-};
-const NOT_YET_FILE: ExprError = ExprError::NotYet {
-    what: "a file's own variable, by `name@file`",
-    instead: "write the name alone, which works where one file only has it",
 };
 
 /// `.so` before a `:` is a library; any other `.word` is a member.
@@ -255,14 +291,6 @@ fn is_symbol_suffix(rest: &str) -> bool {
     // A version's dots follow an `@`, which has been let through: `@GLIBC_2.2.5`.
 }
 
-/// Does `@…` name a source file, rather than a symbol version (`stdout@GLIBC_2.2.5`)?
-fn is_source_file(rest: &str) -> bool {
-    const EXTENSIONS: [&str; 10] =
-        [".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".rs", ".go", ".s"];
-    let lower = rest.to_ascii_lowercase();
-    EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,7 +313,12 @@ mod tests {
     fn addresses_in_hex_and_decimal() {
         let parse = Expression::parse;
         assert_eq!(parse("0x404028"), Ok(Expression::Address(0x404028)));
-        assert_eq!(parse("4210728"), Ok(Expression::Address(4210728)));
+        let decimal = |address, as_hex| Ok(Expression::Decimal { address, as_hex });
+        assert_eq!(parse("4210728"), decimal(4210728, 0x4210728));
+        assert_eq!(parse("404010+8"), decimal(404018, 0x404018));
+        assert_eq!(parse("8"), Ok(Expression::Address(8)));
+        let long = "18446744073709551615";
+        assert_eq!(parse(long), Ok(Expression::Address(u64::MAX)));
         assert_eq!(parse("0x1000+8"), Ok(Expression::Address(0x1008)));
         for bad in ["0x", "0xzz", "0777", "12ab", "0x1-2", "0x11111111111111111"] {
             let error = parse(bad);
@@ -311,10 +344,16 @@ mod tests {
             "stdout@GLIBC_2.2.5",
             "stdout@@GLIBC_2.2.5",
             "größe",
+            "state@u1.c",
+            "app::state@some dir/two-files+1.cpp",
+            "name[abi:cxx11]",
+            "app::Pool[abi:cxx11]::name",
         ] {
             assert_eq!(Expression::parse(name), symbol(name, 0), "{name}");
         }
         assert_eq!(Expression::parse("Grid<-1>::n+4"), symbol("Grid<-1>::n", 4));
+        assert_eq!(Expression::parse("state@u1.c + 8"), symbol("state@u1.c", 8));
+        assert_eq!(Expression::parse("state@a-b.c-8+4"), symbol("state@a-b.c", -4));
     }
 
     #[test]
@@ -327,7 +366,6 @@ mod tests {
             ("cfg.limits[2].max", "a member by its name"),
             ("list->head->next", "a path through a pointer"),
             ("limits[2]", "an array element by its index"),
-            ("counter@file.c", "a file's own variable, by `name@file`"),
             ("libz.so:crc_table", "a variable of a shared library"),
             ("libz.so.1:crc_table", "a variable of a shared library"),
             ("prog:counter", "a variable of a shared library"),
@@ -348,6 +386,8 @@ mod tests {
         assert_eq!(Expression::parse("a+"), Err(ExprError::MissingOffset));
         assert_eq!(Expression::parse("+4"), syntax(0, '+'));
         assert_eq!(Expression::parse("int counter"), syntax(3, ' '));
+        assert_eq!(Expression::parse("state@u1.c+"), Err(ExprError::MissingOffset));
+        assert_eq!(Expression::parse("state@u=1.c"), syntax(7, '='));
         assert_eq!(Expression::parse("a=b"), syntax(1, '='));
         assert!(Expression::parse(&"x".repeat(MAX_LENGTH + 1)).is_err());
     }

@@ -26,6 +26,9 @@ pub struct Location {
 /// One of several variables with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
+    /// What to write to mean this one: its full name, that with its source file
+    /// (`state@u1.c`), or else its address.
+    pub expression: String,
     /// Its full name, demangled.
     pub name: String,
     /// Its address in the process, by which it can be watched.
@@ -59,7 +62,7 @@ pub enum ResolveError {
         path: PathBuf,
     },
     /// Several variables have the name.
-    #[error("{} variables are called `{name}`", candidates.len())]
+    #[error("{} variables are called `{name}`: {}", candidates.len(), listed(candidates))]
     Ambiguous {
         /// The name looked for.
         name: String,
@@ -120,6 +123,18 @@ pub enum ResolveError {
         /// The expression.
         name: String,
     },
+    /// Nothing is mapped at an address that was written as a decimal number, but
+    /// there is at what its digits mean in hexadecimal.
+    #[error(
+        "nothing is mapped at {address}, which the decimal number stands for: \
+             did you mean {as_hex}?"
+    )]
+    NotHex {
+        /// The address that the number means.
+        address: AbsAddr,
+        /// The one that may have been meant.
+        as_hex: AbsAddr,
+    },
     /// The process or its executable cannot be used.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -142,22 +157,35 @@ pub fn resolve(
     }
     match expression {
         Expression::Address(address) => {
-            refuse_other_machines(process)?;
-            let address = AbsAddr(*address);
-            let length = length.unwrap_or(8);
-            check_address(expression, address, length)?;
-            Ok(Location {
-                address,
-                length,
-                name: expression.to_string(),
-                symbol_size: None,
-                mapped: is_mapped(process, address),
-            })
+            number(process, expression, AbsAddr(*address), None, length)
+        }
+        Expression::Decimal { address, as_hex } => {
+            let as_hex = Some(AbsAddr(*as_hex));
+            number(process, expression, AbsAddr(*address), as_hex, length)
         }
         Expression::Symbol { name, offset } => {
             symbol(process, expression, name, *offset, length)
         }
     }
+}
+
+fn number(
+    process: &Process,
+    expression: &Expression,
+    address: AbsAddr,
+    as_hex: Option<AbsAddr>,
+    length: Option<u32>,
+) -> Result<Location, ResolveError> {
+    refuse_other_machines(process)?;
+    let mapped = is_mapped(process, address);
+    // Before all else: what is wrong with the number says nothing of what was meant.
+    if let Some(as_hex) = as_hex.filter(|&as_hex| !mapped && is_mapped(process, as_hex)) {
+        return Err(ResolveError::NotHex { address, as_hex });
+    }
+    let length = length.unwrap_or(8);
+    check_address(expression, address, length)?;
+    let name = expression.to_string();
+    Ok(Location { address, length, name, symbol_size: None, mapped })
 }
 
 fn symbol(
@@ -235,7 +263,7 @@ fn check_address(
         return Ok(());
     }
     let moved = |by: i64| match expression {
-        Expression::Address(address) => {
+        Expression::Address(address) | Expression::Decimal { address, .. } => {
             Expression::Address(address.wrapping_add_signed(by))
         }
         Expression::Symbol { name, offset } => {
@@ -285,18 +313,48 @@ fn from_lookup(error: LookupError, name: &str, executable: &Executable) -> Resol
             ResolveError::NoSuchSymbol { name, nearest, searched: path }
         }
         LookupError::Ambiguous { candidates } => {
-            let choice = |candidate: Candidate| Choice {
-                name: candidate.name,
-                address: executable.bias.to_abs(candidate.address),
-                size: candidate.size,
-                file: candidate.file,
-            };
+            let choice = |candidate| choice(candidate, executable);
             let candidates = candidates.into_iter().map(choice).collect();
             ResolveError::Ambiguous { name, candidates }
         }
         LookupError::ThreadLocal => ResolveError::ThreadLocal { name },
         LookupError::Function => ResolveError::Function { name },
         LookupError::Imported => ResolveError::InSharedLibrary { name },
+    }
+}
+
+fn choice(candidate: Candidate, executable: &Executable) -> Choice {
+    let Candidate { name, address, size, file } = candidate;
+    // Only what leads there is offered.
+    let leads_there = |text: &String| match Expression::parse(text) {
+        Ok(Expression::Symbol { name, offset: 0 }) => {
+            let found = executable.elf.find_data(&name);
+            found.is_ok_and(|found| found.address == address)
+        }
+        _ => false,
+    };
+    let with_file = file.as_ref().map(|file| format!("{name}@{file}"));
+    let mut texts = [Some(name.clone()), with_file].into_iter().flatten();
+    let address = executable.bias.to_abs(address);
+    let expression = texts.find(leads_there).unwrap_or_else(|| address.to_string());
+    Choice { expression, name, address, size, file }
+}
+
+/// `state@u1.c` and `state@u2.c`, as a message has them.
+fn listed(candidates: &[Choice]) -> String {
+    const MAX_LISTED: usize = 6;
+    let shown = candidates.iter().take(MAX_LISTED);
+    let mut parts: Vec<String> =
+        shown.map(|choice| format!("`{}`", choice.expression)).collect();
+    match candidates.len().saturating_sub(MAX_LISTED) {
+        0 => {}
+        more => parts.push(format!("{more} more")),
+    }
+    match parts.split_last() {
+        Some((last, front)) if !front.is_empty() => {
+            format!("{} and {last}", front.join(", "))
+        }
+        _ => parts.join(""),
     }
 }
 

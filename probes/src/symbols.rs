@@ -8,9 +8,10 @@ pub mod elf;
 pub mod file;
 pub mod kallsyms;
 mod lookup;
+mod nearest;
 mod table;
 
 pub use elf::{Elf, ElfError, ElfKind, Segment, SymbolAt};
 pub use file::{FileBytes, load};
 pub use kallsyms::KernelSymbols;
-pub use lookup::{Candidate, DataSymbol, LookupError};
+pub use lookup::{Candidate, DataSymbol, LookupError, split_file};

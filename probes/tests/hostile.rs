@@ -19,7 +19,16 @@ fn use_all(bytes: Vec<u8>) {
     let started = Instant::now();
     if let Ok(elf) = Elf::parse(FileBytes::Owned(bytes)) {
         let _ = (elf.kind(), elf.entry(), elf.has_symbols());
-        for name in ["counter", "shared_name", "cuonter", "a::b", "limits", ""] {
+        for name in [
+            "counter",
+            "shared_name",
+            "cuonter",
+            "a::b",
+            "limits",
+            "",
+            "shared_name@data.c",
+            "x@.c",
+        ] {
             let _ = elf.find_data(name);
         }
         let segments = elf.segments().iter().map(|segment| segment.virt.0);

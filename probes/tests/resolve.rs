@@ -26,10 +26,16 @@ fn check_c(name: &str, options: &[&str]) {
         ("byte", 1),
         ("limits+16", 8),
         ("file_static", 2),
+        ("file_static@data.c", 2),
+        ("shared_name@data.c", 4),
+        ("shared_name@other.c", 4),
+        ("calls", 4),
         ("constant", 4),
     ] {
         let location = find(&process, name, None).expect(name);
-        assert_eq!(location.address.0, target.address(name), "{name}");
+        let printed = name.strip_prefix("file_static@data.c").map(|_| "file_static");
+        let address = target.address(printed.unwrap_or(name));
+        assert_eq!(location.address.0, address, "{name}");
         assert_eq!(location.length, length, "{name}");
         assert_eq!(location.name, name);
         assert!(location.mapped);
@@ -65,7 +71,13 @@ fn check_c_errors(process: &Process, target: &Target) {
         }
         other => panic!("{other}"),
     }
-    match error("shared_name", None) {
+    let ambiguous = error("shared_name", None);
+    let said = ambiguous.to_string();
+    for part in ["2 variables", "`shared_name@data.c`", "`shared_name@other.c`", " and "]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    match ambiguous {
         ResolveError::Ambiguous { candidates, .. } => {
             let mut expected =
                 ["shared_name", "other_shared_name"].map(|name| target.address(name));
@@ -80,6 +92,18 @@ fn check_c_errors(process: &Process, target: &Target) {
             assert!(files.contains(&"other.c".to_owned()), "{files:?}");
         }
         other => panic!("{other}"),
+    }
+    for (name, expected) in [
+        ("shared_name@third.c", "shared_name@data.c"),
+        ("counter@data.c", "counter"),
+        ("cuonter@data.c", "counter"),
+    ] {
+        match error(name, None) {
+            ResolveError::NoSuchSymbol { nearest, .. } => {
+                assert!(nearest.contains(&expected.to_owned()), "{nearest:?}");
+            }
+            other => panic!("{other}"),
+        }
     }
     let other = error("per_thread", None);
     assert!(matches!(other, ResolveError::ThreadLocal { .. }), "{other}");
@@ -156,13 +180,75 @@ fn all_the_names_of_rust() {
     }
 }
 
+/// Optimised, `b::COUNT` has a symbol that ends in `.0`.
+#[test]
+fn two_rust_statics_of_one_name() {
+    for (name, options) in [
+        ("twins", &[][..]),
+        ("twins-O", &["-O"]),
+        ("twins-v0", &["-O", "-Csymbol-mangling-version=v0"]),
+    ] {
+        let options = [options, &["--crate-name=twins", "--edition=2024"]].concat();
+        let target = Target::start(&build("rustc", name, &["twins.rs"], &options));
+        let process = Process::open(target.pid()).expect("it runs");
+        for (name, count) in &target.addresses {
+            if name.contains("a::") {
+                let location = find(&process, name, None).expect(name);
+                assert_eq!(location.address.0, *count);
+            }
+        }
+        let found = ["b::COUNT", "twins::b::COUNT", "crate::b::COUNT"]
+            .map(|name| find(&process, name, Some(4)).expect(name).address);
+        assert!(found.iter().all(|address| *address == found[0]), "{found:?}");
+
+        let error = find(&process, "COUNT", None).expect_err("two");
+        let ResolveError::Ambiguous { candidates, .. } = error else {
+            panic!("{error}");
+        };
+        let mut texts: Vec<_> =
+            candidates.iter().map(|choice| &*choice.expression).collect();
+        texts.sort_unstable();
+        // The second with or without `.0`: that is up to LLVM.
+        assert_eq!(texts[0], "twins::a::COUNT");
+        let second = find(&process, texts[1], Some(4)).expect("offered");
+        assert_eq!(second.address, found[0]);
+        let error = find(&process, "b::COUNTT", None).expect_err("misspelt");
+        let ResolveError::NoSuchSymbol { nearest, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(nearest[0], "twins::b::COUNT");
+    }
+}
+
+#[test]
+fn a_hexadecimal_address_without_0x() {
+    let target = Target::start(&build_c("decimal", &["-no-pie", "-fno-pie"]));
+    let process = Process::open(target.pid()).expect("it runs");
+    // Fixed addresses are around 0x404000: one with no letters in it is near.
+    let address = target.address("counter") & !0xfff;
+    let digits = format!("{address:x}");
+    assert!(digits.bytes().all(|digit| digit.is_ascii_digit()), "{digits}");
+    match find(&process, &digits, None).expect_err("not mapped") {
+        error @ ResolveError::NotHex { as_hex, .. } => {
+            assert_eq!(as_hex.0, address);
+            let said = format!("did you mean {address:#x}?");
+            assert!(error.to_string().ends_with(&said), "{error}");
+        }
+        other => panic!("{other}"),
+    }
+    let decimal = find(&process, &address.to_string(), None).expect("it is mapped");
+    assert_eq!(decimal.address.0, address);
+    let nowhere = find(&process, "16", None).expect("an address");
+    assert!(!nowhere.mapped);
+}
+
 fn check_names(target: &Target) {
     let process = Process::open(target.pid()).expect("it runs");
     for (name, address) in &target.addresses {
         if name == "names::bump" {
             continue;
         }
-        let location = find(&process, name, None);
+        let location = find(&process, name, Some(1));
         let location = location.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(location.address.0, *address, "{name}");
     }

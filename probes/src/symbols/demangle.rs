@@ -3,6 +3,7 @@
 //! Mangled names come from files that nobody has checked, and a short one can
 //! describe an exponentially long name; so input and output are bounded.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use cpp_demangle::{DemangleOptions, ParseOptions};
@@ -102,6 +103,57 @@ pub fn last_part(path: &str) -> &str {
     &path[start..]
 }
 
+/// The last `count` parts of a path; all of it, if it has no more.
+pub fn last_parts(path: &str, count: usize) -> &str {
+    let mut start = path.len();
+    for index in 0..count {
+        // Before the parts so far is the `::` that divides them from the next.
+        let end = if index == 0 { Some(start) } else { start.checked_sub(2) };
+        let Some(end) = end else { break };
+        start = end - last_part(&path[..end]).len();
+    }
+    &path[start..]
+}
+
+/// A name as its programmer wrote it: without what compilers put behind it for
+/// themselves, copies and parts (`COUNT.0`, `table.llvm.123`, `lock.lto_priv.0`), and
+/// without the tags of an ABI (`name[abi:cxx11]`).
+pub fn plain(name: &str) -> Cow<'_, str> {
+    let name = without_suffix(name);
+    if !name.contains(ABI_TAG) {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(tag) = rest.find(ABI_TAG)
+        && let Some(length) = rest[tag..].find(']')
+    {
+        out.push_str(&rest[..tag]);
+        rest = &rest[tag + length + 1..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// How demanglers write the tag that gcc gives what depends on the form of
+/// `std::string`.
+pub const ABI_TAG: &str = "[abi:";
+
+fn without_suffix(mut name: &str) -> &str {
+    while let Some(dot) = name.rfind('.')
+        && dot > 0
+        && let suffix = &name[dot + 1..]
+        && !suffix.is_empty()
+        && suffix.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let front = &name[..dot];
+        let mark =
+            [".llvm", ".lto_priv"].iter().find_map(|mark| front.strip_suffix(mark));
+        name = mark.filter(|front| !front.is_empty()).unwrap_or(front);
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,14 +182,47 @@ mod tests {
     }
 
     #[test]
-    fn last_parts() {
+    fn ends_of_paths() {
         assert_eq!(last_part("app::stats::HITS"), "HITS");
         assert_eq!(last_part("Grid<a::b>::cells"), "cells");
         assert_eq!(last_part("counter"), "counter");
         assert_eq!(last_part("a::"), "");
+        for (count, expected) in [
+            (0, ""),
+            (1, "c"),
+            (2, "b<x::y>::c"),
+            (3, "a::b<x::y>::c"),
+            (9, "a::b<x::y>::c"),
+        ] {
+            assert_eq!(last_parts("a::b<x::y>::c", count), expected);
+        }
+    }
+
+    #[test]
+    fn plain_names() {
+        for (name, expected) in [
+            ("counter", "counter"),
+            ("rs::b::COUNT.0", "rs::b::COUNT"),
+            ("table.llvm.1234567", "table"),
+            ("calls.0.lto_priv.1", "calls"),
+            ("app.name", "app.name"),
+            (".0", ".0"),
+            ("name[abi:cxx11]", "name"),
+            ("n::Pool[abi:cxx11]::all[abi:x][abi:y].1", "n::Pool::all"),
+            ("name[abi:", "name[abi:"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(name), expected, "{name}");
+        }
     }
 
     proptest! {
+        #[test]
+        fn plain_names_of_anything(name in "([a.0\\[\\]:]|\\[abi:|.llvm.|ö){0,20}") {
+            let once = plain(&name).into_owned();
+            prop_assert!(once.len() <= name.len());
+        }
+
         #[test]
         fn never_panics(tail in "[A-Z0-9a-z_.$]{0,60}") {
             for start in ["_ZN", "_Z", "_R", "_RNv", "_ZL"] {
@@ -146,6 +231,7 @@ mod tests {
                 let _ = function_name(&raw);
             }
             let _ = last_part(&tail);
+            let _ = last_parts(&tail.replace('.', "::"), 3);
         }
 
         #[test]

@@ -3,14 +3,14 @@
 //! Raw ELF names are compared first, as bytes and without building any table;
 //! then demangled names, of those symbols only whose mangled name contains the
 //! last word of what is looked for. A miss may take longer: it collects names
-//! that are spelt like the one asked for.
+//! that are spelt like the one asked for (`nearest.rs`).
 
 use std::cell::Cell;
 
 use object::elf;
 use object::read::elf::Sym;
 
-use super::demangle::{data_name, is_mangled, last_part};
+use super::demangle::{data_name, is_mangled, plain};
 use super::elf::{Elf, RawSymbol, is_defined, name_offset, size, value};
 use crate::address::VirtOffset;
 
@@ -88,11 +88,42 @@ struct Match<'a> {
     file: Option<u32>,
 }
 
+/// Symbols by how well their demangled names fit.
+#[derive(Default)]
+struct Demangled<'a> {
+    /// It is the name.
+    exact: Vec<Match<'a>>,
+    /// It is, but for what compilers append.
+    plain: Vec<Match<'a>>,
+    /// It ends with the name, or is the C variable of a function (`calls.0`).
+    ends: Vec<Match<'a>>,
+}
+
+impl<'a> Demangled<'a> {
+    fn add(&mut self, found: Match<'a>, full: &str, wanted: &str) {
+        let ends = |name: &str| {
+            name.strip_suffix(wanted).is_some_and(|front| front.ends_with("::"))
+        };
+        let stem = plain(full);
+        if full == wanted {
+            self.exact.push(found);
+        } else if stem == wanted {
+            self.plain.push(found);
+        } else if ends(full) || ends(&stem) {
+            self.ends.push(found);
+        }
+    }
+}
+
 impl Elf {
     /// Finds the variable with this name: a raw ELF name (`counter`, `_ZN3app4HITSE`,
     /// with or without a version), a demangled one (`app::HITS`), or the end of a
     /// demangled one that only one variable has (`stats::HITS`, `HITS`). `crate::`
-    /// at the start stands for whatever crate it is.
+    /// at the start stands for whatever crate it is. What compilers append
+    /// (`COUNT.0`, `name[abi:cxx11]`) may be left out.
+    ///
+    /// `name@file.c` is the variable that only this source file knows (`static` in C), by
+    /// the file's name in the symbol table: without directories, as gcc has it.
     ///
     /// A global variable goes before file-local ones of the same name.
     ///
@@ -100,20 +131,54 @@ impl Elf {
     ///
     /// [`LookupError`].
     pub fn find_data(&self, name: &str) -> Result<DataSymbol, LookupError> {
-        let raw = strip_version(name).as_bytes();
+        let (path, file) = split_file(name);
+        let raw = strip_version(path).as_bytes();
         let has_name = |table, symbol: &_| self.has_raw_name(table, symbol, raw);
-        if let Some(result) = self.choose(self.matches(Role::is_variable, has_name)) {
+        let choose = |mut found: Vec<Match<'_>>, global_first| {
+            found.retain(|found| file.is_none_or(|file| self.is_in(found, file)));
+            self.choose(found, global_first)
+        };
+        if let Some(result) = choose(self.matches(Role::is_variable, has_name), true) {
             return result;
         }
-        let (exact, suffix) = self.demangled_matches(name);
-        if let Some(result) = self.choose(exact).or_else(|| self.choose(suffix)) {
+        let Demangled { exact, plain, ends } = self.demangled_matches(path);
+        let tiers = [(exact, true), (plain, true), (ends, false)];
+        let mut tiers = tiers.into_iter();
+        if let Some(result) = tiers.find_map(|(found, global)| choose(found, global)) {
             return result;
+        }
+        if file.is_some() {
+            return Err(LookupError::Missing { nearest: self.in_other_files(path) });
         }
         let others = self.matches(|role| !role.is_variable(), has_name);
-        self.choose(others).unwrap_or_else(|| {
-            let nearest = self.nearest_data(name);
+        choose(others, true).unwrap_or_else(|| {
+            let nearest = self.nearest_data(path);
             Err(LookupError::Missing { nearest })
         })
+    }
+
+    /// What to write instead of `name@file.c`, which there is not.
+    fn in_other_files(&self, name: &str) -> Vec<String> {
+        match self.find_data(name) {
+            Ok(_) => vec![name.to_owned()],
+            Err(LookupError::Missing { nearest }) => nearest,
+            Err(LookupError::Ambiguous { candidates }) => {
+                let with_file = |candidate: Candidate| match candidate.file {
+                    Some(file) => format!("{}@{file}", candidate.name),
+                    None => candidate.name,
+                };
+                candidates.into_iter().take(3).map(with_file).collect()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Is it a source file's own, and that file's? A path in the symbol table may be
+    /// given by its end.
+    fn is_in(&self, found: &Match<'_>, file: &str) -> bool {
+        let own = found.file.map(|offset| self.name(found.table, offset));
+        let front = own.and_then(|own| own.strip_suffix(file.as_bytes()));
+        front.is_some_and(|front| front.is_empty() || front.ends_with(b"/"))
     }
 
     /// All symbols of these roles that `wanted` takes: of `.symtab`, or else of
@@ -180,10 +245,12 @@ impl Elf {
             && matches!(tail.get(name.len()), Some(0 | b'@'))
     }
 
-    /// One result of several matches; `None` if there are none.
+    /// One result of several matches; `None` if there are none. A global variable
+    /// goes first only before those that have its very name.
     fn choose(
         &self,
         mut found: Vec<Match<'_>>,
+        global_first: bool,
     ) -> Option<Result<DataSymbol, LookupError>> {
         let role = found.iter().map(|found| found.role);
         let role = role.min_by_key(|role| *role as u8)?;
@@ -195,7 +262,7 @@ impl Elf {
         }
         found.retain(|found| found.role == Role::Data);
         let local = |found: &Match<'_>| found.symbol.st_bind() == elf::STB_LOCAL;
-        if found.iter().any(|found| !local(found)) {
+        if global_first && found.iter().any(|found| !local(found)) {
             found.retain(|found| !local(found));
         }
         found.sort_by_key(|found| value(found.symbol));
@@ -224,75 +291,46 @@ impl Elf {
         }
     }
 
-    fn display_name(&self, table: usize, symbol: &RawSymbol) -> String {
+    pub(super) fn display_name(&self, table: usize, symbol: &RawSymbol) -> String {
         let raw = String::from_utf8_lossy(self.name(table, name_offset(symbol)));
         data_name(&raw).unwrap_or_else(|| raw.into_owned())
     }
 
-    /// Symbols whose demangled name is `name`, and those where it ends so.
-    fn demangled_matches(&self, name: &str) -> (Vec<Match<'_>>, Vec<Match<'_>>) {
+    /// Symbols that are called so when demangled.
+    fn demangled_matches(&self, name: &str) -> Demangled<'_> {
         let wanted = without_blanks(name.strip_prefix("crate::").unwrap_or(name));
-        let hint = last_word(&wanted);
+        let stem = plain(&wanted);
+        let hint = last_word(&stem);
         let budget = self.name_budget();
+        let guards = name.starts_with(GUARD);
         let may_be = |table: usize, symbol: &RawSymbol| {
             let raw = budget.name(self, table, symbol).unwrap_or_default();
-            is_mangled(raw) && contains(raw, hint.as_bytes())
+            if is_mangled(raw) {
+                contains(raw, hint.as_bytes()) && (guards || !raw.starts_with(b"_ZGV"))
+            } else {
+                let tail = raw.strip_prefix(wanted.as_bytes());
+                tail.is_some_and(|tail| tail.starts_with(b"."))
+            }
         };
-        let (mut exact, mut suffix) = (Vec::new(), Vec::new());
+        let mut sorted = Demangled::default();
         let found = self.matches(Role::is_variable, may_be);
         for found in found.into_iter().take(MAX_DEMANGLED) {
-            let full = self.display_name(found.table, found.symbol);
-            let full = without_blanks(&full);
-            if full == wanted {
-                exact.push(found);
-            } else if let Some(front) = full.strip_suffix(&wanted)
-                && front.ends_with("::")
-            {
-                suffix.push(found);
+            let raw = String::from_utf8_lossy(
+                self.name(found.table, name_offset(found.symbol)),
+            );
+            match data_name(&raw) {
+                Some(full) => sorted.add(found, &without_blanks(&full), &wanted),
+                None if plain(&raw) == wanted => sorted.ends.push(found),
+                None => {}
             }
         }
-        (exact, suffix)
+        sorted
     }
 
-    fn name_budget(&self) -> NameBudget {
+    pub(super) fn name_budget(&self) -> NameBudget {
         let stored = self.strings(0).len() + self.strings(1).len();
         // Linkers store `hits` as the end of `total_hits`: hence some more.
         NameBudget(Cell::new(stored.saturating_mul(4) + 64 * 1024))
-    }
-
-    /// Names of variables that are spelt like `name`, nearest first, at most three.
-    pub fn nearest_data(&self, name: &str) -> Vec<String> {
-        let wanted = last_part(name).to_lowercase();
-        if wanted.is_empty() || wanted.len() > MAX_SPELLING {
-            return Vec::new();
-        }
-        let mut best: Vec<(f64, String)> = Vec::new();
-        let mut demangled = 0_usize;
-        let budget = self.name_budget();
-        let table = usize::from(!self.has_symbols());
-        let data = |symbol: &&RawSymbol| {
-            symbol.st_type() == elf::STT_OBJECT && is_defined(symbol)
-        };
-        for symbol in self.symbols(table).iter().filter(data).take(MAX_COMPARED) {
-            let Some(raw) = budget.name(self, table, symbol) else {
-                break;
-            };
-            demangled += usize::from(is_mangled(raw));
-            if demangled > MAX_DEMANGLED {
-                break;
-            }
-            if raw.len() > MAX_SPELLING * 4 {
-                continue;
-            }
-            let full = self.display_name(table, symbol);
-            let score = likeness(&wanted, &last_part(&full).to_lowercase());
-            if score >= NEAR && best.iter().all(|(_, known)| *known != full) {
-                best.push((score, full));
-                best.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-                best.truncate(3);
-            }
-        }
-        best.into_iter().map(|(_, name)| name).collect()
     }
 }
 
@@ -301,11 +339,11 @@ impl Elf {
 /// In a proper file each name is stored once, so that all together are no longer
 /// than the tables of names; in a hostile one a million symbols may share one long
 /// name, and each would be read from start to end.
-struct NameBudget(Cell<usize>);
+pub(super) struct NameBudget(Cell<usize>);
 
 impl NameBudget {
     /// A symbol's name; `None` once too much has been read.
-    fn name<'a>(
+    pub(super) fn name<'a>(
         &self,
         file: &'a Elf,
         table: usize,
@@ -323,29 +361,27 @@ impl NameBudget {
 
 /// An error lists so many variables of one name, no more.
 const MAX_CANDIDATES: usize = 16;
-/// Longer names are not compared for likeness.
-const MAX_SPELLING: usize = 64;
-/// So many names are compared to find one that is spelt alike.
-const MAX_COMPARED: usize = 200_000;
 /// So many names are demangled for one search. Large programs have some ten
 /// thousand variables with mangled names.
-const MAX_DEMANGLED: usize = 50_000;
-/// Likeness from which a spelling is taken for a mistake.
-const NEAR: f64 = 0.6;
+pub(super) const MAX_DEMANGLED: usize = 50_000;
+/// How demanglers call what guards the first use of a function's static variable.
+const GUARD: &str = "guard variable";
 
-/// From 0 to 1: by spelling, or because one name contains the other.
-fn likeness(wanted: &str, name: &str) -> f64 {
-    let (long, short) = (wanted.len().max(name.len()), wanted.len().min(name.len()));
-    if long > MAX_SPELLING {
-        return 0.0;
+/// `state@u1.c` is the variable and its file. An `@` before anything but a
+/// source file's name begins a version: `stdout@GLIBC_2.2.5`.
+pub fn split_file(name: &str) -> (&str, Option<&str>) {
+    const EXTENSIONS: [&str; 10] =
+        ["c", "cc", "cpp", "cxx", "h", "hh", "hpp", "rs", "go", "s"];
+    let is_source = |file: &str| {
+        let extension = file.rsplit_once('.').map(|(_, extension)| extension);
+        extension.is_some_and(|extension| {
+            EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+        })
+    };
+    match name.split_once('@') {
+        Some((name, file)) if !name.is_empty() && is_source(file) => (name, Some(file)),
+        _ => (name, None),
     }
-    let contained = short >= 4 && (name.contains(wanted) || wanted.contains(name));
-    let floor = if contained { NEAR } else { 0.0 };
-    // Names of so different lengths cannot be near: spare the work.
-    if short * 2 < long {
-        return floor;
-    }
-    strsim::normalized_damerau_levenshtein(wanted, name).max(floor)
 }
 
 /// `stdout@@GLIBC_2.2.5` without the version.

@@ -36,6 +36,8 @@ int main(void) {
     printf("constant %p\n", (void *)&constant);
     printf("calls %p\n", (void *)bump(0));
     printf("shared_name %p\n", (void *)&shared_name);
+    printf("shared_name@data.c %p\n", (void *)&shared_name);
+    printf("shared_name@other.c %p\n", (void *)other_shared_name());
     printf("other_shared_name %p\n", (void *)other_shared_name());
     printf("stdout %p\n", (void *)&stdout);
     printf("bump %p\n", (void *)bump);

@@ -1,5 +1,6 @@
 // Variables with mangled names; see data.c.
 #include <cstdio>
+#include <string>
 
 namespace app {
 namespace stats {
@@ -25,6 +26,18 @@ namespace {
 int hidden;
 }
 
+// Tagged with the ABI in their names, as their type is.
+std::string label = "a";
+namespace app {
+std::string title = "b";
+}
+
+__attribute__((noinline)) int *next_number() {
+    static int number = (int)label.size(); // has a guard variable
+    number++;
+    return &number;
+}
+
 int main() {
     app::stats::hits = ++hidden;
     setvbuf(stdout, nullptr, _IONBF, 0);
@@ -38,6 +51,12 @@ int main() {
     printf("(anonymous\302\240namespace)::hidden %p\n", (void *)&hidden);
     printf("filled %p\n", (void *)app::Pool().fill(2));
     printf("_ZN3app5stats4hitsE %p\n", (void *)&app::stats::hits);
+    printf("hidden@names.cpp %p\n", (void *)&hidden);
+    printf("label %p\n", (void *)&label);
+    printf("label[abi:cxx11] %p\n", (void *)&label);
+    printf("app::title %p\n", (void *)&app::title);
+    printf("title %p\n", (void *)&app::title);
+    printf("number %p\n", (void *)next_number());
     puts("ready");
     while (getchar() != EOF) {
     }
