@@ -274,3 +274,139 @@ fn input_reaches_a_command_and_its_output_is_untouched() {
     assert_eq!(ended.out[1..], ["input was a line for the target", "done"]);
     assert_eq!(ended.messages.len(), 1, "the line at the end alone: {ended:#?}");
 }
+
+/// handed.c, and the table of `hwtrace watch counter`, line by line.
+fn handed(program: &Path, arguments: &[&str]) -> Ended {
+    let program = program.to_str().unwrap();
+    despite_lost_traps(|| {
+        let hwtrace = Hwtrace::new(&["watch", "counter", "--", program]);
+        hwtrace.with(arguments).run_with("1234567").done("done")
+    })
+}
+
+/// The line of the table of these many hits with this in it.
+#[track_caller]
+fn row(ended: &Ended, hits: u64, part: &str) {
+    let start = format!("{hits} ");
+    let found = |line: &&String| line.trim_start().starts_with(&start);
+    let mut rows = ended.out.iter().filter(found);
+    assert!(rows.any(|row| row.contains(part)), "no {hits} of `{part}`: {ended:#?}");
+}
+
+/// The table is made when the program has long been another.
+#[test]
+fn what_was_hit_before_an_exec_has_its_name() {
+    if live() {
+        row(&handed(&c("handed"), &["exec"]), 10, "store_own+0x");
+        row(&handed(&c_with("handed", &["-no-pie"]), &["exec"]), 10, "store_own+0x");
+    }
+}
+
+/// Nothing has a symbol but the variable: as code in stripped libraries.
+#[test]
+fn code_without_a_symbol_has_its_file_and_offset() {
+    if !live() {
+        return;
+    }
+    for flags in [["-pie"], ["-no-pie"]] {
+        let scratch = Scratch::new();
+        let program = scratch.copy(c_with("handed", &flags));
+        let nm = Command::new("nm").arg("-S").arg(&program).output().unwrap();
+        let nm = String::from_utf8(nm.stdout).unwrap();
+        let line = nm.lines().find(|line| line.ends_with(" store_own")).unwrap();
+        let numbers = line.split(' ').take(2);
+        let numbers = numbers.map(|digits| u64::from_str_radix(digits, 16).unwrap());
+        let [start, size] = numbers.collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let stripped = ["-K", "counter"];
+        assert!(
+            Command::new("strip")
+                .args(stripped)
+                .arg(&program)
+                .status()
+                .unwrap()
+                .success()
+        );
+
+        let ended = handed(&program, &[]);
+        let name = program.file_name().unwrap().to_str().unwrap();
+        let mark = format!("{name}+0x");
+        let offset = ended.out.iter().find_map(|line| line.split_once(&mark)).unwrap().1;
+        let offset = offset.split(' ').next().unwrap();
+        let offset = u64::from_str_radix(offset, 16).unwrap();
+        assert!((start..start + size).contains(&offset), "{line}: {ended:#?}");
+    }
+}
+
+/// A read(2) into the variable: the kernel stores, and root sees it.
+#[test]
+fn functions_of_the_kernel_are_named() {
+    if !live_as_root() {
+        return;
+    }
+    let script = r#"probe process.data("counter").write {
+        printf("by %s, %s\n", usymname(addr()), usymdata(addr()))
+    }"#;
+    let ended = despite_lost_traps(|| {
+        Hwtrace::script(script, c("handed")).run_with("1234567").done("done")
+    });
+    let by = |line: &String| {
+        let (name, data) = line.strip_prefix("by ")?.split_once(", ")?;
+        data.ends_with(" [kernel]").then(|| (name.to_owned(), data.to_owned()))
+    };
+    let (name, data) = ended.out.iter().find_map(by).expect("the kernel's");
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
+    if symbols.starts_with("0000000000000000 ") {
+        // The kernel does not tell even root.
+        assert!(name.starts_with("[kernel] 0xffff"), "{name}");
+        return;
+    }
+    assert!(symbols.contains(&format!(" {name}\n")), "{name}");
+    assert!(data.starts_with(&format!("{name}+0x")), "{data}");
+    let table = handed(&c("handed"), &[]);
+    let mark = format!("[kernel] {name}+0x");
+    assert!(table.out.iter().any(|line| line.contains(&mark)), "{table:#?}");
+}
+
+/// Each of two variables of one name, by what the message offers.
+#[test]
+fn a_variable_that_two_files_have() {
+    if !live() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let own = b"static long state; void NAME(long n) { *(volatile long *)&state = n; }";
+    let own = String::from_utf8_lossy(own);
+    let first = scratch.file("u1.c", own.replace("NAME", "one").as_bytes(), 0o644);
+    let second = scratch.file("u2.c", own.replace("NAME", "two").as_bytes(), 0o644);
+    let main = b"void one(long), two(long); int puts(const char *);
+        int main(void) { one(1); two(1); two(2); puts(\"done\"); return 0; }";
+    let main = scratch.file("main.c", main, 0o644);
+    let program = main.with_file_name("program");
+    let mut cc = Command::new("cc");
+    cc.arg("-O1").args([&main, &first, &second]).arg("-o").arg(&program);
+    assert!(cc.status().unwrap().success());
+
+    let watch = |name: &str| {
+        Hwtrace::new(&["watch", name, "--", program.to_str().unwrap()]).run()
+    };
+    let ended = watch("state").expect(2);
+    ended.says(&["error[E0305]", "`state@u1.c` and `state@u2.c`"]);
+    for (name, hits, function) in
+        [("state@u1.c", 1, "one+0x"), ("state@u2.c", 2, "two+0x")]
+    {
+        let ended = despite_lost_traps(|| watch(name).done("done"));
+        ended.expect_figures(hits, 1, 1);
+        row(&ended, hits, function);
+    }
+}
+
+#[test]
+fn an_address_without_0x_is_recognised() {
+    if !live() {
+        return;
+    }
+    // Programs at fixed addresses begin at 0x400000.
+    let program = c_with("handed", &["-no-pie"]);
+    let hwtrace = Hwtrace::new(&["watch", "400000", "--", program.to_str().unwrap()]);
+    hwtrace.run().expect(2).says(&["did you mean 0x400000?"]);
+}
