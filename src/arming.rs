@@ -127,14 +127,16 @@ fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
                 path.display()
             )),
         ResolveError::Ambiguous { candidates, .. } => {
-            let listed = candidates
+            let listed: Vec<_> = candidates
                 .iter()
-                .map(|candidate| format!("{} at {}", candidate.name, candidate.address))
-                .collect::<Vec<_>>();
+                .map(|choice| format!("{} at {}", choice.expression, choice.address))
+                .collect();
             new(Code::AmbiguousSymbol)
                 .note(format!("they are {}", listed.join(", ")))
-                .help("write the full path of the one you mean, or its address")
+                .help("write one of these")
         }
+        ResolveError::NotHex { .. } => new(Code::BadProbeArgument)
+            .help("addresses are hexadecimal with `0x` in front of them"),
         ResolveError::BadLength { name, .. } => new(Code::BadLength).help(format!(
             "watch a part of it: `{name}+0` with {}, then `{name}+8`, and so on",
             length_option(8, span)

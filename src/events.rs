@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::{Kernel, Taken};
 use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::session::Failure;
@@ -23,6 +23,9 @@ pub(crate) enum Wake {
     End,
 }
 
+/// The signals that end a session.
+pub(crate) const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
 /// The signals that a session looks at itself.
 const WATCHED: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
 
@@ -31,14 +34,20 @@ const WATCHED: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
 pub(crate) struct Signals {
     kernel: Rc<dyn Kernel>,
     descriptor: RawFd,
+    taken: Taken,
 }
 
 impl Signals {
     pub(crate) fn take(kernel: &Rc<dyn Kernel>) -> Result<Self, Failure> {
-        let descriptor = kernel.take_signals(&WATCHED);
-        let descriptor =
-            descriptor.map_err(|errno| Failure::System("signalfd", errno.into()))?;
-        Ok(Self { kernel: Rc::clone(kernel), descriptor })
+        let (descriptor, taken) = kernel
+            .take_signals(&WATCHED)
+            .map_err(|errno| Failure::System("signalfd", errno.into()))?;
+        Ok(Self { kernel: Rc::clone(kernel), descriptor, taken })
+    }
+
+    /// What a child is not to inherit.
+    pub(crate) fn taken(&self) -> &Taken {
+        &self.taken
     }
 
     fn next(&self) -> Result<Option<i32>, Failure> {
@@ -53,7 +62,7 @@ impl Drop for Signals {
         while let Ok(Some(_)) = self.next() {}
         self.kernel.close(self.descriptor);
         // There is nobody to tell, and nothing that could be done.
-        let _ = self.kernel.release_signals(&WATCHED);
+        let _ = self.kernel.release_signals(&self.taken);
     }
 }
 
@@ -110,16 +119,25 @@ impl Events {
         self.end = duration.map(|duration| now.saturating_add(nanoseconds(duration)));
     }
 
+    /// Whether a signal came that ends the session; for once before a target
+    /// is released, of which no news are lost with it.
+    pub(crate) fn is_interrupted(&self) -> Result<bool, Failure> {
+        while let Some(wake) = self.signal()? {
+            if wake == Wake::End {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Waits until there is something to do; where there are rings to drain,
-    /// not for longer than `drain_in`, in nanoseconds.
+    /// not for longer than `drain_in`, in nanoseconds. What ends the session
+    /// goes before timers, which might be due each time.
     pub(crate) fn wait(
         &mut self,
         now: u64,
         drain_in: Option<u64>,
     ) -> Result<Wake, Failure> {
-        if let Some(timer) = self.due(now) {
-            return Ok(Wake::Timer(timer));
-        }
         if self.end.is_some_and(|end| end <= now) {
             return Ok(Wake::End);
         }
@@ -127,7 +145,13 @@ impl Events {
         let deadlines =
             self.timers.iter().map(|timer| timer.next).chain(self.end).chain(drain);
         let timeout = deadlines.min().map(|deadline| deadline.saturating_sub(now));
-        self.poll(timeout)
+        match self.poll(timeout)? {
+            Wake::Drain => {
+                let timer = self.due(self.signals.kernel.clock());
+                Ok(timer.map_or(Wake::Drain, Wake::Timer))
+            }
+            wake => Ok(wake),
+        }
     }
 
     /// The timer that is due longest. One that fell behind does not catch up
@@ -161,5 +185,67 @@ impl Events {
     fn signal(&self) -> Result<Option<Wake>, Failure> {
         let wake = |signal| if signal == SIGCHLD { Wake::Child } else { Wake::End };
         Ok(self.signals.next()?.map(wake))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hwtrace_runtime::kernel::fake::Fake;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Events of a session that began at the first second, without a target.
+    fn events(fake: &Rc<Fake>, timers: &[u64], end: Option<u64>) -> Events {
+        fake.set_clock(SECOND);
+        let kernel: Rc<dyn Kernel> = fake.clone();
+        let signals = Rc::new(Signals::take(&kernel).expect("signals"));
+        let mut events = Events::new(signals, None, Vec::new());
+        events.set_timers(timers, SECOND);
+        events.set_end(end.map(Duration::from_nanos), SECOND);
+        events
+    }
+
+    #[test]
+    fn a_timer_that_is_always_due_does_not_keep_the_end_away() {
+        let fake = Rc::new(Fake::new(1, &[]));
+        let mut events = events(&fake, &[1000], Some(SECOND));
+        for now in [SECOND + 5000, 2 * SECOND - 1] {
+            fake.set_clock(now);
+            assert_eq!(events.wait(now, None).expect("a wake"), Wake::Timer(0));
+        }
+        let now = 2 * SECOND;
+        fake.set_clock(now);
+        assert_eq!(events.wait(now, None).expect("a wake"), Wake::End);
+    }
+
+    #[test]
+    fn signals_go_before_timers() {
+        let fake = Rc::new(Fake::new(1, &[]));
+        let mut events = events(&fake, &[1000], None);
+        let now = 2 * SECOND;
+        fake.set_clock(now);
+        fake.set_signals(&[SIGCHLD, SIGTERM]);
+        let wakes = [(); 3].map(|()| events.wait(now, None).expect("a wake"));
+        assert_eq!(wakes, [Wake::Child, Wake::End, Wake::Timer(0)]);
+    }
+
+    #[test]
+    fn a_timer_that_comes_due_in_the_wait_is_told_of_at_once() {
+        let fake = Rc::new(Fake::new(1, &[]));
+        let mut events = events(&fake, &[1000], None);
+        fake.set_clock(SECOND + 1000);
+        assert_eq!(events.wait(SECOND, None).expect("a wake"), Wake::Timer(0));
+        assert_eq!(events.wait(SECOND + 1000, None).expect("a wake"), Wake::Drain);
+    }
+
+    #[test]
+    fn the_last_look_before_the_release_finds_what_ends() {
+        let fake = Rc::new(Fake::new(1, &[]));
+        let events = events(&fake, &[], None);
+        fake.set_signals(&[SIGCHLD]);
+        assert!(!events.is_interrupted().expect("no failure"));
+        fake.set_signals(&[SIGCHLD, SIGINT, SIGTERM]);
+        assert!(events.is_interrupted().expect("no failure"));
     }
 }

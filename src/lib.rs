@@ -9,6 +9,7 @@ pub mod demo;
 pub mod environment;
 mod events;
 pub mod handlers;
+pub mod output;
 pub mod pipeline;
 pub mod render;
 pub mod report;

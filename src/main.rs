@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anstream::AutoStream;
 use clap::Parser;
@@ -15,6 +16,7 @@ use hwtrace::cli::{
     self, Cli, Color, Command, Common, DemoArgs, ModeChoice, ScriptArgs, Stage, WatchArgs,
 };
 use hwtrace::handlers::Handlers;
+use hwtrace::output::Output;
 use hwtrace::pipeline::{Compiled, InternalError, Parsed, Refused};
 use hwtrace::session::{Consumer, Failure, Options, Session, Summary};
 use hwtrace::target::Target;
@@ -26,6 +28,7 @@ use hwtrace_lang::span::Source;
 use hwtrace_lang::suggest;
 use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::Mode;
+use hwtrace_runtime::kernel::linux::Linux;
 
 /// A failure at run time.
 const RUN_TIME: u8 = 1;
@@ -144,8 +147,8 @@ fn run_script(args: &ScriptArgs) -> Result<(), u8> {
     }
     let target = target_of_script(args).map_err(|text| messages.usage(&text))?;
     let out = open_output(&args.common).map_err(|text| messages.usage(&text))?;
-    let mut handlers = Handlers::new(&compiled, out);
-    run(&mut handlers, &target, &messages)
+    let mut handlers = Handlers::new(&compiled, Box::new(out.clone()));
+    run(&mut handlers, &target, &out, &messages)
 }
 
 fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {
@@ -278,12 +281,15 @@ fn watch(
     messages: &Messages<'_>,
 ) -> Result<(), u8> {
     let out = open_output(messages.common).map_err(|text| messages.usage(&text))?;
-    run(&mut Watcher::new(watched, table_width(messages.common), out), target, messages)
+    let width = table_width(messages.common);
+    let mut watcher = Watcher::new(watched, width, Box::new(out.clone()));
+    run(&mut watcher, target, &out, messages)
 }
 
 fn run<C: Consumer>(
     consumer: &mut C,
     target: &Target,
+    out: &Output,
     messages: &Messages<'_>,
 ) -> Result<(), u8> {
     let options = Options {
@@ -306,7 +312,11 @@ fn run<C: Consumer>(
         }
         messages.line(&report::armed_line(session.armed()));
     }
-    let (summary, ended) = session.run();
+    let (mut summary, ended) = session.run();
+    summary.remarks.extend(out.remark());
+    if out.silences_messages() {
+        return ended.map_err(|_| RUN_TIME);
+    }
     if let Err(failure) = &ended {
         messages.failure(failure);
     }
@@ -334,13 +344,17 @@ fn status_of(failure: &Failure) -> u8 {
     }
 }
 
-fn open_output(common: &Common) -> Result<Box<dyn Write>, String> {
-    match &common.output {
-        None => Ok(Box::new(io::stdout().lock())),
-        Some(path) => File::create(path)
-            .map(|file| Box::new(file) as Box<dyn Write>)
-            .map_err(|error| format!("cannot write `{}`: {error}", path.display())),
-    }
+fn open_output(common: &Common) -> Result<Output, String> {
+    let unusable = |name: &dyn std::fmt::Display, error: io::Error| {
+        format!("cannot write {name}: {error}")
+    };
+    let Some(path) = &common.output else {
+        return Output::standard(Rc::new(Linux))
+            .map_err(|error| unusable(&"standard output", error));
+    };
+    File::create(path)
+        .and_then(|file| Output::new(Rc::new(Linux), file))
+        .map_err(|error| unusable(&format!("`{}`", path.display()), error))
 }
 
 /// Columns of a table: the terminal's, and 80 in a pipe or a file.

@@ -223,7 +223,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         if let (Target::None, Some(first)) = (target, requests.first()) {
             return Err(arming::no_target(first).into());
         }
-        let running = Running::start(&kernel, target)?;
+        let running = Running::start(&kernel, target, signals.taken())?;
         let context = Context {
             target: running.as_ref().map(Running::pid),
             locations: Vec::new(),
@@ -327,6 +327,10 @@ impl<'a, C: Consumer> Session<'a, C> {
         events.set_end(self.options.duration, self.kernel.clock());
         if self.consumer.begin(&self.context)? == Flow::Stop {
             return Ok(Flow::Stop);
+        }
+        // Interrupted before: what did not run yet is not to begin.
+        if events.is_interrupted()? {
+            return Ok(Flow::Continue);
         }
         if let Some(target) = &mut self.target {
             target.release()?;

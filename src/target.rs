@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
-use hwtrace_probes::process::Process;
-use hwtrace_runtime::kernel::{Errno, Kernel};
+use hwtrace_probes::process::{Process, ProcessError, yama_ptrace_scope};
+use hwtrace_runtime::kernel::{Errno, Kernel, Taken};
 use hwtrace_runtime::launch::{
-    Child, ChildState, EndWatch, LaunchError, Launched, launch, take_terminal,
+    Child, ChildState, EndWatch, LaunchError, Launched, launch,
 };
 
 use crate::arming;
@@ -27,12 +27,9 @@ pub enum Target {
 
 /// A target that is there.
 pub(crate) struct Running {
-    kernel: Rc<dyn Kernel>,
     pid: u32,
     end: EndWatch,
     child: State,
-    /// Whether the child was given our terminal, which we take back.
-    has_terminal: bool,
 }
 
 enum State {
@@ -48,23 +45,26 @@ enum State {
 
 impl Running {
     /// Starts the command up to before its first instruction, or finds the
-    /// process.
+    /// process. A child does not inherit what was `taken`.
     pub(crate) fn start(
         kernel: &Rc<dyn Kernel>,
         target: &Target,
+        taken: &Taken,
     ) -> Result<Option<Self>, Failure> {
         let (pid, child) = match target {
             Target::None => return Ok(None),
-            Target::Process(pid) => (*pid, State::Attached),
+            Target::Process(pid) => {
+                leader_lives(&**kernel, *pid)?;
+                (*pid, State::Attached)
+            }
             Target::Command(command) => {
-                let launched = start(kernel, command)?;
+                let launched = start(kernel, command, taken)?;
                 (launched.pid(), State::Held(launched))
             }
         };
         let end = EndWatch::new(Rc::clone(kernel), pid)
             .map_err(|errno| no_process(pid, errno))?;
-        let kernel = Rc::clone(kernel);
-        Ok(Some(Self { kernel, pid, end, child, has_terminal: false }))
+        Ok(Some(Self { pid, end, child }))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -89,30 +89,27 @@ impl Running {
     }
 
     /// A program that reads the terminal gets it, as a shell would give it;
-    /// until then Ctrl-C is hwtrace's alone, and the target lives on.
+    /// until then Ctrl-C is hwtrace's alone, and the target lives on. For when
+    /// a child's state has changed.
     pub(crate) fn mind_the_terminal(&mut self) {
-        if let State::Released(child) = &mut self.child
-            && let Ok(ChildState::WantsTerminal) = child.poll()
-            && child.give_terminal().is_ok()
-        {
-            self.has_terminal = true;
+        if let State::Released(child) = &mut self.child {
+            child.mind_the_terminal();
         }
     }
 
     /// Leaves the target to itself.
     pub(crate) fn let_go(&mut self) -> Fate {
-        if self.has_terminal {
-            // Without a terminal to take there is none to lose either.
-            let _ = take_terminal(&*self.kernel);
-        }
         match &mut self.child {
-            State::Released(child) => match child.poll() {
-                Ok(ChildState::Killed { signal }) => {
-                    Fate::Killed { pid: self.pid, signal }
+            State::Released(child) => {
+                child.take_terminal();
+                match child.poll() {
+                    Ok(ChildState::Killed { signal }) => {
+                        Fate::Killed { pid: self.pid, signal }
+                    }
+                    Ok(ChildState::Exited { .. }) | Err(_) => Fate::Ended,
+                    Ok(_) => Fate::GoesOn { pid: self.pid },
                 }
-                Ok(ChildState::Exited { .. }) | Err(_) => Fate::Ended,
-                Ok(_) => Fate::GoesOn { pid: self.pid },
-            },
+            }
             State::Held(_) => Fate::NeverRan,
             State::Attached | State::Moving => Fate::NotOurs,
         }
@@ -143,14 +140,18 @@ pub enum Fate {
     },
 }
 
-fn start(kernel: &Rc<dyn Kernel>, command: &[String]) -> Result<Launched, Failure> {
+fn start(
+    kernel: &Rc<dyn Kernel>,
+    command: &[String],
+    taken: &Taken,
+) -> Result<Launched, Failure> {
     let name = command.first().map_or("", |name| name);
     let arguments: Result<Vec<_>, _> =
         command.iter().map(|argument| CString::new(argument.as_bytes())).collect();
     let arguments = arguments.map_err(|_| {
         Diagnostic::new(Code::NotExecutable, None, "the command has a NUL byte in it")
     })?;
-    let launched = launch(Rc::clone(kernel), &arguments);
+    let launched = launch(Rc::clone(kernel), &arguments, taken);
     launched.map_err(|error| explain(name, &error).into())
 }
 
@@ -178,8 +179,69 @@ fn explain(name: &str, error: &LaunchError) -> Diagnostic {
             None,
             format!("`{name}` ended before it was armed"),
         ),
+        LaunchError::System { call: "ptrace", errno: Errno::EPERM } => {
+            no_ptrace(name, yama_ptrace_scope(), own_tracer())
+        }
         other => new(format!("`{name}` cannot be started: {other}")),
     }
+}
+
+/// Tracing one's own child, which ran nothing yet, is refused: not for what it
+/// is, but by something around us (ptrace(2), "Ptrace access mode checking").
+fn no_ptrace(name: &str, yama: Option<i32>, tracer: Option<u32>) -> Diagnostic {
+    let message = format!("`{name}` cannot be held before its first instruction");
+    let diagnostic = Diagnostic::new(Code::PermissionDenied, None, message)
+        .note("ptrace(2) of the new process is refused: operation not permitted");
+    let diagnostic = match (tracer, yama) {
+        (Some(tracer), _) => {
+            return diagnostic
+                .note(format!(
+                    "process {tracer} traces hwtrace and its children, and a process has one \
+                     tracer only"
+                ))
+                .help("run hwtrace without it, or it without following children (`-f`)");
+        }
+        (None, Some(scope @ 3..)) => diagnostic
+            .note(format!("kernel.yama.ptrace_scope is {scope}: nobody may trace"))
+            .help("as it is cleared by a restart only, set it to 1 and restart"),
+        (None, Some(scope @ 2)) => diagnostic
+            .note(format!("kernel.yama.ptrace_scope is {scope}: only root may trace"))
+            .help("run hwtrace with `sudo`, or `sudo sysctl kernel.yama.ptrace_scope=1`"),
+        _ => diagnostic.note("a container's seccomp filter, or SELinux (deny_ptrace)").help(
+            "start the container with `--cap-add SYS_PTRACE`, and with `--security-opt \
+             seccomp=unconfined` if that is not enough",
+        ),
+    };
+    diagnostic.help(format!("or start `{name}` yourself, and watch it with `-p PID`"))
+}
+
+/// Who traces hwtrace itself.
+fn own_tracer() -> Option<u32> {
+    Process::open(std::process::id()).ok()?.tracer().ok().flatten()
+}
+
+/// A process whose main thread has ended while others run has neither memory
+/// nor program for those who ask by its own number (proc(5)).
+fn leader_lives(kernel: &dyn Kernel, pid: u32) -> Result<(), Failure> {
+    let Err(ProcessError::Zombie { .. }) = Process::open(pid) else {
+        return Ok(());
+    };
+    // The main thread is listed until the last one has ended.
+    let others = kernel.threads(pid).map_or(0, |threads| threads.len()).saturating_sub(1);
+    if others == 0 {
+        return Ok(());
+    }
+    let message = format!("the main thread of process {pid} has ended, and others run");
+    Err(Diagnostic::new(Code::UnsupportedTarget, None, message)
+        .note(format!(
+            "{} of it left; what a process has mapped, and runs, is asked of its main thread",
+            crate::report::counted(others as u64, "thread")
+        ))
+        .help(
+            "let the main thread wait for the others (`pthread_join`) in place of ending \
+             before them (`pthread_exit`)",
+        )
+        .into())
 }
 
 fn ended(error: &LaunchError) -> Failure {
@@ -193,5 +255,41 @@ fn no_process(pid: u32, errno: Errno) -> Failure {
     match Process::open(pid) {
         Err(error) => arming::process(&error),
         Ok(_) => Failure::System("pidfd_open", errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hwtrace_runtime::kernel::fake::{Call, Fake, Holdings};
+
+    #[test]
+    fn a_refused_trace_is_explained_and_leaves_no_child() {
+        let fake = Rc::new(Fake::new(1, &[]));
+        fake.fail(Call::PtraceSeize, 0, Errno::EPERM);
+        let kernel: Rc<dyn Kernel> = fake.clone();
+        let target = Target::Command(vec!["./prog".to_owned()]);
+        let Err(Failure::Diagnosed(said)) =
+            Running::start(&kernel, &target, &Taken::default())
+        else {
+            panic!("not refused");
+        };
+        assert_eq!(said[0].code, Code::PermissionDenied);
+        assert_eq!(fake.holdings(), Holdings::default());
+    }
+
+    #[test]
+    fn whoever_refuses_a_trace_is_named() {
+        let text = |yama, tracer| format!("{:?}", no_ptrace("./prog", yama, tracer));
+        for (yama, tracer, parts) in [
+            (Some(1), Some(42), ["process 42 traces hwtrace", "-f"]),
+            (Some(3), None, ["ptrace_scope is 3", "restart"]),
+            (Some(2), None, ["ptrace_scope is 2", "sudo"]),
+            (Some(1), None, ["seccomp", "SYS_PTRACE"]),
+            (None, None, ["deny_ptrace", "-p PID"]),
+        ] {
+            let text = text(yama, tracer);
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
     }
 }

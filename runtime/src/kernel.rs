@@ -72,6 +72,15 @@ pub struct Forked {
     pub failure: RawFd,
 }
 
+/// What [`Kernel::take_signals`] changed, to be undone for us and for children.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Signals that the thread blocks, and did not before.
+    pub blocked: Vec<i32>,
+    /// SIGCHLD was ignored, and is not now.
+    pub child_was_ignored: bool,
+}
+
 /// What hwtrace asks of the kernel. Descriptors are given out bare: who got
 /// one closes it with [`Kernel::close`], by way of a guard.
 pub trait Kernel {
@@ -151,12 +160,16 @@ pub trait Kernel {
         timeout: Option<Duration>,
     ) -> Result<()>;
 
-    /// Keeps signals from the calling thread and the children it makes, and
-    /// gives a descriptor that is readable when one has come (signalfd(2)).
+    /// Keeps signals from the calling thread, and gives a descriptor that is
+    /// readable when one has come (signalfd(2)).
+    ///
+    /// Signals that are ignored stay so: nohup(1), or a shell that started us
+    /// in the background of a script, wants them to do nothing. But SIGCHLD,
+    /// which then would not come at all, is taken.
     ///
     /// # Errors
     /// EMFILE, ENOMEM.
-    fn take_signals(&self, signals: &[i32]) -> Result<RawFd>;
+    fn take_signals(&self, signals: &[i32]) -> Result<(RawFd, Taken)>;
 
     /// The next signal that has come, by number; none where there is none.
     ///
@@ -164,11 +177,18 @@ pub trait Kernel {
     /// As read(2).
     fn read_signal(&self, descriptor: RawFd) -> Result<Option<i32>>;
 
-    /// Lets signals through to the calling thread again.
+    /// Undoes [`Kernel::take_signals`] for the calling thread.
     ///
     /// # Errors
     /// As sigprocmask(2).
-    fn release_signals(&self, signals: &[i32]) -> Result<()>;
+    fn release_signals(&self, taken: &Taken) -> Result<()>;
+
+    /// A descriptor that is readable as long as one of these signals waits
+    /// for the calling thread, which blocks it. None is ever read from it.
+    ///
+    /// # Errors
+    /// EMFILE, ENOMEM.
+    fn watch_signals(&self, signals: &[i32]) -> Result<RawFd>;
 
     /// Bytes of a page.
     fn page_size(&self) -> usize;
@@ -234,18 +254,36 @@ pub trait Kernel {
     fn pidfd_open(&self, pid: u32) -> Result<RawFd>;
 
     /// Forks a child that will execute the file `program` with these
-    /// arguments, the first of which is its name. It has its own process group, default signal dispositions and an
-    /// empty signal mask, and waits at [`Forked::go`].
+    /// arguments, the first of which is its name. It has its own process group
+    /// and waits at [`Forked::go`]. Signals are blocked and ignored for it as
+    /// they were for us at our start, before any were `taken`.
     ///
     /// # Errors
     /// EAGAIN, ENOMEM of fork(2), EMFILE of pipe(2).
-    fn fork_exec(&self, program: &CStr, arguments: &[CString]) -> Result<Forked>;
+    fn fork_exec(
+        &self,
+        program: &CStr,
+        arguments: &[CString],
+        taken: &Taken,
+    ) -> Result<Forked>;
 
     /// Writes bytes to a pipe.
     ///
     /// # Errors
     /// As write(2).
     fn write(&self, descriptor: RawFd, bytes: &[u8]) -> Result<usize>;
+
+    /// Writes some of `bytes`, at least one, to a pipe or socket once there is
+    /// room; gives 0 where there is none and `signals` is readable.
+    ///
+    /// # Errors
+    /// As write(2); EPIPE where nobody can read it any more.
+    fn write_unless(
+        &self,
+        descriptor: RawFd,
+        bytes: &[u8],
+        signals: RawFd,
+    ) -> Result<usize>;
 
     /// Reads bytes from a pipe; 0 at its end.
     ///
@@ -304,4 +342,13 @@ pub trait Kernel {
 
     /// Our own process group.
     fn own_group(&self) -> u32;
+
+    /// Stops our own process group as this signal does, SIGTSTP or SIGTTIN;
+    /// returns once it was continued. False where it was not stopped: the
+    /// signal is ignored, or nobody could ever continue the group, which then
+    /// is an orphan (setpgid(2)).
+    ///
+    /// # Errors
+    /// As kill(2).
+    fn stop_own_group(&self, signal: i32) -> Result<bool>;
 }

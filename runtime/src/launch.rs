@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 
-use crate::kernel::{Errno, Forked, Kernel, Wait};
+use crate::kernel::{Errno, Forked, Kernel, Taken, Wait};
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -75,7 +75,8 @@ impl Launched {
         let detached = self.kernel.ptrace_detach(self.pid);
         detached.map_err(|errno| LaunchError::System { call: "ptrace", errno })?;
         self.held = false;
-        Ok(Child { kernel: Rc::clone(&self.kernel), pid: self.pid, ended: None })
+        let kernel = Rc::clone(&self.kernel);
+        Ok(Child { kernel, pid: self.pid, ended: None, has_terminal: false })
     }
 }
 
@@ -88,17 +89,19 @@ impl Drop for Launched {
 }
 
 /// Starts `arguments[0]`, found in $PATH where its name has no slash, up to
-/// before its first instruction. Standard input, output and error are ours.
+/// before its first instruction. Standard input, output and error are ours,
+/// and so are its signals, but for those that were `taken`.
 ///
 /// # Errors
 /// [`LaunchError`]; nothing is left of the child then.
 pub fn launch(
     kernel: Rc<dyn Kernel>,
     arguments: &[CString],
+    taken: &Taken,
 ) -> Result<Launched, LaunchError> {
     let first = arguments.first().ok_or(LaunchError::Empty)?;
     let program = find_program(first)?;
-    let forked = kernel.fork_exec(&program, arguments);
+    let forked = kernel.fork_exec(&program, arguments, taken);
     let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
     // From here on every return without `held` reset kills and reaps.
@@ -216,6 +219,8 @@ pub struct Child {
     kernel: Rc<dyn Kernel>,
     pid: u32,
     ended: Option<ChildState>,
+    /// Whether it was given our terminal, which we take back.
+    has_terminal: bool,
 }
 
 impl Child {
@@ -249,33 +254,64 @@ impl Child {
         })
     }
 
-    /// Gives it the terminal, as a shell's `fg` does, and lets it go on.
+    /// Shares the terminal with it as a shell does with a job. To be called
+    /// when its state has changed (SIGCHLD).
     ///
-    /// # Errors
-    /// ENXIO where there is no terminal, EPERM where it is another session's.
-    pub fn give_terminal(&self) -> Result<(), Errno> {
-        give_terminal(&*self.kernel, self.pid)
+    /// A child that wants the terminal gets it where it is ours to give; in the
+    /// background we are stopped with it, so that whoever started us learns of
+    /// it. A child that has the terminal and is stopped, by Ctrl-Z for one,
+    /// gives it back, and we are stopped, too; continued, so is the child.
+    pub fn mind_the_terminal(&mut self) {
+        match self.poll() {
+            Ok(ChildState::WantsTerminal) => match self.kernel.terminal_foreground() {
+                Ok(group) if group == self.kernel.own_group() => self.give_terminal(),
+                Ok(_) => self.stop_with_it(libc::SIGTTIN),
+                // Without a terminal it was stopped for another reason.
+                Err(_) => {}
+            },
+            Ok(ChildState::Stopped { .. }) if self.has_terminal => {
+                self.take_terminal();
+                self.stop_with_it(libc::SIGTSTP);
+            }
+            // An end is told by its descriptor.
+            Ok(_) | Err(_) => {}
+        }
     }
-}
 
-/// Puts the process group of `pid` into the foreground and continues it.
-///
-/// # Errors
-/// ENXIO where there is no terminal, EPERM where it is another session's.
-pub fn give_terminal(kernel: &dyn Kernel, pid: u32) -> Result<(), Errno> {
-    kernel.set_terminal_foreground(pid)?;
-    kernel.kill(pid, true, libc::SIGCONT)
-}
+    /// Stops us, and continues the child when we are continued.
+    fn stop_with_it(&mut self, signal: i32) {
+        self.has_terminal = false;
+        let continued = self.kernel.stop_own_group(signal).unwrap_or(false);
+        let group = self.kernel.own_group();
+        if self.kernel.terminal_foreground() == Ok(group) {
+            self.give_terminal();
+        } else if continued {
+            // In the background now. It may have ended meanwhile.
+            let _ = self.kernel.kill(self.pid, true, libc::SIGCONT);
+        }
+    }
 
-/// Takes the terminal back for our own process group.
-///
-/// # Errors
-/// ENXIO where there is no terminal.
-pub fn take_terminal(kernel: &dyn Kernel) -> Result<(), Errno> {
-    let group = kernel.own_group();
-    match kernel.terminal_foreground()? {
-        foreground if foreground == group => Ok(()),
-        _ => kernel.set_terminal_foreground(group),
+    /// Puts its process group into the foreground and continues it.
+    fn give_terminal(&mut self) {
+        self.has_terminal = self.kernel.set_terminal_foreground(self.pid).is_ok();
+        if self.has_terminal {
+            // It may have ended meanwhile, which its descriptor tells.
+            let _ = self.kernel.kill(self.pid, true, libc::SIGCONT);
+        }
+    }
+
+    /// Takes the terminal back from a child that has it. Another group's that
+    /// lives it is not ours to take.
+    pub fn take_terminal(&mut self) {
+        if !std::mem::take(&mut self.has_terminal) {
+            return;
+        }
+        let kernel = &*self.kernel;
+        let Ok(group) = kernel.terminal_foreground() else { return };
+        if group == self.pid || kernel.kill(group, true, 0) == Err(Errno::ESRCH) {
+            // Without a terminal to take there is none to lose either.
+            let _ = kernel.set_terminal_foreground(kernel.own_group());
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Account, ArmError, Armed, Engine, Flow};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
 use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
-use hwtrace_runtime::kernel::{Errno, Kernel, Wait};
-use hwtrace_runtime::launch::{ChildState, EndWatch, LaunchError, launch};
+use hwtrace_runtime::kernel::{Errno, Kernel, Taken, Wait};
+use hwtrace_runtime::launch::{Child, ChildState, EndWatch, LaunchError, launch};
 
 const PID: u32 = 10;
 const NONE: Holdings = Holdings { descriptors: 0, mappings: 0, children: 0 };
@@ -293,7 +293,8 @@ fn launching_passes_signals_on_and_stops_at_exec() {
     let fake = Rc::new(Fake::new(1, &[PID]));
     let signal = Wait::Stopped { signal: libc::SIGCONT, event: 0 };
     fake.set_waits(&[signal, EXECUTED]);
-    let launched = launch(fake.clone(), &arguments()).expect("launched");
+    let launched =
+        launch(fake.clone(), &arguments(), &Taken::default()).expect("launched");
     assert_eq!(fake.calls(Call::PtraceContinue), 1);
     assert_eq!(fake.holdings(), Holdings { children: 1, ..NONE });
     let mut child = launched.release().expect("released");
@@ -317,14 +318,15 @@ fn each_call_of_launching_may_fail_and_nothing_stays() {
         let fake = Rc::new(Fake::new(1, &[PID]));
         fake.set_waits(&[EXECUTED]);
         fake.fail(call, 0, Errno::EIO);
-        let error = launch(fake.clone(), &arguments()).err();
+        let error = launch(fake.clone(), &arguments(), &Taken::default()).err();
         let expected = LaunchError::System { call: name, errno: Errno::EIO };
         assert_eq!(error, Some(expected));
         assert_eq!(fake.holdings(), NONE, "{call:?}");
     }
     let fake = Rc::new(Fake::new(1, &[PID]));
     fake.set_waits(&[EXECUTED]);
-    let launched = launch(fake.clone(), &arguments()).expect("launched");
+    let launched =
+        launch(fake.clone(), &arguments(), &Taken::default()).expect("launched");
     fake.fail(Call::PtraceDetach, 0, Errno::ESRCH);
     assert!(launched.release().is_err());
     assert_eq!(fake.holdings(), NONE);
@@ -341,7 +343,10 @@ fn what_execve_says_is_told() {
         let fake = Rc::new(Fake::new(1, &[PID]));
         fake.set_exec_failure(errno);
         fake.set_waits(&[Wait::Exited { code: 127 }]);
-        assert_eq!(launch(fake.clone(), &arguments()).err(), Some(meaning));
+        assert_eq!(
+            launch(fake.clone(), &arguments(), &Taken::default()).err(),
+            Some(meaning)
+        );
         assert_eq!(fake.holdings(), NONE);
     }
 }
@@ -359,6 +364,105 @@ fn the_watch_for_the_end_closes_its_descriptor() {
 fn what_is_not_in_the_path_is_told_before_anything_is_made() {
     let fake = Rc::new(Fake::new(1, &[PID]));
     let nowhere = [c"no-such-program-anywhere".to_owned()];
-    assert_eq!(launch(fake.clone(), &nowhere).err(), Some(LaunchError::NotFound));
+    assert_eq!(
+        launch(fake.clone(), &nowhere, &Taken::default()).err(),
+        Some(LaunchError::NotFound)
+    );
     assert_eq!(fake.calls(Call::ForkExec), 0);
+}
+
+/// A child that runs, without the terminal.
+fn child(fake: &Rc<Fake>) -> Child {
+    fake.set_waits(&[EXECUTED]);
+    let launched = launch(fake.clone(), &arguments(), &Taken::default());
+    launched.expect("launched").release().expect("released")
+}
+
+const OURS: u32 = 1;
+const CHILDS: u32 = 100;
+const SHELLS: u32 = 7;
+const CONTINUED: (u32, bool, i32) = (CHILDS, true, libc::SIGCONT);
+
+fn stopped(signal: i32) -> Wait {
+    Wait::Stopped { signal, event: 0 }
+}
+
+/// What the child does next, and that it is minded.
+fn mind(fake: &Fake, child: &mut Child, wait: Wait) {
+    fake.set_waits(&[wait]);
+    child.mind_the_terminal();
+}
+
+#[test]
+fn a_child_that_reads_the_terminal_gets_it_where_it_is_ours() {
+    for signal in [libc::SIGTTIN, libc::SIGTTOU] {
+        let fake = Rc::new(Fake::new(1, &[PID]));
+        let mut child = child(&fake);
+        mind(&fake, &mut child, stopped(signal));
+        assert_eq!((fake.foreground(), fake.killed()), (CHILDS, vec![CONTINUED]));
+        child.take_terminal();
+        assert_eq!(fake.foreground(), OURS);
+    }
+}
+
+#[test]
+fn in_the_background_the_terminal_is_left_alone() {
+    let stop = (OURS, true, libc::SIGTTIN);
+    let cases = [
+        // As after `fg`, after `bg`, and where nobody can stop us.
+        (Some(OURS), CHILDS, vec![stop, CONTINUED]),
+        (Some(SHELLS), SHELLS, vec![stop, CONTINUED]),
+        (None, SHELLS, vec![stop]),
+    ];
+    for (continued_with, foreground, killed) in cases {
+        let fake = Rc::new(Fake::new(1, &[PID]));
+        let mut child = child(&fake);
+        fake.set_foreground(SHELLS);
+        fake.set_continued_with(continued_with);
+        mind(&fake, &mut child, stopped(libc::SIGTTIN));
+        assert_eq!((fake.foreground(), fake.killed()), (foreground, killed));
+    }
+}
+
+#[test]
+fn a_child_stopped_with_the_terminal_gives_it_back_and_stops_us() {
+    let stop = (OURS, true, libc::SIGTSTP);
+    let cases = [(Some(OURS), CHILDS), (Some(SHELLS), SHELLS), (None, CHILDS)];
+    for (continued_with, foreground) in cases {
+        let fake = Rc::new(Fake::new(1, &[PID]));
+        let mut child = child(&fake);
+        mind(&fake, &mut child, stopped(libc::SIGTTIN));
+        fake.set_continued_with(continued_with);
+        mind(&fake, &mut child, stopped(libc::SIGTSTP));
+        assert_eq!(fake.killed(), [CONTINUED, stop, CONTINUED], "{continued_with:?}");
+        assert_eq!(fake.foreground(), foreground, "{continued_with:?}");
+    }
+}
+
+#[test]
+fn other_stops_are_the_childs_own_business() {
+    let fake = Rc::new(Fake::new(1, &[PID]));
+    let mut child = child(&fake);
+    mind(&fake, &mut child, stopped(libc::SIGSTOP));
+    // Nor is there a terminal to give where there is none.
+    fake.fail(Call::Terminal, 0, Errno::ENXIO);
+    mind(&fake, &mut child, stopped(libc::SIGTTIN));
+    assert_eq!((fake.foreground(), fake.killed()), (OURS, vec![]));
+}
+
+#[test]
+fn a_terminal_that_others_have_by_now_is_not_taken() {
+    let fake = Rc::new(Fake::new(1, &[PID]));
+    let mut child = child(&fake);
+    mind(&fake, &mut child, stopped(libc::SIGTTIN));
+    fake.set_foreground(SHELLS);
+    child.take_terminal();
+    assert_eq!(fake.foreground(), SHELLS);
+    // A group that has ended has nothing of it.
+    fake.set_foreground(OURS);
+    mind(&fake, &mut child, stopped(libc::SIGTTIN));
+    fake.set_foreground(SHELLS);
+    fake.fail(Call::Kill, 0, Errno::ESRCH);
+    child.take_terminal();
+    assert_eq!(fake.foreground(), OURS);
 }

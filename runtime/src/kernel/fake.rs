@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Counter, Errno, Forked, Kernel, Result, Wait};
+use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, REGISTERS, Role};
 use crate::event::Registers;
 use crate::record::{Sample, write};
@@ -46,6 +46,7 @@ pub enum Call {
     Wait,
     Kill,
     Terminal,
+    StopOwnGroup,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -80,6 +81,8 @@ pub struct Access {
 #[derive(Debug)]
 enum Open {
     Event(Event),
+    /// Readable where signals have come.
+    Signals,
     Other,
 }
 
@@ -119,10 +122,23 @@ pub struct Fake {
     waits: RefCell<VecDeque<Wait>>,
     exec_failure: Cell<Option<Errno>>,
     slept: Cell<u32>,
+    signals: RefCell<VecDeque<i32>>,
+    killed: RefCell<Vec<Killed>>,
+    /// The process group in the terminal's foreground.
+    foreground: Cell<u32>,
+    /// Whether whoever started us can stop and continue us.
+    stoppable: Cell<bool>,
+    /// The group in the foreground once we are continued.
+    continued_with: Cell<u32>,
 }
+
+/// A signal that was sent: the process, whether to its group, and which.
+pub type Killed = (u32, bool, i32);
 
 /// Page size of the fake.
 const PAGE: usize = 4096;
+/// Its own process group.
+const OWN_GROUP: u32 = 1;
 
 impl Fake {
     /// A machine with this many CPUs and a process with these threads.
@@ -143,6 +159,11 @@ impl Fake {
             waits: RefCell::default(),
             exec_failure: Cell::default(),
             slept: Cell::default(),
+            signals: RefCell::default(),
+            killed: RefCell::default(),
+            foreground: Cell::new(OWN_GROUP),
+            stoppable: Cell::new(true),
+            continued_with: Cell::new(OWN_GROUP),
         }
     }
 
@@ -200,6 +221,33 @@ impl Fake {
     /// Lets execve(2) of children fail.
     pub fn set_exec_failure(&self, errno: Errno) {
         self.exec_failure.set(Some(errno));
+    }
+
+    /// Lets signals come, in this order.
+    pub fn set_signals(&self, signals: &[i32]) {
+        *self.signals.borrow_mut() = signals.iter().copied().collect();
+    }
+
+    /// Signals that were sent.
+    pub fn killed(&self) -> Vec<Killed> {
+        self.killed.borrow().clone()
+    }
+
+    /// Sets the process group in the terminal's foreground.
+    pub fn set_foreground(&self, group: u32) {
+        self.foreground.set(group);
+    }
+
+    /// The process group in the terminal's foreground.
+    pub fn foreground(&self) -> u32 {
+        self.foreground.get()
+    }
+
+    /// Sets which group is in the foreground once we were stopped and are
+    /// continued; none where nothing stops us.
+    pub fn set_continued_with(&self, group: Option<u32>) {
+        self.stoppable.set(group.is_some());
+        self.continued_with.set(group.unwrap_or(OWN_GROUP));
     }
 
     /// How often somebody slept.
@@ -296,7 +344,7 @@ impl Open {
     fn event(&mut self) -> Option<&mut Event> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Other => None,
+            Self::Signals | Self::Other => None,
         }
     }
 }
@@ -400,23 +448,36 @@ impl Kernel for Fake {
         self.slept.set(self.slept.get() + 1);
     }
 
-    /// Finds nothing ready, at once.
-    fn poll(&self, _: &[RawFd], ready: &mut [bool], _: Option<Duration>) -> Result<()> {
-        ready.fill(false);
+    /// Finds signals ready and nothing else, at once.
+    fn poll(
+        &self,
+        descriptors: &[RawFd],
+        ready: &mut [bool],
+        _: Option<Duration>,
+    ) -> Result<()> {
+        let open = self.open.borrow();
+        let signals = !self.signals.borrow().is_empty();
+        for (ready, descriptor) in ready.iter_mut().zip(descriptors) {
+            *ready = signals && matches!(open.get(descriptor), Some(Open::Signals));
+        }
         Ok(())
     }
 
-    /// No signal ever comes.
-    fn take_signals(&self, _: &[i32]) -> Result<RawFd> {
-        Err(Errno::ENOSYS)
+    fn take_signals(&self, signals: &[i32]) -> Result<(RawFd, Taken)> {
+        let taken = Taken { blocked: signals.to_vec(), child_was_ignored: false };
+        Ok((self.give(Open::Signals)?, taken))
     }
 
     fn read_signal(&self, _: RawFd) -> Result<Option<i32>> {
-        Ok(None)
+        Ok(self.signals.borrow_mut().pop_front())
     }
 
-    fn release_signals(&self, _: &[i32]) -> Result<()> {
+    fn release_signals(&self, _: &Taken) -> Result<()> {
         Ok(())
+    }
+
+    fn watch_signals(&self, _: &[i32]) -> Result<RawFd> {
+        self.give(Open::Signals)
     }
 
     fn page_size(&self) -> usize {
@@ -480,7 +541,7 @@ impl Kernel for Fake {
         self.give(Open::Other)
     }
 
-    fn fork_exec(&self, _: &CStr, _arguments: &[CString]) -> Result<Forked> {
+    fn fork_exec(&self, _: &CStr, _: &[CString], _: &Taken) -> Result<Forked> {
         self.call(Call::ForkExec)?;
         let go = self.give(Open::Other)?;
         let failure = self.give(Open::Other)?;
@@ -491,6 +552,12 @@ impl Kernel for Fake {
     fn write(&self, _descriptor: RawFd, bytes: &[u8]) -> Result<usize> {
         self.call(Call::Write)?;
         Ok(bytes.len())
+    }
+
+    /// Has no room where a signal has come.
+    fn write_unless(&self, _: RawFd, bytes: &[u8], _: RawFd) -> Result<usize> {
+        self.call(Call::Write)?;
+        Ok(if self.signals.borrow().is_empty() { bytes.len() } else { 0 })
     }
 
     fn read(&self, _descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
@@ -527,8 +594,9 @@ impl Kernel for Fake {
         Ok(wait)
     }
 
-    fn kill(&self, _pid: u32, _group: bool, signal: i32) -> Result<()> {
+    fn kill(&self, pid: u32, group: bool, signal: i32) -> Result<()> {
         self.call(Call::Kill)?;
+        self.killed.borrow_mut().push((pid, group, signal));
         if signal == libc::SIGKILL {
             let killed = Wait::Signaled { signal, core: false };
             *self.waits.borrow_mut() = [killed].into();
@@ -538,14 +606,25 @@ impl Kernel for Fake {
 
     fn terminal_foreground(&self) -> Result<u32> {
         self.call(Call::Terminal)?;
-        Ok(1)
+        Ok(self.foreground.get())
     }
 
-    fn set_terminal_foreground(&self, _group: u32) -> Result<()> {
-        self.call(Call::Terminal)
+    fn set_terminal_foreground(&self, group: u32) -> Result<()> {
+        self.call(Call::Terminal)?;
+        self.foreground.set(group);
+        Ok(())
     }
 
     fn own_group(&self) -> u32 {
-        1
+        OWN_GROUP
+    }
+
+    fn stop_own_group(&self, signal: i32) -> Result<bool> {
+        self.call(Call::StopOwnGroup)?;
+        self.killed.borrow_mut().push((OWN_GROUP, true, signal));
+        if self.stoppable.get() {
+            self.foreground.set(self.continued_with.get());
+        }
+        Ok(self.stoppable.get())
     }
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -19,7 +20,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use perf_event_open_sys as perf;
 
-use super::{Counter, Errno, Forked, Kernel, Result, Wait};
+use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::EventSpec;
 use crate::ring::RingMemory;
 
@@ -188,11 +189,29 @@ impl Kernel for Linux {
         Ok(())
     }
 
-    fn take_signals(&self, signals: &[i32]) -> Result<RawFd> {
-        let signals = signal_set(signals)?;
-        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&signals), None)?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        Ok(OwnedFd::from(SignalFd::with_flags(&signals, flags)?).into_raw_fd())
+    fn take_signals(&self, signals: &[i32]) -> Result<(RawFd, Taken)> {
+        let mut taken = Taken::default();
+        let mut wanted = Vec::with_capacity(signals.len());
+        for &signal in signals {
+            match (is_ignored(signal), signal) {
+                (true, libc::SIGCHLD) => {
+                    set_disposition(signal, libc::SIG_DFL);
+                    taken.child_was_ignored = true;
+                }
+                (true, _) => continue,
+                (false, _) => {}
+            }
+            wanted.push(signal);
+        }
+        let set = signal_set(&wanted)?;
+        let mut before = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
+        let newly = set.iter().filter(|signal| !before.contains(*signal));
+        taken.blocked = newly.map(|signal| signal as i32).collect();
+        match self.watch_signals(&wanted) {
+            Ok(descriptor) => Ok((descriptor, taken)),
+            Err(errno) => self.release_signals(&taken).and(Err(errno)),
+        }
     }
 
     fn read_signal(&self, descriptor: RawFd) -> Result<Option<i32>> {
@@ -207,8 +226,17 @@ impl Kernel for Linux {
         }
     }
 
-    fn release_signals(&self, signals: &[i32]) -> Result<()> {
-        pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&signal_set(signals)?), None)
+    fn release_signals(&self, taken: &Taken) -> Result<()> {
+        if taken.child_was_ignored {
+            set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+        }
+        pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&signal_set(&taken.blocked)?), None)
+    }
+
+    fn watch_signals(&self, signals: &[i32]) -> Result<RawFd> {
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let signals = SignalFd::with_flags(&signal_set(signals)?, flags)?;
+        Ok(OwnedFd::from(signals).into_raw_fd())
     }
 
     fn page_size(&self) -> usize {
@@ -278,7 +306,17 @@ impl Kernel for Linux {
         check(descriptor as i32)
     }
 
-    fn fork_exec(&self, program: &CStr, arguments: &[CString]) -> Result<Forked> {
+    fn fork_exec(
+        &self,
+        program: &CStr,
+        arguments: &[CString],
+        taken: &Taken,
+    ) -> Result<Forked> {
+        let inherited = Inherited {
+            release: signal_set(&taken.blocked)?,
+            pipe_ignored: PIPE_WAS_IGNORED.load(Ordering::Relaxed),
+            child_ignored: taken.child_was_ignored,
+        };
         let (go_read, go) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let (failure, failure_write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let mut pointers: Vec<*const c_char> =
@@ -291,7 +329,7 @@ impl Kernel for Linux {
         let pid = check(unsafe { libc::fork() })?;
         if pid == 0 {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
-            child(program, &pointers, go, failure_write.as_raw_fd());
+            child(program, &pointers, &inherited, go, failure_write.as_raw_fd());
         }
         // Also here, lest the group be used before the child has made it;
         // EACCES once it has executed, which it can not have.
@@ -307,6 +345,33 @@ impl Kernel for Linux {
             Errno::result(unsafe { libc::write(descriptor, from, count) })
         })?;
         Ok(written as usize)
+    }
+
+    fn write_unless(
+        &self,
+        descriptor: RawFd,
+        bytes: &[u8],
+        signals: RawFd,
+    ) -> Result<usize> {
+        loop {
+            match write_now(descriptor, bytes) {
+                Err(Errno::EAGAIN) => {}
+                // Pipes know this since Linux 6.4. Before, room for PIPE_BUF
+                // is what poll(2) promises; only others who write to the same
+                // pipe can take it from us.
+                Err(Errno::EOPNOTSUPP) => {
+                    if !writable_before_signal(descriptor, signals)? {
+                        return Ok(0);
+                    }
+                    let chunk = bytes.len().min(libc::PIPE_BUF);
+                    return self.write(descriptor, &bytes[..chunk]);
+                }
+                written => return written,
+            }
+            if !writable_before_signal(descriptor, signals)? {
+                return Ok(0);
+            }
+        }
     }
 
     fn read(&self, descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
@@ -383,7 +448,85 @@ impl Kernel for Linux {
     fn own_group(&self) -> u32 {
         nix::unistd::getpgrp().as_raw() as u32
     }
+
+    fn stop_own_group(&self, signal: i32) -> Result<bool> {
+        // Blocked, the signal that continues us stays for us to see, whatever
+        // its disposition (signal(7)).
+        let continued = SigSet::from(Signal::SIGCONT);
+        let mut before = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&continued), Some(&mut before))?;
+        take_waiting(&continued);
+        // SAFETY: no memory involved. We are stopped before the call returns.
+        let sent = check(unsafe { libc::kill(0, signal) });
+        let stopped = take_waiting(&continued);
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+        sent.map(|_| stopped)
+    }
 }
+
+/// Whether the signal is ignored.
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zero is a sigaction; the kernel writes one to the place
+    // given.
+    unsafe {
+        let mut now = std::mem::zeroed::<libc::sigaction>();
+        libc::sigaction(signal, std::ptr::null(), &mut now) == 0
+            && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sets a signal to SIG_DFL or SIG_IGN. Safe in a child that was forked.
+fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
+    // SAFETY: neither is a function of ours.
+    unsafe { libc::signal(signal, disposition) };
+}
+
+/// Takes a signal of the set that waits for us; false where there is none.
+fn take_waiting(signals: &SigSet) -> bool {
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let nothing = std::ptr::null_mut();
+    // SAFETY: the kernel reads set and time, which live across the call.
+    unsafe { libc::sigtimedwait(signals.as_ref(), nothing, &at_once) > 0 }
+}
+
+/// Writes what there is room for, and never waits. EAGAIN where there is no
+/// room, EOPNOTSUPP where the kernel can not but wait.
+fn write_now(descriptor: RawFd, bytes: &[u8]) -> Result<usize> {
+    let from = bytes.as_ptr().cast_mut().cast();
+    let vector = libc::iovec { iov_base: from, iov_len: bytes.len() };
+    let written = retry(|| {
+        // SAFETY: one vector, of which the kernel reads that many bytes.
+        let written =
+            unsafe { libc::pwritev2(descriptor, &vector, 1, -1, libc::RWF_NOWAIT) };
+        Errno::result(written)
+    })?;
+    Ok(written as usize)
+}
+
+/// Waits until a descriptor can be written to, or has lost its reader; false
+/// where a signal is there first.
+fn writable_before_signal(descriptor: RawFd, signals: RawFd) -> Result<bool> {
+    let entry = |fd, events| libc::pollfd { fd, events, revents: 0 };
+    let mut entries = [entry(descriptor, libc::POLLOUT), entry(signals, libc::POLLIN)];
+    // SAFETY: two entries, which live across the call.
+    retry(|| check(unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) }))?;
+    Ok(entries[0].revents != 0)
+}
+
+/// Whether SIGPIPE was ignored when the process began. What Rust does before
+/// `main` is to ignore it, and what it was is forgotten then.
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_pipe() {
+    PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+}
+
+// SAFETY: an entry of the section is a function that the C library calls
+// before `main` (System V ABI, "Initialization and Termination Functions").
+// It allocates nothing and needs nothing of Rust's runtime.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static NOTE_PIPE: extern "C" fn() = note_pipe;
 
 /// Our controlling terminal.
 fn terminal() -> Result<OwnedFd> {
@@ -406,32 +549,38 @@ fn parse_cpu_list(text: &[u8]) -> Option<Vec<u32>> {
     Some(cpus)
 }
 
+/// Signals as they were at our start, for a child.
+struct Inherited {
+    /// To be blocked no longer.
+    release: SigSet,
+    pipe_ignored: bool,
+    child_ignored: bool,
+}
+
 /// The child's way from fork to exec. Only async-signal-safe calls, no
 /// allocation (fork(2), signal-safety(7)).
 fn child(
     program: &CStr,
     arguments: &[*const c_char],
+    inherited: &Inherited,
     go: (RawFd, RawFd),
     failure: RawFd,
 ) -> ! {
+    // Handlers go with execve(2), what is ignored stays: only that needs care.
+    if !inherited.pipe_ignored {
+        set_disposition(libc::SIGPIPE, libc::SIG_DFL);
+    }
+    if inherited.child_ignored {
+        set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+    }
     // SAFETY: numbers, and places on this stack; `arguments` ends with a null
     // pointer and its strings live in memory that the fork copied.
     unsafe {
         // Our copy of the write end must not keep the pipe open.
         libc::close(go.1);
         libc::setpgid(0, 0);
-        // The kernel's sigaction, all zero: default, no flags, empty mask.
-        // Past the C library, which keeps its internal signals from us and
-        // has posix_spawn(3) ignore one of them. Fails for SIGKILL, SIGSTOP.
-        let default = [0u64; 4];
-        let (none, mask_bytes) = (std::ptr::null_mut::<u64>(), 8usize);
-        for signal in 1..=64 {
-            let number = libc::SYS_rt_sigaction;
-            libc::syscall(number, signal, default.as_ptr(), none, mask_bytes);
-        }
-        let mut none = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        let release = inherited.release.as_ref();
+        libc::sigprocmask(libc::SIG_UNBLOCK, release, std::ptr::null_mut());
         let mut byte = 0u8;
         // Whatever it gives: at its end hwtrace has died, and we go on.
         while libc::read(go.0, (&raw mut byte).cast(), 1) == -1

@@ -12,8 +12,8 @@ use hwtrace_runtime::attr::{EventSpec, Features, Role};
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Account, Armed, Engine, Flow};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
-use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
+use hwtrace_runtime::kernel::{Kernel, Taken};
 use hwtrace_runtime::launch::{ChildState, launch};
 
 /// Whether this machine has breakpoints; says so aloud where it has none.
@@ -137,6 +137,8 @@ impl Trace {
                 self.times.push(time);
                 self.mapped.push(String::from_utf8_lossy(path).into_owned());
             }
+            // The account has their number.
+            Event::Lost { .. } => {}
         }
         Flow::Continue
     }
@@ -215,7 +217,8 @@ fn try_trace_program(
 ) -> Option<(u32, Trace)> {
     let mut tracer = Tracer::new(options);
     let arguments = [CString::new(program.as_os_str().as_bytes()).expect("a path")];
-    let launched = launch(Rc::clone(&tracer.kernel), &arguments).expect("launched");
+    let launched = launch(Rc::clone(&tracer.kernel), &arguments, &Taken::default())
+        .expect("launched");
     let pid = launched.pid();
     let armed = tracer.arm(pid, watches);
     assert_eq!(armed, Armed { threads: 1, slots: watches.len() as u32, capacity: 4 });
