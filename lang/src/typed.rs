@@ -177,6 +177,20 @@ pub enum StatementKind {
     },
     /// `foreach (value = [keys] in array± limit n) body`
     Foreach(Foreach),
+    /// `foreach (index in @hist_log(place)) body`: once for each bucket that is
+    /// not empty, ascending.
+    ForeachBucket {
+        /// Receives the bucket's index, a long.
+        index: LocalId,
+        /// The aggregate.
+        place: Place,
+        /// Its buckets.
+        histogram: Histogram,
+        /// A long: rounds at most.
+        limit: Option<Expression>,
+        /// The body.
+        body: Block,
+    },
     /// Leaves the innermost loop.
     Break,
     /// Starts the next round of the innermost loop.
