@@ -195,15 +195,15 @@ impl Aggregate {
         self.counts(shape, histogram).get(index).copied()
     }
 
-    /// `foreach (b in @hist_log(v))`: the indices of the buckets that have
-    /// samples, ascending.
+    /// `foreach (b in @hist_log(v))`: the indices of all buckets, ascending,
+    /// the empty ones too, as SystemTap's loop has them (`visit_foreach_loop`
+    /// in translate.cxx).
     pub fn buckets(
         &self,
         shape: &Shape,
         histogram: Histogram,
-    ) -> impl Iterator<Item = i64> {
-        let counts = self.counts(shape, histogram).iter().enumerate();
-        counts.filter(|(_, count)| **count != 0).map(|(index, _)| index as i64)
+    ) -> impl Iterator<Item = i64> + use<> {
+        0..self.counts(shape, histogram).len() as i64
     }
 
     /// `print(@hist_log(v))`: the histogram as SystemTap draws it, an empty
