@@ -17,6 +17,8 @@
 mod draw;
 mod histogram;
 mod sketch;
+#[cfg(test)]
+mod tests;
 mod variance;
 
 pub use histogram::{BUCKETS_MAX, Histogram};

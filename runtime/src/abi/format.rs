@@ -5,6 +5,9 @@
 //! `%b %m %M` and `%#c`, which C lacks, as SystemTap's does (runtime/vsprintf.c).
 
 mod double;
+#[cfg(test)]
+#[path = "format/tests.rs"]
+mod more_tests;
 
 pub use double::{double, shortest};
 
@@ -199,8 +202,9 @@ pub fn binary(
     value: i64,
 ) {
     let size = |given: i64| matches!(given, 1 | 2 | 4 | 8).then_some(given as usize);
-    let size = size(precision).or(size(width.saturating_abs())).unwrap_or(8);
-    let zeros = columns(width).saturating_sub(size);
+    let columns = columns(width);
+    let size = size(precision).or(size(columns as i64)).unwrap_or(8);
+    let zeros = columns.saturating_sub(size);
     let left = directive.left || width < NONE;
     if !left {
         out.extend(std::iter::repeat_n(0, zeros));

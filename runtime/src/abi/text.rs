@@ -6,6 +6,9 @@
 //! strings is the caller's.
 
 mod indent;
+#[cfg(test)]
+#[path = "text/tests.rs"]
+mod more_tests;
 mod quote;
 mod regexes;
 mod time;
