@@ -83,7 +83,7 @@ impl Shape {
 
     /// The number of all buckets.
     fn slots(&self) -> usize {
-        self.histograms().filter_map(Histogram::len).sum()
+        self.histograms().filter_map(Histogram::bucket_count).sum()
     }
 }
 
@@ -254,7 +254,7 @@ impl Aggregate {
     fn counts(&self, shape: &Shape, histogram: Histogram) -> &[i64] {
         let mut start = 0;
         for candidate in shape.histograms() {
-            let length = candidate.len().unwrap_or(0);
+            let length = candidate.bucket_count().unwrap_or(0);
             if candidate == histogram {
                 let counts = self.extra.as_ref().map_or(&[][..], |extra| &extra.counts);
                 return counts.get(start..start + length).unwrap_or_default();
@@ -272,7 +272,7 @@ impl Extra {
         }
         let mut start = 0;
         for histogram in shape.histograms() {
-            let Some(length) = histogram.len() else { continue };
+            let Some(length) = histogram.bucket_count() else { continue };
             let index = start + histogram.bucket_of(length, value);
             if let Some(count) = self.counts.get_mut(index) {
                 *count += 1;

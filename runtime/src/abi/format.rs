@@ -6,8 +6,7 @@
 
 mod double;
 #[cfg(test)]
-#[path = "format/tests.rs"]
-mod more_tests;
+mod tests;
 
 pub use double::{double, shortest};
 
@@ -216,9 +215,11 @@ pub fn binary(
 }
 
 /// How many bytes of memory a `%m` or `%M` with this precision wants: as many
-/// as that, one without; at most [`WIDEST`].
-pub fn memory_length(precision: i64) -> usize {
-    usize::try_from(precision).unwrap_or(1).clamp(1, WIDEST)
+/// as that, one without. Nothing above [`WIDEST`] (SystemTap's error "… is too
+/// many bytes for a memory dump").
+pub fn memory_length(precision: i64) -> Option<usize> {
+    let length = usize::try_from(precision).unwrap_or(1).max(1);
+    (length <= WIDEST).then_some(length)
 }
 
 /// Writes `bytes` as they are for `%m`, each as two hexadecimal digits for
@@ -334,127 +335,4 @@ fn escape(text: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn show(directive: Directive, width: i64, precision: i64, value: i64) -> String {
-        let mut out = Vec::new();
-        long(&mut out, directive, width, precision, value);
-        String::from_utf8_lossy(&out).into_owned()
-    }
-
-    #[test]
-    fn packing_keeps_every_directive() {
-        for bits in 0..32 {
-            for conversion in Conversion::ALL {
-                let directive = Directive {
-                    conversion,
-                    left: bits & 1 != 0,
-                    plus: bits & 2 != 0,
-                    space: bits & 4 != 0,
-                    zero: bits & 8 != 0,
-                    alternate: bits & 16 != 0,
-                };
-                assert_eq!(Directive::unpack(directive.pack()), directive);
-            }
-        }
-    }
-
-    /// Every combination against the C library, which is the definition.
-    #[test]
-    #[allow(unsafe_code)]
-    fn numbers_are_written_as_the_c_library_writes_them() {
-        let values = [0, 1, -1, 42, -42, i64::MAX, i64::MIN, 255, 4096];
-        let conversions = [
-            (Conversion::Signed, "d"),
-            (Conversion::Unsigned, "u"),
-            (Conversion::HexLower, "x"),
-            (Conversion::HexUpper, "X"),
-            (Conversion::Octal, "o"),
-        ];
-        for bits in 0..32 {
-            for (conversion, letter) in conversions {
-                for width in [NONE, 0, 1, 8, -8, 25] {
-                    for precision in [NONE, 0, 1, 5, 24] {
-                        for value in values {
-                            let directive = Directive {
-                                conversion,
-                                left: bits & 1 != 0,
-                                plus: bits & 2 != 0,
-                                space: bits & 4 != 0,
-                                zero: bits & 8 != 0,
-                                // glibc counts the 0 of %#o into the
-                                // precision; hwt keeps it a prefix.
-                                alternate: bits & 16 != 0 && letter != "o",
-                            };
-                            let flags: String = [
-                                (directive.left, '-'),
-                                (directive.plus, '+'),
-                                (directive.space, ' '),
-                                (directive.zero, '0'),
-                                (directive.alternate, '#'),
-                            ]
-                            .iter()
-                            .filter(|(on, _)| *on)
-                            .map(|(_, flag)| *flag)
-                            .collect();
-                            let c = c_printf(&flags, letter, width, precision, value);
-                            let ours = show(directive, width, precision, value);
-                            assert_eq!(
-                                ours, c,
-                                "%{flags}{width}.{precision}{letter} {value}"
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[allow(unsafe_code)]
-    fn c_printf(
-        flags: &str,
-        letter: &str,
-        width: i64,
-        precision: i64,
-        value: i64,
-    ) -> String {
-        // A width below 0 can only come from `*`; in the format it is a flag.
-        let left = if width < NONE { "-" } else { "" };
-        let width = if width == NONE { String::new() } else { width.abs().to_string() };
-        let precision =
-            if precision == NONE { String::new() } else { format!(".{precision}") };
-        let format = format!("%{left}{flags}{width}{precision}ll{letter}\0");
-        let mut buffer = [0u8; 128];
-        // SAFETY: the buffer is as long as said and the format takes the one
-        // 64-bit argument it is given.
-        let length = unsafe {
-            libc::snprintf(
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                format.as_ptr().cast(),
-                value,
-            )
-        };
-        String::from_utf8_lossy(&buffer[..length as usize]).into_owned()
-    }
-
-    #[test]
-    fn strings_are_padded_cut_and_escaped() {
-        let mut out = Vec::new();
-        let plain = Directive::plain(Conversion::String);
-        string(&mut out, plain, 5, NONE, b"ab");
-        string(&mut out, plain, NONE, 1, b"xyz");
-        string(
-            &mut out,
-            Directive { alternate: true, ..plain },
-            NONE,
-            NONE,
-            b"a\n\"\x01",
-        );
-        assert_eq!(out, b"   abxa\\n\\\"\\001");
-    }
 }

@@ -6,11 +6,10 @@
 //! strings is the caller's.
 
 mod indent;
-#[cfg(test)]
-#[path = "text/tests.rs"]
-mod more_tests;
 mod quote;
 mod regexes;
+#[cfg(test)]
+mod tests;
 mod time;
 mod tokens;
 
@@ -109,30 +108,4 @@ pub fn strtol(text: &[u8], base: i64) -> i64 {
     }
     let value = if negative { -value } else { value };
     value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strtol_follows_c() {
-        assert_eq!(strtol(b"  -42x", 10), -42);
-        assert_eq!(strtol(b"0x1f", 0), 31);
-        assert_eq!(strtol(b"0x1f", 16), 31);
-        assert_eq!(strtol(b"017", 0), 15);
-        assert_eq!(strtol(b"99999999999999999999", 10), i64::MAX);
-        assert_eq!(strtol(b"-99999999999999999999", 10), i64::MIN);
-        assert_eq!(strtol(b"0xg", 0), 0);
-        assert_eq!(strtol(b"z", 37), 0);
-    }
-
-    #[test]
-    fn substr_stays_inside_the_text() {
-        assert_eq!(substr(b"hello", 1, 3), b"ell");
-        assert_eq!(substr(b"hello", 3, 9), b"lo");
-        assert_eq!(substr(b"hello", 9, 1), b"");
-        assert_eq!(substr(b"hello", -1, 2), b"");
-        assert_eq!(substr(b"hello", 1, i64::MAX), b"ello");
-    }
 }

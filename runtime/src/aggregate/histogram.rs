@@ -32,8 +32,7 @@ impl Histogram {
     /// The number of buckets, nothing for a linear histogram that SystemTap
     /// refuses: the step not positive, the end before the start, or more than
     /// [`BUCKETS_MAX`].
-    #[allow(clippy::len_without_is_empty)] // None is empty.
-    pub fn len(self) -> Option<usize> {
+    pub fn bucket_count(self) -> Option<usize> {
         let Self::Linear { low, high, step } = self else {
             return Some(BUCKETS_MAX);
         };

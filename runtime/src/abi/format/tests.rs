@@ -163,7 +163,7 @@ proptest! {
         double(&mut out, directive, width, precision, f64::from_bits(value as u64));
         prop_assert!(out.len() < 6 * WIDEST);
         Directive::unpack(width);
-        prop_assert!((1..=WIDEST).contains(&memory_length(precision)));
+        prop_assert_eq!(memory_length(precision).is_none(), precision > WIDEST as i64);
     }
 }
 
@@ -224,7 +224,11 @@ fn memory_as_text_and_in_hexadecimal() {
     memory(&mut out, hex, 6, b"\x00\xff");
     memory(&mut out, Directive { left: true, ..hex }, 3, b"\x7a");
     assert_eq!(out, b"  ab  00ff7a ");
-    assert_eq!((memory_length(NONE), memory_length(0), memory_length(9)), (1, 1, 9));
+    for (precision, length) in
+        [(NONE, Some(1)), (0, Some(1)), (9, Some(9)), (4096, Some(4096)), (4097, None)]
+    {
+        assert_eq!(memory_length(precision), length);
+    }
 }
 
 #[test]
@@ -240,4 +244,110 @@ fn characters_are_escaped_with_the_flag() {
     long(&mut out, escaped, 4, NONE, 9);
     long(&mut out, plain, 2, NONE, 0x100 + 9);
     assert_eq!(out, b"  \\t \t");
+}
+
+fn show(directive: Directive, width: i64, precision: i64, value: i64) -> String {
+    let mut out = Vec::new();
+    long(&mut out, directive, width, precision, value);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[test]
+fn packing_keeps_every_directive() {
+    for bits in 0..32 {
+        for conversion in Conversion::ALL {
+            let directive = Directive {
+                conversion,
+                left: bits & 1 != 0,
+                plus: bits & 2 != 0,
+                space: bits & 4 != 0,
+                zero: bits & 8 != 0,
+                alternate: bits & 16 != 0,
+            };
+            assert_eq!(Directive::unpack(directive.pack()), directive);
+        }
+    }
+}
+
+/// Every combination against the C library, which is the definition.
+#[test]
+#[allow(unsafe_code)]
+fn numbers_are_written_as_the_c_library_writes_them() {
+    let values = [0, 1, -1, 42, -42, i64::MAX, i64::MIN, 255, 4096];
+    let conversions = [
+        (Conversion::Signed, "d"),
+        (Conversion::Unsigned, "u"),
+        (Conversion::HexLower, "x"),
+        (Conversion::HexUpper, "X"),
+        (Conversion::Octal, "o"),
+    ];
+    for bits in 0..32 {
+        for (conversion, letter) in conversions {
+            for width in [NONE, 0, 1, 8, -8, 25] {
+                for precision in [NONE, 0, 1, 5, 24] {
+                    for value in values {
+                        let directive = Directive {
+                            conversion,
+                            left: bits & 1 != 0,
+                            plus: bits & 2 != 0,
+                            space: bits & 4 != 0,
+                            zero: bits & 8 != 0,
+                            // glibc counts the 0 of %#o into the
+                            // precision; hwt keeps it a prefix.
+                            alternate: bits & 16 != 0 && letter != "o",
+                        };
+                        let flags: String = [
+                            (directive.left, '-'),
+                            (directive.plus, '+'),
+                            (directive.space, ' '),
+                            (directive.zero, '0'),
+                            (directive.alternate, '#'),
+                        ]
+                        .iter()
+                        .filter(|(on, _)| *on)
+                        .map(|(_, flag)| *flag)
+                        .collect();
+                        let c = c_printf(&flags, letter, width, precision, value);
+                        let ours = show(directive, width, precision, value);
+                        assert_eq!(
+                            ours, c,
+                            "%{flags}{width}.{precision}{letter} {value}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn c_printf(flags: &str, letter: &str, width: i64, precision: i64, value: i64) -> String {
+    // A width below 0 can only come from `*`; in the format it is a flag.
+    let left = if width < NONE { "-" } else { "" };
+    let width = if width == NONE { String::new() } else { width.abs().to_string() };
+    let precision =
+        if precision == NONE { String::new() } else { format!(".{precision}") };
+    let format = format!("%{left}{flags}{width}{precision}ll{letter}\0");
+    let mut buffer = [0u8; 128];
+    // SAFETY: the buffer is as long as said and the format takes the one
+    // 64-bit argument it is given.
+    let length = unsafe {
+        libc::snprintf(
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            format.as_ptr().cast(),
+            value,
+        )
+    };
+    String::from_utf8_lossy(&buffer[..length as usize]).into_owned()
+}
+
+#[test]
+fn strings_are_padded_cut_and_escaped() {
+    let mut out = Vec::new();
+    let plain = Directive::plain(Conversion::String);
+    string(&mut out, plain, 5, NONE, b"ab");
+    string(&mut out, plain, NONE, 1, b"xyz");
+    string(&mut out, Directive { alternate: true, ..plain }, NONE, NONE, b"a\n\"\x01");
+    assert_eq!(out, b"   abxa\\n\\\"\\001");
 }
