@@ -102,7 +102,9 @@ impl Literal {
     /// What a variable of this type holds at the start: 0 or "".
     pub fn zero(ty: Type) -> Self {
         match ty {
-            Type::Long => Self::Long(0),
+            // Statistics are no value; nothing asks.
+            Type::Long | Type::Stats => Self::Long(0),
+            Type::Double => Self::Double(0.0),
             Type::String => Self::String(String::new()),
         }
     }

@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Argument,
     /// `@name`
     At,
+    /// `%{ … %}`, the C of SystemTap.
+    Embedded,
     /// An operator or a bracket.
     Punctuation,
 }
@@ -67,7 +69,7 @@ pub(super) struct Item {
 const OPERATORS: &[&str] = &[
     "<<<", ">>>", "<<=", ">>=", "===", "!==", "->", "++", "--", "<<", ">>", "<=", ">=",
     "==", "!=", "=~", "!~", "&&", "||", "+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=",
-    ".=", "%(", "%)", "%{", "%}", "%?", "%:",
+    ".=", "%(", "%)", "%?", "%:",
 ];
 
 /// Takes the script apart.
@@ -144,6 +146,11 @@ impl Scanner<'_> {
 
     fn operator(&mut self, start: usize) -> Result<Kind, Box<Diagnostic>> {
         let rest = self.rest();
+        if let Some(inside) = rest.strip_prefix("%{") {
+            // Whatever C has in there, no token of it is hwt's.
+            self.at += inside.find("%}").map_or(rest.len(), |length| length + 4);
+            return Ok(Kind::Embedded);
+        }
         if let Some(operator) = OPERATORS.iter().find(|op| rest.starts_with(**op)) {
             self.at += operator.len();
             return Ok(Kind::Punctuation);
@@ -188,12 +195,27 @@ impl Scanner<'_> {
         ))
     }
 
-    /// A number and letters stuck to it; a fraction, where digits follow.
+    /// A number and letters stuck to it; a fraction, where digits follow, and
+    /// an exponent.
     fn number(&mut self) {
+        let start = self.at;
         self.take_while(is_word);
         let digit_follows =
             self.text.as_bytes().get(self.at + 1).is_some_and(u8::is_ascii_digit);
         if self.byte() == Some(b'.') && digit_follows {
+            self.at += 1;
+            self.take_while(is_word);
+        }
+        // `1.5e-3`, but not `0x1e-3`.
+        let number = &self.text.as_bytes()[start..self.at];
+        let open = number.last().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'e'));
+        let decimal = number[..number.len() - 1]
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        let signed = matches!(self.byte(), Some(b'+' | b'-'));
+        let digit_follows =
+            self.text.as_bytes().get(self.at + 1).is_some_and(u8::is_ascii_digit);
+        if open && decimal && signed && digit_follows {
             self.at += 1;
             self.take_while(is_word);
         }
