@@ -199,9 +199,10 @@ impl Infer<'_, '_> {
             return error
                 .help(format!("`{name}` is a global; its elements are `{name}[key]`"));
         }
-        let own: Vec<&str> = self.functions.names().collect();
-        let known = own.iter().copied().chain(builtins::names());
-        let near = suggest::did_you_mean(name, known.chain(KEYWORDS.iter().copied()));
+        let mut known: Vec<&str> = self.functions.names().collect();
+        known.extend(builtins::names());
+        known.extend_from_slice(KEYWORDS);
+        let near = suggest::did_you_mean(name, known);
         for help in hints::function(name).map(str::to_owned).into_iter().chain(near) {
             error = error.help(help);
         }
