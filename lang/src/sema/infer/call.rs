@@ -200,7 +200,7 @@ impl Infer<'_, '_> {
                 .help(format!("`{name}` is a global; its elements are `{name}[key]`"));
         }
         let mut known: Vec<&str> = self.functions.names().collect();
-        known.extend(builtins::names());
+        known.extend(builtins::names().map(|name| -> &str { name }));
         known.extend_from_slice(KEYWORDS);
         let near = suggest::did_you_mean(name, known);
         for help in hints::function(name).map(str::to_owned).into_iter().chain(near) {
