@@ -15,6 +15,8 @@ enum Place {
     Header,
     /// In a `global` declaration.
     Global,
+    /// Between `function` or `private` and a block.
+    Signature,
     /// In a handler.
     Body,
     Anywhere,
@@ -83,8 +85,6 @@ const fn missing(
     Row { place, after, pattern, code: Code::Unsupported, message, help }
 }
 
-const PLAIN_IF: &str =
-    "use `if (…) { … }` in the handler; `a % (b)` with a space is a remainder";
 const BPF_PROBE: &str = "this is how bpftrace names a probe";
 const BPF_MAP: &str = "`{0}` is a bpftrace map; in hwt variables have no `@`";
 const PREDICATE: &str = "a predicate between slashes is bpftrace's and DTrace's";
@@ -229,7 +229,8 @@ impl Places {
             _ if self.body_seen => Top,
             ItemKind::Probe => Header,
             ItemKind::Global => Global,
-            _ => Top,
+            ItemKind::Function | ItemKind::Private => Place::Signature,
+            ItemKind::Stray => Top,
         }
     }
 

@@ -101,7 +101,7 @@ fn words(rule: Rule) -> Option<&'static str> {
         | Rule::plus | Rule::negate | Rule::affirm | Rule::not | Rule::complement
         | Rule::direction | Rule::kw_else | Rule::bang | Rule::any_key => return None,
         // What few write behind a probe point or a name.
-        Rule::alias | Rule::alias_name | Rule::append | Rule::alias_is | Rule::demand
+        Rule::alias | Rule::alias_name | Rule::append | Rule::alias_is | Rule::demand | Rule::optional | Rule::kw_point_if
         | Rule::point_condition | Rule::foreach_slice | Rule::foreach_by | Rule::kw_private
         | Rule::result_type | Rule::priority => return None,
         // Silent, or inside of others.

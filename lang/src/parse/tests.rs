@@ -178,7 +178,10 @@ fn errors_speak_of_no_rules() {
         ),
         ("probe begin { if x { } }", "expected `(`, found `x`"),
         ("foo", "expected `probe`, `global` or `function`, found `foo`"),
-        ("probe begin { x = 1 } 3", "expected `probe`, `global` or `function`, found the number `3`"),
+        (
+            "probe begin { x = 1 } 3",
+            "expected `probe`, `global` or `function`, found the number `3`",
+        ),
     ] {
         assert_eq!(errors(text)[0].1, message, "{text}");
     }
