@@ -98,6 +98,7 @@ pub static HELPERS: &[Helper] = &[
     row!(emit_string(Long, Long, Long, String)),
     row!(emit_text(String)),
     row!(log(String)),
+    row!(print_backtrace(), !),
     row!(warn(String)),
     // The hit, its thread and its process.
     row!(access() -> String),
@@ -168,6 +169,7 @@ pub static HELPERS: &[Helper] = &[
     row!(exit()),
     row!(mark() -> Long),
     row!(randint(Long) -> Long),
+    row!(system(String)),
 ];
 
 /// The world and the record of the running handler.

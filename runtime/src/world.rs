@@ -57,6 +57,7 @@ pub struct World {
     /// Where the string began that is being printed, while there is one.
     pub(crate) capture: Option<usize>,
     pub(crate) messages: Vec<u8>,
+    pub(crate) commands: Vec<Vec<u8>>,
     pub(crate) fault_text: Vec<u8>,
     pub(crate) exit: bool,
     pub(crate) target: i64,
@@ -107,6 +108,7 @@ impl World {
             out: Vec::new(),
             capture: None,
             messages: Vec::new(),
+            commands: Vec::new(),
             fault_text: Vec::new(),
             exit: false,
             target: 0,

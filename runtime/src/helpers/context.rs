@@ -73,6 +73,22 @@ pub(super) extern "C" fn usymdata(context: Context, address: i64) -> u64 {
     settle(context, world.symbol(SymbolForm::Data, record.pid, address as u64)).0
 }
 
+/// The stack at the hit, as far as a record tells it: its instruction.
+pub(super) extern "C" fn print_backtrace(context: Context) {
+    let (world, record) = enter(context);
+    if record.address == 0 {
+        return;
+    }
+    let name = world.symbol(SymbolForm::Data, record.pid, record.address);
+    let done = name.map(|name| {
+        let line = format!(" 0x{:x} : ", record.address);
+        world.out.extend_from_slice(line.as_bytes());
+        world.out.extend_from_slice(world.strings.get(name));
+        world.out.push(b'\n');
+    });
+    settle(context, done);
+}
+
 /// The record's time as time of day: the hit's, not the printing's.
 fn time_of_day(world: &World, record: &HitRecord, unit_ns: i64) -> i64 {
     (record.time as i64).wrapping_add(world.time_of_day_offset_ns) / unit_ns

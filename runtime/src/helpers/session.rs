@@ -22,9 +22,22 @@ pub(super) extern "C" fn error(context: Context, text: u64) {
 }
 
 pub(super) extern "C" fn assert(context: Context, holds: i64, text: u64) {
-    if holds == 0 {
-        error(context, text);
+    if holds != 0 {
+        return;
     }
+    let (world, _) = enter(context);
+    let text = match world.strings.get(StringHandle(text)) {
+        b"" => b"assertion failed".to_vec(),
+        text => text.to_vec(),
+    };
+    let failed = world.fail(FaultCode::UserError, &text);
+    settle(context, failed)
+}
+
+/// A command for the session to run when the handler is done.
+pub(super) extern "C" fn system(context: Context, command: u64) {
+    let (world, _) = enter(context);
+    world.commands.push(world.strings.get(StringHandle(command)).to_vec());
 }
 
 /// What a `try` must put back when it catches a fault.

@@ -80,6 +80,11 @@ impl World {
         &mut self.messages
     }
 
+    /// The commands of `system()` that nobody has run yet, in order.
+    pub fn commands(&mut self) -> &mut Vec<Vec<u8>> {
+        &mut self.commands
+    }
+
     /// The text of the last fault that has one of its own:
     /// [`FaultCode::UserError`], [`FaultCode::BadAddress`].
     pub fn fault_text(&self) -> &[u8] {
