@@ -17,8 +17,8 @@ mod operator;
 mod preprocess;
 pub(crate) mod scan;
 
-pub use preprocess::Platform;
 pub(crate) use preprocess::condition::glob;
+pub use preprocess::{Config, Platform};
 
 use crate::ast::{Item, Script};
 use crate::diagnostic::Diagnostic;

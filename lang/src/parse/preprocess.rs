@@ -23,6 +23,9 @@ const EXPANDED_LEN_MAX: usize = 4 << 20;
 /// Macros and conditions may be nested this deep.
 const NESTING_MAX: usize = 64;
 
+/// Gives the value of an option of the kernel's configuration.
+pub type Config<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// What `%( … %)` can ask of the system a script is for.
 #[derive(Clone, Copy)]
 pub struct Platform<'a> {
@@ -34,7 +37,7 @@ pub struct Platform<'a> {
     /// The value of an option of the kernel's configuration: `y`, `m`, a
     /// number or text; none where it is not set. None altogether where the
     /// configuration can not be read: options are then "", with a warning.
-    pub config: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub config: Option<&'a Config<'a>>,
 }
 
 impl std::fmt::Debug for Platform<'_> {

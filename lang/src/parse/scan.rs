@@ -19,7 +19,7 @@ const STATEMENT_RUN_MAX: usize = 128;
 
 /// What a token is, as far as recognition needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A name or a keyword.
     Word,
     /// Digits and what follows them: `1`, `0x2a`, `1.5`, `10ms`.
@@ -42,9 +42,9 @@ pub(super) enum Kind {
 
 /// A token with its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) span: Span,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) span: Span,
 }
 
 /// What begins an item.
@@ -77,7 +77,7 @@ const OPERATORS: &[&str] = &[
 /// # Errors
 /// A string or comment without an end, or a character that no token has; the
 /// text behind it can not be trusted.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Box<Diagnostic>> {
+pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Box<Diagnostic>> {
     let mut scanner = Scanner { text, at: 0 };
     let mut tokens = Vec::new();
     while scanner.skip_blank()? {

@@ -74,10 +74,10 @@ fn parts(statement: &Statement) -> Vec<&[Statement]> {
         StatementKind::Block(statements) => vec![statements],
         StatementKind::If { then, otherwise, .. } => {
             let otherwise = otherwise.as_deref().map(one);
-            [one(&**then)].into_iter().chain(otherwise).collect()
+            [one(then)].into_iter().chain(otherwise).collect()
         }
         StatementKind::While { body, .. } | StatementKind::For { body, .. } => {
-            vec![one(&**body)]
+            vec![one(body)]
         }
         StatementKind::Foreach(foreach) => vec![one(&foreach.body)],
         StatementKind::Try { body, handler, .. } => vec![body, handler],
