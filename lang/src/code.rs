@@ -5,7 +5,11 @@
 //! script arguments and overrides, `E03` probe points, `E04` arming, `E05`
 //! faults of handlers at run time. Warnings begin with `W`.
 
+mod explain;
+
 use std::fmt;
+
+pub use explain::Explanation;
 
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
