@@ -135,7 +135,8 @@ fn faults_are_caught_by_the_innermost_try() {
             x = 5
             try { x = 6; x = 1 / n; x = 7 } catch { println(x) }
         }"#;
-    let script = script.replace("try { println(@avg", "s <<< 1; delete s; try { println(@avg");
+    let script =
+        script.replace("try { println(@avg", "s <<< 1; delete s; try { println(@avg");
     assert_eq!(
         output(&script),
         "division by 0\ncalled: division by 0\none\none two\nempty aggregate\nn is 0\n\

@@ -171,4 +171,5 @@ impl World {
         self.fault_text.clear();
         self.fault_text.extend_from_slice(text);
         Err(code)
-    }}
+    }
+}

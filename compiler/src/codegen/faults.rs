@@ -63,11 +63,31 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
     }
 
     fn leave_at(&mut self, site: Option<u32>) {
-        if let Some(site) = site {
-            let site = self.builder.ins().iconst(types::I32, i64::from(site));
-            let flags = layout::trusted();
-            self.builder.ins().store(flags, site, self.context, layout::SITE);
-        }
+        let Some(site) = site else {
+            return self.give_back(None);
+        };
+        let exit = match self.exit {
+            Some(exit) => exit,
+            None => {
+                let exit = self.builder.create_block();
+                self.builder.append_block_param(exit, types::I32);
+                *self.exit.insert(exit)
+            }
+        };
+        let site = self.builder.ins().iconst(types::I32, i64::from(site));
+        self.builder.ins().jump(exit, &[site.into()]);
+    }
+
+    /// Where all faults leave that are not caught, each with its site: one
+    /// way out keeps the code small.
+    pub(super) fn finish_exit(&mut self) {
+        let Some(exit) = self.exit else {
+            return;
+        };
+        self.builder.set_cold_block(exit);
+        self.builder.switch_to_block(exit);
+        let site = self.builder.block_params(exit)[0];
+        self.builder.ins().store(layout::trusted(), site, self.context, layout::SITE);
         self.give_back(None);
     }
 }

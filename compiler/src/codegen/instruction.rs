@@ -65,7 +65,12 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         }
     }
 
-    fn operator_or_array(&mut self, op: &Op, result: Option<Value>, site: u32) -> Outcome {
+    fn operator_or_array(
+        &mut self,
+        op: &Op,
+        result: Option<Value>,
+        site: u32,
+    ) -> Outcome {
         Ok(Some(match op {
             Op::Unary(op, value) => self.unary(*op, *value),
             Op::NegateDouble(value) => {

@@ -35,7 +35,7 @@ impl Dominators {
             .collect();
         let postorder = postorder(&graph);
         let parents = parents(&graph, &postorder);
-        let starts = postorder.iter().rev().filter(|node| **node % 2 == 0);
+        let starts = postorder.iter().rev().filter(|node| node.is_multiple_of(2));
         let order = starts.map(|node| BlockId((*node / 2) as u32)).collect();
         Self { order, span: spans(&parents, &postorder) }
     }
@@ -62,7 +62,7 @@ impl Dominators {
 /// The nodes that can follow a node.
 fn successors(code: &Code, node: usize) -> impl Iterator<Item = usize> {
     let block = &code.blocks[node / 2];
-    let at_start = node % 2 == 0;
+    let at_start = node.is_multiple_of(2);
     let through = at_start.then_some(node + 1);
     let fault = block.on_fault.filter(|_| at_start);
     let after = (!at_start).then(|| block.terminator.successors()).into_iter().flatten();
@@ -115,9 +115,8 @@ fn parents(graph: &[Vec<usize>], postorder: &[usize]) -> Vec<u32> {
     while std::mem::take(&mut changed) {
         for node in postorder.iter().rev().skip(1) {
             let known = predecessors[*node].iter().filter(|node| parents[**node] != NONE);
-            let common = known.copied().reduce(|left, right| {
-                meet(left, right, &parents, &rank)
-            });
+            let common =
+                known.copied().reduce(|left, right| meet(left, right, &parents, &rank));
             let common = common.map_or(NONE, |common| common as u32);
             changed |= parents[*node] != common;
             parents[*node] = common;
@@ -196,9 +195,7 @@ mod tests {
             (jump(4), None),
         ]);
         let dominators = Dominators::new(&code);
-        let before = |first, second| {
-            dominators.precedes(BlockId(first), BlockId(second))
-        };
+        let before = |first, second| dominators.precedes(BlockId(first), BlockId(second));
         assert!(before(0, 1) && before(0, 3) && before(3, 4) && before(0, 4));
         assert!(!before(1, 3) && !before(2, 3) && !before(3, 0) && !before(0, 0));
         assert!(!before(5, 4) && !before(0, 5));

@@ -64,9 +64,8 @@ pub(super) fn conditions_after(module: &Module) -> Vec<Vec<u32>> {
     }
     let after = |handler: &Code| {
         let writes = effects(module, handler).writes;
-        let changed = reads.iter().enumerate().filter(|(_, reads)| {
-            !reads.is_disjoint(&writes)
-        });
+        let changed =
+            reads.iter().enumerate().filter(|(_, reads)| !reads.is_disjoint(&writes));
         changed.map(|(number, _)| number as u32).collect()
     };
     module.handlers.iter().map(after).collect()

@@ -11,14 +11,12 @@ mod datum;
 mod library;
 mod statistics;
 
-use hwtrace_runtime::abi::text::{Groups, Indent, Regexes, Tokenizer};
 pub use hwtrace_runtime::abi::Fault;
+use hwtrace_runtime::abi::text::{Groups, Indent, Regexes, Tokenizer};
 use hwtrace_runtime::abi::{FaultCode, format, write_double};
 use indexmap::IndexMap;
 
-use super::{
-    Block, Code, Emit, Instruction, Module, Op, Terminator, Text, Type, Value,
-};
+use super::{Block, Code, Emit, Instruction, Module, Op, Terminator, Text, Type, Value};
 pub use datum::Datum;
 use datum::{binary, binary_double, compare, compare_double, unary};
 
@@ -300,7 +298,9 @@ impl<'a> Run<'_, 'a> {
                 )
             }
             Op::Call(helper, args) => return self.call(helper, &frame.list(args)),
-            Op::CallFunction(number, args) => return self.call_function(*number, args, frame),
+            Op::CallFunction(number, args) => {
+                return self.call_function(*number, args, frame);
+            }
             Op::Mark => Datum::Long(self.walks.len() as i64),
             Op::Caught(mark) => self.catch(frame.long(*mark)),
             Op::Fuel(steps) => {
@@ -366,10 +366,12 @@ impl<'a> Run<'_, 'a> {
             return Err(FaultCode::NestedTooDeep.into());
         }
         let function = &self.state.module.functions[number as usize];
-        self.code(function, frame.list(args), frame.depth + 1).map_err(|stop| match stop {
-            Stop::Fault(fault) => Trap::Inner(fault),
-            Stop::Ended => Trap::Ended,
-        })
+        self.code(function, frame.list(args), frame.depth + 1).map_err(
+            |stop| match stop {
+                Stop::Fault(fault) => Trap::Inner(fault),
+                Stop::Ended => Trap::Ended,
+            },
+        )
     }
 
     /// Takes the fault; gives its message.

@@ -57,9 +57,7 @@ fn histogram(shape: &Shape, number: i64) -> Histogram {
 
 /// The aggregate where it has values.
 fn filled(aggregate: Option<&Aggregate>) -> Result<&Aggregate, FaultCode> {
-    aggregate
-        .filter(|aggregate| aggregate.count() > 0)
-        .ok_or(FaultCode::EmptyAggregate)
+    aggregate.filter(|aggregate| aggregate.count() > 0).ok_or(FaultCode::EmptyAggregate)
 }
 
 pub(super) extern "C" fn stats_extract(
@@ -71,10 +69,11 @@ pub(super) extern "C" fn stats_extract(
     let (world, _) = enter(context);
     let extractor = Extractor::ALL.get(extractor as usize).copied();
     let extractor = extractor.unwrap_or(Extractor::Count);
-    let value = find(world, which, words).and_then(|(aggregate, shape)| match aggregate {
-        Some(aggregate) => extractor.of(aggregate, shape),
-        None => extractor.of_none(),
-    });
+    let value =
+        find(world, which, words).and_then(|(aggregate, shape)| match aggregate {
+            Some(aggregate) => extractor.of(aggregate, shape),
+            None => extractor.of_none(),
+        });
     settle(context, value.ok_or(FaultCode::EmptyAggregate))
 }
 

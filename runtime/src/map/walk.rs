@@ -193,16 +193,17 @@ fn sort_key<'a>(
     };
     let extract = |extractor: Extractor| {
         let aggregate = array.aggregates.get(word);
-        let value = aggregate.and_then(|aggregate| {
-            extractor.of(aggregate, &array.shape.statistics)
-        });
+        let value = aggregate
+            .and_then(|aggregate| extractor.of(aggregate, &array.shape.statistics));
         SortKey::Long(value.unwrap_or(0))
     };
     match (by, kind) {
         (SortBy::Extractor(extractor), _) => extract(extractor),
         (_, Kind::Statistics) => extract(Extractor::Count),
         (SortBy::Key(_), Kind::String) => SortKey::Text(strings.get(StringHandle(word))),
-        (_, Kind::String) => SortKey::Text(array.texts.get(word).map_or(&[], |text| text)),
+        (_, Kind::String) => {
+            SortKey::Text(array.texts.get(word).map_or(&[], |text| text))
+        }
         (_, Kind::Double) => SortKey::Double(f64::from_bits(word)),
         (_, Kind::Long) => SortKey::Long(word as i64),
     }

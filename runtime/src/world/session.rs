@@ -139,6 +139,6 @@ impl Random {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d);
-        (u128::from(number) * u128::from(n) >> 64) as i64
+        ((u128::from(number) * u128::from(n)) >> 64) as i64
     }
 }

@@ -85,10 +85,9 @@ impl Run<'_, '_> {
         let zero = Datum::zero(self.values(array));
         let shape = &self.state.module.layout.arrays[array as usize];
         let elements = &mut self.state.arrays[array as usize];
-        if elements.len() >= shape.capacity && !elements.contains_key(&key) {
-            if !shape.wraps || elements.shift_remove_index(0).is_none() {
-                return Err(FaultCode::ArrayFull);
-            }
+        let is_full = elements.len() >= shape.capacity && !elements.contains_key(&key);
+        if is_full && !(shape.wraps && elements.shift_remove_index(0).is_some()) {
+            return Err(FaultCode::ArrayFull);
         }
         Ok(elements.entry(key).or_insert(zero))
     }
@@ -140,9 +139,8 @@ impl Run<'_, '_> {
             return false;
         };
         let elements = walk.array.map(|array| &self.state.arrays[array]);
-        let is_there = |key: &Vec<Datum>| {
-            elements.is_none_or(|elements| elements.contains_key(key))
-        };
+        let is_there =
+            |key: &Vec<Datum>| elements.is_none_or(|elements| elements.contains_key(key));
         match walk.keys.find(is_there) {
             Some(keys) => {
                 walk.current = keys;

@@ -8,7 +8,11 @@ use super::{Datum, Run, Trap};
 const PAGE_BYTES: u64 = 4096;
 
 impl Run<'_, '_> {
-    pub(super) fn call(&mut self, helper: &Helper, args: &[Datum]) -> Result<Datum, Trap> {
+    pub(super) fn call(
+        &mut self,
+        helper: &Helper,
+        args: &[Datum],
+    ) -> Result<Datum, Trap> {
         let space = helper.name.split_once('_');
         if let Some((space @ ("user" | "kernel"), what)) = space {
             return self.memory(space == "kernel", what, args);
@@ -67,9 +71,7 @@ impl Run<'_, '_> {
                 self.state.commands.push(command.text().to_vec());
                 Ok(Datum::Long(0))
             }
-            ("error", [text]) => {
-                self.state.fail(FaultCode::UserError, text.text())
-            }
+            ("error", [text]) => self.state.fail(FaultCode::UserError, text.text()),
             ("assert", [Datum::Long(0), text]) => match text.text() {
                 b"" => self.state.fail(FaultCode::UserError, "assertion failed"),
                 text => self.state.fail(FaultCode::UserError, text),
@@ -86,7 +88,9 @@ impl Run<'_, '_> {
     /// What depends on the hit and the session.
     fn around(&mut self, name: &str, args: &[Datum]) -> Datum {
         match (name, args) {
-            ("indent_depth", [delta]) => Datum::Long(self.state.indent.depth(delta.long())),
+            ("indent_depth", [delta]) => {
+                Datum::Long(self.state.indent.depth(delta.long()))
+            }
             ("thread_indent_depth", [delta]) => {
                 let thread = self.host.field("tid").long();
                 let indent = self.state.thread_indents.entry(thread).or_default();
@@ -168,9 +172,8 @@ impl Run<'_, '_> {
             _ => 8,
         };
         let bytes = self.read(kernel, address, length)?;
-        let value = bytes.iter().rev().fold(0i64, |value, byte| {
-            value << 8 | i64::from(*byte)
-        });
+        let value =
+            bytes.iter().rev().fold(0i64, |value, byte| value << 8 | i64::from(*byte));
         let unused = 64 - 8 * length as u32;
         let signed = value << unused >> unused;
         Ok(Datum::Long(if what.starts_with('u') { value } else { signed }))
@@ -225,9 +228,9 @@ impl Run<'_, '_> {
 fn string_function(name: &str, args: &[Datum]) -> Option<Datum> {
     Some(match (name, args) {
         ("strlen", [whole]) => Datum::Long(whole.text().len() as i64),
-        ("substr", [whole, start, length]) => Datum::Text(
-            text::substr(whole.text(), start.long(), length.long()).to_vec(),
-        ),
+        ("substr", [whole, start, length]) => {
+            Datum::Text(text::substr(whole.text(), start.long(), length.long()).to_vec())
+        }
         ("isinstr", [whole, part]) => {
             Datum::Long(text::contains(whole.text(), part.text()).into())
         }
@@ -239,11 +242,9 @@ fn string_function(name: &str, args: &[Datum]) -> Option<Datum> {
             Datum::Text(text::str_replace(whole.text(), from.text(), to.text()))
         }
         ("text_str", [whole]) => Datum::Text(text::text_str(whole.text())),
-        ("text_strn", [whole, most, quoted]) => Datum::Text(text::text_strn(
-            whole.text(),
-            most.long(),
-            quoted.long() != 0,
-        )),
+        ("text_strn", [whole, most, quoted]) => {
+            Datum::Text(text::text_strn(whole.text(), most.long(), quoted.long() != 0))
+        }
         _ => return None,
     })
 }

@@ -134,9 +134,7 @@ impl Builder<'_> {
     fn literal(&mut self, literal: &Literal, span: Span) -> Value {
         match literal {
             Literal::Long(value) => self.long(*value, span),
-            Literal::Double(value) => {
-                self.value(Type::Double, Op::Double(*value), span)
-            }
+            Literal::Double(value) => self.value(Type::Double, Op::Double(*value), span),
             Literal::String(text) => {
                 let text = self.pool.text(text);
                 self.value(Type::String, Op::Text(text), span)

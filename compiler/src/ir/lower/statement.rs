@@ -128,9 +128,9 @@ impl Builder<'_> {
         }
         let limit = foreach.limit.as_ref().map(|limit| self.expression(limit));
         let (array, value_type) = self.array(foreach.array);
-        let order = foreach.order.map_or(WalkOrder::Insertion, |order| {
-            self.walk_order(array, order)
-        });
+        let order = foreach
+            .order
+            .map_or(WalkOrder::Insertion, |order| self.walk_order(array, order));
         self.effect(Op::WalkBegin { array, order, slice, limit }, span);
         self.walk(&foreach.body, span, |builder| {
             let mut keys = Vec::new();

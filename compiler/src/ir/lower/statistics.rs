@@ -29,7 +29,9 @@ impl Builder<'_> {
         let layout = &mut self.pool.module.layout;
         match aggregate {
             Aggregate::Scalar(slot) => &mut layout.statistics[*slot as usize],
-            Aggregate::Element(array, _) => &mut layout.arrays[*array as usize].statistics,
+            Aggregate::Element(array, _) => {
+                &mut layout.arrays[*array as usize].statistics
+            }
         }
     }
 
