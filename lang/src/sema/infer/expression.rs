@@ -21,11 +21,6 @@ impl Infer<'_, '_> {
         match &expression.kind {
             ExpressionKind::Integer(_) => LONG,
             ExpressionKind::Double(_) => Term::Known(Type::Double),
-            ExpressionKind::AnyKey => {
-                self.one_element(std::slice::from_ref(expression));
-                self.types.fresh()
-            }
-            ExpressionKind::String(_) => STRING,
             ExpressionKind::Variable(name) => {
                 let found = self.variable(name, expression.span, false, Use::Value);
                 self.no_statistics(found, expression.span, name);
@@ -38,18 +33,6 @@ impl Infer<'_, '_> {
                 let found = self.element(array, keys, expression.span);
                 self.no_statistics(found, expression.span, &array.text);
                 found
-            }
-            ExpressionKind::At { name, arguments, index } => {
-                self.at(expression, name, arguments, index.as_deref())
-            }
-            ExpressionKind::Match { text, regex, .. } => {
-                self.expect(text, Type::String, "`=~`");
-                self.regex(regex);
-                LONG
-            }
-            ExpressionKind::Accumulate { place, value } => {
-                self.accumulate_as_value(expression, place, value);
-                LONG
             }
             ExpressionKind::Call { function, arguments } => {
                 self.call(expression, function, arguments, used)
@@ -88,6 +71,31 @@ impl Infer<'_, '_> {
                 self.number(place, found, why);
                 if self.features.doubles { found } else { LONG }
             }
+            _ => self.rare(expression),
+        }
+    }
+
+    /// Expressions that few scripts have.
+    fn rare(&mut self, expression: &Expression) -> Term {
+        match &expression.kind {
+            ExpressionKind::AnyKey => {
+                self.one_element(std::slice::from_ref(expression));
+                self.types.fresh()
+            }
+            ExpressionKind::String(_) => STRING,
+            ExpressionKind::At { name, arguments, index } => {
+                self.at(expression, name, arguments, index.as_deref())
+            }
+            ExpressionKind::Match { text, regex, .. } => {
+                self.expect(text, Type::String, "`=~`");
+                self.regex(regex);
+                LONG
+            }
+            ExpressionKind::Accumulate { place, value } => {
+                self.accumulate_as_value(expression, place, value);
+                LONG
+            }
+            kind => unreachable!("{kind:?} is looked at elsewhere"),
         }
     }
 
