@@ -79,6 +79,8 @@ fn with_terminal(command: Command) -> Command {
 /// A shell that has a terminal of its own, as a user has it.
 struct Shell {
     child: Child,
+    /// The process group of the hwtrace that was started last.
+    hwtrace: i32,
     master: File,
     said: Receiver<Vec<u8>>,
     text: String,
@@ -108,7 +110,7 @@ impl Shell {
                 let _ = chunks.send(bytes[..count].to_vec());
             }
         });
-        Self { child, master, said, text: String::new() }
+        Self { hwtrace: 0, child, master, said, text: String::new() }
     }
 
     fn type_in(&mut self, text: &str) {
@@ -143,22 +145,44 @@ impl Shell {
     /// Waits until the shell has its terminal back.
     #[track_caller]
     fn until_foreground_is_own(&self) {
+        self.until_foreground(|group| group == self.own());
+    }
+
+    #[track_caller]
+    fn until_foreground(&self, is_right: impl Fn(i32) -> bool) {
         let begun = Instant::now();
-        while self.foreground() != self.own() {
-            assert!(begun.elapsed() < SOON, "another has it: {}", self.text);
+        while !is_right(self.foreground()) {
+            assert!(
+                begun.elapsed() < SOON,
+                "{} has it: {}",
+                self.foreground(),
+                self.text
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Starts hwtrace, with `cat` to watch, and gives its process.
+    /// Starts hwtrace, with `cat` to watch.
     #[track_caller]
-    fn start_hwtrace(&mut self, how: &str) -> u32 {
+    fn start_hwtrace(&mut self, how: &str) {
         let script = "probe timer.s(100) {}";
         // The quotes are for the echo, which is not to match.
         let command = format!("{HWTRACE} -q -e '\\''{script}'\\'' -c cat");
         self.type_in(&format!("sh -c 'echo \"p\"id: $$.; exec {command}' {how}\n"));
         self.until("pid: ");
-        self.until(".").parse().unwrap()
+        self.hwtrace = self.until(".").parse().unwrap();
+    }
+
+    /// Waits until hwtrace is stopped, while the terminal stays the shell's.
+    #[track_caller]
+    fn until_hwtrace_is_stopped(&self) {
+        let begun = Instant::now();
+        let stat = format!("/proc/{}/stat", self.hwtrace);
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+            assert_eq!(self.foreground(), self.own(), "the terminal was taken");
+            assert!(begun.elapsed() < SOON, "not stopped");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The shell has the terminal, and obeys.
@@ -170,8 +194,11 @@ impl Shell {
     }
 
     /// `cat` has the terminal: it repeats a line after the terminal's echo.
+    /// Typed before it has it, the echo might stand in the shell's own words.
     #[track_caller]
     fn cat_repeats(&mut self, line: &str) {
+        let others = [self.own(), self.hwtrace];
+        self.until_foreground(|group| !others.contains(&group));
         self.type_in(&format!("{line}\n"));
         self.until(line);
         self.until(line);
@@ -186,26 +213,11 @@ impl Drop for Shell {
     }
 }
 
-/// Waits until a process is stopped, while the terminal stays the shell's.
-#[track_caller]
-fn until_stopped(shell: &Shell, pid: u32) {
-    let begun = Instant::now();
-    loop {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        if stat.contains(") T ") {
-            return;
-        }
-        assert_eq!(shell.foreground(), shell.own(), "the terminal was taken");
-        assert!(begun.elapsed() < SOON, "not stopped: {stat}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn in_the_background_hwtrace_stops_with_a_target_that_wants_the_terminal() {
     let mut shell = Shell::start();
-    let hwtrace = shell.start_hwtrace("&");
-    until_stopped(&shell, hwtrace);
+    shell.start_hwtrace("&");
+    shell.until_hwtrace_is_stopped();
     shell.obeys();
     shell.type_in("fg\n");
     shell.cat_repeats("brought to the foreground");
@@ -219,18 +231,18 @@ fn in_the_background_hwtrace_stops_with_a_target_that_wants_the_terminal() {
 fn ctrl_z_stops_target_and_hwtrace_and_the_shell_continues_both() {
     const CTRL_Z: &str = "\x1a";
     let mut shell = Shell::start();
-    let hwtrace = shell.start_hwtrace("");
+    shell.start_hwtrace("");
     shell.cat_repeats("before");
     for how in ["fg", "bg"] {
         shell.type_in(CTRL_Z);
         shell.until_foreground_is_own();
-        until_stopped(&shell, hwtrace);
+        shell.until_hwtrace_is_stopped();
         shell.obeys();
         shell.type_in(&format!("{how}\n"));
         if how == "bg" {
             // It reads again, and is stopped for that.
             shell.obeys();
-            until_stopped(&shell, hwtrace);
+            shell.until_hwtrace_is_stopped();
             shell.type_in("fg\n");
         }
         shell.cat_repeats(&format!("after {how}"));
