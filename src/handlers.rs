@@ -106,6 +106,11 @@ impl<'a> Handlers<'a> {
             FaultCode::ArenaFull => Code::ArenaFull,
             FaultCode::TooManyStrings => Code::TooManyStrings,
             FaultCode::OutputFull => Code::OutputFull,
+            FaultCode::NestedTooDeep => Code::RecursionTooDeep,
+            FaultCode::EmptyAggregate => Code::EmptyStatistics,
+            FaultCode::BadBucket => Code::BucketOutOfRange,
+            FaultCode::UserError => Code::Raised,
+            FaultCode::BadAddress => Code::BadAddress,
         };
         Diagnostic::new(code, self.script.program.span(fault), fault.code.message())
             .help(fault.code.help())
@@ -191,7 +196,7 @@ impl Consumer for Handlers<'_> {
     }
 
     fn code_changed(&mut self, pid: u32) {
-        self.world.forget_symbols(pid);
+        self.world.forget_process(pid);
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {

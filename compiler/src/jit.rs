@@ -9,7 +9,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::default_libcall_names;
 use hwtrace_lang::span::Span;
-use hwtrace_runtime::abi::{Fault, HELPERS, HandlerFn};
+use hwtrace_runtime::abi::{ConditionFn, Fault, HELPERS, HandlerFn};
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::{Layout, World};
 
@@ -23,6 +23,8 @@ use crate::ir::Module;
 pub struct Program {
     module: ManuallyDrop<JITModule>,
     handlers: Vec<HandlerFn>,
+    conditions: Vec<Option<ConditionFn>>,
+    conditions_after: Vec<Vec<u32>>,
     listings: Vec<Listing>,
     layout: Arc<Layout>,
     sites: Vec<Span>,
@@ -60,19 +62,25 @@ impl Program {
                 return Err(error(&problem));
             }
         };
-        let handlers = defined
-            .iter()
-            .map(|(function, _)| {
-                let code = jit.get_finalized_function(*function);
-                // SAFETY: the function was defined with the signature of
-                // `HandlerFn` (`codegen::handler_signature`).
-                unsafe { std::mem::transmute::<*const u8, HandlerFn>(code) }
-            })
-            .collect();
+        let handler = |function| {
+            let code = jit.get_finalized_function(function);
+            // SAFETY: the function was defined with the signature of
+            // `HandlerFn` (`codegen::Role::Handler`).
+            unsafe { std::mem::transmute::<*const u8, HandlerFn>(code) }
+        };
+        let condition = |function| {
+            let code = jit.get_finalized_function(function);
+            // SAFETY: the function was defined with the signature of
+            // `ConditionFn` (`codegen::Role::Condition`).
+            unsafe { std::mem::transmute::<*const u8, ConditionFn>(code) }
+        };
+        let conditions = defined.conditions.into_iter();
         Ok(Self {
+            handlers: defined.handlers.into_iter().map(handler).collect(),
+            conditions: conditions.map(|function| function.map(condition)).collect(),
+            conditions_after: module.conditions_after.clone(),
             module: jit,
-            handlers,
-            listings: defined.into_iter().map(|(_, listing)| listing).collect(),
+            listings: defined.listings,
             layout: Arc::new(module.layout.clone()),
             sites: module.sites.clone(),
         })
@@ -92,13 +100,45 @@ impl Program {
         world: &mut World,
         record: &HitRecord,
     ) -> Result<(), Fault> {
-        assert!(
-            Arc::ptr_eq(world.layout(), &self.layout),
-            "the world of another program"
-        );
+        self.assert_own(world);
         // SAFETY: the world was made from the very layout that the handler
         // was compiled for, and `self` keeps its code mapped.
         unsafe { world.run(self.handlers[handler], handler, record) }
+    }
+
+    /// Whether the condition of a handler's probe point holds, for which it
+    /// is armed; without a condition it does.
+    ///
+    /// # Errors
+    /// The fault that ended it.
+    ///
+    /// # Panics
+    /// As [`Program::run`].
+    pub fn condition(&self, handler: usize, world: &mut World) -> Result<bool, Fault> {
+        self.assert_own(world);
+        match self.conditions[handler] {
+            // SAFETY: as in `run`.
+            Some(condition) => unsafe { world.run_condition(condition, handler) },
+            None => Ok(true),
+        }
+    }
+
+    /// Whether a handler's probe point has a condition.
+    ///
+    /// # Panics
+    /// Where there is no such handler.
+    pub fn has_condition(&self, handler: usize) -> bool {
+        self.conditions[handler].is_some()
+    }
+
+    /// The handlers whose conditions a run of `handler` may have changed.
+    pub fn conditions_after(&self, handler: usize) -> &[u32] {
+        self.conditions_after.get(handler).map_or(&[], |after| after)
+    }
+
+    fn assert_own(&self, world: &World) {
+        let own = Arc::ptr_eq(world.layout(), &self.layout);
+        assert!(own, "the world of another program");
     }
 
     /// The state that the handlers want: worlds for this program are made
@@ -112,7 +152,8 @@ impl Program {
         self.sites.get(fault.site as usize).copied()
     }
 
-    /// The text of each handler, empty unless asked for.
+    /// The text of each handler, then of each function, empty unless asked
+    /// for.
     pub fn listings(&self) -> &[Listing] {
         &self.listings
     }
@@ -129,9 +170,15 @@ impl Drop for Program {
 fn builder() -> Result<JITBuilder, CompileError> {
     let error = |error: &dyn fmt::Display| CompileError(error.to_string());
     let mut flags = settings::builder();
-    for (name, value) in
-        [("opt_level", "speed"), ("is_pic", "false"), ("use_colocated_libcalls", "false")]
-    {
+    // Cranelift checks its own work in debug builds alone: it takes a sixth of
+    // the time, and what goes in is verified.
+    let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("is_pic", "false"),
+        ("use_colocated_libcalls", "false"),
+        ("enable_verifier", verifier),
+    ] {
         flags.set(name, value).map_err(|problem| error(&problem))?;
     }
     let isa = cranelift_native::builder()

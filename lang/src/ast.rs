@@ -2,39 +2,90 @@
 
 pub(crate) mod print;
 
+use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use crate::typed::{AssignOp, BinaryOp, CompareOp, UnaryOp};
+use crate::types::Type;
 
 /// A script as parsed. Its [`Display`](std::fmt::Display) form is what
 /// `--dump ast` shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
-    /// Globals and probes in the order of the text.
+    /// Globals, functions, aliases and probes in the order of the text.
     pub items: Vec<Item>,
+    /// What is doubtful in the text.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// A top-level item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// `global name[size] = literal`; one item a name.
+    /// `global name%[size] = literal`; one item a name.
     Global(Global),
     /// `probe point, point { … }`
     Probe(Probe),
+    /// `probe name = point, point { … }, { … }`
+    Alias(Alias),
+    /// `function name:type (parameter:type) { … }`
+    Function(Function),
 }
 
 /// A declaration of a global variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Global {
     /// Its name.
     pub name: Name,
+    /// `%`: an array that drops its oldest element where it is full.
+    pub wraps: Option<Span>,
     /// The size in brackets: an array.
     pub size: Option<(i64, Span)>,
     /// The value at the start.
     pub initial: Option<Expression>,
 }
 
+/// A function of the script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// Its name.
+    pub name: Name,
+    /// The type of its result, where written.
+    pub returns: Option<(Type, Span)>,
+    /// Its parameters.
+    pub params: Vec<Parameter>,
+    /// What it does.
+    pub body: Vec<Statement>,
+    /// The whole function.
+    pub span: Span,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Name,
+    /// Its type, where written.
+    pub ty: Option<(Type, Span)>,
+}
+
+/// Another name for probe points, with statements of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alias {
+    /// The parts of the name between the dots.
+    pub name: Vec<String>,
+    /// Where the name stands.
+    pub name_span: Span,
+    /// The points that it stands for.
+    pub points: Vec<ProbePoint>,
+    /// Runs before the handler of a probe that uses the alias.
+    pub prologue: Vec<Statement>,
+    /// Runs behind it: the block of `+=`, the second block of `=`.
+    pub epilogue: Vec<Statement>,
+    /// The whole alias.
+    pub span: Span,
+}
+
 /// A probe: points and a handler.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// The points, at least one.
     pub points: Vec<ProbePoint>,
@@ -45,12 +96,28 @@ pub struct Probe {
 }
 
 /// A probe point: `process.data("counter").write`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProbePoint {
     /// The parts between the dots, at least one.
     pub components: Vec<Component>,
+    /// `?` or `!` behind it.
+    pub demand: Demand,
+    /// `if (…)`: armed only while this is not 0.
+    pub condition: Option<Expression>,
     /// The whole point.
     pub span: Span,
+}
+
+/// What happens where a probe point does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Demand {
+    /// An error.
+    #[default]
+    Required,
+    /// `?`: the probe does without it.
+    Optional,
+    /// `!`: the same; where it exists, the points behind it are left out.
+    Sufficient,
 }
 
 /// A part of a probe point: a name, perhaps with an argument.
@@ -92,7 +159,7 @@ pub struct Name {
 }
 
 /// A statement with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     /// What it does.
     pub kind: StatementKind,
@@ -101,7 +168,7 @@ pub struct Statement {
 }
 
 /// The kinds of statements.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum StatementKind {
     /// `;`
     Empty,
@@ -140,8 +207,19 @@ pub enum StatementKind {
     Break,
     /// `continue`
     Continue,
-    /// `next`, and `return` without a value
+    /// `next`
     Next,
+    /// `return`, perhaps with a value
+    Return(Option<Expression>),
+    /// `try { … } catch (message) { … }`
+    Try {
+        /// What may fault.
+        body: Vec<Statement>,
+        /// Receives the fault's message.
+        message: Option<Name>,
+        /// Runs after a fault.
+        handler: Vec<Statement>,
+    },
     /// `delete variable`, `delete array[keys]`
     Delete(Expression),
     /// An expression for its effect.
@@ -149,20 +227,36 @@ pub enum StatementKind {
 }
 
 /// A `foreach` loop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Foreach {
     /// Receives the value.
     pub value: Option<Name>,
     /// Receive the keys, at least one.
     pub keys: Vec<ForeachKey>,
-    /// The array that is walked.
-    pub array: Name,
+    /// What is walked.
+    pub walked: Walked,
     /// `+` or `-` behind the array: sorted by value.
     pub order: Option<Direction>,
     /// Rounds at most.
     pub limit: Option<Expression>,
     /// The body.
     pub body: Statement,
+}
+
+/// What a `foreach` walks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Walked {
+    /// An array or a part of it.
+    Array {
+        /// The array.
+        array: Name,
+        /// `[x, *]`: only elements with these keys; empty for all.
+        slice: Vec<Expression>,
+        /// `@count`: the extractor by which it is sorted, without the `@`.
+        by: Option<Name>,
+    },
+    /// The buckets of a histogram: `@hist_log(x)`.
+    Buckets(Expression),
 }
 
 /// A key variable of a `foreach`.
@@ -184,7 +278,7 @@ pub struct Direction {
 }
 
 /// An expression with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expression {
     /// What it computes.
     pub kind: ExpressionKind,
@@ -193,12 +287,16 @@ pub struct Expression {
 }
 
 /// The kinds of expressions. Parentheses leave no trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ExpressionKind {
     /// An integer.
     Integer(i64),
+    /// A floating point number.
+    Double(f64),
     /// A string.
     String(Text),
+    /// `*` as a key: any.
+    AnyKey,
     /// A variable.
     Variable(String),
     /// `$name`, without the `$`.
@@ -217,10 +315,28 @@ pub enum ExpressionKind {
         /// The arguments.
         arguments: Vec<Expression>,
     },
+    /// `@name(arguments)[index]`: extractors, histograms, `@defined`.
+    At {
+        /// The name without the `@`.
+        name: Name,
+        /// The arguments.
+        arguments: Vec<Expression>,
+        /// Of a histogram: the bucket.
+        index: Option<Box<Expression>>,
+    },
     /// An operator with one operand.
     Unary(UnaryOp, Box<Expression>),
     /// An operator with two operands.
     Binary(Operator, Box<Expression>, Box<Expression>),
+    /// `text =~ "regex"`
+    Match {
+        /// What is searched.
+        text: Box<Expression>,
+        /// The regular expression.
+        regex: Text,
+        /// `!~`
+        negated: bool,
+    },
     /// `condition ? yes : no`
     Conditional(Box<Expression>, Box<Expression>, Box<Expression>),
     /// `keys in array`, `[keys] in array`
@@ -238,6 +354,13 @@ pub enum ExpressionKind {
         /// What is assigned to.
         place: Box<Expression>,
         /// The right side.
+        value: Box<Expression>,
+    },
+    /// `place <<< value`
+    Accumulate {
+        /// The statistics.
+        place: Box<Expression>,
+        /// What is added to them.
         value: Box<Expression>,
     },
     /// `++` and `--`, on a place as in an assignment.

@@ -3,9 +3,13 @@
 //! A code never changes its meaning and is never given out again. The first
 //! two digits are its group: `E00` the text, `E01` names and types, `E02`
 //! script arguments and overrides, `E03` probe points, `E04` arming, `E05`
-//! faults of handlers at run time.
+//! faults of handlers at run time. Warnings begin with `W`.
+
+mod explain;
 
 use std::fmt;
+
+pub use explain::Explanation;
 
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,6 +82,8 @@ codes! {
     OutsideLoop "E0011" Error "break or continue outside a loop";
     NotAssignable "E0012" Error "only variables and array elements can be assigned to";
     NoProbes "E0013" Error "the script has no probe";
+    BadPreprocessor "E0014" Error "a condition between `%(` and `%)` is malformed";
+    BadMacro "E0015" Error "a macro is malformed, or called with other arguments than it has";
 
     // Names and types.
     UnknownVariable "E0101" Error "a variable is read that nothing assigns";
@@ -96,7 +102,18 @@ codes! {
     NoValue "E0114" Error "a function without a result is used as a value";
     BadArraySize "E0115" Error "the size of an array is out of range";
     ReadOnly "E0116" Error "$ variables cannot be assigned to";
-    BadOrder "E0117" Error "a foreach is sorted by more than one thing";
+    BadOrder "E0117" Error "a foreach is not sorted by exactly one thing";
+    NotStatistics "E0118" Error "statistics are asked of what holds none";
+    StatisticsAsValue "E0119" Error "statistics are used as a value";
+    BadExtractor "E0120" Error "an extractor of statistics is unknown or has wrong arguments";
+    HistogramAsValue "E0121" Error "a histogram is used as a value";
+    BadRegex "E0122" Error "a regular expression is malformed or no literal";
+    BadKeyType "E0123" Error "a value of this type cannot be a key";
+    AnyKeyHere "E0124" Error "`*` as a key stands where one element is meant";
+    ReturnOutsideFunction "E0125" Error "a handler returns a value";
+    BadCondition "E0126" Error "the condition of a probe point asks what only a handler knows";
+    AliasRecursion "E0127" Error "an alias of probe points stands for itself";
+    NeedsUnsafe "E0128" Error "a function needs --unsafe";
 
     // Script arguments and overrides.
     MissingArgument "E0201" Error "a script argument is used but not given";
@@ -137,6 +154,16 @@ codes! {
     ArenaFull "E0504" Error "a handler made too much temporary text";
     TooManyStrings "E0505" Error "too many distinct strings were used as keys";
     OutputFull "E0506" Error "a handler printed too much at once";
+    EmptyStatistics "E0507" Error "statistics without values were asked for their minimum, maximum or average";
+    BucketOutOfRange "E0508" Error "a histogram has no bucket of this index";
+    BadAddress "E0509" Error "memory could not be read";
+    Raised "E0510" Error "a handler called error() or an assertion did not hold";
+    RecursionTooDeep "E0511" Error "functions called one another too deeply";
+    BadArgumentValue "E0512" Error "a function was given a value that it cannot take";
+
+    // Doubtful, but the script runs.
+    NoKernelConfig "W0001" Warning "the configuration of the kernel could not be read";
+    Unused "W0002" Warning "a global is never used";
 }
 
 impl fmt::Display for Code {
@@ -155,7 +182,11 @@ mod tests {
         let texts: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(texts.len(), Code::ALL.len());
         for code in Code::ALL {
-            assert!(code.as_str().starts_with('E') && code.as_str().len() == 5);
+            let letter = match code.severity() {
+                Severity::Error => 'E',
+                Severity::Warning => 'W',
+            };
+            assert!(code.as_str().starts_with(letter) && code.as_str().len() == 5);
             assert!(!code.title().ends_with('.'), "{code}");
         }
     }

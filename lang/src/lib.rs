@@ -10,6 +10,7 @@ pub mod builtins;
 pub mod code;
 pub mod diagnostic;
 pub mod environment;
+pub mod format;
 pub mod overrides;
 pub mod parse;
 pub mod printf;

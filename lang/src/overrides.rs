@@ -19,7 +19,7 @@ use crate::types::Type;
 /// use hwtrace_lang::{overrides::set_global, span::Span, types::Type};
 /// let kind = GlobalKind::Scalar { ty: Type::Long, initial: Literal::Long(0) };
 /// let limit = Global { name: "limit".into(), span: Span::default(), kind };
-/// let mut program = Program { globals: vec![limit], probes: vec![] };
+/// let mut program = Program { globals: vec![limit], ..Program::default() };
 /// set_global(&mut program, "limit", "0x10").unwrap();
 /// assert!(set_global(&mut program, "limit", "many").is_err());
 /// assert!(set_global(&mut program, "limits", "1").is_err());
@@ -49,14 +49,32 @@ pub fn set_global(
             *initial = Literal::String(value.to_owned());
             Ok(())
         }
-        GlobalKind::Scalar { ty: Type::Long, initial } => match parse_integer(value) {
-            Some(number) => {
-                *initial = Literal::Long(number);
-                Ok(())
+        GlobalKind::Stats => Err(wrong(format!("`{name}` holds statistics"))
+            .help("only globals of one value can be set; pass a script argument: `$1`")),
+        GlobalKind::Scalar { ty: Type::Double, initial } => {
+            match value.trim().parse::<f64>() {
+                Ok(number) => {
+                    *initial = Literal::Double(number);
+                    Ok(())
+                }
+                Err(_) => Err(wrong(format!(
+                    "`{name}` is a double, and `{value}` is no number"
+                ))
+                .help(format!("write a number: `-G {name}=1.5`"))),
             }
-            None => Err(wrong(format!("`{name}` is a long, and `{value}` is no number"))
-                .help(format!("write a number: `-G {name}=42`"))),
-        },
+        }
+        GlobalKind::Scalar { ty: Type::Long | Type::Stats, initial } => {
+            match parse_integer(value) {
+                Some(number) => {
+                    *initial = Literal::Long(number);
+                    Ok(())
+                }
+                None => {
+                    Err(wrong(format!("`{name}` is a long, and `{value}` is no number"))
+                        .help(format!("write a number: `-G {name}=42`")))
+                }
+            }
+        }
     }
 }
 
@@ -91,7 +109,7 @@ mod tests {
         set_global(&mut program, "s", "any text").unwrap();
         let initial = |at: usize| match &program.globals[at].kind {
             GlobalKind::Scalar { initial, .. } => initial.clone(),
-            GlobalKind::Array { .. } => unreachable!("the first two are scalars"),
+            _ => unreachable!("the first two are scalars"),
         };
         assert_eq!(initial(0), Literal::Long(-5));
         assert_eq!(initial(1), Literal::String("any text".into()));

@@ -74,4 +74,22 @@ pub enum Conversion {
     Char,
     /// `%s`
     String,
+    /// `%b`: the bytes of a long, lowest first as the machine has them; the
+    /// width says how many: 1, 2, 4 or 8, else 8.
+    Bytes,
+    /// `%m`: the bytes of the target's memory at an address, as they are; the
+    /// precision says how many, else 1.
+    Memory,
+    /// `%M`: the same in hexadecimal digits, two for each byte.
+    MemoryHex,
+    /// `%f`, of a double
+    Fixed,
+    /// `%e`, of a double
+    Exponent,
+    /// `%g`, of a double
+    General,
+    /// What `print` makes of a double: the shortest digits that read back as
+    /// the same double, with a point and at least one digit behind it unless
+    /// there is an exponent; `inf`, `-inf`, `nan`. No format has it.
+    Shortest,
 }

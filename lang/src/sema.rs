@@ -6,29 +6,49 @@
 //! are written and never read, falls out of the first.
 
 mod autoprint;
+mod extractor;
+mod functions;
 mod hints;
 mod infer;
 mod lower;
+mod plan;
 mod print;
 mod report;
 mod scope;
 mod types;
+mod visit;
 
 pub use self::autoprint::AUTOPRINT_PRIORITY;
 
-use crate::ast::{Item, Probe, ProbePoint, Script};
+use crate::ast::Script;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
-use crate::typed::Program;
+use crate::typed::{FunctionId, Program};
+use functions::Functions;
 use infer::Infer;
 use lower::Lower;
+use plan::Planned;
 use report::Report;
 use scope::{Globals, Handler};
+use types::Types;
+use visit::Features;
 
-/// Handlers may have this many bytes of text together, each counted once for
-/// every point of its probe.
-const HANDLERS_LEN_MAX: usize = 16 << 20;
+/// What a check may let pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// `--unsafe`: functions that act on the system may be called.
+    pub allow_unsafe: bool,
+}
+
+/// A script without errors.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The typed program.
+    pub program: Program,
+    /// What is doubtful in the script, in the order of the text.
+    pub warnings: Vec<Diagnostic>,
+}
 
 /// Checks a script and gives every name its meaning and every value its type.
 /// Globals that are written and never read get an `end` probe that prints
@@ -65,83 +85,95 @@ pub fn check(
     script: &Script,
     environment: &mut dyn Environment,
 ) -> Result<Program, Vec<Diagnostic>> {
+    check_with(script, environment, Options::default()).map(|checked| checked.program)
+}
+
+/// Checks a script as [`check`] does, with options, and keeps the warnings.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(
+    script: &Script,
+    environment: &mut dyn Environment,
+    options: Options,
+) -> Result<Checked, Vec<Diagnostic>> {
     let mut report = Report::default();
-    let mut infer = Infer::new(Globals::declare(script, &mut report), &mut report);
-    let probes = probes(script);
-    if let Some(error) = no_probes_or_too_many(&probes) {
-        infer.report.push(error);
+    let mut types = Types::default();
+    let globals = Globals::declare(script, &mut report);
+    let functions = Functions::declare(script, &mut types, &mut report);
+    let planned = plan::plan(script, environment, &mut report);
+    if planned.is_empty() {
+        report.push(no_probes());
         return Err(report.finish());
     }
+    let mut features = Features::of(script);
+    features.doubles |= planned.iter().any(|planned| planned.has_doubles());
+    let mut infer = Infer::new(globals, functions, types, features, &mut report);
+    infer.allow_unsafe = options.allow_unsafe;
+    let (bodies, handlers) = infer_all(&planned, &mut infer);
+    let (globals, functions, types) = infer.finish();
+    if !report.is_empty() {
+        return Err(report.finish());
+    }
+    let mut program = Lower::new(&globals, &functions, types).program(bodies, handlers);
+    if program.probes.is_empty() {
+        report.push(no_probes().note("none of the optional probe points exists"));
+    }
+    autoprint::append(&mut program, &globals, environment, &mut report);
+    if !report.is_empty() {
+        return Err(report.finish());
+    }
+    let mut warnings = script.warnings.clone();
+    warnings.extend(unused(&globals));
+    warnings.sort_by_key(|warning| warning.span.map(|span| span.start));
+    Ok(Checked { program, warnings })
+}
+
+/// Walks all functions and handlers; those of points that are not there are
+/// looked at, but give no handler.
+fn infer_all<'p, 's>(
+    planned: &'p [Planned<'s>],
+    infer: &mut Infer<'_, '_>,
+) -> (Vec<Handler>, Vec<(&'p Planned<'s>, Handler)>) {
+    let ids =
+        (0..infer.functions.list.len()).map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+    let bodies: Vec<Handler> = ids.map(|id| infer.function(FunctionId(id))).collect();
     let mut handlers = Vec::new();
-    for probe in &probes {
-        handlers.extend(infer_probe(probe, &mut infer, environment));
-    }
-    let (globals, types) = infer.finish();
-    if report.is_empty() {
-        let mut program = Lower::new(&globals, types).program(handlers);
-        autoprint::append(&mut program, &globals, environment, &mut report);
-        if report.is_empty() {
-            return Ok(program);
-        }
-    }
-    Err(report.finish())
-}
-
-fn probes(script: &Script) -> Vec<&Probe> {
-    let probes = script.items.iter().filter_map(|item| match item {
-        Item::Probe(probe) => Some(probe),
-        Item::Global(_) => None,
-    });
-    probes.collect()
-}
-
-fn no_probes_or_too_many(probes: &[&Probe]) -> Option<Diagnostic> {
-    if probes.is_empty() {
-        return Some(
-            Diagnostic::new(Code::NoProbes, None, "the script has no probe").help(
-                "a probe says when to do what: `probe begin { println(\"hello\") }`",
-            ),
-        );
-    }
-    let mut length = 0usize;
-    for probe in probes {
-        let each = probe.span.range().len();
-        length = length.saturating_add(each.saturating_mul(probe.points.len()));
-        if length > HANDLERS_LEN_MAX {
-            let message = "the handlers of this script are too long";
-            return Some(
-                Diagnostic::new(Code::ScriptTooLong, probe.span, message)
-                    .label("repeated for each of its probe points")
-                    .help("give long handlers fewer probe points"),
-            );
-        }
-    }
-    None
-}
-
-/// A handler for each point of a probe. A point that the environment refuses
-/// makes none, but the block is looked at all the same.
-fn infer_probe<'a>(
-    probe: &'a Probe,
-    infer: &mut Infer<'_>,
-    environment: &mut dyn Environment,
-) -> Vec<(&'a Probe, &'a ProbePoint, Handler)> {
-    let mut handlers = Vec::new();
-    for point in &probe.points {
-        match environment.point(point) {
-            Ok(known) => {
-                let variables = environment.variables(known.id).to_vec();
-                let handler =
-                    infer.handler(&probe.body, Handler::at(point, known, variables));
-                handlers.push((probe, point, handler));
+    for planned in planned {
+        let handler = match &planned.known {
+            Some((point, variables)) => {
+                Handler::at(&planned.point, point, variables.clone())
             }
-            Err(error) => infer.report.push(*error),
+            None => Handler::anywhere(),
+        };
+        let handler = infer.handler(&planned.blocks, &planned.conditions, handler);
+        if planned.known.is_some() {
+            handlers.push((planned, handler));
         }
     }
-    if handlers.is_empty() {
-        infer.handler(&probe.body, Handler::anywhere());
+    infer.settle_types();
+    infer.functions.spread_needs();
+    for (_, handler) in &handlers {
+        infer.check_calls(handler);
     }
-    handlers
+    (bodies, handlers)
+}
+
+fn no_probes() -> Diagnostic {
+    Diagnostic::new(Code::NoProbes, None, "the script has no probe")
+        .help("a probe says when to do what: `probe begin { println(\"hello\") }`")
+}
+
+/// A warning for each global that nothing names.
+fn unused(globals: &Globals) -> impl Iterator<Item = Diagnostic> {
+    let unused = globals.list.iter().filter(|global| !global.read && !global.written);
+    unused.map(|global| {
+        let name = &global.name;
+        let message = format!("global `{}` is never used", name.text);
+        Diagnostic::new(Code::Unused, name.span, message)
+            .label("declared here")
+            .help("remove it")
+    })
 }
 
 #[cfg(test)]

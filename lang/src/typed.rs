@@ -16,8 +16,31 @@ use crate::types::Type;
 pub struct Program {
     /// Globals, indexed by [`GlobalId`].
     pub globals: Vec<Global>,
+    /// Functions of the script, indexed by [`FunctionId`].
+    pub functions: Vec<Function>,
     /// Handlers in the order in which they run when several match.
     pub probes: Vec<Probe>,
+}
+
+/// Index of a function in [`Program::functions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FunctionId(pub u32);
+
+/// A function of the script.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Name in the script.
+    pub name: String,
+    /// Where the name is declared.
+    pub span: Span,
+    /// The first so many locals are the parameters.
+    pub params: u32,
+    /// Parameters and local variables, indexed by [`LocalId`].
+    pub locals: Vec<Local>,
+    /// Type of the result; none where no `return` gives one.
+    pub returns: Option<Type>,
+    /// What it does. Where it ends without `return`, the result is 0 or "".
+    pub body: Block,
 }
 
 /// Index of a global in [`Program::globals`].
@@ -40,7 +63,7 @@ pub struct Global {
 }
 
 /// What a global holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum GlobalKind {
     /// One value.
     Scalar {
@@ -57,14 +80,20 @@ pub enum GlobalKind {
         value: Type,
         /// How many elements it may hold; the default where none is written.
         capacity: Option<u32>,
+        /// `%`: where it is full, a new element drops the oldest one.
+        wraps: bool,
     },
+    /// One statistics aggregate.
+    Stats,
 }
 
 /// A constant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
     /// An integer.
     Long(i64),
+    /// A floating point number.
+    Double(f64),
     /// A string.
     String(String),
 }
@@ -73,7 +102,9 @@ impl Literal {
     /// What a variable of this type holds at the start: 0 or "".
     pub fn zero(ty: Type) -> Self {
         match ty {
-            Type::Long => Self::Long(0),
+            // Statistics are no value; nothing asks.
+            Type::Long | Type::Stats => Self::Long(0),
+            Type::Double => Self::Double(0.0),
             Type::String => Self::String(String::new()),
         }
     }
@@ -91,7 +122,10 @@ pub struct Probe {
     pub span: Span,
     /// The handler's local variables, indexed by [`LocalId`].
     pub locals: Vec<Local>,
-    /// The handler.
+    /// `if (…)` on the point, a long over globals and constants: the probe is
+    /// armed only while it is not 0.
+    pub condition: Option<Expression>,
+    /// The handler, prologue and epilogue of its aliases included.
     pub body: Block,
 }
 
@@ -145,18 +179,61 @@ pub enum StatementKind {
     },
     /// `foreach (value = [keys] in array± limit n) body`
     Foreach(Foreach),
+    /// `foreach (index in @hist_log(place)) body`: once for each bucket that is
+    /// not empty, ascending.
+    ForeachBucket {
+        /// Receives the bucket's index, a long.
+        index: LocalId,
+        /// The aggregate.
+        place: Place,
+        /// Its buckets.
+        histogram: Histogram,
+        /// A long: rounds at most.
+        limit: Option<Expression>,
+        /// The body.
+        body: Block,
+    },
     /// Leaves the innermost loop.
     Break,
     /// Starts the next round of the innermost loop.
     Continue,
-    /// Leaves the handler (`next`, and `return` in a handler).
+    /// Leaves the handler (`next`, also in a function, and `return` in a
+    /// handler).
     Next,
-    /// `delete array[keys]`
+    /// Leaves the function; with its result where it has one.
+    Return(Option<Expression>),
+    /// `try body catch (message) handler`: a fault in the body, also in a
+    /// function that it calls, goes on in the handler.
+    Try {
+        /// What may fault.
+        body: Block,
+        /// Receives the fault's message, a string.
+        message: Option<LocalId>,
+        /// Runs after a fault.
+        handler: Block,
+    },
+    /// `place <<< value`: adds a long to an aggregate.
+    Accumulate {
+        /// The aggregate: [`Place::Global`] or [`Place::Element`].
+        place: Place,
+        /// A long.
+        value: Expression,
+    },
+    /// `print(@hist_log(s))` and its kind.
+    PrintHistogram {
+        /// The aggregate.
+        place: Place,
+        /// Its buckets.
+        histogram: Histogram,
+        /// `println`: an empty line behind it.
+        newline: bool,
+    },
+    /// `delete array[keys]`; all that match where keys are `*`.
     DeleteElement {
         /// The array.
         array: GlobalId,
-        /// The element's keys.
-        keys: Vec<Expression>,
+        /// The element's keys; none for `*`.
+        keys: Vec<Option<Expression>>,
     },
     /// `delete name`: an array becomes empty, a scalar 0 or "".
     Delete(Place),
@@ -169,10 +246,13 @@ pub enum StatementKind {
 pub struct Foreach {
     /// The array that is walked.
     pub array: GlobalId,
-    /// Receives the value, where asked for.
+    /// Receives the value, where asked for. Arrays of statistics give none.
     pub value: Option<LocalId>,
     /// Receive the keys, as many as the array has.
     pub keys: Vec<LocalId>,
+    /// `in array[x, *]`: only elements whose keys are these, none for `*`.
+    /// Empty where there is no slice, else as many as the array has keys.
+    pub slice: Vec<Option<Expression>>,
     /// The order; insertion order where none.
     pub order: Option<Order>,
     /// A long: rounds at most.
@@ -197,6 +277,8 @@ pub enum OrderBy {
     Value,
     /// The key at this position, from 0.
     Key(u32),
+    /// An extractor of the value, an aggregate (`in array @sum-`).
+    Extractor(Extractor),
 }
 
 /// An expression with type and place.
@@ -236,11 +318,12 @@ pub enum ExpressionKind {
     /// `$new`, `$old`: a field of the hit's record, by its name in the
     /// runtime's schema.
     Field(&'static str),
-    /// An operator with one operand, a long.
+    /// An operator with one operand, a long; `-` also a double.
     Unary(UnaryOp, Box<Expression>),
-    /// An operator on two longs.
+    /// An operator on two longs; `+ - * / %` also on two doubles, where
+    /// division by 0 is no fault but infinite, as IEEE 754 has it.
     Binary(BinaryOp, Box<Expression>, Box<Expression>),
-    /// A comparison of two longs or two strings; 1 or 0.
+    /// A comparison of two longs, two doubles or two strings; 1 or 0.
     Compare(CompareOp, Box<Expression>, Box<Expression>),
     /// `a && b`, the right side only where needed; 1 or 0.
     And(Box<Expression>, Box<Expression>),
@@ -250,13 +333,51 @@ pub enum ExpressionKind {
     Conditional(Box<Expression>, Box<Expression>, Box<Expression>),
     /// `a . b`, two strings.
     Concat(Box<Expression>, Box<Expression>),
+    /// `text =~ "regex"`; 1 or 0. What the last match of a handler met,
+    /// `matched(n)` gives.
+    Match {
+        /// A string.
+        text: Box<Expression>,
+        /// The expression, checked by the language.
+        regex: String,
+        /// `!~`
+        negated: bool,
+    },
+    /// A long as a double.
+    ToDouble(Box<Expression>),
     /// `[keys] in array`; 1 or 0.
     In {
         /// The array.
         array: GlobalId,
-        /// The keys.
-        keys: Vec<Expression>,
+        /// The keys; none for `*`, which any key matches.
+        keys: Vec<Option<Expression>>,
     },
+    /// `@count(place)` and the like: a long.
+    Extract {
+        /// What is asked.
+        extractor: Extractor,
+        /// The aggregate: [`Place::Global`] or [`Place::Element`].
+        place: Place,
+    },
+    /// `@percentile(place, p)`: a long; `@p50` and the like are this, too.
+    Percentile {
+        /// The aggregate.
+        place: Place,
+        /// A long or double, 0 to 100.
+        percentage: Box<Expression>,
+    },
+    /// `@hist_log(place)[index]`: how many values are in a bucket, a long. An
+    /// index out of range faults.
+    Bucket {
+        /// The aggregate.
+        place: Place,
+        /// Its buckets.
+        histogram: Histogram,
+        /// A long, from 0.
+        index: Box<Expression>,
+    },
+    /// A call of a function of the script.
+    CallFunction(FunctionId, Vec<Expression>),
     /// `place = value`, and the compound forms; gives the new value.
     Assign {
         /// What is assigned to.
@@ -268,7 +389,7 @@ pub enum ExpressionKind {
     },
     /// `++` and `--`.
     Increment {
-        /// What is changed, a long.
+        /// What is changed, a long or a double.
         place: Place,
         /// 1 or -1.
         delta: i64,
@@ -353,4 +474,41 @@ pub enum AssignOp {
     Binary(BinaryOp),
     /// `.=`, on strings.
     Concat,
+}
+
+/// What can be asked of an aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extractor {
+    /// `@count`: how many values; 0 for an empty aggregate.
+    Count,
+    /// `@sum`, wraps.
+    Sum,
+    /// `@min`; an empty aggregate faults.
+    Min,
+    /// `@max`; an empty aggregate faults.
+    Max,
+    /// `@avg`: the sum by the count, towards 0; an empty aggregate faults.
+    Avg,
+    /// `@variance`: of the values seen, by Welford's method in integers as
+    /// SystemTap computes it; the shift is 0 unless given.
+    Variance {
+        /// Bits by which values are scaled up while computing.
+        shift: u32,
+    },
+}
+
+/// The buckets of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Histogram {
+    /// `@hist_log`: powers of two, negative ones too.
+    Log,
+    /// `@hist_linear(place, low, high, step)`
+    Linear {
+        /// The first bucket begins here.
+        low: i64,
+        /// The last bucket ends here.
+        high: i64,
+        /// Width of a bucket, at least 1.
+        step: i64,
+    },
 }

@@ -7,15 +7,22 @@ use std::fmt;
 pub enum Type {
     /// A signed 64-bit integer that wraps.
     Long,
+    /// A 64-bit floating point number (IEEE 754).
+    Double,
     /// Bytes, UTF-8 where they are text.
     String,
+    /// A statistics aggregate, filled by `<<<`. Only globals and elements of
+    /// arrays hold one; it is no value that an expression could have.
+    Stats,
 }
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Long => "long",
+            Self::Double => "double",
             Self::String => "string",
+            Self::Stats => "statistics",
         })
     }
 }

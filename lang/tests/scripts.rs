@@ -172,3 +172,29 @@ fn no_code_without_a_script() {
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// The examples of `hwtrace explain` are what they say.
+#[test]
+fn explanations_have_true_examples() {
+    let outcome = |text: &str| run(&Source::new("example.hwt", text));
+    for code in Code::ALL {
+        let explanation = code.explanation();
+        if let Some(wrong) = explanation.wrong {
+            let found = match outcome(wrong) {
+                Outcome::ParseRefused(errors) | Outcome::CheckRefused(errors) => errors,
+                Outcome::Accepted(_) => Vec::new(),
+            };
+            assert!(found.iter().any(|error| error.code == *code), "{code}: {found:?}");
+        }
+        if let Some(right) = explanation.right {
+            let right = outcome(right);
+            if let Outcome::ParseRefused(errors) | Outcome::CheckRefused(errors) = right {
+                panic!("{code}: {errors:?}");
+            }
+        }
+        // What a script alone can cause has an example.
+        let caused = explanation.wrong.is_some();
+        let elsewhere = [Code::ScriptTooLong, Code::UnknownOverride, Code::BadOverride];
+        assert!(caused || code.as_str() > "E0300" || elsewhere.contains(code), "{code}");
+    }
+}

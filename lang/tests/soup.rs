@@ -30,6 +30,10 @@ impl Random {
 /// text.
 fn survives(text: String) -> bool {
     let source = Source::new("soup.hwt", text);
+    let formatted = hwtrace_lang::format::format(&source);
+    if let Err(errors) = formatted {
+        assert!(!errors.is_empty());
+    }
     let result =
         parse(&source, &["7".to_owned(), "name".to_owned()]).and_then(|script| {
             let _ = script.to_string();
@@ -135,7 +139,26 @@ const TOKENS: &[&str] = &[
     "\\",
     "\"",
     "1.5",
+    "1e-3",
+    "function",
+    "private",
+    "f(",
+    "try",
+    "catch",
+    "@count(",
+    "@hist_log(arr)",
+    "@defined(",
+    "=~",
+    "\"re(\"",
+    "$new",
     "%(",
+    "%?",
+    "%:",
+    "%)",
+    "kernel_v",
+    "@define",
+    "@m",
+    "m",
     "99999999999999999999",
 ];
 
@@ -166,6 +189,15 @@ fn soups_of_bytes() {
     }
 }
 
+/// All that the language has, to be cut to pieces.
+const WHOLE: &str = "@define m(a) %( @a + 1 %)\n\
+    %( kernel_v < \"9\" %? global d = 1.5, s, a%[9] %: global x %)\n\
+    function f:long(n:long) { if (n < 1) return 0 return @m(f(n - 1)) }\n\
+    probe w = process.data(1).write?, begin! { k = \"é\" }, { println(k) }\n\
+    probe w if (d > 1) { s <<< f(3); a[tid(), k] <<< 1; d *= 2 try { d++ } catch (t) { warn(t) } }\n\
+    probe end { foreach ([i-, j] in a[*, \"x\"] limit 2) print(@avg(a[i, j])) print(@hist_linear(s, 0, 9, 3))\n  \
+      foreach (b in @hist_log(s)) printf(\"%d %.1f\", @hist_log(s)[b], d) if (k =~ \"^a+$\" && @defined($x)) delete a }\n";
+
 const SCRIPT: &str = "global hits[100], last = \"é\", n\n\
     probe process(\"p\").data($1).length(4).write, begin {\n  \
       if (n++ > 3 && last != execname()) hits[tid(), \"k\" . last]++ else next\n  \
@@ -174,9 +206,15 @@ const SCRIPT: &str = "global hits[100], last = \"é\", n\n\
 
 #[test]
 fn scripts_with_pieces_cut_out_or_doubled() {
-    assert!(survives(SCRIPT.to_owned()), "the whole script is right");
+    for script in [SCRIPT, WHOLE] {
+        cut(script);
+    }
+}
+
+fn cut(script: &str) {
+    assert!(survives(script.to_owned()) || script == WHOLE, "the whole script is right");
     let mut random = Random(99);
-    let chars: Vec<char> = SCRIPT.chars().collect();
+    let chars: Vec<char> = script.chars().collect();
     for _ in 0..1_000 {
         let start = random.below(chars.len());
         let end = (start + random.below(20)).min(chars.len());
@@ -197,4 +235,43 @@ fn repetitions() {
             survives(piece.repeat(300));
         }
     }
+}
+
+/// Macros that double one another end early, not in a full memory.
+#[test]
+fn macros_that_explode() {
+    let mut text = String::from("@define m0 %( 1 + 1 %)\n");
+    for level in 1..60 {
+        text += &format!("@define m{level} %( @m{0} + @m{0} %)\n", level - 1);
+    }
+    assert!(!survives(format!("{text} probe begin {{ print(@m59) }}")));
+    assert!(!survives("%( 1 == 1 %? ".repeat(10_000)));
+    assert!(!survives(format!(
+        "probe begin {{ {} }}",
+        "%( 1 == 1 %? x %) ".repeat(3_000)
+    )));
+}
+
+/// Aliases that double one another, too.
+#[test]
+fn aliases_that_explode() {
+    let mut text = String::from("probe a0 = begin, end { }\n");
+    for level in 1..60 {
+        text += &format!("probe a{level} = a{0}, a{0} {{ }}\n", level - 1);
+    }
+    assert!(!survives(format!("{text} probe a59 {{ print(1) }}")));
+}
+
+/// 10 MB of anything are answered at once, and what is just not too long in
+/// time.
+#[test]
+fn large_scripts_end_in_time() {
+    let start = std::time::Instant::now();
+    for piece in
+        ["probe begin { x = 1 }\n", "(", "\"", "@define x %( ", "a.b,", "# note\n", "1 "]
+    {
+        survives(piece.repeat(10 << 20 >> piece.len().ilog2()));
+        survives(piece.repeat((4 << 20) / piece.len() / 8));
+    }
+    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
 }

@@ -1,21 +1,24 @@
 //! The contract between compiled handlers and the runtime: what a handler is
 //! given, which helper functions it may call, how it reports a fault.
 
+mod fault;
 pub mod format;
 pub mod text;
 
 pub use crate::helpers::HELPERS;
 use crate::schema::HitRecord;
 use crate::world::World;
+pub use fault::{ENDED, Fault, FaultCode, UNCATCHABLE};
 
 /// What a handler gets as its first argument. Native code reads and writes
 /// the fields before `world` at their offsets; `world` is for helpers alone.
 #[repr(C)]
 #[derive(Debug)]
 pub struct HandlerContext {
-    /// Scalar globals of type long, eight bytes each, in the module's order.
+    /// Scalar globals of type long or double (its bits), eight bytes each, in
+    /// the module's order.
     pub globals: *mut i64,
-    /// 0, or the [`FaultCode`] that ended the handler.
+    /// 0, the [`FaultCode`] that ended the handler, or [`ENDED`].
     pub fault: u32,
     /// Which place in the script faulted: an index into the module's sites.
     pub site: u32,
@@ -28,84 +31,16 @@ pub struct HandlerContext {
 /// A compiled handler (System V calling convention). It never unwinds.
 pub type HandlerFn = unsafe extern "C" fn(*mut HandlerContext, *const HitRecord);
 
-/// Why a handler was ended before its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u32)]
-pub enum FaultCode {
-    /// The right side of `/` or `%` was 0.
-    DivisionByZero = 1,
-    /// The handler took more steps than it has fuel for.
-    OutOfFuel = 2,
-    /// An array has no room for another element.
-    ArrayFull = 3,
-    /// A handler made more temporary text than fits into the arena.
-    ArenaFull = 4,
-    /// More distinct strings were used as keys than may be kept.
-    TooManyStrings = 5,
-    /// One run of a handler printed more than may wait to be put out.
-    OutputFull = 6,
-}
-
-impl FaultCode {
-    /// All codes, for tables and for [`FaultCode::from_number`].
-    pub const ALL: [Self; 6] = [
-        Self::DivisionByZero,
-        Self::OutOfFuel,
-        Self::ArrayFull,
-        Self::ArenaFull,
-        Self::TooManyStrings,
-        Self::OutputFull,
-    ];
-
-    /// The code with this number, none for 0 and for numbers not given out.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| *code as u32 == number)
-    }
-
-    /// What happened, as a sentence without a full stop.
-    pub fn message(self) -> &'static str {
-        match self {
-            Self::DivisionByZero => "division by 0",
-            Self::OutOfFuel => "the handler took too many steps",
-            Self::ArrayFull => "the array is full",
-            Self::ArenaFull => "the handler made too much temporary text",
-            Self::TooManyStrings => "too many distinct strings were used as keys",
-            Self::OutputFull => "the handler printed too much at once",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(self) -> &'static str {
-        match self {
-            Self::DivisionByZero => "test the divisor first: `if (n != 0) …`",
-            Self::OutOfFuel => "raise the limit with -D MAXACTION=N, or shorten the loop",
-            Self::ArrayFull => {
-                "declare it larger (`global name[N]`), raise the default with \
-                 -D MAXMAPENTRIES=N, or `delete` what is not needed"
-            }
-            Self::ArenaFull => "print in pieces instead of building one long string",
-            Self::TooManyStrings => {
-                "use numbers as keys and turn them to text when printing"
-            }
-            Self::OutputFull => "print less in one run of a handler",
-        }
-    }
-}
-
-/// A fault with the place that raised it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What happened.
-    pub code: FaultCode,
-    /// Index into the module's sites.
-    pub site: u32,
-}
+/// The compiled condition of a probe point: not 0 where it holds.
+pub type ConditionFn = unsafe extern "C" fn(*mut HandlerContext, *const HitRecord) -> i64;
 
 /// Type of a helper's argument or result; each is one 64-bit register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AbiType {
     /// A signed integer.
     Long,
+    /// A floating point number.
+    Double,
     /// A string handle ([`crate::strings::StringHandle`]).
     String,
     /// Address of an array of 64-bit words in the handler's frame.
@@ -133,6 +68,26 @@ pub fn helper(name: &str) -> Option<&'static Helper> {
     HELPERS.iter().find(|helper| helper.name == name)
 }
 
+/// Writes a double: by the directive where it is one for doubles, else in the
+/// shortest form that reads back as the same (`print` and `%s`). No number
+/// prints a sign on `nan`: which one it has depends on the machine.
+pub fn write_double(
+    out: &mut Vec<u8>,
+    directive: format::Directive,
+    width: i64,
+    precision: i64,
+    value: f64,
+) {
+    use format::Conversion::{Exponent, Fixed, General};
+    let value = if value.is_nan() { f64::NAN } else { value };
+    if matches!(directive.conversion, Fixed | Exponent | General) {
+        return format::double(out, directive, width, precision, value);
+    }
+    let mut text = Vec::new();
+    format::shortest(&mut text, value);
+    format::string(out, directive, width, precision, &text);
+}
+
 /// Default bounds; `-D NAME=value` changes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -142,10 +97,13 @@ pub struct Limits {
     pub array_entries: u32,
     /// `MAXSTRINGLEN`: bytes of a string; longer ones are cut, and counted.
     pub string_bytes: u32,
+    /// `MAXNESTING`: calls of functions inside of one another. Functions with
+    /// large frames may be held to less, so that the native stack suffices.
+    pub nesting: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 1_000_000, array_entries: 65_536, string_bytes: 4096 }
+        Self { steps: 1_000_000, array_entries: 65_536, string_bytes: 4096, nesting: 100 }
     }
 }

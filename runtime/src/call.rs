@@ -1,7 +1,7 @@
 //! The one place where Rust enters a compiled handler.
 #![allow(unsafe_code)] // Calls machine code that another crate made.
 
-use crate::abi::{Fault, FaultCode, HandlerContext, HandlerFn};
+use crate::abi::{ConditionFn, Fault, FaultCode, HandlerContext, HandlerFn};
 use crate::schema::HitRecord;
 use crate::world::World;
 
@@ -26,9 +26,44 @@ impl World {
         // SAFETY: the caller vouches for the code; context and record live
         // until it returns.
         unsafe { handler(&raw mut context, record) };
-        match FaultCode::from_number(context.fault) {
-            Some(code) => Err(Fault { code, site: context.site }),
-            None => Ok(()),
+        if context.fault == 0 {
+            return Ok(());
         }
+        self.end_run_early();
+        outcome(&context, ())
+    }
+
+    /// Computes the condition of probe `probe`: whether it holds.
+    ///
+    /// # Errors
+    /// The fault that ended it early.
+    ///
+    /// # Safety
+    /// As [`World::run`].
+    pub unsafe fn run_condition(
+        &mut self,
+        condition: ConditionFn,
+        probe: usize,
+    ) -> Result<bool, Fault> {
+        let record = HitRecord::default();
+        let globals = self.begin_run(probe);
+        let mut context = HandlerContext {
+            globals,
+            fault: 0,
+            site: 0,
+            record: &raw const record,
+            world: self,
+        };
+        // SAFETY: as in `run`.
+        let holds = unsafe { condition(&raw mut context, &raw const record) };
+        outcome(&context, holds != 0)
+    }
+}
+
+/// The result, or the fault that a run ended with.
+fn outcome<T>(context: &HandlerContext, result: T) -> Result<T, Fault> {
+    match FaultCode::from_number(context.fault) {
+        Some(code) => Err(Fault { code, site: context.site }),
+        None => Ok(result),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod abi;
 pub mod access;
+pub mod aggregate;
 pub mod attr;
 mod call;
 pub mod engine;

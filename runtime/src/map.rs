@@ -1,131 +1,128 @@
 //! Arrays of scripts: fixed-layout keys, insertion order, a bound.
 
-use std::cmp::Ordering;
-use std::fmt::Debug;
-
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use crate::abi::FaultCode;
-use crate::strings::{StringHandle, Strings};
+use crate::aggregate::{Aggregate, Shape as Statistics};
+use table::Table;
+pub use walk::{Route, Slice, SortBy, Walk};
 
 /// Keys an array may have at most.
 pub const KEYS_MAX: usize = 8;
 
-/// What the words of an array are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// For each key whether it is a string (an interned handle).
-    pub string_keys: Vec<bool>,
-    /// Whether the values are strings.
-    pub string_values: bool,
-    /// Elements at most.
-    pub capacity: usize,
+/// What a word of an array stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// A long.
+    #[default]
+    Long,
+    /// A double, by its bits.
+    Double,
+    /// A string: as a key an interned handle, as a value one of its own.
+    String,
+    /// An aggregate; never a key.
+    Statistics,
 }
 
-/// An array. Its keys are words: longs, and interned handles for strings.
+/// What the words of an array are.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Shape {
+    /// The keys, at least one.
+    pub keys: Vec<Kind>,
+    /// The values.
+    pub values: Kind,
+    /// What the aggregates keep, where the values are some.
+    pub statistics: Statistics,
+    /// Elements at most.
+    pub capacity: usize,
+    /// Where it is full, a new element drops the oldest one.
+    pub wraps: bool,
+}
+
+/// An array. Its keys are words: longs, doubles, and interned handles for
+/// strings.
 #[derive(Debug)]
 pub struct Array {
     shape: Shape,
+    has_string_keys: bool,
     table: Box<dyn Table>,
-    texts: Texts,
+    texts: Slab<Vec<u8>>,
+    aggregates: Slab<Aggregate>,
     /// Counts removals, so that a walk knows whether to look for holes.
     removals: u64,
 }
 
-/// String values, owned by the array; a value's word is its index here.
-#[derive(Debug, Default)]
-struct Texts {
-    slots: Vec<Vec<u8>>,
+/// Values that do not fit into a word, owned by the array; an element's word
+/// is the value's number here, 0 while it has none yet.
+#[derive(Debug)]
+struct Slab<T> {
+    slots: Vec<T>,
     free: Vec<u64>,
 }
 
-/// A table with keys of one width. One per number of keys, so that a key is
-/// hashed and compared as a plain array of words.
-trait Table: Debug {
-    fn len(&self) -> usize;
-    fn get(&self, key: &[u64]) -> Option<u64>;
-    fn contains(&self, key: &[u64]) -> bool;
-    /// The value of the key, made as 0 if missing and there is room.
-    fn slot(&mut self, key: &[u64], capacity: usize) -> Option<&mut u64>;
-    fn remove(&mut self, key: &[u64]) -> Option<u64>;
-    fn clear(&mut self);
-    fn at(&self, index: usize) -> Option<(&[u64], u64)>;
-}
-
-#[derive(Debug, Default)]
-struct Fixed<const N: usize> {
-    map: IndexMap<[u64; N], u64, RandomState>,
-}
-
-impl<const N: usize> Fixed<N> {
-    fn key(words: &[u64]) -> &[u64; N] {
-        // The compiler gives as many keys as the array has; another number
-        // would be its bug, and then no element is met.
-        words.try_into().unwrap_or(&[u64::MAX; N])
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
     }
 }
 
-impl<const N: usize> Table for Fixed<N> {
-    fn len(&self) -> usize {
-        self.map.len()
+impl<T> Slab<T> {
+    fn get(&self, number: u64) -> Option<&T> {
+        self.slots.get((number as usize).checked_sub(1)?)
     }
 
-    fn get(&self, key: &[u64]) -> Option<u64> {
-        self.map.get(Self::key(key)).copied()
-    }
-
-    fn contains(&self, key: &[u64]) -> bool {
-        self.map.contains_key(Self::key(key))
-    }
-
-    fn slot(&mut self, key: &[u64], capacity: usize) -> Option<&mut u64> {
-        use indexmap::map::Entry;
-        let full = self.map.len() >= capacity;
-        match self.map.entry(*Self::key(key)) {
-            Entry::Occupied(entry) => Some(entry.into_mut()),
-            Entry::Vacant(_) if full => None,
-            Entry::Vacant(entry) => Some(entry.insert(0)),
+    /// The value of an element whose word this is; made, or what is left of a
+    /// removed one made `clean`, where it has none.
+    fn make(
+        &mut self,
+        word: &mut u64,
+        make: impl FnOnce() -> T,
+        clean: impl FnOnce(&mut T),
+    ) -> Option<&mut T> {
+        if *word == 0 {
+            if let Some(number) = self.free.pop() {
+                *word = number;
+                let slot = self.slots.get_mut(number as usize - 1)?;
+                clean(slot);
+                return Some(slot);
+            }
+            self.slots.push(make());
+            *word = self.slots.len() as u64;
         }
+        self.slots.get_mut(*word as usize - 1)
     }
 
-    fn remove(&mut self, key: &[u64]) -> Option<u64> {
-        // Not swap_remove: what is left must keep its order.
-        self.map.shift_remove(Self::key(key))
-    }
-
-    fn clear(&mut self) {
-        self.map.clear();
-    }
-
-    fn at(&self, index: usize) -> Option<(&[u64], u64)> {
-        self.map.get_index(index).map(|(key, value)| (&key[..], *value))
-    }
-}
-
-fn table(keys: usize) -> Box<dyn Table> {
-    match keys {
-        0 | 1 => Box::<Fixed<1>>::default(),
-        2 => Box::<Fixed<2>>::default(),
-        3 => Box::<Fixed<3>>::default(),
-        4 => Box::<Fixed<4>>::default(),
-        5 => Box::<Fixed<5>>::default(),
-        6 => Box::<Fixed<6>>::default(),
-        7 => Box::<Fixed<7>>::default(),
-        _ => Box::<Fixed<KEYS_MAX>>::default(),
+    fn remove(&mut self, word: u64) {
+        if word != 0 {
+            self.free.push(word);
+        }
     }
 }
 
 impl Array {
     /// An empty array.
     pub fn new(shape: Shape) -> Self {
-        let table = table(shape.string_keys.len());
-        Self { shape, table, texts: Texts::default(), removals: 0 }
+        Self {
+            table: table::table(shape.keys.len()),
+            has_string_keys: shape.keys.contains(&Kind::String),
+            shape,
+            texts: Slab::default(),
+            aggregates: Slab::default(),
+            removals: 0,
+        }
     }
 
     /// What its words are.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// Whether a key is a string.
+    pub fn has_string_keys(&self) -> bool {
+        self.has_string_keys
     }
 
     /// Number of elements.
@@ -138,17 +135,21 @@ impl Array {
         self.len() == 0
     }
 
-    /// The long at `key`, 0 where there is none.
-    pub fn get(&self, key: &[u64]) -> i64 {
-        self.table.get(key).unwrap_or(0) as i64
+    /// The word at `key`, a long or the bits of a double; 0 where there is
+    /// none.
+    pub fn get(&self, key: &[u64]) -> u64 {
+        self.table.get(key).unwrap_or(0)
     }
 
     /// The string at `key`, empty where there is none.
     pub fn text(&self, key: &[u64]) -> &[u8] {
-        match self.table.get(key) {
-            Some(index) => self.texts.get(index),
-            None => &[],
-        }
+        let text = self.table.get(key).and_then(|word| self.texts.get(word));
+        text.map_or(&[], |text| text)
+    }
+
+    /// The aggregate at `key`.
+    pub fn aggregate(&self, key: &[u64]) -> Option<&Aggregate> {
+        self.aggregates.get(self.table.get(key)?)
     }
 
     /// Whether there is an element at `key`.
@@ -156,12 +157,32 @@ impl Array {
         self.table.contains(key)
     }
 
-    /// The cell of the long at `key`, made as 0 where missing.
+    /// Whether there is an element that matches.
+    pub fn contains_match(&self, slice: Slice<'_>) -> bool {
+        let mut found = false;
+        self.table.each(&mut |key, _| found |= slice.matches(key));
+        found
+    }
+
+    /// The cell of the long or double at `key`, made as 0 where missing.
     ///
     /// # Errors
-    /// [`FaultCode::ArrayFull`] where it is missing and there is no room.
+    /// [`FaultCode::ArrayFull`] where it is missing, there is no room, and the
+    /// array does not wrap.
     pub fn cell(&mut self, key: &[u64]) -> Result<&mut u64, FaultCode> {
+        self.make_room(key);
         self.table.slot(key, self.shape.capacity).ok_or(FaultCode::ArrayFull)
+    }
+
+    /// Where the array wraps and is full, drops the oldest for a new element.
+    fn make_room(&mut self, key: &[u64]) {
+        let full = self.shape.wraps && self.table.len() >= self.shape.capacity;
+        if full
+            && !self.table.contains(key)
+            && let Some(word) = self.table.remove_oldest()
+        {
+            self.removed(word);
+        }
     }
 
     /// Sets the string at `key`.
@@ -169,23 +190,59 @@ impl Array {
     /// # Errors
     /// As [`Array::cell`].
     pub fn set_text(&mut self, key: &[u64], text: &[u8]) -> Result<(), FaultCode> {
-        if let Some(index) = self.table.get(key) {
-            self.texts.replace(index, text);
-            return Ok(());
+        self.make_room(key);
+        let slot = self.table.slot(key, self.shape.capacity);
+        let word = slot.ok_or(FaultCode::ArrayFull)?;
+        if let Some(own) = self.texts.make(word, Vec::new, |_| {}) {
+            own.clear();
+            own.extend_from_slice(text);
         }
-        let slot =
-            self.table.slot(key, self.shape.capacity).ok_or(FaultCode::ArrayFull)?;
-        *slot = self.texts.add(text);
+        Ok(())
+    }
+
+    /// Adds to the aggregate at `key`, made empty where missing.
+    ///
+    /// # Errors
+    /// As [`Array::cell`].
+    pub fn accumulate(&mut self, key: &[u64], value: i64) -> Result<(), FaultCode> {
+        self.make_room(key);
+        let slot = self.table.slot(key, self.shape.capacity);
+        let word = slot.ok_or(FaultCode::ArrayFull)?;
+        let shape = &self.shape.statistics;
+        let make = || Aggregate::new(shape);
+        if let Some(own) = self.aggregates.make(word, make, Aggregate::clear) {
+            own.add(shape, value);
+        }
         Ok(())
     }
 
     /// Removes the element at `key`, if there is one.
     pub fn remove(&mut self, key: &[u64]) {
-        if let Some(value) = self.table.remove(key) {
-            self.removals += 1;
-            if self.shape.string_values {
-                self.texts.remove(value);
+        if let Some(word) = self.table.remove(key) {
+            self.removed(word);
+        }
+    }
+
+    /// Removes all elements that match.
+    pub fn remove_matches(&mut self, slice: Slice<'_>) {
+        let arity = self.shape.keys.len();
+        let mut keys = Vec::new();
+        self.table.each(&mut |key, _| {
+            if slice.matches(key) {
+                keys.extend_from_slice(key);
             }
+        });
+        for key in keys.chunks_exact(arity.max(1)) {
+            self.remove(key);
+        }
+    }
+
+    fn removed(&mut self, word: u64) {
+        self.removals += 1;
+        match self.shape.values {
+            Kind::String => self.texts.remove(word),
+            Kind::Statistics => self.aggregates.remove(word),
+            Kind::Long | Kind::Double => {}
         }
     }
 
@@ -193,136 +250,49 @@ impl Array {
     pub fn clear(&mut self) {
         self.removals += 1;
         self.table.clear();
-        self.texts = Texts::default();
+        self.texts = Slab::default();
+        self.aggregates = Slab::default();
     }
 }
 
-impl Texts {
-    fn get(&self, index: u64) -> &[u8] {
-        self.slots.get(index as usize).map_or(&[], |text| text)
-    }
-
-    fn replace(&mut self, index: u64, text: &[u8]) {
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            slot.clear();
-            slot.extend_from_slice(text);
-        }
-    }
-
-    fn add(&mut self, text: &[u8]) -> u64 {
-        if let Some(index) = self.free.pop() {
-            self.replace(index, text);
-            return index;
-        }
-        self.slots.push(text.to_vec());
-        self.slots.len() as u64 - 1
-    }
-
-    fn remove(&mut self, index: u64) {
-        self.replace(index, &[]);
-        self.free.push(index);
-    }
+/// What can be asked of an aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Extractor {
+    /// `@count`
+    Count = 0,
+    /// `@sum`
+    Sum = 1,
+    /// `@min`
+    Min = 2,
+    /// `@max`
+    Max = 3,
+    /// `@avg`
+    Avg = 4,
+    /// `@variance`
+    Variance = 5,
 }
 
-/// What a walk is sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SortBy {
-    /// Not at all: insertion order.
-    Insertion,
-    /// The value.
-    Value,
-    /// The key at this position.
-    Key(usize),
-}
+impl Extractor {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Count, Self::Sum, Self::Min, Self::Max, Self::Avg, Self::Variance];
 
-/// A `foreach` on its way: it sees the elements that were there when it
-/// began, less those that are removed before their turn.
-#[derive(Debug, Default)]
-pub struct Walk {
-    array: usize,
-    keys: Vec<u64>,
-    arity: usize,
-    next: usize,
-    removals: u64,
-}
-
-impl Walk {
-    /// Starts over on `array` (number `number`), at most `limit` elements.
-    /// Equal elements keep their insertion order. The buffers are reused.
-    pub fn start(
-        &mut self,
-        number: usize,
-        array: &Array,
-        strings: &Strings,
-        by: SortBy,
-        descending: bool,
-        limit: usize,
-    ) {
-        let mut order: Vec<usize> = (0..array.len()).collect();
-        if by != SortBy::Insertion {
-            order.sort_by(|left, right| {
-                let ordering = compare(array, strings, by, *left, *right);
-                if descending { ordering.reverse() } else { ordering }
-            });
-        }
-        self.array = number;
-        self.arity = array.shape.string_keys.len();
-        self.next = 0;
-        self.removals = array.removals;
-        self.keys.clear();
-        for index in order.into_iter().take(limit) {
-            let (key, _) = array.table.at(index).unwrap_or_default();
-            self.keys.extend_from_slice(key);
+    /// What it gives of an aggregate of this shape; nothing of an empty one,
+    /// but for count and sum.
+    pub fn of(self, aggregate: &Aggregate, shape: &Statistics) -> Option<i64> {
+        match self {
+            Self::Count => Some(aggregate.count()),
+            Self::Sum => Some(aggregate.sum()),
+            Self::Min => aggregate.min(),
+            Self::Max => aggregate.max(),
+            Self::Avg => aggregate.avg(),
+            Self::Variance => aggregate.variance(shape),
         }
     }
 
-    /// Number of the array that is walked.
-    pub fn array(&self) -> usize {
-        self.array
-    }
-
-    /// Goes to the next element that is still there; false at the end.
-    pub fn advance(&mut self, array: &Array) -> bool {
-        while self.next * self.arity < self.keys.len() {
-            self.next += 1;
-            if array.removals == self.removals || array.contains(self.current()) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The keys of the element the walk is at.
-    pub fn current(&self) -> &[u64] {
-        let end = self.next * self.arity;
-        self.keys.get(end.saturating_sub(self.arity)..end).unwrap_or_default()
-    }
-}
-
-fn compare(
-    array: &Array,
-    strings: &Strings,
-    by: SortBy,
-    left: usize,
-    right: usize,
-) -> Ordering {
-    let element = |index| array.table.at(index).unwrap_or_default();
-    let ((left_key, left_value), (right_key, right_value)) =
-        (element(left), element(right));
-    match by {
-        SortBy::Insertion => Ordering::Equal,
-        SortBy::Value if array.shape.string_values => {
-            array.texts.get(left_value).cmp(array.texts.get(right_value))
-        }
-        SortBy::Value => (left_value as i64).cmp(&(right_value as i64)),
-        SortBy::Key(position) => {
-            let word = |key: &[u64]| key.get(position).copied().unwrap_or(0);
-            let (left, right) = (word(left_key), word(right_key));
-            if array.shape.string_keys.get(position).copied().unwrap_or(false) {
-                strings.compare(StringHandle(left), StringHandle(right))
-            } else {
-                (left as i64).cmp(&(right as i64))
-            }
-        }
+    /// What it gives where there is no aggregate.
+    pub fn of_none(self) -> Option<i64> {
+        matches!(self, Self::Count | Self::Sum).then_some(0)
     }
 }

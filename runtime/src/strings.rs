@@ -4,6 +4,8 @@
 //! A handler holds a string as one word. What is interned is compared and
 //! hashed by its number, so that `n[execname()]++` touches no text at all.
 
+use std::ops::Range;
+
 use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 
@@ -60,6 +62,11 @@ impl Strings {
         self.arena.clear();
     }
 
+    /// Bytes that a string may have.
+    pub fn length_max(&self) -> usize {
+        self.length_max
+    }
+
     /// How many strings were cut.
     pub fn truncated(&self) -> u64 {
         self.truncated
@@ -97,11 +104,13 @@ impl Strings {
     /// # Errors
     /// As [`Strings::intern`].
     pub fn keep(&mut self, handle: StringHandle) -> Result<StringHandle, FaultCode> {
-        if !handle.is_temporary() {
-            return Ok(handle);
+        match self.known(handle) {
+            Some(known) => Ok(known),
+            None => {
+                let text = self.get(handle).to_vec();
+                self.intern(&text)
+            }
         }
-        let text = self.get(handle).to_vec();
-        self.intern(&text)
     }
 
     /// The interned handle of the same text if there is one: for look-ups,
@@ -142,6 +151,31 @@ impl Strings {
             } else if let Some(text) = self.interned.get_index(part.0 as usize) {
                 self.arena.extend_from_slice(text);
             }
+        }
+        self.finish(start)
+    }
+
+    /// The bytes of `whole` at `range` as a temporary string; what lies
+    /// outside is left out.
+    ///
+    /// # Errors
+    /// As [`Strings::temporary`].
+    pub fn part(
+        &mut self,
+        whole: StringHandle,
+        range: Range<usize>,
+    ) -> Result<StringHandle, FaultCode> {
+        let length = self.get(whole).len();
+        let range = range.start.min(length)..range.end.min(length);
+        if whole.is_temporary() {
+            // No copy: the text stays where it is until the run ends.
+            let offset = (whole.0 >> 31) as u32 as usize;
+            let length = range.end.saturating_sub(range.start);
+            return Ok(StringHandle::temporary(offset + range.start, length));
+        }
+        let start = self.arena.len();
+        if let Some(text) = self.interned.get_index(whole.0 as usize) {
+            self.arena.extend_from_slice(text.get(range).unwrap_or_default());
         }
         self.finish(start)
     }

@@ -3,30 +3,43 @@
 //! One world a session; handlers run one after the other on one thread, so
 //! each is atomic with regard to the globals.
 
+mod outside;
+mod session;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::abi::text::{Groups, Indent, Regexes, Tokenizer};
 use crate::abi::{FaultCode, Limits};
+use crate::aggregate::{Aggregate, Shape as Statistics};
 use crate::map::{Array, Shape, Walk};
-use crate::schema::AccessKind;
+use crate::schema::{AccessKind, HitRecord};
 use crate::strings::{StringHandle, Strings};
+pub use outside::{Credentials, ProcessInfo, Symbols, UserMemory};
+pub(crate) use outside::{Outside, SymbolForm};
+pub(crate) use session::Random;
 
 /// What a compiled script needs to be there: the compiler writes it, the
 /// world is made from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Initial values of the scalar longs, in slot order.
+    /// Initial values of the scalar longs and, by their bits, doubles, in slot
+    /// order.
     pub longs: Vec<i64>,
     /// Initial values of the scalar strings, in slot order.
     pub texts: Vec<String>,
+    /// What the scalar statistics keep, in slot order.
+    pub statistics: Vec<Statistics>,
     /// Shapes of the arrays, in order.
     pub arrays: Vec<Shape>,
     /// The script's string constants: distinct, none empty. Constant `i` is
     /// the string handle `i + 1`.
     pub constants: Vec<String>,
+    /// The script's regular expressions: distinct, checked by the language.
+    pub regexes: Vec<String>,
     /// Names of the handlers' probe points, for `pp()`.
     pub probes: Vec<String>,
 }
@@ -38,39 +51,12 @@ const WORK_MAX: usize = 50_000_000;
 /// runs.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
-/// Turns addresses of the traced processes into names.
-pub trait Symbols {
-    /// Appends the name of what lies at `address`, as `usymname()` gives it.
-    fn name(&mut self, pid: u32, address: u64, out: &mut Vec<u8>);
-    /// Appends name, offset and module, as `usymdata()` gives it.
-    fn data(&mut self, pid: u32, address: u64, out: &mut Vec<u8>);
-}
-
-/// Names nothing: every address prints as a number.
-struct NoSymbols;
-
-impl Symbols for NoSymbols {
-    fn name(&mut self, _: u32, address: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("{address:#x}").as_bytes());
-    }
-
-    fn data(&mut self, pid: u32, address: u64, out: &mut Vec<u8>) {
-        self.name(pid, address, out);
-    }
-}
-
-/// Which symbol text is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum SymbolForm {
-    Name,
-    Data,
-}
-
 /// The state of a session that handlers see.
 pub struct World {
     layout: Arc<Layout>,
     longs: Box<[i64]>,
     pub(crate) texts: Vec<Vec<u8>>,
+    pub(crate) statistics: Vec<Aggregate>,
     pub(crate) arrays: Vec<Array>,
     pub(crate) strings: Strings,
     access_names: [StringHandle; AccessKind::ALL.len()],
@@ -78,15 +64,26 @@ pub struct World {
     pub(crate) walks: Vec<Walk>,
     pub(crate) walks_open: usize,
     pub(crate) out: Vec<u8>,
-    pub(crate) capture: usize,
+    /// Where the string began that is being printed, while there is one.
+    pub(crate) capture: Option<usize>,
+    pub(crate) messages: Vec<u8>,
+    pub(crate) commands: Vec<Vec<u8>>,
+    pub(crate) fault_text: Vec<u8>,
     pub(crate) exit: bool,
     pub(crate) target: i64,
     pub(crate) time_of_day_offset_ns: i64,
     pub(crate) probe: StringHandle,
     probes: Vec<StringHandle>,
     pub(crate) data_names: Vec<StringHandle>,
-    symbols: Box<dyn Symbols>,
-    symbol_texts: HashMap<(SymbolForm, u32, u64), StringHandle, RandomState>,
+    pub(crate) regexes: Regexes,
+    pub(crate) groups: Groups,
+    /// The text that the groups are parts of, of this run.
+    pub(crate) matched: Option<StringHandle>,
+    pub(crate) tokens: Tokenizer,
+    pub(crate) indent: Indent,
+    pub(crate) thread_indents: HashMap<u32, Indent, RandomState>,
+    pub(crate) random: Random,
+    pub(crate) outside: Outside,
 }
 
 impl fmt::Debug for World {
@@ -96,8 +93,10 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// A world for a script with this layout; addresses have no names until
-    /// [`World::set_symbols`].
+    /// A world for a script with this layout. Until others are set, addresses
+    /// have no names ([`World::set_symbols`]), memory can not be read
+    /// ([`World::set_memory`]) and nothing is known of processes
+    /// ([`World::set_process_info`]).
     pub fn new(layout: &Arc<Layout>, limits: &Limits) -> Self {
         let mut strings = Strings::new(limits.string_bytes as usize);
         let mut intern = |text: &String| {
@@ -112,6 +111,7 @@ impl World {
             layout: Arc::clone(layout),
             longs: layout.longs.clone().into(),
             texts: layout.texts.iter().map(|text| text.clone().into_bytes()).collect(),
+            statistics: layout.statistics.iter().map(Aggregate::new).collect(),
             arrays: layout.arrays.iter().cloned().map(Array::new).collect(),
             strings,
             access_names,
@@ -119,87 +119,33 @@ impl World {
             walks: Vec::new(),
             walks_open: 0,
             out: Vec::new(),
-            capture: 0,
+            capture: None,
+            messages: Vec::new(),
+            commands: Vec::new(),
+            fault_text: Vec::new(),
             exit: false,
             target: 0,
             time_of_day_offset_ns: 0,
             probe: StringHandle::EMPTY,
             probes,
             data_names: Vec::new(),
-            symbols: Box::new(NoSymbols),
-            symbol_texts: HashMap::default(),
+            // The language refuses scripts with others.
+            regexes: Regexes::new(&layout.regexes).unwrap_or_default(),
+            groups: Groups::default(),
+            matched: None,
+            tokens: Tokenizer::default(),
+            indent: Indent::default(),
+            thread_indents: HashMap::default(),
+            random: Random::from_clock(),
+            outside: Outside::default(),
         }
-    }
-
-    /// The layout it was made from.
-    pub fn layout(&self) -> &Arc<Layout> {
-        &self.layout
-    }
-
-    /// Sets who names addresses from now on.
-    pub fn set_symbols(&mut self, symbols: Box<dyn Symbols>) {
-        self.symbols = symbols;
-    }
-
-    /// Sets what `target()` gives: the process of `-c` or `-p`.
-    pub fn set_target(&mut self, pid: u32) {
-        self.target = i64::from(pid);
-    }
-
-    /// Sets what is added to a record's time to get the time of day, in
-    /// nanoseconds: CLOCK_REALTIME less CLOCK_MONOTONIC.
-    pub fn set_time_of_day_offset(&mut self, offset_ns: i64) {
-        self.time_of_day_offset_ns = offset_ns;
-    }
-
-    /// Sets what `data_name()` gives, by watch index.
-    pub fn set_data_names(&mut self, names: &[String]) {
-        let intern = |name: &String| {
-            self.strings.intern(name.as_bytes()).unwrap_or(StringHandle::EMPTY)
-        };
-        self.data_names = names.iter().map(intern).collect();
-    }
-
-    /// A handle for a name that records carry (`execname`). Names beyond the
-    /// bound on kept text read as empty.
-    pub fn intern(&mut self, text: &[u8]) -> u64 {
-        self.strings.intern(text).unwrap_or(StringHandle::EMPTY).0
-    }
-
-    /// The text behind a handle from [`World::intern`] or a record.
-    pub fn text(&self, handle: u64) -> &[u8] {
-        self.strings.get(StringHandle(handle))
-    }
-
-    /// Forgets the names of addresses of a process: they may mean others now.
-    pub fn forget_symbols(&mut self, pid: u32) {
-        self.symbol_texts.retain(|(_, owner, _), _| *owner != pid);
-    }
-
-    /// Whether a handler called `exit()`.
-    pub fn exit_requested(&self) -> bool {
-        self.exit
-    }
-
-    /// What handlers have printed and nobody has taken yet.
-    pub fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.out
-    }
-
-    /// How many strings were cut at the limit.
-    pub fn truncated_strings(&self) -> u64 {
-        self.strings.truncated()
-    }
-
-    /// The scalar longs, in slot order.
-    pub fn longs(&self) -> &[i64] {
-        &self.longs
     }
 
     /// Makes ready for a run of handler `probe`; gives the scalar longs.
     pub(crate) fn begin_run(&mut self, probe: usize) -> *mut i64 {
         self.strings.reset();
         self.walks_open = 0;
+        self.matched = None;
         self.work_left = WORK_MAX;
         self.probe = self.probes.get(probe).copied().unwrap_or(StringHandle::EMPTY);
         self.longs.as_mut_ptr()
@@ -215,15 +161,28 @@ impl World {
 
     /// Whether what waits to be put out is within its bound.
     pub(crate) fn output_fits(&self) -> Result<(), FaultCode> {
-        if self.out.len() > OUTPUT_BYTES_MAX {
+        if self.out.len() + self.messages.len() > OUTPUT_BYTES_MAX {
             Err(FaultCode::OutputFull)
         } else {
             Ok(())
         }
     }
 
+    /// Whose memory and names are meant: the process's that made the hit, and
+    /// outside of hits the target's.
+    pub(crate) fn asked_of(&self, record: &HitRecord) -> u32 {
+        if record.data_length == 0 { self.target as u32 } else { record.pid }
+    }
+
     pub(crate) fn access_name(&self, kind: AccessKind) -> StringHandle {
         self.access_names[kind as usize]
+    }
+
+    /// Tidies up after a run that did not come to its end.
+    pub(crate) fn end_run_early(&mut self) {
+        if let Some(start) = self.capture.take() {
+            self.out.truncate(start);
+        }
     }
 
     /// The text of a symbol, made once an address.
@@ -233,16 +192,25 @@ impl World {
         pid: u32,
         address: u64,
     ) -> Result<StringHandle, FaultCode> {
-        if let Some(handle) = self.symbol_texts.get(&(form, pid, address)) {
-            return Ok(*handle);
+        self.outside.symbol(&mut self.strings, form, pid, address)
+    }
+
+    /// Adds to a scalar aggregate.
+    pub(crate) fn accumulate(&mut self, slot: usize, value: i64) {
+        let shape = self.layout.statistics.get(slot);
+        if let (Some(aggregate), Some(shape)) = (self.statistics.get_mut(slot), shape) {
+            aggregate.add(shape, value);
         }
-        let mut text = Vec::new();
-        match form {
-            SymbolForm::Name => self.symbols.name(pid, address, &mut text),
-            SymbolForm::Data => self.symbols.data(pid, address, &mut text),
-        }
-        let handle = self.strings.intern(&text)?;
-        self.symbol_texts.insert((form, pid, address), handle);
-        Ok(handle)
+    }
+
+    /// A fault with a text of its own.
+    pub(crate) fn fail<T>(
+        &mut self,
+        code: FaultCode,
+        text: &[u8],
+    ) -> Result<T, FaultCode> {
+        self.fault_text.clear();
+        self.fault_text.extend_from_slice(text);
+        Err(code)
     }
 }

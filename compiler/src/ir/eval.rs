@@ -1,51 +1,24 @@
 //! A safe evaluator of modules: what handlers mean, in plain Rust.
 //!
-//! It shares with native code the meaning of one printed value and of the
-//! string functions ([`hwtrace_runtime::abi`]) and nothing else: its strings
-//! are owned, its arrays are its own. Differential tests compare the two.
+//! It shares with native code the meaning of one printed value, of the string
+//! functions and of one aggregate's histogram ([`hwtrace_runtime::abi`],
+//! [`hwtrace_runtime::aggregate`]) and nothing else: its strings are owned,
+//! its arrays are its own, its aggregates are lists of what was added.
+//! Differential tests compare the two.
 
-use std::cmp::Ordering;
+mod arrays;
+mod datum;
+mod library;
+mod statistics;
 
-use hwtrace_runtime::abi::{FaultCode, Helper, format, text};
-use hwtrace_runtime::map::Shape;
+pub use hwtrace_runtime::abi::Fault;
+use hwtrace_runtime::abi::text::{Groups, Indent, Regexes, Tokenizer};
+use hwtrace_runtime::abi::{FaultCode, format, write_double};
 use indexmap::IndexMap;
 
-use super::{
-    BinaryOp, CompareOp, Emit, Handler, Instruction, Module, Op, Terminator, Text, Type,
-    UnaryOp, Value, WalkOrder,
-};
-
-/// A value at run time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Datum {
-    /// A long.
-    Long(i64),
-    /// A string.
-    Text(Vec<u8>),
-}
-
-impl Datum {
-    fn zero(ty: Type) -> Self {
-        match ty {
-            Type::Long => Self::Long(0),
-            Type::String => Self::Text(Vec::new()),
-        }
-    }
-
-    fn long(&self) -> i64 {
-        match self {
-            Self::Long(value) => *value,
-            Self::Text(_) => 0,
-        }
-    }
-
-    fn text(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text,
-            Self::Long(_) => &[],
-        }
-    }
-}
+use super::{Block, Code, Emit, Instruction, Module, Op, Terminator, Text, Type, Value};
+pub use datum::Datum;
+use datum::{binary, binary_double, compare, compare_double, unary};
 
 /// What a handler asks of the hit and of the session around it.
 pub trait Host {
@@ -53,15 +26,12 @@ pub trait Host {
     fn field(&mut self, name: &str) -> Datum;
     /// A helper that depends on more than its arguments.
     fn call(&mut self, name: &str, args: &[Datum]) -> Datum;
-}
-
-/// A fault: what, and at which site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What happened.
-    pub code: FaultCode,
-    /// Index into [`Module::sites`].
-    pub site: u32,
+    /// Reads memory of the target from an address on, of the kernel's where
+    /// `kernel`; gives how many bytes of `out` could be read.
+    fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
+        let _ = (kernel, address, out);
+        0
+    }
 }
 
 type Array = IndexMap<Vec<Datum>, Datum>;
@@ -70,31 +40,76 @@ type Array = IndexMap<Vec<Datum>, Datum>;
 #[derive(Clone, Debug)]
 pub struct Evaluator<'a> {
     module: &'a Module,
-    /// Scalar longs by slot.
+    /// Scalar longs and, by their bits, doubles by slot.
     pub longs: Vec<i64>,
     /// Scalar strings by slot.
     pub texts: Vec<Vec<u8>>,
+    /// Scalar statistics by slot: what was added, in order.
+    pub statistics: Vec<Vec<i64>>,
     /// Arrays by number.
     pub arrays: Vec<Array>,
     /// What was printed.
     pub output: Vec<u8>,
+    /// What is for standard error.
+    pub messages: Vec<u8>,
+    /// The text of the last fault that has one of its own.
+    pub fault_text: Vec<u8>,
+    /// Commands of `system()`.
+    pub commands: Vec<Vec<u8>>,
+    regexes: Regexes,
+    tokens: Tokenizer,
+    indent: Indent,
+    thread_indents: IndexMap<i64, Indent>,
 }
 
 /// One run of a handler.
 struct Run<'r, 'a> {
     state: &'r mut Evaluator<'a>,
     host: &'r mut dyn Host,
-    locals: Vec<Datum>,
-    values: Vec<Datum>,
     walks: Vec<Walk>,
     fuel: u32,
-    capture: usize,
+    capture: Option<usize>,
+    /// The fault that a `try` is about to take.
+    caught: Option<FaultCode>,
+    matched: Vec<u8>,
+    groups: Groups,
+}
+
+/// One call of a code.
+struct Frame {
+    locals: Vec<Datum>,
+    values: Vec<Datum>,
+    /// How many functions it is inside of.
+    depth: u32,
 }
 
 struct Walk {
-    array: usize,
+    /// None for the buckets of a histogram.
+    array: Option<usize>,
     keys: std::vec::IntoIter<Vec<Datum>>,
     current: Vec<Datum>,
+}
+
+/// Why an instruction did not do what it says.
+enum Trap {
+    /// A fault of its own.
+    Fault(FaultCode),
+    /// Of a function that it called, with its site.
+    Inner(Fault),
+    /// The handler ends without a fault.
+    Ended,
+}
+
+impl From<FaultCode> for Trap {
+    fn from(code: FaultCode) -> Self {
+        Self::Fault(code)
+    }
+}
+
+/// Why a code ended early.
+enum Stop {
+    Fault(Fault),
+    Ended,
 }
 
 impl<'a> Evaluator<'a> {
@@ -105,8 +120,16 @@ impl<'a> Evaluator<'a> {
             module,
             longs: layout.longs.clone(),
             texts: layout.texts.iter().map(|text| text.clone().into_bytes()).collect(),
+            statistics: vec![Vec::new(); layout.statistics.len()],
             arrays: layout.arrays.iter().map(|_| Array::new()).collect(),
             output: Vec::new(),
+            messages: Vec::new(),
+            fault_text: Vec::new(),
+            commands: Vec::new(),
+            regexes: Regexes::new(&layout.regexes).unwrap_or_default(),
+            tokens: Tokenizer::default(),
+            indent: Indent::default(),
+            thread_indents: IndexMap::new(),
         }
     }
 
@@ -115,58 +138,111 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// The fault that ended it. What it did up to there stays done.
     pub fn run(&mut self, handler: usize, host: &mut dyn Host) -> Result<(), Fault> {
-        let handler = &self.module.handlers[handler];
+        self.code(&self.module.handlers[handler], host).map(|_| ())
+    }
+
+    /// Whether the condition of handler number `handler` holds.
+    ///
+    /// # Errors
+    /// The fault that ended it.
+    pub fn condition(
+        &mut self,
+        handler: usize,
+        host: &mut dyn Host,
+    ) -> Result<bool, Fault> {
+        match &self.module.conditions[handler] {
+            Some(code) => Ok(self.code(code, host)?.long() != 0),
+            None => Ok(true),
+        }
+    }
+
+    fn code(&mut self, code: &'a Code, host: &mut dyn Host) -> Result<Datum, Fault> {
         let fuel = self.module.steps_max;
         let mut run = Run {
-            locals: handler.locals.iter().copied().map(Datum::zero).collect(),
-            values: handler.values.iter().copied().map(Datum::zero).collect(),
-            walks: Vec::new(),
-            capture: 0,
             state: self,
             host,
+            walks: Vec::new(),
             fuel,
+            capture: None,
+            caught: None,
+            matched: Vec::new(),
+            groups: Groups::default(),
         };
-        run.handler(handler)
+        let ended = run.code(code, Vec::new(), 0);
+        if let (Err(_), Some(start)) = (&ended, run.capture) {
+            run.state.output.truncate(start);
+        }
+        match ended {
+            Ok(value) => Ok(value),
+            Err(Stop::Ended) => Ok(Datum::Long(0)),
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
     }
 
     fn cut(&self, mut text: Vec<u8>) -> Datum {
         text.truncate(self.module.string_bytes_max as usize);
         Datum::Text(text)
     }
+
+    /// A fault with a text of its own.
+    fn fail<T>(&mut self, code: FaultCode, text: impl Into<Vec<u8>>) -> Result<T, Trap> {
+        self.fault_text = text.into();
+        Err(Trap::Fault(code))
+    }
 }
 
-impl Run<'_, '_> {
-    fn handler(&mut self, handler: &Handler) -> Result<(), Fault> {
-        let mut block = 0;
+impl<'a> Run<'_, 'a> {
+    /// Runs a code; gives its result, 0 where it has none.
+    fn code(
+        &mut self,
+        code: &'a Code,
+        args: Vec<Datum>,
+        depth: u32,
+    ) -> Result<Datum, Stop> {
+        let zeros = |types: &[Type]| types.iter().copied().map(Datum::zero).collect();
+        let mut frame =
+            Frame { locals: zeros(&code.locals), values: zeros(&code.values), depth };
+        for (local, arg) in frame.locals.iter_mut().zip(args) {
+            *local = arg;
+        }
+        let mut number = 0;
         loop {
-            let current = &handler.blocks[block as usize];
-            for Instruction { result, op, site } in &current.instructions {
-                let outcome = self.op(op).map_err(|code| Fault { code, site: *site })?;
-                if let Some(Value(value)) = result {
-                    self.values[*value as usize] = outcome;
-                }
-            }
-            block =
-                match current.terminator {
+            let block = &code.blocks[number as usize];
+            number = match self.block(block, &mut frame) {
+                Ok(()) => match block.terminator {
                     Terminator::Jump(next) => next.0,
                     Terminator::Branch(value, then, otherwise) => {
-                        if self.long(value) != 0 { then.0 } else { otherwise.0 }
+                        if frame.long(value) != 0 { then.0 } else { otherwise.0 }
                     }
-                    Terminator::Return => return Ok(()),
-                };
+                    Terminator::Return(value) => {
+                        let value = value.map(|value| frame.get(value).clone());
+                        return Ok(value.unwrap_or(Datum::Long(0)));
+                    }
+                    Terminator::Leave => return Err(Stop::Ended),
+                },
+                Err(stop) => match (&stop, block.on_fault) {
+                    (Stop::Fault(fault), Some(handler)) if fault.code.is_catchable() => {
+                        self.caught = Some(fault.code);
+                        handler.0
+                    }
+                    _ => return Err(stop),
+                },
+            };
         }
     }
 
-    fn get(&self, value: Value) -> &Datum {
-        &self.values[value.0 as usize]
-    }
-
-    fn long(&self, value: Value) -> i64 {
-        self.get(value).long()
-    }
-
-    fn list(&self, values: &[Value]) -> Vec<Datum> {
-        values.iter().map(|value| self.get(*value).clone()).collect()
+    fn block(&mut self, block: &'a Block, frame: &mut Frame) -> Result<(), Stop> {
+        for Instruction { result, op, site } in &block.instructions {
+            let outcome = self.op(op, frame).map_err(|trap| match trap {
+                Trap::Fault(code) => Stop::Fault(Fault { code, site: *site }),
+                Trap::Inner(fault) => Stop::Fault(fault),
+                Trap::Ended => Stop::Ended,
+            })?;
+            if let Some(Value(value)) = result {
+                frame.values[*value as usize] = outcome;
+            }
+        }
+        Ok(())
     }
 
     fn constant(&self, constant: Text) -> Vec<u8> {
@@ -179,49 +255,88 @@ impl Run<'_, '_> {
     }
 
     /// Does what the instruction says; gives its value, 0 where it has none.
-    fn op(&mut self, op: &Op) -> Result<Datum, FaultCode> {
+    fn op(&mut self, op: &'a Op, frame: &mut Frame) -> Result<Datum, Trap> {
         Ok(match op {
             Op::Long(value) => Datum::Long(*value),
+            Op::Double(value) => Datum::double_of(*value),
             Op::Text(text) => Datum::Text(self.constant(*text)),
             Op::Field(field) => self.host.field(field.name),
-            Op::GetLocal(local) => self.locals[local.0 as usize].clone(),
+            Op::GetLocal(local) => frame.locals[local.0 as usize].clone(),
             Op::SetLocal(local, value) => {
-                self.locals[local.0 as usize] = self.get(*value).clone();
+                frame.locals[local.0 as usize] = frame.get(*value).clone();
                 Datum::Long(0)
             }
-            Op::GetLong(slot) => Datum::Long(self.state.longs[*slot as usize]),
+            Op::GetLong(slot) => {
+                let word = self.state.longs[*slot as usize];
+                match self.state.module.scalars[*slot as usize] {
+                    Type::Double => Datum::Double(word as u64),
+                    _ => Datum::Long(word),
+                }
+            }
             Op::SetLong(slot, value) => {
-                self.state.longs[*slot as usize] = self.long(*value);
+                self.state.longs[*slot as usize] = match frame.get(*value) {
+                    Datum::Double(bits) => *bits as i64,
+                    other => other.long(),
+                };
                 Datum::Long(0)
             }
             Op::GetText(slot) => self.state.cut(self.state.texts[*slot as usize].clone()),
             Op::SetText(slot, value) => {
-                self.state.texts[*slot as usize] = self.get(*value).text().to_vec();
+                self.state.texts[*slot as usize] = frame.get(*value).text().to_vec();
                 Datum::Long(0)
             }
-            Op::Unary(op, value) => Datum::Long(unary(*op, self.long(*value))),
-            Op::Binary(op, left, right) => {
-                Datum::Long(binary(*op, self.long(*left), self.long(*right))?)
-            }
-            Op::Compare(op, left, right) | Op::CompareText(op, left, right) => {
-                Datum::Long(compare(*op, self.get(*left).cmp(self.get(*right))).into())
-            }
             Op::Concat(left, right) => {
-                let mut text = self.get(*left).text().to_vec();
-                text.extend_from_slice(self.get(*right).text());
+                let mut text = frame.get(*left).text().to_vec();
+                text.extend_from_slice(frame.get(*right).text());
                 self.state.cut(text)
             }
-            Op::Call(helper, args) => self.call(helper, args),
+            Op::Match { text, regex, .. } => {
+                self.matched = frame.get(*text).text().to_vec();
+                let (regexes, groups) = (&self.state.regexes, &mut self.groups);
+                Datum::Long(
+                    regexes.is_match(*regex as usize, &self.matched, groups).into(),
+                )
+            }
+            Op::Call(helper, args) => return self.call(helper, &frame.list(args)),
+            Op::CallFunction(number, args) => {
+                return self.call_function(*number, args, frame);
+            }
+            Op::Mark => Datum::Long(self.walks.len() as i64),
+            Op::Caught(mark) => self.catch(frame.long(*mark)),
             Op::Fuel(steps) => {
                 self.fuel = self.fuel.checked_sub(*steps).ok_or(FaultCode::OutOfFuel)?;
                 Datum::Long(0)
             }
+            _ => return self.operator_or_emit(op, frame),
+        })
+    }
+
+    fn operator_or_emit(&mut self, op: &Op, frame: &Frame) -> Result<Datum, Trap> {
+        Ok(match op {
+            Op::Unary(op, value) => Datum::Long(unary(*op, frame.long(*value))),
+            Op::NegateDouble(value) => Datum::double_of(-frame.get(*value).double()),
+            Op::ToDouble(value) => Datum::double_of(frame.long(*value) as f64),
+            Op::Binary(op, left, right) => {
+                Datum::Long(binary(*op, frame.long(*left), frame.long(*right))?)
+            }
+            Op::BinaryDouble(op, left, right) => {
+                let (left, right) = (frame.get(*left), frame.get(*right));
+                Datum::double_of(binary_double(*op, left.double(), right.double()))
+            }
+            Op::Compare(op, left, right) | Op::CompareText(op, left, right) => {
+                Datum::Long(compare(*op, frame.get(*left).cmp(frame.get(*right))).into())
+            }
+            Op::CompareDouble(op, left, right) => {
+                let (left, right) = (frame.get(*left), frame.get(*right));
+                Datum::Long(compare_double(*op, left.double(), right.double()).into())
+            }
             Op::CaptureBegin => {
-                self.capture = self.state.output.len();
+                self.capture = Some(self.state.output.len());
                 Datum::Long(0)
             }
             Op::CaptureEnd => {
-                let text = self.state.output.split_off(self.capture);
+                let start = self.capture.take().unwrap_or(self.state.output.len());
+                let text = self.state.output.split_off(start);
                 self.state.cut(text)
             }
             Op::EmitText(text) => {
@@ -229,192 +344,94 @@ impl Run<'_, '_> {
                 self.state.output.extend(text);
                 Datum::Long(0)
             }
-            Op::EmitLong(emit) | Op::EmitString(emit) => {
-                self.emit(emit);
+            Op::EmitLong(emit) | Op::EmitDouble(emit) | Op::EmitString(emit) => {
+                self.emit(emit, frame);
                 Datum::Long(0)
             }
-            _ => return self.array(op),
+            Op::EmitMemory(emit) => {
+                self.emit_memory(emit, frame)?;
+                Datum::Long(0)
+            }
+            _ => return self.array(op, frame),
         })
     }
 
-    fn array(&mut self, op: &Op) -> Result<Datum, FaultCode> {
-        Ok(match op {
-            Op::GetElement(array, keys) => {
-                let found = self.state.arrays[*array as usize].get(&self.list(keys));
-                let shape = &self.state.module.layout.arrays[*array as usize];
-                let value =
-                    found.cloned().unwrap_or_else(|| Datum::zero(value_type(shape)));
-                match value {
-                    Datum::Text(text) => self.state.cut(text),
-                    Datum::Long(_) => value,
-                }
-            }
-            Op::SetElement(array, keys, value) => {
-                let value = self.get(*value).clone();
-                *self.cell(*array, keys)? = value;
-                Datum::Long(0)
-            }
-            Op::AddElement(array, keys, value) => {
-                let delta = self.long(*value);
-                let cell = self.cell(*array, keys)?;
-                *cell = Datum::Long(cell.long().wrapping_add(delta));
-                cell.clone()
-            }
-            Op::HasElement(array, keys) => {
-                let keys = self.list(keys);
-                Datum::Long(self.state.arrays[*array as usize].contains_key(&keys).into())
-            }
-            Op::DeleteElement(array, keys) => {
-                let keys = self.list(keys);
-                self.state.arrays[*array as usize].shift_remove(&keys);
-                Datum::Long(0)
-            }
-            Op::Clear(array) => {
-                self.state.arrays[*array as usize].clear();
-                Datum::Long(0)
-            }
-            Op::WalkBegin { array, order, limit } => {
-                let limit = limit.map_or(-1, |limit| self.long(limit));
-                self.walk(*array as usize, *order, limit);
-                Datum::Long(0)
-            }
-            Op::WalkNext => Datum::Long(self.advance().into()),
-            Op::WalkKey(position) => {
-                let walk = self.walks.last();
-                let key = walk.and_then(|walk| walk.current.get(*position as usize));
-                key.cloned().unwrap_or(Datum::Long(0))
-            }
-            Op::WalkEnd => {
-                self.walks.pop();
-                Datum::Long(0)
-            }
-            _ => unreachable!("`op` does all others"),
-        })
-    }
-
-    fn cell(&mut self, array: u32, keys: &[Value]) -> Result<&mut Datum, FaultCode> {
-        let keys = self.list(keys);
-        let shape = &self.state.module.layout.arrays[array as usize];
-        let elements = &mut self.state.arrays[array as usize];
-        if elements.len() >= shape.capacity && !elements.contains_key(&keys) {
-            return Err(FaultCode::ArrayFull);
+    fn call_function(
+        &mut self,
+        number: u32,
+        args: &[Value],
+        frame: &Frame,
+    ) -> Result<Datum, Trap> {
+        if frame.depth > 0 && frame.depth >= self.state.module.nesting_max {
+            return Err(FaultCode::NestedTooDeep.into());
         }
-        Ok(elements.entry(keys).or_insert(Datum::zero(value_type(shape))))
+        let function = &self.state.module.functions[number as usize];
+        self.code(function, frame.list(args), frame.depth + 1).map_err(
+            |stop| match stop {
+                Stop::Fault(fault) => Trap::Inner(fault),
+                Stop::Ended => Trap::Ended,
+            },
+        )
     }
 
-    fn walk(&mut self, array: usize, order: WalkOrder, limit: i64) {
-        let mut elements: Vec<_> = self.state.arrays[array].iter().collect();
-        let directed = |ordering: Ordering, descending: bool| {
-            if descending { ordering.reverse() } else { ordering }
+    /// Takes the fault; gives its message.
+    fn catch(&mut self, mark: i64) -> Datum {
+        self.walks.truncate(mark as usize);
+        if let Some(start) = self.capture.take() {
+            self.state.output.truncate(start);
+        }
+        let text = match self.caught.take().map(FaultCode::caught) {
+            Some("") => self.state.fault_text.clone(),
+            Some(text) => text.as_bytes().to_vec(),
+            None => Vec::new(),
         };
-        match order {
-            WalkOrder::Insertion => {}
-            WalkOrder::Value { descending } => {
-                elements.sort_by(|left, right| directed(left.1.cmp(right.1), descending));
-            }
-            WalkOrder::Key { position, descending } => {
-                let key = |element: &(&Vec<Datum>, &Datum)| {
-                    element.0[position as usize].clone()
-                };
-                elements.sort_by(|left, right| {
-                    directed(key(left).cmp(&key(right)), descending)
-                });
-            }
-        }
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let keys: Vec<_> =
-            elements.into_iter().map(|(key, _)| key.clone()).take(limit).collect();
-        self.walks.push(Walk { array, keys: keys.into_iter(), current: Vec::new() });
+        self.state.cut(text)
     }
 
-    fn advance(&mut self) -> bool {
-        let Some(walk) = self.walks.last_mut() else {
-            return false;
+    fn emit(&mut self, emit: &Emit, frame: &Frame) {
+        let (width, precision) = frame.counts(emit);
+        let out = &mut self.state.output;
+        match frame.get(emit.value) {
+            Datum::Text(text) => {
+                format::string(out, emit.directive, width, precision, text);
+            }
+            Datum::Double(bits) => {
+                let value = f64::from_bits(*bits);
+                write_double(out, emit.directive, width, precision, value);
+            }
+            other => format::long(out, emit.directive, width, precision, other.long()),
+        }
+    }
+
+    fn emit_memory(&mut self, emit: &Emit, frame: &Frame) -> Result<(), Trap> {
+        let (width, precision) = frame.counts(emit);
+        let Some(length) = format::memory_length(precision) else {
+            let text = format!("{precision} is too many bytes for a memory dump");
+            return self.state.fail(FaultCode::UserError, text);
         };
-        let elements = &self.state.arrays[walk.array];
-        match walk.keys.find(|keys| elements.contains_key(keys)) {
-            Some(keys) => {
-                walk.current = keys;
-                true
-            }
-            None => false,
-        }
+        let bytes = self.read(false, frame.long(emit.value), length)?;
+        format::memory(&mut self.state.output, emit.directive, width, &bytes);
+        Ok(())
+    }
+}
+
+impl Frame {
+    fn get(&self, value: Value) -> &Datum {
+        &self.values[value.0 as usize]
     }
 
-    fn emit(&mut self, emit: &Emit) {
+    fn long(&self, value: Value) -> i64 {
+        self.get(value).long()
+    }
+
+    fn list(&self, values: &[Value]) -> Vec<Datum> {
+        values.iter().map(|value| self.get(*value).clone()).collect()
+    }
+
+    /// Width and precision.
+    fn counts(&self, emit: &Emit) -> (i64, i64) {
         let count =
             |value: Option<Value>| value.map_or(format::NONE, |value| self.long(value));
-        let (width, precision) = (count(emit.width), count(emit.precision));
-        let value = self.get(emit.value).clone();
-        let out = &mut self.state.output;
-        match value {
-            Datum::Long(value) => {
-                format::long(out, emit.directive, width, precision, value)
-            }
-            Datum::Text(text) => {
-                format::string(out, emit.directive, width, precision, &text)
-            }
-        }
-    }
-
-    fn call(&mut self, helper: &Helper, args: &[Value]) -> Datum {
-        let args = self.list(args);
-        match (helper.name, &args[..]) {
-            ("strlen", [Datum::Text(text)]) => Datum::Long(text.len() as i64),
-            ("substr", [Datum::Text(whole), Datum::Long(start), Datum::Long(length)]) => {
-                self.state.cut(text::substr(whole, *start, *length).to_vec())
-            }
-            ("isinstr", [Datum::Text(whole), Datum::Text(part)]) => {
-                Datum::Long(text::contains(whole, part).into())
-            }
-            ("strtol", [Datum::Text(digits), Datum::Long(base)]) => {
-                Datum::Long(text::strtol(digits, *base))
-            }
-            _ => self.host.call(helper.name, &args),
-        }
-    }
-}
-
-fn value_type(shape: &Shape) -> Type {
-    if shape.string_values { Type::String } else { Type::Long }
-}
-
-fn unary(op: UnaryOp, value: i64) -> i64 {
-    match op {
-        UnaryOp::Negate => value.wrapping_neg(),
-        UnaryOp::Not => (value == 0).into(),
-        UnaryOp::Complement => !value,
-    }
-}
-
-fn binary(op: BinaryOp, left: i64, right: i64) -> Result<i64, FaultCode> {
-    // Counts of shifts are taken modulo 64, as the wrapping forms do.
-    let count = right as u32;
-    Ok(match op {
-        BinaryOp::Add => left.wrapping_add(right),
-        BinaryOp::Subtract => left.wrapping_sub(right),
-        BinaryOp::Multiply => left.wrapping_mul(right),
-        BinaryOp::Divide | BinaryOp::Remainder if right == 0 => {
-            return Err(FaultCode::DivisionByZero);
-        }
-        BinaryOp::Divide => left.wrapping_div(right),
-        BinaryOp::Remainder => left.wrapping_rem(right),
-        BinaryOp::And => left & right,
-        BinaryOp::Or => left | right,
-        BinaryOp::Xor => left ^ right,
-        BinaryOp::ShiftLeft => left.wrapping_shl(count),
-        BinaryOp::ShiftRight => left.wrapping_shr(count),
-        BinaryOp::ShiftRightLogical => (left as u64).wrapping_shr(count) as i64,
-    })
-}
-
-fn compare(op: CompareOp, ordering: Ordering) -> bool {
-    match op {
-        CompareOp::Equal => ordering.is_eq(),
-        CompareOp::NotEqual => ordering.is_ne(),
-        CompareOp::Less => ordering.is_lt(),
-        CompareOp::LessEqual => ordering.is_le(),
-        CompareOp::Greater => ordering.is_gt(),
-        CompareOp::GreaterEqual => ordering.is_ge(),
+        (count(emit.width), count(emit.precision))
     }
 }

@@ -3,6 +3,7 @@
 mod expression;
 mod print;
 mod statement;
+mod statistics;
 
 use std::collections::HashMap;
 
@@ -10,12 +11,16 @@ use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_lang::span::Span;
 use hwtrace_lang::typed::{self, GlobalKind, Literal, LocalId};
 use hwtrace_runtime::abi::Limits;
-use hwtrace_runtime::map::Shape;
+use hwtrace_runtime::aggregate::Shape as Statistics;
+use hwtrace_runtime::map::{Kind, Shape};
 
 use super::{
-    Block, BlockId, Handler, Instruction, Local, Module, Op, Terminator, Text, Type,
-    Value,
+    Block, BlockId, Code, Instruction, Local, Module, Op, Terminator, Text, Type, Value,
+    effects,
 };
+
+/// Bytes of the native stack that functions of the script may take.
+const STACK_BYTES: u32 = 512 << 10;
 
 /// Lowers a checked program; `limits` are written into the module.
 pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
@@ -26,45 +31,111 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
     };
     let slots =
         program.globals.iter().map(|global| place(&mut module, global, limits)).collect();
-    let mut pool = Pool { module, slots, constants: HashMap::new() };
+    let returns = program.functions.iter().map(|function| function.returns).collect();
+    let mut pool = Pool {
+        module,
+        slots,
+        returns,
+        constants: HashMap::new(),
+        regexes: HashMap::new(),
+        wants_groups: false,
+    };
+    for function in &program.functions {
+        let code = function_code(&mut pool, function);
+        pool.module.functions.push(code);
+    }
     for probe in &program.probes {
         pool.module.layout.probes.push(probe.name.clone());
-        let handler = Builder::new(&mut pool, probe).handler(probe);
-        pool.module.handlers.push(handler);
+        let code = handler_code(&mut pool, probe);
+        pool.module.handlers.push(code);
+        let condition =
+            probe.condition.as_ref().map(|on| condition_code(&mut pool, probe, on));
+        pool.module.conditions.push(condition);
     }
-    pool.module
+    finish(pool, limits)
+}
+
+/// What is known only when all code is there.
+fn finish(pool: Pool, limits: &Limits) -> Module {
+    let wants_groups = pool.wants_groups;
+    let mut module = pool.module;
+    for code in module.codes_mut() {
+        let instructions =
+            code.blocks.iter_mut().flat_map(|block| &mut block.instructions);
+        for instruction in instructions {
+            if let Op::Match { groups, .. } = &mut instruction.op {
+                *groups = wants_groups;
+            }
+        }
+    }
+    module.conditions_after = effects::conditions_after(&module);
+    let frame = module.functions.iter().map(frame_bytes).max().unwrap_or(1);
+    module.nesting_max = limits.nesting.min(STACK_BYTES / frame).max(1);
+    module
+}
+
+/// The most bytes of stack that a function can need: each value and local in
+/// memory twice over, what it saves, and the key that it lays down.
+fn frame_bytes(function: &Code) -> u32 {
+    let words = (function.values.len() + function.locals.len()) as u32;
+    words.saturating_mul(16).saturating_add(512)
 }
 
 /// Where a global lives.
 #[derive(Clone, Copy, Debug)]
 enum Slot {
-    Long(u32),
+    Scalar(u32, Type),
     Text(u32),
+    Statistics(u32),
     Array(u32, Type),
 }
 
 fn place(module: &mut Module, global: &typed::Global, limits: &Limits) -> Slot {
-    let (layout, names) = (&mut module.layout, &mut module.names);
+    let name = global.name.clone();
     match &global.kind {
         GlobalKind::Scalar { initial: Literal::Long(value), .. } => {
-            layout.longs.push(*value);
-            names.longs.push(global.name.clone());
-            Slot::Long(layout.longs.len() as u32 - 1)
+            scalar(module, name, *value, Type::Long)
+        }
+        GlobalKind::Scalar { initial: Literal::Double(value), .. } => {
+            scalar(module, name, value.to_bits() as i64, Type::Double)
         }
         GlobalKind::Scalar { initial: Literal::String(text), .. } => {
-            layout.texts.push(text.clone());
-            names.texts.push(global.name.clone());
-            Slot::Text(layout.texts.len() as u32 - 1)
+            module.layout.texts.push(text.clone());
+            module.names.texts.push(name);
+            Slot::Text(module.layout.texts.len() as u32 - 1)
         }
-        GlobalKind::Array { keys, value, capacity } => {
-            layout.arrays.push(Shape {
-                string_keys: keys.iter().map(|key| *key == Type::String).collect(),
-                string_values: *value == Type::String,
+        GlobalKind::Array { keys, value, capacity, wraps } => {
+            module.layout.arrays.push(Shape {
+                keys: keys.iter().copied().map(kind).collect(),
+                values: kind(*value),
+                statistics: Statistics::default(),
                 capacity: capacity.unwrap_or(limits.array_entries) as usize,
+                wraps: *wraps,
             });
-            names.arrays.push(global.name.clone());
-            Slot::Array(layout.arrays.len() as u32 - 1, *value)
+            module.names.arrays.push(name);
+            Slot::Array(module.layout.arrays.len() as u32 - 1, *value)
         }
+        GlobalKind::Stats => {
+            module.layout.statistics.push(Statistics::default());
+            module.names.statistics.push(name);
+            Slot::Statistics(module.layout.statistics.len() as u32 - 1)
+        }
+    }
+}
+
+fn scalar(module: &mut Module, name: String, initial: i64, ty: Type) -> Slot {
+    module.layout.longs.push(initial);
+    module.names.longs.push(name);
+    module.scalars.push(ty);
+    Slot::Scalar(module.layout.longs.len() as u32 - 1, ty)
+}
+
+fn kind(ty: Type) -> Kind {
+    match ty {
+        Type::Long => Kind::Long,
+        Type::Double => Kind::Double,
+        Type::String => Kind::String,
+        Type::Stats => Kind::Statistics,
     }
 }
 
@@ -72,7 +143,12 @@ fn place(module: &mut Module, global: &typed::Global, limits: &Limits) -> Slot {
 struct Pool {
     module: Module,
     slots: Vec<Slot>,
+    /// Types of the functions' results.
+    returns: Vec<Option<Type>>,
     constants: HashMap<String, u32>,
+    regexes: HashMap<String, u32>,
+    /// Whether `matched()` is called anywhere.
+    wants_groups: bool,
 }
 
 impl Pool {
@@ -80,13 +156,15 @@ impl Pool {
         if text.is_empty() {
             return Text::Empty;
         }
-        if let Some(index) = self.constants.get(text) {
-            return Text::Constant(*index);
-        }
-        let index = self.constants.len() as u32;
-        self.constants.insert(text.to_owned(), index);
-        self.module.layout.constants.push(text.to_owned());
-        Text::Constant(index)
+        Text::Constant(number(
+            &mut self.constants,
+            &mut self.module.layout.constants,
+            text,
+        ))
+    }
+
+    fn regex(&mut self, regex: &str) -> u32 {
+        number(&mut self.regexes, &mut self.module.layout.regexes, regex)
     }
 
     fn site(&mut self, span: Span) -> u32 {
@@ -98,6 +176,17 @@ impl Pool {
     }
 }
 
+/// The index of `text` in `list`, where it is put unless it is there.
+fn number(known: &mut HashMap<String, u32>, list: &mut Vec<String>, text: &str) -> u32 {
+    if let Some(index) = known.get(text) {
+        return *index;
+    }
+    let index = list.len() as u32;
+    known.insert(text.to_owned(), index);
+    list.push(text.to_owned());
+    index
+}
+
 /// A loop that `break` and `continue` refer to.
 #[derive(Clone, Copy)]
 struct Loop {
@@ -105,42 +194,84 @@ struct Loop {
     after: BlockId,
 }
 
-/// Lowers one handler.
+/// Lowers one handler, function or condition.
 struct Builder<'a> {
     pool: &'a mut Pool,
-    handler: Handler,
+    code: Code,
     /// The block that instructions are added to.
     current: BlockId,
     loops: Vec<Loop>,
+    /// Where faults go on, for each `try` around, the innermost last.
+    tries: Vec<BlockId>,
+    /// Walks that are open here.
+    walks: u32,
+    /// Of a function, where `next` and `return` are different.
+    is_function: bool,
     /// Takes no fuel: what prints the gathered data is not the script's doing,
     /// and ends by itself.
     free: bool,
 }
 
+fn handler_code(pool: &mut Pool, probe: &typed::Probe) -> Code {
+    let locals = probe.locals.iter().map(|local| local.ty).collect();
+    let mut builder = Builder::new(pool, &probe.name, locals);
+    builder.fuel(&probe.body, probe.span);
+    builder.statements(&probe.body);
+    builder.code
+}
+
+fn condition_code(
+    pool: &mut Pool,
+    probe: &typed::Probe,
+    condition: &typed::Expression,
+) -> Code {
+    let mut builder = Builder::new(pool, &probe.name, Vec::new());
+    builder.code.returns = Some(Type::Long);
+    let holds = builder.expression(condition);
+    builder.end(Terminator::Return(Some(holds)));
+    // What returns without a result does not exist: conditions do not branch
+    // out of themselves.
+    builder.code
+}
+
+fn function_code(pool: &mut Pool, function: &typed::Function) -> Code {
+    let locals = function.locals.iter().map(|local| local.ty).collect();
+    let mut builder = Builder::new(pool, &function.name, locals);
+    builder.is_function = true;
+    builder.code.params = function.params;
+    builder.code.returns = function.returns;
+    builder.fuel(&function.body, function.span);
+    builder.statements(&function.body);
+    builder.return_zero(function.span);
+    builder.code
+}
+
 impl<'a> Builder<'a> {
-    fn new(pool: &'a mut Pool, probe: &typed::Probe) -> Self {
-        let handler = Handler {
-            name: probe.name.clone(),
-            locals: probe.locals.iter().map(|local| local.ty).collect(),
-            ..Handler::default()
+    fn new(pool: &'a mut Pool, name: &str, locals: Vec<Type>) -> Self {
+        let code = Code { name: name.to_owned(), locals, ..Code::default() };
+        let mut builder = Self {
+            pool,
+            code,
+            current: BlockId(0),
+            loops: Vec::new(),
+            tries: Vec::new(),
+            walks: 0,
+            is_function: false,
+            free: name == format!("end({AUTOPRINT_PRIORITY})"),
         };
-        let free = probe.name == format!("end({AUTOPRINT_PRIORITY})");
-        Self { pool, handler, current: BlockId(0), loops: Vec::new(), free }
+        let entry = builder.block();
+        builder.go_on_in(entry);
+        builder
     }
 
-    fn handler(mut self, probe: &typed::Probe) -> Handler {
-        let entry = self.block();
-        self.go_on_in(entry);
-        self.fuel(&probe.body, probe.span);
-        self.statements(&probe.body);
-        self.handler
-    }
-
-    /// A new block that returns, until something else is said.
+    /// A new block that ends the handler, until something else is said.
     fn block(&mut self) -> BlockId {
-        let block = Block { instructions: Vec::new(), terminator: Terminator::Return };
-        self.handler.blocks.push(block);
-        BlockId(self.handler.blocks.len() as u32 - 1)
+        self.code.blocks.push(Block {
+            instructions: Vec::new(),
+            terminator: Terminator::Return(None),
+            on_fault: self.tries.last().copied(),
+        });
+        BlockId(self.code.blocks.len() as u32 - 1)
     }
 
     fn go_on_in(&mut self, block: BlockId) {
@@ -148,17 +279,17 @@ impl<'a> Builder<'a> {
     }
 
     fn end(&mut self, terminator: Terminator) {
-        self.handler.blocks[self.current.0 as usize].terminator = terminator;
+        self.code.blocks[self.current.0 as usize].terminator = terminator;
     }
 
     fn local(&mut self, ty: Type) -> Local {
-        self.handler.locals.push(ty);
-        Local(self.handler.locals.len() as u32 - 1)
+        self.code.locals.push(ty);
+        Local(self.code.locals.len() as u32 - 1)
     }
 
     fn push(&mut self, op: Op, result: Option<Value>, span: Span) {
         let site = self.pool.site(span);
-        let block = &mut self.handler.blocks[self.current.0 as usize];
+        let block = &mut self.code.blocks[self.current.0 as usize];
         block.instructions.push(Instruction { result, op, site });
     }
 
@@ -169,8 +300,8 @@ impl<'a> Builder<'a> {
 
     /// An instruction that gives a value.
     fn value(&mut self, ty: Type, op: Op, span: Span) -> Value {
-        self.handler.values.push(ty);
-        let value = Value(self.handler.values.len() as u32 - 1);
+        self.code.values.push(ty);
+        let value = Value(self.code.values.len() as u32 - 1);
         self.push(op, Some(value), span);
         value
     }
@@ -187,7 +318,7 @@ impl<'a> Builder<'a> {
     fn array(&self, global: typed::GlobalId) -> (u32, Type) {
         match self.slot(global) {
             Slot::Array(array, value) => (array, value),
-            Slot::Long(_) | Slot::Text(_) => {
+            Slot::Scalar(..) | Slot::Text(_) | Slot::Statistics(_) => {
                 unreachable!("the checker lets only arrays be indexed")
             }
         }

@@ -2,14 +2,18 @@
 //! helpers rely on without looking.
 
 use hwtrace_runtime::abi::AbiType;
+use hwtrace_runtime::map::Kind;
 
-use super::{BlockId, Handler, Instruction, Module, Op, Terminator, Text, Type, Value};
+use super::{
+    Aggregate, BinaryOp, BlockId, Code, Dominators, Instruction, Module, Op, Terminator,
+    Text, Type, Value, WalkOrder, type_of,
+};
 
 /// What is wrong with a module: a bug of the lowering.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("handler `{handler}`, block {block}, instruction {instruction}: {what}")]
 pub struct Invalid {
-    /// The handler's name.
+    /// The handler's or function's name.
     pub handler: String,
     /// The block's number.
     pub block: usize,
@@ -20,46 +24,32 @@ pub struct Invalid {
     pub what: String,
 }
 
-/// Checks every handler.
+/// Checks every function, handler and condition.
 ///
 /// # Errors
 /// The first rule that is broken: a value that is not set on every path to
-/// its use, or is set in a later block, or twice, a type or a number of keys that does not fit, a
+/// its use or is set twice, a type or a number of keys that does not fit, a
 /// number that refers to nothing.
 pub fn verify(module: &Module) -> Result<(), Invalid> {
-    for handler in &module.handlers {
-        let checker = Checker { module, handler, homes: homes(handler) };
-        let set = checker.set_on_entry()?;
-        for (number, known) in set.into_iter().enumerate() {
+    for code in module.codes() {
+        let checker = Checker { module, code };
+        checker.references()?;
+        let dominators = Dominators::new(code);
+        let places = checker.places()?;
+        for block in dominators.order() {
             // A block that nothing enters has nothing to answer for.
-            if let Some(known) = known {
-                checker.block(number, known)?;
-            }
+            checker.block(*block, &places, &dominators)?;
         }
     }
     Ok(())
 }
 
-/// Which values are set.
-type Known = Vec<bool>;
+/// Where a value is set: block and instruction.
+type Place = (BlockId, usize);
 
 struct Checker<'a> {
     module: &'a Module,
-    handler: &'a Handler,
-    /// The block that sets each value.
-    homes: Vec<usize>,
-}
-
-fn homes(handler: &Handler) -> Vec<usize> {
-    let mut homes = vec![usize::MAX; handler.values.len()];
-    for (number, block) in handler.blocks.iter().enumerate() {
-        for Value(value) in block.instructions.iter().filter_map(|set| set.result) {
-            if let Some(home) = homes.get_mut(value as usize) {
-                *home = number.min(*home);
-            }
-        }
-    }
-    homes
+    code: &'a Code,
 }
 
 impl Checker<'_> {
@@ -69,83 +59,104 @@ impl Checker<'_> {
         instruction: usize,
         what: impl Into<String>,
     ) -> Result<T, Invalid> {
-        let handler = self.handler.name.clone();
+        let handler = self.code.name.clone();
         Err(Invalid { handler, block, instruction, what: what.into() })
     }
 
-    /// For each block the values that are set on every path to it; none for
-    /// blocks without a path.
-    fn set_on_entry(&self) -> Result<Vec<Option<Known>>, Invalid> {
-        let blocks = &self.handler.blocks;
-        let mut entry: Vec<Option<Known>> = vec![None; blocks.len()];
+    /// Checks that blocks go on in blocks that there are, and that each
+    /// parameter is a local.
+    fn references(&self) -> Result<(), Invalid> {
+        let blocks = &self.code.blocks;
         if blocks.is_empty() {
-            return self.invalid(0, 0, "a handler has at least one block");
+            return self.invalid(0, 0, "there is at least one block");
         }
-        entry[0] = Some(vec![false; self.handler.values.len()]);
-        let mut pending = vec![0];
-        while let Some(number) = pending.pop() {
-            let mut known = entry[number].clone().unwrap_or_default();
-            let instructions = &blocks[number].instructions;
-            for value in instructions.iter().filter_map(|instruction| instruction.result)
-            {
-                let Some(known) = known.get_mut(value.0 as usize) else {
-                    return self.invalid(number, 0, format!("{value} has no type"));
-                };
-                *known = true;
-            }
-            for BlockId(next) in blocks[number].terminator.successors() {
-                let Some(at) = entry.get_mut(next as usize) else {
-                    return self.invalid(number, instructions.len(), "no such block");
-                };
-                if meet(at, &known) {
-                    pending.push(next as usize);
-                }
-            }
+        if self.code.params as usize > self.code.locals.len() {
+            return self.invalid(0, 0, "a parameter is no local");
         }
-        Ok(entry)
-    }
-
-    fn block(&self, number: usize, mut known: Known) -> Result<(), Invalid> {
-        let block = &self.handler.blocks[number];
-        for (at, instruction) in block.instructions.iter().enumerate() {
-            for value in instruction.op.operands() {
-                if !self.is_set(&known, value, number) {
-                    return self.invalid(number, at, format!("{value} is not set here"));
-                }
-            }
-            if let Err(what) = self.instruction(instruction) {
-                return self.invalid(number, at, what);
-            }
-            if let Some(Value(value)) = instruction.result
-                && std::mem::replace(&mut known[value as usize], true)
-            {
-                return self.invalid(number, at, format!("v{value} is set twice"));
-            }
-        }
-        if let Terminator::Branch(value, ..) = block.terminator {
-            let set = self.is_set(&known, value, number);
-            if !set || self.ty(value) != Type::Long {
-                let what = format!("{value} is no long that is set here");
-                return self.invalid(number, block.instructions.len(), what);
+        for (number, block) in blocks.iter().enumerate() {
+            let mut next = block.terminator.successors().chain(block.on_fault);
+            if next.any(|next| next.0 as usize >= blocks.len()) {
+                return self.invalid(number, block.instructions.len(), "no such block");
             }
         }
         Ok(())
     }
 
-    /// Whether a value can be used in block `number`. The code generator goes
-    /// through the blocks in order: what a later one sets it does not know yet.
-    fn is_set(&self, known: &Known, value: Value, number: usize) -> bool {
-        let at = value.0 as usize;
-        known.get(at).copied().unwrap_or(false) && self.homes[at] <= number
+    /// For each value where it is set.
+    fn places(&self) -> Result<Vec<Option<Place>>, Invalid> {
+        let mut places = vec![None; self.code.values.len()];
+        for (number, block) in self.code.blocks.iter().enumerate() {
+            for (at, instruction) in block.instructions.iter().enumerate() {
+                let Some(value) = instruction.result else { continue };
+                let Some(place) = places.get_mut(value.0 as usize) else {
+                    return self.invalid(number, at, format!("{value} has no type"));
+                };
+                if place.replace((BlockId(number as u32), at)).is_some() {
+                    return self.invalid(number, at, format!("{value} is set twice"));
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    fn block(
+        &self,
+        number: BlockId,
+        places: &[Option<Place>],
+        dominators: &Dominators,
+    ) -> Result<(), Invalid> {
+        let block = &self.code.blocks[number.0 as usize];
+        let is_set = |value: Value, at: usize| {
+            let place = places.get(value.0 as usize).copied().flatten();
+            place.is_some_and(|(set_in, set_at)| {
+                dominators.precedes(set_in, number) || set_in == number && set_at < at
+            })
+        };
+        for (at, instruction) in block.instructions.iter().enumerate() {
+            for value in instruction.op.operands() {
+                if !is_set(value, at) {
+                    let what = format!("{value} is not set here");
+                    return self.invalid(number.0 as usize, at, what);
+                }
+            }
+            if let Err(what) = self.instruction(instruction) {
+                return self.invalid(number.0 as usize, at, what);
+            }
+        }
+        let end = block.instructions.len();
+        let what = match block.terminator.operand() {
+            Some(value) if !is_set(value, end) => Err(format!("{value} is not set here")),
+            _ => self.terminator(block.terminator),
+        };
+        what.or_else(|what| self.invalid(number.0 as usize, end, what))
+    }
+
+    fn terminator(&self, terminator: Terminator) -> Result<(), String> {
+        match terminator {
+            Terminator::Branch(value, ..) => self.is(value, Type::Long),
+            Terminator::Return(value) => {
+                let given = value.map(|value| self.ty(value));
+                if given == self.code.returns {
+                    return Ok(());
+                }
+                Err(format!("the result is {given:?} but is {:?}", self.code.returns))
+            }
+            Terminator::Jump(_) | Terminator::Leave => Ok(()),
+        }
     }
 
     fn ty(&self, value: Value) -> Type {
-        self.handler.values[value.0 as usize]
+        self.code.values[value.0 as usize]
     }
 
     fn instruction(&self, instruction: &Instruction) -> Result<(), String> {
         let result = instruction.result.map(|value| self.ty(value));
         let wanted = match instruction.op {
+            // Nobody has to take what a function or a caught fault gives.
+            Op::CallFunction(..) | Op::Caught(_) if result.is_none() => {
+                self.op(&instruction.op)?;
+                None
+            }
             // Which array is walked is known at run time alone: the type of a
             // key is the one that the lowering gave it.
             Op::WalkKey(_) if result.is_some() => result,
@@ -177,13 +188,9 @@ impl Checker<'_> {
                 self.is(*value, self.local(local.0)?)?;
                 None
             }
-            Op::GetLong(slot) => {
-                within(*slot, layout.longs.len())?;
-                Some(Type::Long)
-            }
+            Op::GetLong(slot) => Some(self.scalar(*slot)?),
             Op::SetLong(slot, value) => {
-                within(*slot, layout.longs.len())?;
-                self.is(*value, Type::Long)?;
+                self.is(*value, self.scalar(*slot)?)?;
                 None
             }
             Op::GetText(slot) => {
@@ -195,12 +202,61 @@ impl Checker<'_> {
                 self.is(*value, Type::String)?;
                 None
             }
+            Op::Match { text, regex, .. } => {
+                within(*regex, layout.regexes.len())?;
+                self.is(*text, Type::String)?;
+                Some(Type::Long)
+            }
+            Op::Call(helper, args) => {
+                self.call(helper.params.iter().map(|param| abi_type(*param)), args)?;
+                helper.returns.map(abi_type)
+            }
+            Op::CallFunction(number, args) => {
+                within(*number, self.module.functions.len())?;
+                let function = &self.module.functions[*number as usize];
+                let params = function.locals.iter().take(function.params as usize);
+                self.call(params.copied(), args)?;
+                // What it gives may be left.
+                function.returns
+            }
+            Op::Mark => Some(Type::Long),
+            Op::Caught(mark) => {
+                self.is(*mark, Type::Long)?;
+                Some(Type::String)
+            }
+            _ => return self.operator_or_array(op),
+        })
+    }
+
+    fn operator_or_array(&self, op: &Op) -> Result<Option<Type>, String> {
+        Ok(match op {
+            Op::Double(_) => Some(Type::Double),
             Op::Unary(_, value) => {
                 self.is(*value, Type::Long)?;
                 Some(Type::Long)
             }
+            Op::NegateDouble(value) => {
+                self.is(*value, Type::Double)?;
+                Some(Type::Double)
+            }
+            Op::ToDouble(value) => {
+                self.is(*value, Type::Long)?;
+                Some(Type::Double)
+            }
             Op::Binary(_, left, right) | Op::Compare(_, left, right) => {
                 self.both(*left, *right, Type::Long)?;
+                Some(Type::Long)
+            }
+            Op::BinaryDouble(op, left, right) => {
+                use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
+                if !matches!(op, Add | Subtract | Multiply | Divide | Remainder) {
+                    return Err(format!("{op:?} is no operator on doubles"));
+                }
+                self.both(*left, *right, Type::Double)?;
+                Some(Type::Double)
+            }
+            Op::CompareDouble(_, left, right) => {
+                self.both(*left, *right, Type::Double)?;
                 Some(Type::Long)
             }
             Op::CompareText(_, left, right) => {
@@ -211,19 +267,55 @@ impl Checker<'_> {
                 self.both(*left, *right, Type::String)?;
                 Some(Type::String)
             }
-            Op::Call(helper, args) => {
-                self.call(helper.params, args)?;
-                helper.returns.map(abi_type)
-            }
+            Op::Accumulate(..)
+            | Op::Extract(..)
+            | Op::Percentile(..)
+            | Op::Bucket(..)
+            | Op::PrintHistogram { .. }
+            | Op::WalkBuckets { .. }
+            | Op::ClearStatistics(_) => self.statistics(op)?,
             _ => self.array_or_emit(op)?,
         })
     }
 
+    fn statistics(&self, op: &Op) -> Result<Option<Type>, String> {
+        let (aggregate, last, result) = match op {
+            Op::ClearStatistics(slot) => {
+                within(*slot, self.module.layout.statistics.len())?;
+                return Ok(None);
+            }
+            Op::Accumulate(aggregate, value) => (aggregate, Some(*value), None),
+            Op::Extract(_, aggregate) => (aggregate, None, Some(Type::Long)),
+            Op::Bucket(aggregate, _, index) => {
+                (aggregate, Some(*index), Some(Type::Long))
+            }
+            Op::Percentile(aggregate, percentage) => {
+                self.is(*percentage, Type::Double)?;
+                (aggregate, None, Some(Type::Long))
+            }
+            Op::PrintHistogram { aggregate, .. } => (aggregate, None, None),
+            Op::WalkBuckets { aggregate, limit, .. } => (aggregate, *limit, None),
+            _ => return Err("no statistics".into()),
+        };
+        last.map_or(Ok(()), |value| self.is(value, Type::Long))?;
+        match aggregate {
+            Aggregate::Scalar(slot) => {
+                within(*slot, self.module.layout.statistics.len())?;
+            }
+            Aggregate::Element(array, keys) => {
+                if self.keys(*array, keys)? != Type::Stats {
+                    return Err("the array has no statistics".into());
+                }
+            }
+        }
+        Ok(result)
+    }
+
     fn array_or_emit(&self, op: &Op) -> Result<Option<Type>, String> {
         Ok(match op {
-            Op::GetElement(array, keys) => Some(self.keys(*array, keys)?),
+            Op::GetElement(array, keys) => Some(self.values(*array, keys)?),
             Op::SetElement(array, keys, value) => {
-                self.is(*value, self.keys(*array, keys)?)?;
+                self.is(*value, self.values(*array, keys)?)?;
                 None
             }
             Op::AddElement(array, keys, value) => {
@@ -245,17 +337,29 @@ impl Checker<'_> {
                 within(*array, self.module.layout.arrays.len())?;
                 None
             }
-            Op::WalkBegin { array, limit, .. } => {
-                within(*array, self.module.layout.arrays.len())?;
+            Op::HasMatch(array, slice) => {
+                self.slice(*array, slice)?;
+                Some(Type::Long)
+            }
+            Op::DeleteMatches(array, slice) => {
+                self.slice(*array, slice)?;
+                None
+            }
+            Op::WalkBegin { array, order, slice, limit } => {
+                self.walk(*array, *order, slice)?;
                 limit.map_or(Ok(()), |limit| self.is(limit, Type::Long))?;
                 None
             }
             Op::WalkNext => Some(Type::Long),
             Op::WalkKey(_) => return Err("a key is used or not asked for".into()),
-            Op::EmitLong(emit) | Op::EmitString(emit) => {
+            Op::EmitLong(emit)
+            | Op::EmitDouble(emit)
+            | Op::EmitString(emit)
+            | Op::EmitMemory(emit) => {
                 let ty = match op {
-                    Op::EmitLong(_) => Type::Long,
-                    _ => Type::String,
+                    Op::EmitString(_) => Type::String,
+                    Op::EmitDouble(_) => Type::Double,
+                    _ => Type::Long,
                 };
                 self.is(emit.value, ty)?;
                 for count in [emit.width, emit.precision].into_iter().flatten() {
@@ -272,32 +376,70 @@ impl Checker<'_> {
         })
     }
 
-    fn call(&self, params: &[AbiType], args: &[Value]) -> Result<(), String> {
-        if params.len() != args.len() {
-            return Err(format!(
-                "{} arguments for {} parameters",
-                args.len(),
-                params.len()
-            ));
+    fn call(
+        &self,
+        params: impl ExactSizeIterator<Item = Type>,
+        args: &[Value],
+    ) -> Result<(), String> {
+        let wanted = params.len();
+        if wanted != args.len() {
+            return Err(format!("{} arguments for {wanted} parameters", args.len()));
         }
-        for (param, arg) in params.iter().zip(args) {
-            self.is(*arg, abi_type(*param))?;
-        }
-        Ok(())
+        params.zip(args).try_for_each(|(param, arg)| self.is(*arg, param))
     }
 
     /// Checks the keys of an array; gives the type of its values.
     fn keys(&self, array: u32, keys: &[Value]) -> Result<Type, String> {
+        let keys: Vec<_> = keys.iter().copied().map(Some).collect();
+        self.slice(array, &keys)
+    }
+
+    /// Checks the keys of an array whose values can be had.
+    fn values(&self, array: u32, keys: &[Value]) -> Result<Type, String> {
+        match self.keys(array, keys)? {
+            Type::Stats => Err("statistics are no value".into()),
+            ty => Ok(ty),
+        }
+    }
+
+    fn slice(&self, array: u32, slice: &[Option<Value>]) -> Result<Type, String> {
         let arrays = &self.module.layout.arrays;
         within(array, arrays.len())?;
         let shape = &arrays[array as usize];
-        if shape.string_keys.len() != keys.len() {
-            return Err(format!("{} keys for {}", keys.len(), shape.string_keys.len()));
+        if shape.keys.len() != slice.len() {
+            return Err(format!("{} keys for {}", slice.len(), shape.keys.len()));
         }
-        for (string, key) in shape.string_keys.iter().zip(keys) {
-            self.is(*key, if *string { Type::String } else { Type::Long })?;
+        for (kind, key) in shape.keys.iter().zip(slice) {
+            if *kind == Kind::Statistics {
+                return Err("statistics are no key".into());
+            }
+            key.map_or(Ok(()), |key| self.is(key, type_of(*kind)))?;
         }
-        Ok(if shape.string_values { Type::String } else { Type::Long })
+        Ok(type_of(shape.values))
+    }
+
+    fn walk(
+        &self,
+        array: u32,
+        order: WalkOrder,
+        slice: &[Option<Value>],
+    ) -> Result<(), String> {
+        let arrays = &self.module.layout.arrays;
+        within(array, arrays.len())?;
+        let shape = &arrays[array as usize];
+        match order {
+            WalkOrder::Key { position, .. } => within(position, shape.keys.len())?,
+            WalkOrder::Extractor { .. } if shape.values != Kind::Statistics => {
+                return Err("only statistics can be extracted from".into());
+            }
+            _ => {}
+        }
+        if slice.is_empty() { Ok(()) } else { self.slice(array, slice).map(|_| ()) }
+    }
+
+    fn scalar(&self, slot: u32) -> Result<Type, String> {
+        within(slot, self.module.layout.longs.len())?;
+        self.module.scalars.get(slot as usize).copied().ok_or("it has no type".into())
     }
 
     fn is(&self, value: Value, ty: Type) -> Result<(), String> {
@@ -310,7 +452,7 @@ impl Checker<'_> {
     }
 
     fn local(&self, number: u32) -> Result<Type, String> {
-        let ty = self.handler.locals.get(number as usize).copied();
+        let ty = self.code.locals.get(number as usize).copied();
         ty.ok_or_else(|| format!("no local l{number}"))
     }
 
@@ -322,24 +464,6 @@ impl Checker<'_> {
     }
 }
 
-/// Keeps what is known on both ways; says whether that changed anything.
-fn meet(at: &mut Option<Known>, known: &Known) -> bool {
-    match at {
-        None => {
-            *at = Some(known.clone());
-            true
-        }
-        Some(at) => {
-            let mut changed = false;
-            for (at, known) in at.iter_mut().zip(known) {
-                changed |= *at && !known;
-                *at &= known;
-            }
-            changed
-        }
-    }
-}
-
 fn within(index: u32, length: usize) -> Result<(), String> {
     if (index as usize) < length { Ok(()) } else { Err(format!("no number {index}")) }
 }
@@ -347,6 +471,7 @@ fn within(index: u32, length: usize) -> Result<(), String> {
 fn abi_type(ty: AbiType) -> Type {
     match ty {
         AbiType::String => Type::String,
+        AbiType::Double => Type::Double,
         AbiType::Long | AbiType::Words => Type::Long,
     }
 }

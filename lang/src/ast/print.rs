@@ -4,10 +4,13 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    ArgumentValue, Component, Direction, Expression, ExpressionKind, Foreach, Global,
-    Item, Operator, Probe, ProbePoint, Script, Statement, StatementKind,
+    Alias, ArgumentValue, Component, Demand, Direction, Expression, ExpressionKind,
+    Foreach, Function, Global, Item, Operator, Parameter, Probe, ProbePoint, Script,
+    Statement, StatementKind, Walked,
 };
+use crate::span::Span;
 use crate::typed::AssignOp;
+use crate::types::Type;
 
 /// Shows a script; the form is stable.
 ///
@@ -22,13 +25,16 @@ impl Display for Script {
         self.items.iter().try_for_each(|item| match item {
             Item::Global(global) => global.fmt(f),
             Item::Probe(probe) => probe.fmt(f),
+            Item::Alias(alias) => alias.fmt(f),
+            Item::Function(function) => function.fmt(f),
         })
     }
 }
 
 impl Display for Global {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "global {}", self.name.text)?;
+        let wraps = if self.wraps.is_some() { "%" } else { "" };
+        write!(f, "global {}{wraps}", self.name.text)?;
         if let Some((size, _)) = self.size {
             write!(f, "[{size}]")?;
         }
@@ -41,13 +47,54 @@ impl Display for Global {
 
 impl Display for Probe {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let points: Vec<String> = self.points.iter().map(ProbePoint::to_string).collect();
-        writeln!(f, "probe {}", points.join(", "))?;
+        writeln!(f, "probe {}", points(&self.points))?;
         block(f, &self.body, 1)
     }
 }
 
-/// The point as it is written in a script.
+impl Display for Alias {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "alias {} = {}", self.name.join("."), points(&self.points))?;
+        block(f, &self.prologue, 1)?;
+        if self.epilogue.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "epilogue")?;
+        block(f, &self.epilogue, 1)
+    }
+}
+
+impl Display for Function {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let typed = |ty: &Option<(Type, Span)>| {
+            ty.map_or_else(String::new, |(ty, _)| format!(": {ty}"))
+        };
+        let param =
+            |param: &Parameter| format!("{}{}", param.name.text, typed(&param.ty));
+        let params: Vec<String> = self.params.iter().map(param).collect();
+        let returns = typed(&self.returns);
+        writeln!(f, "function {}({}){returns}", self.name.text, params.join(", "))?;
+        block(f, &self.body, 1)
+    }
+}
+
+/// Points with what stands behind them.
+fn points(points: &[ProbePoint]) -> String {
+    let show = |point: &ProbePoint| {
+        let demand = match point.demand {
+            Demand::Required => "",
+            Demand::Optional => "?",
+            Demand::Sufficient => "!",
+        };
+        match &point.condition {
+            Some(condition) => format!("{point}{demand} if {condition}"),
+            None => format!("{point}{demand}"),
+        }
+    };
+    points.iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// The point as it is written in a script, without what stands behind it.
 impl Display for ProbePoint {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (at, component) in self.components.iter().enumerate() {
@@ -132,6 +179,18 @@ fn show(f: &mut Formatter<'_>, statement: &Statement, depth: usize) -> fmt::Resu
         StatementKind::Break => writeln!(f, "break"),
         StatementKind::Continue => writeln!(f, "continue"),
         StatementKind::Next => writeln!(f, "next"),
+        StatementKind::Return(None) => writeln!(f, "return"),
+        StatementKind::Return(Some(value)) => writeln!(f, "return {value}"),
+        StatementKind::Try { body, message, handler } => {
+            writeln!(f, "try")?;
+            block(f, body, depth + 1)?;
+            indent(f, depth)?;
+            match message {
+                Some(message) => writeln!(f, "catch {}", message.text)?,
+                None => writeln!(f, "catch")?,
+            }
+            block(f, handler, depth + 1)
+        }
         StatementKind::Delete(operand) => writeln!(f, "delete {operand}"),
         StatementKind::Expression(expression) => writeln!(f, "{expression}"),
     }
@@ -152,10 +211,28 @@ impl Display for Foreach {
         let keys =
             self.keys.iter().map(|key| format!("{}{}", key.name.text, sign(key.order)));
         let keys: Vec<String> = keys.collect();
-        write!(f, "[{}] in {}{}", keys.join(", "), self.array.text, sign(self.order))?;
+        write!(f, "[{}] in {}{}", keys.join(", "), self.walked, sign(self.order))?;
         match &self.limit {
             Some(limit) => write!(f, " limit {limit}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl Display for Walked {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buckets(histogram) => histogram.fmt(f),
+            Self::Array { array, slice, by } => {
+                f.write_str(&array.text)?;
+                if !slice.is_empty() {
+                    write!(f, "[{}]", list(slice, ", "))?;
+                }
+                match by {
+                    Some(by) => write!(f, " @{}", by.text),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -164,7 +241,9 @@ impl Display for Expression {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExpressionKind::Integer(value) => write!(f, "{value}"),
+            ExpressionKind::Double(value) => write!(f, "{value:?}"),
             ExpressionKind::String(text) => f.write_str(&quoted(&text.value)),
+            ExpressionKind::AnyKey => f.write_str("*"),
             ExpressionKind::Variable(name) => f.write_str(name),
             ExpressionKind::Target(name) => write!(f, "${name}"),
             ExpressionKind::Element { array, keys } => {
@@ -172,6 +251,20 @@ impl Display for Expression {
             }
             ExpressionKind::Call { function, arguments } => {
                 write!(f, "{}({})", function.text, list(arguments, ", "))
+            }
+            ExpressionKind::At { name, arguments, index } => {
+                write!(f, "@{}({})", name.text, list(arguments, ", "))?;
+                match index {
+                    Some(index) => write!(f, "[{index}]"),
+                    None => Ok(()),
+                }
+            }
+            ExpressionKind::Match { text, regex, negated } => {
+                let op = if *negated { "!~" } else { "=~" };
+                write!(f, "({op} {text} {})", quoted(&regex.value))
+            }
+            ExpressionKind::Accumulate { place, value } => {
+                write!(f, "(<<< {place} {value})")
             }
             ExpressionKind::Unary(op, operand) => write!(f, "({op} {operand})"),
             ExpressionKind::Binary(op, left, right) => write!(f, "({op} {left} {right})"),

@@ -104,6 +104,14 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Takes note of a use in a part of the script that `%( … %)` leaves out.
+    pub(super) fn mark(&mut self, spelling: &str) {
+        let number: usize = spelling[1..].parse().unwrap_or(0);
+        if let Some(used) = number.checked_sub(1).and_then(|at| self.used.get_mut(at)) {
+            *used = true;
+        }
+    }
+
     /// An error for each argument that the script never used.
     pub(super) fn left_over(&self) -> Vec<Diagnostic> {
         let unused = self.values.iter().zip(&self.used).enumerate();
@@ -170,13 +178,23 @@ pub(super) fn not_a_literal(name: &str, span: Span) -> Box<Diagnostic> {
 }
 
 /// A literal as the argument of a part of a probe point.
-pub(super) fn of_point(literal: Expression) -> Argument {
+///
+/// # Errors
+/// It has a fraction.
+pub(super) fn of_point(literal: Expression) -> Result<Argument, Box<Diagnostic>> {
     let value = match literal.kind {
         ExpressionKind::Integer(value) => ArgumentValue::Long(value),
         ExpressionKind::String(text) => ArgumentValue::String(text.value),
-        kind => unreachable!("{kind:?} is no literal"),
+        _ => {
+            let message = "an argument of a probe point is a whole number or a string";
+            return Err(Box::new(
+                Diagnostic::new(Code::Syntax, literal.span, message)
+                    .label("neither")
+                    .help("take a smaller unit: `timer.ms(1500)` for 1.5 seconds"),
+            ));
+        }
     };
-    Argument { value, span: literal.span }
+    Ok(Argument { value, span: literal.span })
 }
 
 #[cfg(test)]

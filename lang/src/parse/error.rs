@@ -117,10 +117,10 @@ pub(super) fn stray(text: &str, tokens: &[Token]) -> Diagnostic {
     let token = tokens.first().copied();
     let found = token.map_or_else(String::new, |token| found_words(text, token));
     let word = token.map_or("", |token| &text[token.span.range()]);
-    let message = format!("expected `probe` or `global`, found {found}");
+    let message = format!("expected `probe`, `global` or `function`, found {found}");
     let error = Diagnostic::new(Code::Syntax, token.map(|token| token.span), message)
         .label("begins no item of a script");
-    let near = suggest::did_you_mean(word, ["probe", "global"]);
+    let near = suggest::did_you_mean(word, ["probe", "global", "function", "private"]);
     error.help(near.unwrap_or_else(|| {
         "statements stand in a handler: `probe begin { … }`".to_owned()
     }))

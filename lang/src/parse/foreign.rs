@@ -5,7 +5,6 @@
 use super::scan::{Item, ItemKind, Kind, Token};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::span::Span;
 
 /// Part of an item in which a row applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +15,8 @@ enum Place {
     Header,
     /// In a `global` declaration.
     Global,
+    /// Between `function` or `private` and a block.
+    Signature,
     /// In a handler.
     Body,
     Anywhere,
@@ -40,12 +41,13 @@ enum Pattern {
     /// Any name that is no keyword.
     Word,
     Number,
-    /// A number with a fraction or an exponent.
-    Double,
     Quoted,
+    /// `%{ … %}`
+    Embedded,
     Target,
     /// `$x$`, `$$vars`
     Pretty,
+    /// `@name`, which is no word of hwt.
     At,
     Any,
 }
@@ -60,7 +62,7 @@ struct Row {
 }
 
 use After::{Anything, NoOperand, Operand, Statement};
-use Pattern::{Any, At, Double, Is, Number, Pretty, Quoted, Target, Word};
+use Pattern::{Any, At, Embedded, Is, Number, Pretty, Quoted, Target, Word};
 use Place::{Anywhere, Body, Global, Header, Top};
 
 const fn foreign(
@@ -83,15 +85,6 @@ const fn missing(
     Row { place, after, pattern, code: Code::Unsupported, message, help }
 }
 
-const NO_STATISTICS: &str = "statistics are not available yet";
-const COUNT_INSTEAD: &str = "count with `n[key]++`, add up with `sum[key] += value`";
-const NO_CONDITIONS: &str = "conditions at compile time are not available yet";
-const PLAIN_IF: &str =
-    "use `if (…) { … }` in the handler; `a % (b)` with a space is a remainder";
-const NO_OPTIONAL: &str = "optional probe points are not available yet";
-const NAME_EXISTING: &str = "remove the `{0}` and name a point that exists";
-const NO_REGEX: &str = "regular expressions are not available yet";
-const ISINSTR: &str = "look for a part of a string with `isinstr(text, part)`";
 const BPF_PROBE: &str = "this is how bpftrace names a probe";
 const BPF_MAP: &str = "`{0}` is a bpftrace map; in hwt variables have no `@`";
 const PREDICATE: &str = "a predicate between slashes is bpftrace's and DTrace's";
@@ -126,27 +119,14 @@ static ROWS: &[Row] = &[
     foreign(Body, Anything, &[Is("/"), Is(";")], PREDICATE, "write `if (predicate) printf(…)`"),
 
     // Statistics and the other @ words of hwt, then bpftrace's maps.
-    missing(Body, Anything, &[Is("<<<")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@count")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@sum")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@min")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@max")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@avg")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@variance")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@hist_log")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@hist_linear")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@p50")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@p90")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@p99")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Body, Anything, &[Is("@percentile")], NO_STATISTICS, COUNT_INSTEAD),
-    missing(Anywhere, Anything, &[Is("@define")], "macros are not available yet", "write the text out where it is used"),
-    missing(Body, Anything, &[Is("@defined")], "`@defined` is not available yet", "use only `$` variables that the probe point has"),
     missing(Body, Anything, &[Is("@cast")], "`@cast` is not available yet", "watch the member itself with a probe point of its own"),
     missing(Body, Anything, &[Is("@var")], "`@var` is not available yet", "watch the variable itself with a probe point of its own"),
     missing(Body, Anything, &[Is("@entry")], "`@entry` is not available yet", "keep the value in a global"),
     missing(Body, Anything, &[Is("@const")], "`@const` is not available yet", "write the number"),
+    missing(Body, Anything, &[Is("@enum")], "`@enum` is not available yet", "write the number"),
     foreign(Body, Anything, &[At, Is("="), Is("count"), Is("("), Is(")")], BPF_MAP, "declare `global n` at the top and count with `n++`"),
     foreign(Body, Anything, &[At, Is("[")], BPF_MAP, "declare `global n` at the top and use `n[…]`"),
+    foreign(Body, Anything, &[At, Is("(")], "there is no macro `{0}`", "define it before its first use: `@define NAME(a) %( … %)`"),
     foreign(Anywhere, Anything, &[At], BPF_MAP, "declare `global n` at the top and use `n`"),
     foreign(Body, Operand, &[Is("="), Is("count"), Is("("), Is(")")], "`count()` is bpftrace's", "count with `x++`"),
 
@@ -190,26 +170,12 @@ static ROWS: &[Row] = &[
     foreign(Body, Anything, &[Is("unless"), Is("(")], "there is no `unless`", "write `if (!(…))`"),
 
     // Of hwt, but later.
-    missing(Anywhere, Anything, &[Is("%(")], NO_CONDITIONS, PLAIN_IF),
-    missing(Anywhere, Anything, &[Is("%{")], "embedded C is not part of hwt", "say what it computed with the functions of hwt"),
-    missing(Header, Anything, &[Is("?")], NO_OPTIONAL, NAME_EXISTING),
-    missing(Header, Anything, &[Is("!")], NO_OPTIONAL, NAME_EXISTING),
-    missing(Header, Anything, &[Is("if")], "conditions on probe points are not available yet", "begin the handler with `if (!(condition)) next`"),
-    missing(Header, Anything, &[Is("=")], "aliases of probe points are not available yet", "write the probe points where they are used"),
-    missing(Header, Anything, &[Is("+=")], "aliases of probe points are not available yet", "write the probe points where they are used"),
-    missing(Global, Anything, &[Word, Is("%")], "arrays that drop their oldest element are not available yet", "write `global {0}[1000]` and delete what is no longer needed"),
-    missing(Anywhere, Anything, &[Double], "`{0}` has a fraction; doubles are not available yet", "count in a smaller unit, as a whole number"),
-    missing(Body, Anything, &[Is("try"), Is("{")], "`try` is not available yet", "test before: `if (divisor) x = y / divisor`"),
-    missing(Body, Anything, &[Is("catch")], "`catch` is not available yet", "test before: `if (divisor) x = y / divisor`"),
-    missing(Body, Operand, &[Is("=~")], NO_REGEX, ISINSTR),
-    missing(Body, Operand, &[Is("!~")], NO_REGEX, ISINSTR),
+    missing(Anywhere, Anything, &[Embedded], "embedded C is not part of hwt", "say what it computed with the functions of hwt"),
     missing(Body, Anything, &[Target, Is("->")], "members of `{0}` are not available yet", "watch the member itself with a probe point of its own"),
     missing(Body, Anything, &[Target, Is("[")], "elements of `{0}` are not available yet", "watch the element itself with a probe point of its own"),
     missing(Body, Anything, &[Is("->")], "members behind a pointer are not available yet", "watch the member itself with a probe point of its own"),
     missing(Body, Anything, &[Pretty], "`{0}` is not available yet", "print the value: `printf(\"%d\\n\", $new)`"),
     missing(Body, NoOperand, &[Is("&"), Any], "addresses of variables are not available yet", "`data_addr()` is the address of the watched data"),
-    missing(Body, Anything, &[Is("in"), Word, Is("[")], "walking a part of an array is not available yet", "walk all of `{1}` and test the key with `if`"),
-    missing(Body, Anything, &[Is("["), Is("*")], "parts of arrays are not available yet", "walk the array with `foreach` and test the keys with `if`"),
 ];
 
 /// At most so many findings of one item are reported.
@@ -217,14 +183,9 @@ const FOUND_MAX: usize = 10;
 
 /// Everything foreign or not yet available in one item, in order.
 pub(super) fn find(text: &str, item: &Item, tokens: &[Token]) -> Vec<Diagnostic> {
-    let first = &tokens[0];
-    match item.kind {
-        ItemKind::Function => return vec![no_functions(first.span)],
-        ItemKind::Private => return vec![no_private(first.span)],
-        _ => {}
-    }
     let mut found = Vec::new();
-    let mut places = Places { item: item.kind, braces: 0, body_seen: false };
+    let mut places =
+        Places { item: item.kind, braces: 0, body_seen: false, choice: false };
     let mut at = 0;
     while at < tokens.len() && found.len() < FOUND_MAX {
         let place = places.place();
@@ -243,28 +204,13 @@ pub(super) fn find(text: &str, item: &Item, tokens: &[Token]) -> Vec<Diagnostic>
             }
             None => 1,
         };
-        for token in &tokens[at..(at + step).min(tokens.len())] {
-            places.advance(&text[token.span.range()]);
+        for place in at..(at + step).min(tokens.len()) {
+            let word = |at: usize| &text[tokens[at].span.range()];
+            places.advance(word(place), place > 0 && word(place - 1) == ".");
         }
         at += step;
     }
     found
-}
-
-fn no_functions(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::Unsupported,
-        span,
-        "functions of your own are not available yet",
-    )
-    .label("not available yet")
-    .help("write the statements into the handler")
-}
-
-fn no_private(span: Span) -> Diagnostic {
-    Diagnostic::new(Code::Unsupported, span, "`private` is not available yet")
-        .label("not available yet")
-        .help("leave it out: a script is one file, and nothing else sees its globals")
 }
 
 /// Follows which part of an item the tokens are in.
@@ -272,6 +218,8 @@ struct Places {
     item: ItemKind,
     braces: usize,
     body_seen: bool,
+    /// In a `{a,b}` of a probe point.
+    choice: bool,
 }
 
 impl Places {
@@ -281,12 +229,16 @@ impl Places {
             _ if self.body_seen => Top,
             ItemKind::Probe => Header,
             ItemKind::Global => Global,
-            _ => Top,
+            ItemKind::Function | ItemKind::Private => Place::Signature,
+            ItemKind::Stray => Top,
         }
     }
 
-    fn advance(&mut self, token: &str) {
+    fn advance(&mut self, token: &str, after_dot: bool) {
         match token {
+            // `{a,b}` in a probe point is no block.
+            "{" if after_dot && self.braces == 0 => self.choice = true,
+            "}" if self.choice => self.choice = false,
             "{" => {
                 self.braces += 1;
                 self.body_seen = true;
@@ -335,14 +287,14 @@ impl<'a> Matcher<'a> {
             Is(expected) => text == expected,
             Word => token.kind == Kind::Word && !is_keyword(text),
             Number => token.kind == Kind::Number,
-            Double => token.kind == Kind::Number && is_double(text),
+            Embedded => token.kind == Kind::Embedded,
             Quoted => token.kind == Kind::Quoted,
             Target => token.kind == Kind::Target,
             Pretty => {
                 token.kind == Kind::Target
                     && (text.ends_with('$') || text.starts_with("$$"))
             }
-            At => token.kind == Kind::At,
+            At => token.kind == Kind::At && !is_at_word(text.trim_start_matches('@')),
             Any => true,
         }
     }
@@ -396,17 +348,32 @@ impl<'a> Matcher<'a> {
     }
 }
 
-fn is_double(text: &str) -> bool {
-    let hex = text.starts_with("0x") || text.starts_with("0X");
-    let exponent = || {
-        text.split_once(['e', 'E']).is_some_and(|(digits, power)| {
-            let all_digits = |part: &str| {
-                !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
-            };
-            all_digits(digits) && all_digits(power)
-        })
-    };
-    !hex && (text.contains('.') || exponent())
+/// The words of hwt that begin with `@`, without it.
+static AT_WORDS: &[&str] = &[
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "variance",
+    "hist_log",
+    "hist_linear",
+    "p50",
+    "p90",
+    "p99",
+    "percentile",
+    "defined",
+    "define",
+    "cast",
+    "var",
+    "entry",
+    "const",
+    "enum",
+];
+
+/// Whether `@name` belongs to hwt.
+pub(crate) fn is_at_word(name: &str) -> bool {
+    AT_WORDS.contains(&name)
 }
 
 /// The reserved words, as in the grammar.
@@ -452,6 +419,8 @@ mod tests {
             "probe process.function(\"f\") { x = 0x1e5 . \"\" }",
             "global a[10], b = 3",
             "probe begin { x = !a; x = c ? y : z }",
+            "function f:long (a) { return a }",
+            "probe syscall.{open,close}? if (x) { s <<< 1; print(@count(s)) }",
         ] {
             assert_eq!(findings(text), [""; 0], "{text}");
         }

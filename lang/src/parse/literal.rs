@@ -21,7 +21,7 @@ pub(super) fn integer(text: &str, span: Span) -> Result<i64, Box<Diagnostic>> {
         let message = format!("`{text}` is no {name} number");
         return Err(Box::new(
             Diagnostic::new(Code::BadInteger, span, message).label("not a number").help(
-                "numbers are written 42, 0x2a or 052; names do not begin with a digit",
+                "numbers are written 42, 0x2a, 052 or 1.5e3; names do not begin with a digit",
             ),
         ));
     }
@@ -35,6 +35,25 @@ pub(super) fn integer(text: &str, span: Span) -> Result<i64, Box<Diagnostic>> {
             )
             .label("too large")
             .help("the largest number is 0xffffffffffffffff, which is -1"),
+        )),
+    }
+}
+
+/// The value of a floating point literal.
+///
+/// # Errors
+/// It is larger than any double.
+pub(super) fn double(text: &str, span: Span) -> Result<f64, Box<Diagnostic>> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(Box::new(
+            Diagnostic::new(
+                Code::BadInteger,
+                span,
+                format!("`{text}` is larger than any double"),
+            )
+            .label("too large")
+            .help(format!("the largest double is {:e}", f64::MAX)),
         )),
     }
 }
@@ -73,6 +92,25 @@ impl TextBuilder {
         }
         self.bytes.extend_from_slice(&inside.as_bytes()[at..]);
         Ok(())
+    }
+
+    /// Appends a literal that a macro brought to `span`.
+    ///
+    /// # Errors
+    /// An escape that does not exist.
+    pub(super) fn push_expanded(
+        &mut self,
+        inside: &str,
+        span: Span,
+    ) -> Result<(), Box<Diagnostic>> {
+        let known = self.anchors.len();
+        let pushed = self.push_literal(inside, 0).map_err(|mut error| {
+            error.span = Some(span);
+            error
+        });
+        self.anchors.truncate(known);
+        self.anchor(span.start as usize);
+        pushed
     }
 
     /// The joined text.

@@ -19,7 +19,7 @@ const STATEMENT_RUN_MAX: usize = 128;
 
 /// What a token is, as far as recognition needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A name or a keyword.
     Word,
     /// Digits and what follows them: `1`, `0x2a`, `1.5`, `10ms`.
@@ -34,15 +34,17 @@ pub(super) enum Kind {
     Argument,
     /// `@name`
     At,
+    /// `%{ … %}`, the C of SystemTap.
+    Embedded,
     /// An operator or a bracket.
     Punctuation,
 }
 
 /// A token with its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) span: Span,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) span: Span,
 }
 
 /// What begins an item.
@@ -67,7 +69,7 @@ pub(super) struct Item {
 const OPERATORS: &[&str] = &[
     "<<<", ">>>", "<<=", ">>=", "===", "!==", "->", "++", "--", "<<", ">>", "<=", ">=",
     "==", "!=", "=~", "!~", "&&", "||", "+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=",
-    ".=", "%(", "%)", "%{", "%}", "%?", "%:",
+    ".=", "%(", "%)", "%?", "%:",
 ];
 
 /// Takes the script apart.
@@ -75,7 +77,7 @@ const OPERATORS: &[&str] = &[
 /// # Errors
 /// A string or comment without an end, or a character that no token has; the
 /// text behind it can not be trusted.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Box<Diagnostic>> {
+pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Box<Diagnostic>> {
     let mut scanner = Scanner { text, at: 0 };
     let mut tokens = Vec::new();
     while scanner.skip_blank()? {
@@ -144,6 +146,11 @@ impl Scanner<'_> {
 
     fn operator(&mut self, start: usize) -> Result<Kind, Box<Diagnostic>> {
         let rest = self.rest();
+        if let Some(inside) = rest.strip_prefix("%{") {
+            // Whatever C has in there, no token of it is hwt's.
+            self.at += inside.find("%}").map_or(rest.len(), |length| length + 4);
+            return Ok(Kind::Embedded);
+        }
         if let Some(operator) = OPERATORS.iter().find(|op| rest.starts_with(**op)) {
             self.at += operator.len();
             return Ok(Kind::Punctuation);
@@ -188,12 +195,27 @@ impl Scanner<'_> {
         ))
     }
 
-    /// A number and letters stuck to it; a fraction, where digits follow.
+    /// A number and letters stuck to it; a fraction, where digits follow, and
+    /// an exponent.
     fn number(&mut self) {
+        let start = self.at;
         self.take_while(is_word);
         let digit_follows =
             self.text.as_bytes().get(self.at + 1).is_some_and(u8::is_ascii_digit);
         if self.byte() == Some(b'.') && digit_follows {
+            self.at += 1;
+            self.take_while(is_word);
+        }
+        // `1.5e-3`, but not `0x1e-3`.
+        let number = &self.text.as_bytes()[start..self.at];
+        let open = number.last().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'e'));
+        let decimal = number[..number.len() - 1]
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        let signed = matches!(self.byte(), Some(b'+' | b'-'));
+        let digit_follows =
+            self.text.as_bytes().get(self.at + 1).is_some_and(u8::is_ascii_digit);
+        if open && decimal && signed && digit_follows {
             self.at += 1;
             self.take_while(is_word);
         }

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::ast::{ExpressionKind, StatementKind};
+use crate::code::Code;
 
 fn parsed(text: &str, arguments: &[&str]) -> Result<Script, Vec<Diagnostic>> {
     let arguments: Vec<String> =
@@ -72,7 +74,7 @@ fn statements_need_no_semicolons() {
         "for (= i 0) (< i 3) (post++ i) / block"
     );
     assert_eq!(body("while (1) continue"), "while 1 / continue");
-    assert_eq!(body("return; delete a[1] delete b"), "next / delete a[1] / delete b");
+    assert_eq!(body("return; delete a[1] delete b"), "return / delete a[1] / delete b");
     assert_eq!(body("foreach (k in a) f(k)"), "foreach [k] in a / f(k)");
     assert_eq!(
         body("foreach (v = [a, b-] in arr limit 3 + 1) ;"),
@@ -175,8 +177,11 @@ fn errors_speak_of_no_rules() {
             "expected a statement or `}`, found the reserved word `else`",
         ),
         ("probe begin { if x { } }", "expected `(`, found `x`"),
-        ("foo", "expected `probe` or `global`, found `foo`"),
-        ("probe begin { x = 1 } 3", "expected `probe` or `global`, found the number `3`"),
+        ("foo", "expected `probe`, `global` or `function`, found `foo`"),
+        (
+            "probe begin { x = 1 } 3",
+            "expected `probe`, `global` or `function`, found the number `3`",
+        ),
     ] {
         assert_eq!(errors(text)[0].1, message, "{text}");
     }

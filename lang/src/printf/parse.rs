@@ -105,6 +105,13 @@ impl Cursor<'_> {
         let Some(conversion) = conversion(char) else {
             return Err(self.unknown(start, char));
         };
+        if conversion == Conversion::Bytes
+            && let Some(Count::Fixed(bytes)) = width
+            && !matches!(bytes, 1 | 2 | 4 | 8)
+        {
+            let help = "write `%1b`, `%2b`, `%4b` or `%8b`";
+            return Err(self.error(start, "`%b` prints 1, 2, 4 or 8 bytes", help));
+        }
         if modified {
             let help = format!("every number has 64 bits: write `%{char}`");
             return Err(self.error(start, "directives have no length modifiers", &help));
@@ -150,12 +157,8 @@ impl Cursor<'_> {
 
     fn unknown(&self, start: usize, char: char) -> FormatError {
         let shown = &self.text[start..self.at];
-        let known = "known are %d %i %u %x %X %o %p %c %s %%";
+        let known = "known are %d %i %u %x %X %o %p %c %b %m %M %f %g %e %s %%";
         match char {
-            'f' | 'g' | 'e' | 'b' | 'm' | 'M' => FormatError {
-                code: Code::Unsupported,
-                ..self.error(start, &format!("`%{char}` is not available yet"), known)
-            },
             ' ' => self.error(
                 start,
                 "a directive has no conversion",
@@ -189,6 +192,12 @@ fn conversion(char: char) -> Option<Conversion> {
         'p' => Conversion::Pointer,
         'c' => Conversion::Char,
         's' => Conversion::String,
+        'b' => Conversion::Bytes,
+        'm' => Conversion::Memory,
+        'M' => Conversion::MemoryHex,
+        'f' => Conversion::Fixed,
+        'e' => Conversion::Exponent,
+        'g' => Conversion::General,
         _ => return None,
     })
 }
@@ -239,6 +248,6 @@ mod tests {
         assert_eq!(message("100%"), ("a directive has no conversion".into(), 3..4));
         assert_eq!(message("%y"), ("`%y` is no directive".into(), 0..2));
         assert_eq!(message("%5000d"), ("a width or precision is too large".into(), 0..5));
-        assert_eq!(parse("%f %d").errors[0].code, Code::Unsupported);
+        assert_eq!(message("%3b"), ("`%b` prints 1, 2, 4 or 8 bytes".into(), 0..3));
     }
 }

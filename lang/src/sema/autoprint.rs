@@ -3,13 +3,13 @@
 
 use super::report::Report;
 use super::scope::Globals;
-use crate::ast::{Argument, ArgumentValue, Component, ProbePoint};
+use crate::ast::{Argument, ArgumentValue, Component, Demand, ProbePoint};
 use crate::environment::Environment;
 use crate::printf::{Conversion, Directive, Flags, Format, Piece};
 use crate::span::Span;
 use crate::typed::{
-    Block, Expression, ExpressionKind, Foreach, Global, GlobalId, GlobalKind, Local,
-    LocalId, Order, OrderBy, Place, Probe, Program, Statement, StatementKind,
+    Block, Expression, ExpressionKind, Extractor, Foreach, Global, GlobalId, GlobalKind,
+    Local, LocalId, Order, OrderBy, Place, Probe, Program, Statement, StatementKind,
 };
 use crate::types::Type;
 
@@ -36,7 +36,15 @@ pub(super) fn append(
                 let name = point.to_string();
                 let (locals, body) = handler(id, &program.globals[id.0 as usize]);
                 let span = point.span;
-                program.probes.push(Probe { point: found.id, name, span, locals, body });
+                let condition = None;
+                program.probes.push(Probe {
+                    point: found.id,
+                    name,
+                    span,
+                    locals,
+                    condition,
+                    body,
+                });
             }
             Err(error) => report.push(*error),
         }
@@ -47,7 +55,8 @@ pub(super) fn append(
 fn last_end(span: Span) -> ProbePoint {
     let argument = Argument { value: ArgumentValue::Long(AUTOPRINT_PRIORITY), span };
     let component = Component { name: "end".to_owned(), argument: Some(argument), span };
-    ProbePoint { components: vec![component], span }
+    let demand = Demand::Required;
+    ProbePoint { components: vec![component], demand, condition: None, span }
 }
 
 fn handler(id: GlobalId, global: &Global) -> (Vec<Local>, Block) {
@@ -55,6 +64,13 @@ fn handler(id: GlobalId, global: &Global) -> (Vec<Local>, Block) {
         GlobalKind::Scalar { ty, .. } => {
             let print = Printer { global, keys: &[], value: *ty };
             (Vec::new(), vec![print.statement(vec![Place::Global(id)])])
+        }
+        GlobalKind::Stats => {
+            let print = Printer { global, keys: &[], value: Type::Stats };
+            (Vec::new(), vec![print.unless_empty(Place::Global(id))])
+        }
+        GlobalKind::Array { keys, value: Type::Stats, .. } => {
+            aggregates(id, global, keys)
         }
         GlobalKind::Array { keys, value, .. } => array(id, global, keys, *value),
     }
@@ -67,11 +83,7 @@ fn array(
     keys: &[Type],
     value: Type,
 ) -> (Vec<Local>, Block) {
-    let key_locals = keys
-        .iter()
-        .zip(0..)
-        .map(|(ty, at): (_, u32)| Local { name: format!("key{at}"), ty: *ty });
-    let mut locals: Vec<Local> = key_locals.collect();
+    let mut locals = key_locals(keys);
     locals.push(Local { name: "value".to_owned(), ty: value });
     let ids: Vec<LocalId> = (0..).map(LocalId).take(locals.len()).collect();
     let print = Printer { global, keys, value };
@@ -80,6 +92,7 @@ fn array(
         array: id,
         value: ids.last().copied(),
         keys: ids[..keys.len()].to_vec(),
+        slice: Vec::new(),
         order: Some(Order { by: OrderBy::Value, descending: true }),
         limit: None,
         body,
@@ -87,6 +100,41 @@ fn array(
     let kind = StatementKind::Foreach(foreach);
     (locals, vec![Statement { kind, span: global.span }])
 }
+
+fn key_locals(keys: &[Type]) -> Vec<Local> {
+    let local = |(ty, at): (&Type, u32)| Local { name: format!("key{at}"), ty: *ty };
+    keys.iter().zip(0..).map(local).collect()
+}
+
+/// `foreach ([keys] in array @count-) printf(…)`
+fn aggregates(id: GlobalId, global: &Global, keys: &[Type]) -> (Vec<Local>, Block) {
+    let locals = key_locals(keys);
+    let ids: Vec<LocalId> = (0..).map(LocalId).take(locals.len()).collect();
+    let print = Printer { global, keys, value: Type::Stats };
+    let element = Place::Element {
+        array: id,
+        keys: ids
+            .iter()
+            .zip(keys)
+            .map(|(id, ty)| print.read(Place::Local(*id), *ty))
+            .collect(),
+    };
+    let foreach = Foreach {
+        array: id,
+        value: None,
+        keys: ids.clone(),
+        slice: Vec::new(),
+        order: Some(Order { by: OrderBy::Extractor(Extractor::Count), descending: true }),
+        limit: None,
+        body: vec![print.aggregate(&ids, &element)],
+    };
+    let kind = StatementKind::Foreach(foreach);
+    (locals, vec![Statement { kind, span: global.span }])
+}
+
+/// What is printed of an aggregate, in order.
+const EXTRACTORS: [Extractor; 5] =
+    [Extractor::Count, Extractor::Min, Extractor::Max, Extractor::Sum, Extractor::Avg];
 
 /// Makes the `printf` of one global.
 struct Printer<'a> {
@@ -98,25 +146,76 @@ struct Printer<'a> {
 impl Printer<'_> {
     /// Prints the keys and the value found at `places`.
     fn statement(&self, places: Vec<Place>) -> Statement {
-        let span = self.global.span;
         let types = self.keys.iter().copied().chain([self.value]);
-        let read =
-            |(place, ty)| Expression { kind: ExpressionKind::Read(place), ty, span };
-        let args = places.into_iter().zip(types).map(read).collect();
-        let kind =
-            ExpressionKind::Print { format: self.format(), args, to_string: false };
+        let args = places.into_iter().zip(types).map(|(place, ty)| self.read(place, ty));
+        self.print(self.format(), args.collect())
+    }
+
+    fn read(&self, place: Place, ty: Type) -> Expression {
+        Expression { kind: ExpressionKind::Read(place), ty, span: self.global.span }
+    }
+
+    fn print(&self, format: Format, args: Vec<Expression>) -> Statement {
+        let span = self.global.span;
+        let kind = ExpressionKind::Print { format, args, to_string: false };
         let print = Expression { kind, ty: Type::Long, span };
         Statement { kind: StatementKind::Expression(print), span }
     }
 
-    /// `name=%#x\n`, `name[%#d,"%#s"]="%#s"\n`
-    fn format(&self) -> Format {
+    fn extract(&self, extractor: Extractor, place: &Place) -> Expression {
+        let kind = ExpressionKind::Extract { extractor, place: place.clone() };
+        Expression { kind, ty: Type::Long, span: self.global.span }
+    }
+
+    /// `name[keys] @count=… @min=… …`
+    fn aggregate(&self, keys: &[LocalId], place: &Place) -> Statement {
+        let keys = keys.iter().zip(self.keys);
+        let keys = keys.map(|(id, ty)| self.read(Place::Local(*id), *ty));
+        let values = EXTRACTORS.map(|extractor| self.extract(extractor, place));
+        self.print(
+            self.aggregate_format(&EXTRACTORS, Conversion::Signed),
+            keys.chain(values).collect(),
+        )
+    }
+
+    /// Of an aggregate without values there is only the count.
+    fn unless_empty(&self, place: Place) -> Statement {
+        let count = || self.extract(Extractor::Count, &place);
+        // SystemTap writes the 0 of an empty one as 0x0.
+        let format = self.aggregate_format(&EXTRACTORS[..1], Conversion::HexLower);
+        let empty = self.print(format, vec![count()]);
+        let kind = StatementKind::If {
+            condition: count(),
+            then: vec![self.aggregate(&[], &place)],
+            otherwise: vec![empty],
+        };
+        Statement { kind, span: self.global.span }
+    }
+
+    fn aggregate_format(&self, extractors: &[Extractor], number: Conversion) -> Format {
         let mut format = FormatBuilder::default();
+        self.keys_format(&mut format);
+        format.text(if self.keys.is_empty() { "" } else { "]" });
+        for extractor in extractors {
+            format.text(&format!(" {extractor}="));
+            format.value(Type::Long, number);
+        }
+        format.text("\n");
+        format.finish()
+    }
+
+    fn keys_format(&self, format: &mut FormatBuilder) {
         format.text(&self.global.name);
         for (at, key) in self.keys.iter().enumerate() {
             format.text(if at == 0 { "[" } else { "," });
             format.value(*key, Conversion::Signed);
         }
+    }
+
+    /// `name=%#x\n`, `name[%#d,"%#s"]="%#s"\n`
+    fn format(&self) -> Format {
+        let mut format = FormatBuilder::default();
+        self.keys_format(&mut format);
         format.text(if self.keys.is_empty() { "=" } else { "]=" });
         format.value(self.value, Conversion::HexLower);
         format.text("\n");
@@ -138,7 +237,8 @@ impl FormatBuilder {
     /// A number by `number`, a string quoted and with escapes.
     fn value(&mut self, ty: Type, number: Conversion) {
         let conversion = match ty {
-            Type::Long => number,
+            Type::Long | Type::Stats => number,
+            Type::Double => Conversion::Shortest,
             Type::String => Conversion::String,
         };
         let quote = if ty == Type::String { "\"" } else { "" };

@@ -1,4 +1,4 @@
-//! What other languages call the things of hwt, and what hwt will have later.
+//! What other languages call the things of hwt.
 
 /// Names that other languages have as variables, with hwt's form.
 #[rustfmt::skip]
@@ -32,10 +32,10 @@ static FUNCTIONS: &[(&str, &str)] = &[
     ("puts", "write `println(\"…\")`"),
     ("echo", "write `println(\"…\")`"),
     ("snprintf", "write `sprintf(\"…\", …)`, which gives a string"),
-    ("count", "count with `n[key]++`"),
-    ("sum", "add up with `n[key] += value`"),
-    ("quantize", "count with `n[key]++`"),
-    ("hist", "count with `n[key]++`"),
+    ("count", "count with `n[key]++`, or `n[key] <<< 1` and `@count(n[key])`"),
+    ("sum", "write `n[key] <<< value` and `@sum(n[key])`"),
+    ("quantize", "write `s <<< value` and `print(@hist_log(s))`"),
+    ("hist", "write `s <<< value` and `print(@hist_log(s))`"),
     ("clear", "write `delete n`"),
     ("len", "write `strlen(text)`"),
     ("length", "write `strlen(text)`"),
@@ -43,27 +43,12 @@ static FUNCTIONS: &[(&str, &str)] = &[
     ("strcontains", "write `isinstr(text, part)`"),
     ("strcat", "join strings with `.`"),
     ("strjoin", "join strings with `.`"),
-    ("str", "strings of the target are not available yet"),
+    ("str", "write `user_string(address)`"),
     ("usym", "write `usymname(addr())`"),
     ("ksym", "kernel symbols are not available yet; `usymname(addr())` names user code"),
     ("atoi", "write `strtol(text, 10)`"),
     ("sizeof", "write `data_len()` for the watched data"),
-    ("defined", "use only `$` variables that the probe point has"),
-];
-
-/// Functions of the language that are not available yet.
-#[rustfmt::skip]
-static LATER: &[&str] = &[
-    "ppid", "uid", "euid", "gid", "egid", "pn", "ppfunc", "probefunc", "user_mode", "register", "u_register",
-    "print_regs", "cmdline_str", "env_var", "ctime", "usymfileline", "usymline", "umodname", "symname",
-    "symdata", "symfileline", "modname", "print_ubacktrace", "sprint_ubacktrace", "ubacktrace",
-    "print_backtrace", "sprint_backtrace", "backtrace", "callers", "ucallers", "caller", "print_usyms",
-    "print_syms", "user_char", "user_short", "user_int", "user_long", "user_int8", "user_int16",
-    "user_int32", "user_int64", "user_uint8", "user_uint16", "user_uint32", "user_uint64", "user_string",
-    "user_string_n", "user_buffer_quoted", "kernel_char", "kernel_short", "kernel_int", "kernel_long",
-    "kernel_string", "kernel_string_n", "stringat", "strpos", "tokenize", "str_replace", "text_str", "log", "warn",
-    "error", "abort", "assert", "thread_indent", "randint", "system", "stop", "signal", "watch",
-    "unwatch", "rearm",
+    ("defined", "write `@defined($x)`"),
 ];
 
 /// hwt's form of a variable of another language.
@@ -76,11 +61,6 @@ pub(super) fn function(name: &str) -> Option<&'static str> {
     FUNCTIONS.iter().find(|(other, _)| *other == name).map(|(_, help)| *help)
 }
 
-/// Whether a function belongs to the language but is not available yet.
-pub(super) fn comes_later(name: &str) -> bool {
-    LATER.contains(&name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,7 +69,7 @@ mod tests {
     #[test]
     fn what_exists_is_not_foreign() {
         for name in builtins::names() {
-            assert!(function(name).is_none() && !comes_later(name), "{name} exists");
+            assert!(function(name).is_none(), "{name} exists");
         }
     }
 }

@@ -1,30 +1,48 @@
 //! First walk: names and types. Everything that can be wrong with a script is
 //! found here, so that the second walk has nothing left to refuse.
 
+mod call;
 mod expression;
+mod finish;
 mod name;
+mod numbers;
+mod statistics;
 
+use self::numbers::{Operand, Pending};
+use super::functions::Functions;
 use super::report::Report;
-use super::scope::{Globals, Handler, Shape};
+use super::scope::{Globals, Handler, Local, Shape};
 use super::types::{Conflict, Term, Types};
-use crate::ast::{Expression, ExpressionKind, Foreach, Name, Statement, StatementKind};
+use super::visit::Features;
+use crate::ast::{
+    Expression, ExpressionKind, Foreach, Name, Statement, StatementKind, Walked,
+};
+use crate::builtins;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::parse::foreign::KEYWORDS;
 use crate::span::Span;
 use crate::suggest;
-use crate::typed::Literal;
+use crate::typed::{FunctionId, Literal};
 use crate::types::Type;
 
 /// The state of the first walk.
-pub(super) struct Infer<'a> {
+pub(super) struct Infer<'s, 'a> {
     pub(super) report: &'a mut Report,
     pub(super) globals: Globals,
+    pub(super) functions: Functions<'s>,
     pub(super) types: Types,
+    pub(super) features: Features,
+    /// Functions that need --unsafe may be called.
+    pub(super) allow_unsafe: bool,
     /// The handler in work.
     pub(super) handler: Handler,
     /// How many loops are around the statement in work.
     loops: u32,
+    /// Operators whose sides are not known yet.
+    pending: Vec<Pending>,
+    /// Values that must not turn out to be statistics, with what to call them.
+    values: Vec<(Term, Span, String)>,
 }
 
 /// Whether the value of an expression is used, or only its effect wanted.
@@ -34,11 +52,26 @@ pub(super) enum Use {
     Effect,
 }
 
-impl<'a> Infer<'a> {
-    pub(super) fn new(globals: Globals, report: &'a mut Report) -> Self {
-        let handler = Handler::anywhere();
-        let mut infer =
-            Self { report, globals, types: Types::default(), handler, loops: 0 };
+impl<'s, 'a> Infer<'s, 'a> {
+    pub(super) fn new(
+        globals: Globals,
+        functions: Functions<'s>,
+        types: Types,
+        features: Features,
+        report: &'a mut Report,
+    ) -> Self {
+        let mut infer = Self {
+            report,
+            globals,
+            functions,
+            types,
+            features,
+            allow_unsafe: false,
+            handler: Handler::anywhere(),
+            loops: 0,
+            pending: Vec::new(),
+            values: Vec::new(),
+        };
         infer.initial_values();
         infer
     }
@@ -52,6 +85,7 @@ impl<'a> Infer<'a> {
             let value = self.types.fresh();
             let ty = match literal {
                 Literal::Long(_) => Type::Long,
+                Literal::Double(_) => Type::Double,
                 Literal::String(_) => Type::String,
             };
             // A fresh type can not conflict.
@@ -60,17 +94,48 @@ impl<'a> Infer<'a> {
         }
     }
 
-    /// Walks a handler and gives it back with its locals.
-    pub(super) fn handler(&mut self, body: &[Statement], handler: Handler) -> Handler {
+    /// Walks a handler, made of blocks in order, and gives it back with its
+    /// locals.
+    pub(super) fn handler(
+        &mut self,
+        blocks: &[&[Statement]],
+        conditions: &[&Expression],
+        handler: Handler,
+    ) -> Handler {
         self.handler = handler;
         self.loops = 0;
-        self.block(body);
+        for condition in conditions {
+            self.point_condition(condition);
+        }
+        for block in blocks {
+            self.block(block);
+        }
         self.check_locals();
+        if self.features.statistics {
+            let local = |local: &Local| (local.ty, local.span, local.name.clone());
+            self.values.extend(self.handler.locals.iter().map(local));
+        }
         std::mem::replace(&mut self.handler, Handler::anywhere())
     }
 
-    pub(super) fn finish(self) -> (Globals, Types) {
-        (self.globals, self.types)
+    /// Walks a function; what it calls is kept with it.
+    pub(super) fn function(&mut self, id: FunctionId) -> Handler {
+        let function = self.functions.at(id);
+        let body = function.ast.body.as_slice();
+        let handler = Handler::function(id, function);
+        let handler = self.handler(&[body], &[], handler);
+        let calls = handler.calls.iter().map(|(callee, _)| *callee).collect();
+        self.functions.at_mut(id).calls = calls;
+        handler
+    }
+
+    pub(super) fn finish(self) -> (Globals, Functions<'s>, Types) {
+        (self.globals, self.functions, self.types)
+    }
+
+    /// What a condition is known to be because of `@defined`.
+    fn constant(&self, condition: &Expression) -> Option<bool> {
+        self.handler.constant(condition, &self.globals, &self.functions)
     }
 
     fn block(&mut self, statements: &[Statement]) {
@@ -87,11 +152,7 @@ impl<'a> Infer<'a> {
             StatementKind::Empty | StatementKind::Next => {}
             StatementKind::Block(statements) => self.block(statements),
             StatementKind::If { condition, then, otherwise } => {
-                self.condition(condition, "`if`");
-                self.statement(then);
-                if let Some(otherwise) = otherwise {
-                    self.statement(otherwise);
-                }
+                self.conditional_statement(condition, then, otherwise.as_deref());
             }
             StatementKind::While { condition, body } => {
                 self.condition(condition, "`while`");
@@ -110,9 +171,116 @@ impl<'a> Infer<'a> {
             StatementKind::Break => self.jump("break", statement.span),
             StatementKind::Continue => self.jump("continue", statement.span),
             StatementKind::Delete(operand) => self.delete(operand),
-            StatementKind::Expression(expression) => {
-                self.expression(expression, Use::Effect);
+            StatementKind::Return(value) => self.return_value(value.as_ref()),
+            StatementKind::Try { body, message, handler } => {
+                self.block(body);
+                if let Some(name) = message {
+                    self.loop_variable(name, Term::Known(Type::String));
+                }
+                self.block(handler);
             }
+            StatementKind::Expression(expression) => self.effect(expression),
+        }
+    }
+
+    fn conditional_statement(
+        &mut self,
+        condition: &Expression,
+        then: &Statement,
+        otherwise: Option<&Statement>,
+    ) {
+        let known = self.constant(condition);
+        if known.is_none() {
+            self.condition(condition, "`if`");
+        }
+        if known != Some(false) {
+            self.statement(then);
+        }
+        if let Some(otherwise) = otherwise
+            && known != Some(true)
+        {
+            self.statement(otherwise);
+        }
+    }
+
+    /// An expression as a statement; two kinds of them are nothing else.
+    fn effect(&mut self, expression: &Expression) {
+        match &expression.kind {
+            ExpressionKind::Accumulate { place, value } => {
+                self.statistics(place, "`<<<`", true);
+                self.expect(value, Type::Long, "`<<<`");
+            }
+            _ => match printed_histogram(expression) {
+                Some(histogram) => self.histogram(histogram),
+                None => {
+                    self.expression(expression, Use::Effect);
+                }
+            },
+        }
+    }
+
+    fn return_value(&mut self, value: Option<&Expression>) {
+        let Some(value) = value else { return };
+        let found = self.expression(value, Use::Value);
+        let Some(id) = self.handler.function else {
+            self.report.push(
+                Diagnostic::new(
+                    Code::ReturnOutsideFunction,
+                    value.span,
+                    "a handler returns no value",
+                )
+                .label("nobody receives it")
+                .help("leave the handler with `next`; only functions return values"),
+            );
+            return;
+        };
+        let function = self.functions.at(id);
+        let name = format!("the result of `{}()`", function.ast.name.text);
+        let Some(returns) = function.returns else { return };
+        if let Err(conflict) = self.types.unify(returns, found, value.span) {
+            let evidence = self.types.evidence(returns);
+            let error = both(&name, conflict, value.span, evidence);
+            self.report.push(error.help("a function gives values of one type"));
+        }
+    }
+
+    /// `if (…)` on a probe point.
+    fn point_condition(&mut self, condition: &Expression) {
+        let mut wrong = None;
+        super::visit::each(condition, &mut |part| {
+            wrong = wrong
+                .or_else(|| self.not_for_conditions(part).map(|why| (part.span, why)));
+        });
+        match wrong {
+            None => self.condition(condition, "`if`"),
+            Some((span, why)) => self.report.push(
+                Diagnostic::new(
+                    Code::BadCondition,
+                    span,
+                    "the condition of a probe point can not ask for this",
+                )
+                .label(why)
+                .help("keep it in a global, or test it in the handler: `if (!(condition)) next`"),
+            ),
+        }
+    }
+
+    /// Why a part of a condition is not known outside of handlers.
+    fn not_for_conditions(&self, part: &Expression) -> Option<&'static str> {
+        match &part.kind {
+            ExpressionKind::Variable(name) if self.globals.get(name).is_none() => {
+                Some("not a global")
+            }
+            ExpressionKind::Target(_) => Some("known only at a hit"),
+            ExpressionKind::Assign { .. }
+            | ExpressionKind::Increment { .. }
+            | ExpressionKind::Accumulate { .. } => Some("changes something"),
+            ExpressionKind::Call { function, .. } => {
+                let own = self.functions.get(&function.text).is_some();
+                let pure = builtins::lookup(&function.text).is_some_and(|it| it.pure);
+                (own || !pure).then_some("not a function of its arguments alone")
+            }
+            _ => None,
         }
     }
 
@@ -145,7 +313,9 @@ impl<'a> Infer<'a> {
             ExpressionKind::Element { array, keys } => {
                 self.element(array, keys, operand.span);
             }
-            ExpressionKind::Variable(name) if self.globals.get(name).is_some() => {}
+            ExpressionKind::Variable(name)
+                if self.globals.get(name).is_some()
+                    && self.handler.parameter(name).is_none() => {}
             _ => {
                 self.place(operand, Use::Effect);
             }
@@ -153,29 +323,49 @@ impl<'a> Infer<'a> {
     }
 
     fn foreach(&mut self, foreach: &Foreach) {
-        let array = &foreach.array;
-        let found = self.array(array, foreach.keys.len(), array.span);
-        // After an error the variables exist all the same, of any type.
-        let (keys, value) = found.unwrap_or_else(|| {
-            let keys = foreach.keys.iter().map(|_| self.types.fresh()).collect();
-            (keys, self.types.fresh())
-        });
-        for (key, ty) in foreach.keys.iter().zip(keys) {
-            self.foreach_variable(&key.name, ty);
+        match &foreach.walked {
+            Walked::Array { array, slice, by } => {
+                self.foreach_array(foreach, array, slice, by.as_ref());
+            }
+            Walked::Buckets(histogram) => self.foreach_bucket(foreach, histogram),
         }
-        if let Some(name) = &foreach.value {
-            self.foreach_variable(name, value);
-        }
-        self.mark_read(&array.text);
-        self.check_order(foreach);
         if let Some(limit) = &foreach.limit {
             self.expect(limit, Type::Long, "`limit`");
         }
         self.looped(&foreach.body);
     }
 
-    /// A variable that a `foreach` assigns to.
-    fn foreach_variable(&mut self, name: &Name, ty: Term) {
+    fn foreach_array(
+        &mut self,
+        foreach: &Foreach,
+        array: &Name,
+        slice: &[Expression],
+        by: Option<&Name>,
+    ) {
+        let found = self.array(array, foreach.keys.len(), array.span);
+        // After an error the variables exist all the same, of any type.
+        let (keys, value) = found.unwrap_or_else(|| {
+            let keys = foreach.keys.iter().map(|_| self.types.fresh()).collect();
+            (keys, self.types.fresh())
+        });
+        if !slice.is_empty() {
+            self.element(array, slice, array.span);
+        }
+        for (key, ty) in foreach.keys.iter().zip(keys) {
+            self.loop_variable(&key.name, ty);
+        }
+        if let Some(name) = &foreach.value {
+            self.loop_variable(name, value);
+        }
+        if let Some(by) = by {
+            self.sorted_by(array, value, by);
+        }
+        self.mark_read(&array.text);
+        self.check_order(foreach);
+    }
+
+    /// A variable that a `foreach` or a `catch` assigns to.
+    fn loop_variable(&mut self, name: &Name, ty: Term) {
         let variable = self.variable(&name.text, name.span, true, Use::Effect);
         if let Err(conflict) = self.types.unify(variable, ty, name.span) {
             let evidence = self.types.evidence(variable);
@@ -255,37 +445,52 @@ impl<'a> Infer<'a> {
         ty: Type,
         why: &str,
     ) -> bool {
-        let Err(conflict) = self.types.unify(found, Term::Known(ty), at.span) else {
-            return true;
-        };
-        let evidence = self.types.evidence(found);
-        let error = match subject(at) {
-            Some(subject) if evidence.is_some() => {
-                both(&subject, conflict, at.span, evidence)
-                    .note(format!("{why} needs a {ty}"))
-            }
-            _ => {
-                let message =
-                    format!("{why} needs a {ty}, but this is a {}", conflict.left);
-                Diagnostic::new(Code::TypeMismatch, at.span, message)
-                    .label(format!("a {}", conflict.left))
-            }
-        };
-        self.report.push(error.help(conversion_help(why, ty)));
-        false
+        // Names are made only where an error needs them.
+        self.types.unify(found, Term::Known(ty), at.span).is_ok()
+            || self.operand(&Operand::new(at, found), Term::Known(ty), why)
     }
 }
 
-/// How to come from the other type to `wanted`.
-fn conversion_help(why: &str, wanted: Type) -> &'static str {
-    match (why, wanted) {
-        ("`+`" | "`+=`", Type::Long) => {
+/// The histogram of `print(@hist_log(x))`.
+pub(super) fn printed_histogram(expression: &Expression) -> Option<&Expression> {
+    let ExpressionKind::Call { function, arguments } = &expression.kind else {
+        return None;
+    };
+    match (function.text.as_str(), arguments.as_slice()) {
+        ("print" | "println", [only]) if is_histogram(only) => Some(only),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a whole histogram.
+pub(super) fn is_histogram(expression: &Expression) -> bool {
+    match &expression.kind {
+        ExpressionKind::At { name, index: None, .. } => name.text.starts_with("hist_"),
+        _ => false,
+    }
+}
+
+/// How to come from one type to another that is wanted.
+fn conversion_help(why: &str, conflict: Conflict) -> &'static str {
+    match (why, conflict.right) {
+        ("`+`" | "`+=`", Type::Long) if conflict.left == Type::String => {
             "join strings with `.`; the number in a string is `strtol(text, 10)`"
         }
+        (_, Type::Long) if why.starts_with("`%") && conflict.left == Type::Double => {
+            "print a double with `%f`, `%e` or `%g`"
+        }
         (_, Type::Long) if why.starts_with("`%") => "print a string with `%s`",
-        (_, Type::String) if why.starts_with("`%") => "print a number with `%d`",
+        (_, Type::String) if why.starts_with("`%") => {
+            "print a number with `%d`, a double with `%g`"
+        }
+        (_, Type::Double) => "a long becomes a double in arithmetic: `1.0 * n`",
+        (_, Type::Long) if conflict.left == Type::Double => {
+            "compare a double: `x > 0.5`; there is no way from a double to a long"
+        }
         (_, Type::Long) => "the number in a string is `strtol(text, 10)`",
-        (_, Type::String) => "a number becomes a string by `sprint(number)`",
+        (_, Type::String | Type::Stats) => {
+            "a number becomes a string by `sprint(number)`"
+        }
     }
 }
 

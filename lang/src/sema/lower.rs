@@ -1,20 +1,27 @@
 //! Second walk: the typed program. The first walk has found nothing wrong, so
 //! that whatever does not fit here is a mistake of the compiler's.
 
+use super::extractor::{self, Asked};
+use super::functions::{self, Functions};
+use super::infer::printed_histogram;
+use super::plan::Planned;
 use super::print::Family;
 use super::scope::{self, Globals, Handler, Shape};
 use super::types::Types;
-use crate::ast::{self, Expression as Ast, ExpressionKind as AstKind, Operator};
+use crate::ast::{self, Expression as Ast, ExpressionKind as AstKind, Operator, Walked};
 use crate::builtins;
+use crate::span::Span;
 use crate::typed::{
-    Block, Expression, ExpressionKind, Foreach, Global, GlobalId, GlobalKind, Literal,
-    Local, LocalId, Order, OrderBy, Place, Probe, Program, Statement, StatementKind,
+    Block, Expression, ExpressionKind, Foreach, Function, Global, GlobalId, GlobalKind,
+    Histogram, Literal, Local, LocalId, Order, OrderBy, Place, Probe, Program, Statement,
+    StatementKind,
 };
 use crate::types::Type;
 
 /// The state of the second walk.
 pub(super) struct Lower<'a> {
     names: &'a Globals,
+    functions: &'a Functions<'a>,
     types: Types,
     globals: Vec<Global>,
     handler: Handler,
@@ -22,30 +29,61 @@ pub(super) struct Lower<'a> {
 }
 
 impl<'a> Lower<'a> {
-    pub(super) fn new(names: &'a Globals, mut types: Types) -> Self {
+    pub(super) fn new(
+        names: &'a Globals,
+        functions: &'a Functions<'a>,
+        mut types: Types,
+    ) -> Self {
         let globals =
             names.list.iter().map(|global| lower_global(global, &mut types)).collect();
-        Self { names, types, globals, handler: Handler::anywhere(), locals: Vec::new() }
+        let (handler, locals) = (Handler::anywhere(), Vec::new());
+        Self { names, functions, types, globals, handler, locals }
     }
 
-    /// The program made of the handlers, in their order.
+    /// The program made of the functions and handlers, in their order.
     pub(super) fn program(
         mut self,
-        handlers: Vec<(&ast::Probe, &ast::ProbePoint, Handler)>,
+        bodies: Vec<Handler>,
+        handlers: Vec<(&Planned<'_>, Handler)>,
     ) -> Program {
-        let mut probes = Vec::new();
-        for (probe, point, handler) in handlers {
-            probes.extend(self.probe(probe, point, handler));
-        }
-        Program { globals: self.globals, probes }
+        let known = self.functions;
+        let functions = known.list.iter().zip(bodies);
+        let functions =
+            functions.map(|(known, body)| self.function(known, body)).collect();
+        let probes = handlers.into_iter();
+        let probes = probes.filter_map(|(planned, handler)| self.probe(planned, handler));
+        let probes = probes.collect();
+        Program { globals: self.globals, functions, probes }
     }
 
-    fn probe(
-        &mut self,
-        probe: &ast::Probe,
-        point: &ast::ProbePoint,
-        handler: Handler,
-    ) -> Option<Probe> {
+    fn function(&mut self, known: &functions::Function<'_>, body: Handler) -> Function {
+        self.enter(body);
+        let block = self.block(&known.ast.body);
+        Function {
+            name: known.ast.name.text.clone(),
+            span: known.ast.name.span,
+            params: u32::try_from(known.params.len()).unwrap_or(u32::MAX),
+            locals: std::mem::take(&mut self.locals),
+            returns: known.returns.map(|ty| self.types.settle(ty)),
+            body: block,
+        }
+    }
+
+    fn probe(&mut self, planned: &Planned<'_>, handler: Handler) -> Option<Probe> {
+        self.enter(handler);
+        let condition = self.point_condition(&planned.conditions);
+        let mut body = Block::new();
+        for block in &planned.blocks {
+            body.extend(self.block(block));
+        }
+        let place = self.handler.place.take()?;
+        let locals = std::mem::take(&mut self.locals);
+        let (point, name, span) = (place.id, place.name, place.span);
+        Some(Probe { point, name, span, locals, condition, body })
+    }
+
+    /// Makes a handler the one in work.
+    fn enter(&mut self, handler: Handler) {
         let types = &mut self.types;
         let typed = |local: &scope::Local| Local {
             name: local.name.clone(),
@@ -53,10 +91,21 @@ impl<'a> Lower<'a> {
         };
         self.locals = handler.locals.iter().map(typed).collect();
         self.handler = handler;
-        let body = self.block(&probe.body);
-        let place = self.handler.place.take()?;
-        let locals = std::mem::take(&mut self.locals);
-        Some(Probe { point: place.id, name: place.name, span: point.span, locals, body })
+    }
+
+    /// All conditions of a point at once.
+    fn point_condition(&mut self, conditions: &[&Ast]) -> Option<Expression> {
+        let conditions: Vec<Expression> =
+            conditions.iter().map(|condition| self.expression(condition)).collect();
+        conditions.into_iter().reduce(|all, next| {
+            let span = all.span.to(next.span);
+            let kind = ExpressionKind::And(Box::new(all), Box::new(next));
+            Expression { kind, ty: Type::Long, span }
+        })
+    }
+
+    fn constant(&self, condition: &Ast) -> Option<bool> {
+        self.handler.constant(condition, self.names, self.functions)
     }
 
     fn block(&mut self, statements: &[ast::Statement]) -> Block {
@@ -76,10 +125,14 @@ impl<'a> Lower<'a> {
         let kind = match &statement.kind {
             From::Empty => return None,
             From::Block(statements) => StatementKind::Block(self.block(statements)),
-            From::If { condition, then, otherwise } => StatementKind::If {
-                condition: self.expression(condition),
-                then: self.body(then),
-                otherwise: otherwise.as_ref().map_or_else(Block::new, |it| self.body(it)),
+            From::If { condition, then, otherwise } => match self.constant(condition) {
+                Some(true) => StatementKind::Block(self.body(then)),
+                Some(false) => StatementKind::Block(self.optional_body(otherwise)),
+                None => StatementKind::If {
+                    condition: self.expression(condition),
+                    then: self.body(then),
+                    otherwise: self.optional_body(otherwise),
+                },
             },
             From::While { condition, body } => StatementKind::Loop {
                 first: None,
@@ -93,23 +146,69 @@ impl<'a> Lower<'a> {
                 step: step.as_ref().map(|it| self.expression(it)),
                 body: self.body(body),
             },
-            From::Foreach(foreach) => StatementKind::Foreach(self.foreach(foreach)),
+            From::Foreach(foreach) => self.foreach(foreach),
             From::Break => StatementKind::Break,
             From::Continue => StatementKind::Continue,
             From::Next => StatementKind::Next,
-            From::Delete(operand) => self.delete(operand),
-            From::Expression(expression) => {
-                StatementKind::Expression(self.expression(expression))
+            From::Return(_) if self.handler.function.is_none() => StatementKind::Next,
+            From::Return(value) => {
+                StatementKind::Return(value.as_ref().map(|value| self.expression(value)))
             }
+            From::Try { body, message, handler } => {
+                let body = self.block(body);
+                let mut caught = Block::new();
+                let message =
+                    message.as_ref().map(|name| self.loop_local(name, &mut caught));
+                caught.extend(self.block(handler));
+                StatementKind::Try { body, message, handler: caught }
+            }
+            From::Delete(operand) => self.delete(operand),
+            From::Expression(expression) => self.effect(expression),
         };
         Some(Statement { kind, span: statement.span })
     }
 
-    fn delete(&mut self, operand: &Ast) -> StatementKind {
-        match self.place(operand) {
-            Place::Element { array, keys } => {
-                StatementKind::DeleteElement { array, keys }
+    fn optional_body(&mut self, statement: &Option<Box<ast::Statement>>) -> Block {
+        statement.as_ref().map_or_else(Block::new, |it| self.body(it))
+    }
+
+    /// An expression as a statement.
+    fn effect(&mut self, expression: &Ast) -> StatementKind {
+        if let AstKind::Accumulate { place, value } = &expression.kind {
+            let (place, value) = (self.place(place), self.expression(value));
+            return StatementKind::Accumulate { place, value };
+        }
+        let newline = matches!(
+            &expression.kind,
+            AstKind::Call { function, .. } if function.text == "println"
+        );
+        match printed_histogram(expression).and_then(|it| self.histogram(it)) {
+            Some((place, histogram)) => {
+                StatementKind::PrintHistogram { place, histogram, newline }
             }
+            None => StatementKind::Expression(self.expression(expression)),
+        }
+    }
+
+    /// The place and the buckets of `@hist_log(place)`.
+    fn histogram(&mut self, expression: &Ast) -> Option<(Place, Histogram)> {
+        let AstKind::At { name, arguments, .. } = &expression.kind else {
+            return None;
+        };
+        match extractor::ask(name, arguments) {
+            Ok(Asked::Histogram(histogram)) => {
+                Some((self.place(arguments.first()?), histogram))
+            }
+            _ => None,
+        }
+    }
+
+    fn delete(&mut self, operand: &Ast) -> StatementKind {
+        if let AstKind::Element { array, keys } = &operand.kind {
+            let array = self.array(&array.text);
+            return StatementKind::DeleteElement { array, keys: self.keys(keys) };
+        }
+        match self.place(operand) {
             Place::Global(id) if self.is_array(id) => StatementKind::Clear(id),
             place => StatementKind::Delete(place),
         }
@@ -119,24 +218,63 @@ impl<'a> Lower<'a> {
         matches!(self.globals[id.0 as usize].kind, GlobalKind::Array { .. })
     }
 
-    fn foreach(&mut self, foreach: &ast::Foreach) -> Foreach {
-        let array = self.array(&foreach.array.text);
+    /// Keys of which some may be `*`.
+    fn keys(&mut self, keys: &[Ast]) -> Vec<Option<Expression>> {
+        let key = |key: &Ast| match key.kind {
+            AstKind::AnyKey => None,
+            _ => Some(self.expression(key)),
+        };
+        keys.iter().map(key).collect()
+    }
+
+    fn foreach(&mut self, foreach: &ast::Foreach) -> StatementKind {
         // The loop fills locals; a global gets its value by an assignment.
         let mut copies = Block::new();
         let value = foreach.value.as_ref().map(|name| self.loop_local(name, &mut copies));
-        let keys = foreach
+        let keys: Vec<LocalId> = foreach
             .keys
             .iter()
             .map(|key| self.loop_local(&key.name, &mut copies))
             .collect();
+        let limit = foreach.limit.as_ref().map(|limit| self.expression(limit));
         let mut body = copies;
         body.extend(self.body(&foreach.body));
-        let limit = foreach.limit.as_ref().map(|limit| self.expression(limit));
-        Foreach { array, value, keys, order: order(foreach), limit, body }
+        match &foreach.walked {
+            Walked::Array { array, slice, .. } => {
+                let array = self.array(&array.text);
+                let (slice, order) = (self.keys(slice), order(foreach));
+                StatementKind::Foreach(Foreach {
+                    array,
+                    value,
+                    keys,
+                    slice,
+                    order,
+                    limit,
+                    body,
+                })
+            }
+            Walked::Buckets(walked) => {
+                let (Some((place, histogram)), [index]) =
+                    (self.histogram(walked), &keys[..])
+                else {
+                    unreachable!(
+                        "the first walk lets only a histogram and one index pass"
+                    )
+                };
+                StatementKind::ForeachBucket {
+                    index: *index,
+                    place,
+                    histogram,
+                    limit,
+                    body,
+                }
+            }
+        }
     }
 
     fn loop_local(&mut self, name: &ast::Name, copies: &mut Block) -> LocalId {
-        let Some(global) = self.names.get(&name.text) else {
+        let hidden = self.handler.parameter(&name.text).is_some();
+        let Some(global) = self.names.get(&name.text).filter(|_| !hidden) else {
             return self.local(&name.text);
         };
         let ty = self.place_type(&Place::Global(global));
@@ -186,6 +324,9 @@ impl<'a> Lower<'a> {
             AstKind::Integer(value) => {
                 (ExpressionKind::Literal(Literal::Long(*value)), Type::Long)
             }
+            AstKind::Double(value) => {
+                (ExpressionKind::Literal(Literal::Double(*value)), Type::Double)
+            }
             AstKind::String(text) => {
                 let literal = Literal::String(text.value.clone());
                 (ExpressionKind::Literal(literal), Type::String)
@@ -195,25 +336,43 @@ impl<'a> Lower<'a> {
                 (ExpressionKind::Read(place), ty)
             }
             AstKind::Target(name) => self.target(name),
-            AstKind::Call { function, arguments } => self.call(&function.text, arguments),
+            AstKind::Call { function, arguments } => {
+                self.call(&function.text, function.span, arguments)
+            }
+            AstKind::At { name, arguments, index } => {
+                (self.asked(expression, name, arguments, index.as_deref()), Type::Long)
+            }
+            AstKind::Match { text, regex, negated } => {
+                let (text, regex) = (self.boxed(text), regex.value.clone());
+                (ExpressionKind::Match { text, regex, negated: *negated }, Type::Long)
+            }
             AstKind::Unary(op, operand) => {
-                (ExpressionKind::Unary(*op, self.boxed(operand)), Type::Long)
+                let operand = self.boxed(operand);
+                let ty = operand.ty;
+                (ExpressionKind::Unary(*op, operand), ty)
             }
             AstKind::Binary(op, left, right) => self.binary(*op, left, right),
             AstKind::Conditional(condition, yes, no) => {
+                if let Some(known) = self.constant(condition) {
+                    return self.typed(if known { yes } else { no });
+                }
                 let (condition, yes) = (self.boxed(condition), self.boxed(yes));
                 let ty = yes.ty;
                 (ExpressionKind::Conditional(condition, yes, self.boxed(no)), ty)
             }
             AstKind::In { keys, array } => {
-                let keys = self.expressions(keys);
+                let keys = self.keys(keys);
                 let array = self.array(&array.text);
                 (ExpressionKind::In { array, keys }, Type::Long)
             }
             AstKind::Assign { op, place, value } => {
                 let (place, ty) = self.typed_place(place);
                 let value = self.boxed(value);
+                let value = if ty == Type::Double { to_double(value) } else { value };
                 (ExpressionKind::Assign { place, op: *op, value }, ty)
+            }
+            AstKind::AnyKey | AstKind::Accumulate { .. } => {
+                unreachable!("the first walk lets this be no value")
             }
             AstKind::Increment { place, delta, postfix } => {
                 let (place, ty) = self.typed_place(place);
@@ -235,11 +394,19 @@ impl<'a> Lower<'a> {
         left: &Ast,
         right: &Ast,
     ) -> (ExpressionKind, Type) {
-        let (left, right) = (self.boxed(left), self.boxed(right));
+        if let (Operator::And | Operator::Or, Some(known)) =
+            (op, self.known_side(op, left, right))
+        {
+            return (ExpressionKind::Literal(Literal::Long(known)), Type::Long);
+        }
+        let (mut left, mut right) = (self.boxed(left), self.boxed(right));
+        let mut ty = Type::Long;
+        if [left.ty, right.ty].contains(&Type::Double) {
+            (left, right) = (to_double(left), to_double(right));
+            ty = Type::Double;
+        }
         match op {
-            Operator::Arithmetic(op) => {
-                (ExpressionKind::Binary(op, left, right), Type::Long)
-            }
+            Operator::Arithmetic(op) => (ExpressionKind::Binary(op, left, right), ty),
             Operator::Compare(op) => {
                 (ExpressionKind::Compare(op, left, right), Type::Long)
             }
@@ -249,7 +416,59 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn call(&mut self, name: &str, arguments: &[Ast]) -> (ExpressionKind, Type) {
+    /// What `&&` or `||` gives where `@defined` on one side decides it.
+    fn known_side(&self, op: Operator, left: &Ast, right: &Ast) -> Option<i64> {
+        let decides = op == Operator::Or;
+        let known = [left, right].iter().any(|it| self.constant(it) == Some(decides));
+        known.then_some(i64::from(decides))
+    }
+
+    /// `@name(…)` as a value.
+    fn asked(
+        &mut self,
+        whole: &Ast,
+        name: &ast::Name,
+        arguments: &[Ast],
+        index: Option<&Ast>,
+    ) -> ExpressionKind {
+        let long = |value| ExpressionKind::Literal(Literal::Long(value));
+        if name.text == "defined" {
+            return long(i64::from(self.constant(whole) == Some(true)));
+        }
+        let (Ok(asked), Some(first)) =
+            (extractor::ask(name, arguments), arguments.first())
+        else {
+            unreachable!("the first walk has refused @{}", name.text)
+        };
+        let place = self.place(first);
+        match asked {
+            Asked::Extractor(extractor) => ExpressionKind::Extract { extractor, place },
+            Asked::Histogram(histogram) => {
+                let Some(index) = index else {
+                    unreachable!("the first walk lets no whole histogram be a value")
+                };
+                ExpressionKind::Bucket { place, histogram, index: self.boxed(index) }
+            }
+            Asked::Percentile(given) => {
+                let fixed = extractor::percentage(&name.text).unwrap_or_default();
+                let percentage = given.map_or_else(
+                    || {
+                        let (kind, ty) = (long(fixed), Type::Long);
+                        Box::new(Expression { kind, ty, span: name.span })
+                    },
+                    |given| self.boxed(given),
+                );
+                ExpressionKind::Percentile { place, percentage }
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        name: &str,
+        span: Span,
+        arguments: &[Ast],
+    ) -> (ExpressionKind, Type) {
         if let Some(family) = Family::named(name) {
             let args = self.expressions(family.values(arguments));
             let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
@@ -257,10 +476,21 @@ impl<'a> Lower<'a> {
             let to_string = family.to_string;
             return (ExpressionKind::Print { format, args, to_string }, family.result());
         }
+        if let Some(id) = self.functions.get(name) {
+            let returns = self.functions.at(id).returns;
+            let ty = returns.map_or(Type::Long, |ty| self.types.settle(ty));
+            return (ExpressionKind::CallFunction(id, self.expressions(arguments)), ty);
+        }
         match builtins::lookup(name) {
             Some(builtin) => {
                 let ty = builtin.returns.unwrap_or(Type::Long);
-                (ExpressionKind::Call(builtin, self.expressions(arguments)), ty)
+                let mut values = self.expressions(arguments);
+                let span = values.last().map_or(span, |value| value.span);
+                for ty in builtin.params.iter().skip(values.len()) {
+                    let kind = ExpressionKind::Literal(Literal::zero(*ty));
+                    values.push(Expression { kind, ty: *ty, span });
+                }
+                (ExpressionKind::Call(builtin, values), ty)
             }
             None => unreachable!("the first walk has found the function {name}"),
         }
@@ -279,8 +509,8 @@ impl<'a> Lower<'a> {
     fn place(&mut self, place: &Ast) -> Place {
         match &place.kind {
             AstKind::Variable(name) => match self.names.get(name) {
-                Some(id) => Place::Global(id),
-                None => Place::Local(self.local(name)),
+                Some(id) if self.handler.parameter(name).is_none() => Place::Global(id),
+                _ => Place::Local(self.local(name)),
             },
             AstKind::Element { array, keys } => {
                 let keys = self.expressions(keys);
@@ -297,6 +527,7 @@ impl<'a> Lower<'a> {
                 match &self.globals[id.0 as usize].kind {
                     GlobalKind::Scalar { ty, .. } => *ty,
                     GlobalKind::Array { value, .. } => *value,
+                    GlobalKind::Stats => Type::Stats,
                 }
             }
         }
@@ -304,7 +535,12 @@ impl<'a> Lower<'a> {
 }
 
 fn order(foreach: &ast::Foreach) -> Option<Order> {
-    let by_value = foreach.order.map(|order| (OrderBy::Value, order));
+    let by = match &foreach.walked {
+        Walked::Array { by: Some(by), .. } => extractor::named(&by.text),
+        _ => None,
+    };
+    let by = by.map_or(OrderBy::Value, OrderBy::Extractor);
+    let by_value = foreach.order.map(|order| (by, order));
     let by_key = || {
         let keys = foreach.keys.iter().zip(0u32..);
         keys.filter_map(|(key, at)| key.order.map(|order| (OrderBy::Key(at), order)))
@@ -314,20 +550,35 @@ fn order(foreach: &ast::Foreach) -> Option<Order> {
     Some(Order { by, descending: direction.descending })
 }
 
+/// A long as a double; a double as it is.
+fn to_double(value: Box<Expression>) -> Box<Expression> {
+    if value.ty != Type::Long {
+        return value;
+    }
+    let span = value.span;
+    Box::new(Expression { kind: ExpressionKind::ToDouble(value), ty: Type::Double, span })
+}
+
 fn lower_global(global: &scope::Global, types: &mut Types) -> Global {
     let capacity = global.size.map(|(size, _)| size);
+    let wraps = global.wraps.is_some();
     let kind = match &global.shape {
         Shape::Array { keys, value, .. } => GlobalKind::Array {
             keys: keys.iter().map(|key| types.settle(*key)).collect(),
             value: types.settle(*value),
             capacity,
+            wraps,
         },
         // Declared with a size and never used.
-        Shape::Unknown if capacity.is_some() => {
-            GlobalKind::Array { keys: vec![Type::Long], value: Type::Long, capacity }
+        Shape::Unknown if global.declared_array().is_some() => {
+            let (keys, value) = (vec![Type::Long], Type::Long);
+            GlobalKind::Array { keys, value, capacity, wraps }
         }
         Shape::Unknown => {
             GlobalKind::Scalar { ty: Type::Long, initial: Literal::Long(0) }
+        }
+        Shape::Scalar { value, .. } if types.settle(*value) == Type::Stats => {
+            GlobalKind::Stats
         }
         Shape::Scalar { value, .. } => {
             let ty = types.settle(*value);

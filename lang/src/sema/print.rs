@@ -95,7 +95,8 @@ fn natural(types: &[Type], delimiter: &str) -> Vec<Piece> {
             pieces.push(Piece::Literal(delimiter.to_owned()));
         }
         let conversion = match ty {
-            Type::Long => Conversion::Signed,
+            Type::Long | Type::Stats => Conversion::Signed,
+            Type::Double => Conversion::Shortest,
             Type::String => Conversion::String,
         };
         let flags = Flags::default();
@@ -116,7 +117,7 @@ fn literal(expression: &Expression) -> Option<&Text> {
     }
 }
 
-impl Infer<'_> {
+impl Infer<'_, '_> {
     /// Checks a call of the family.
     pub(super) fn print(
         &mut self,
@@ -283,6 +284,9 @@ fn fields(text: &Text, parsed: &Parsed) -> Vec<Field> {
         }
         let ty = match directive.conversion {
             Conversion::String => Type::String,
+            Conversion::Fixed | Conversion::Exponent | Conversion::General => {
+                Type::Double
+            }
             _ => Type::Long,
         };
         fields.push(Field { name, ty, span });

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::functions::{Function, Functions};
 use super::report::Report;
 use super::types::{Term, Types};
-use crate::ast::{self, ExpressionKind, Item, Script};
+use crate::ast::{self, ExpressionKind, Item, Operator, Script};
+use crate::builtins::{self, Available};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::environment::{Context, Point, PointId, TargetVariable};
 use crate::span::Span;
-use crate::typed::{GlobalId, Literal, LocalId};
+use crate::typed::{FunctionId, GlobalId, Literal, LocalId, UnaryOp};
 
 /// The globals of a script.
 #[derive(Debug, Default)]
@@ -25,11 +27,20 @@ pub(super) struct Global {
     pub(super) shape: Shape,
     /// The size in brackets, which makes it an array.
     pub(super) size: Option<(u32, Span)>,
+    /// `%`, which makes it an array, too.
+    pub(super) wraps: Option<Span>,
     pub(super) initial: Option<(Literal, Span)>,
     /// Its value is used somewhere.
     pub(super) read: bool,
     /// It is assigned to somewhere.
     pub(super) written: bool,
+}
+
+impl Global {
+    /// What of its declaration makes it an array.
+    pub(super) fn declared_array(&self) -> Option<Span> {
+        self.size.map(|(_, span)| span).or(self.wraps)
+    }
 }
 
 /// Scalar or array, told by the first use.
@@ -60,15 +71,17 @@ impl Globals {
         }
         let global = self.insert(name);
         global.size = declared.size.and_then(|size| checked_size(size, report));
+        global.wraps = declared.wraps;
         let Some(initial) = &declared.initial else {
             return;
         };
-        if let Some((_, span)) = declared.size {
+        if let Some(span) = declared.size.map(|(_, span)| span).or(declared.wraps) {
             report.push(initial_of_array(&name.text, initial.span, span));
             return;
         }
         let literal = match &initial.kind {
             ExpressionKind::Integer(value) => Literal::Long(*value),
+            ExpressionKind::Double(value) => Literal::Double(*value),
             ExpressionKind::String(text) => Literal::String(text.value.clone()),
             kind => unreachable!("the parser lets only literals through, not {kind:?}"),
         };
@@ -83,6 +96,7 @@ impl Globals {
             name: name.clone(),
             shape: Shape::Unknown,
             size: None,
+            wraps: None,
             initial: None,
             read: false,
             written: false,
@@ -144,16 +158,21 @@ fn initial_of_array(name: &str, initial: Span, size: Span) -> Diagnostic {
         format!("array `{name}` can not have a value at the start"),
     )
     .label("one value")
-    .related(size, "the size makes it an array")
+    .related(size, "this makes it an array")
     .help("fill it in a probe: `probe begin { … }`")
 }
 
-/// What is known of one handler at one point.
+/// What is known of one handler at one point, or of one function.
 #[derive(Debug)]
 pub(super) struct Handler {
     pub(super) place: Option<Place>,
+    pub(super) function: Option<FunctionId>,
     pub(super) locals: Vec<Local>,
     by_name: HashMap<String, LocalId>,
+    /// The first so many locals are parameters.
+    params: usize,
+    /// The functions that it calls, with the place of one call each.
+    pub(super) calls: Vec<(FunctionId, Span)>,
 }
 
 /// The point of a handler.
@@ -161,6 +180,7 @@ pub(super) struct Handler {
 pub(super) struct Place {
     pub(super) id: PointId,
     pub(super) name: String,
+    pub(super) span: Span,
     pub(super) context: Context,
     pub(super) variables: Vec<TargetVariable>,
 }
@@ -172,47 +192,135 @@ pub(super) struct Local {
     pub(super) ty: Term,
     pub(super) written: bool,
     pub(super) first_read: Option<Span>,
+    /// Where it is first named.
+    pub(super) span: Span,
 }
 
 impl Handler {
     /// A handler at a point that the environment knows.
     pub(super) fn at(
         point: &ast::ProbePoint,
-        known: Point,
+        known: &Point,
         variables: Vec<TargetVariable>,
     ) -> Self {
-        let name = point.to_string();
-        let place = Place { id: known.id, name, context: known.context, variables };
+        let place = Place {
+            id: known.id,
+            name: point.to_string(),
+            span: point.span,
+            context: known.context,
+            variables,
+        };
         Self { place: Some(place), ..Self::anywhere() }
     }
 
     /// A handler whose point is wrong; anything may be known there.
     pub(super) fn anywhere() -> Self {
-        Self { place: None, locals: Vec::new(), by_name: HashMap::new() }
+        Self {
+            place: None,
+            function: None,
+            locals: Vec::new(),
+            by_name: HashMap::new(),
+            params: 0,
+            calls: Vec::new(),
+        }
+    }
+
+    /// A function; its parameters are its first locals.
+    pub(super) fn function(id: FunctionId, function: &Function<'_>) -> Self {
+        let mut handler = Self { function: Some(id), ..Self::anywhere() };
+        for (param, ty) in function.ast.params.iter().zip(&function.params) {
+            let name = &param.name;
+            handler.insert(&name.text, *ty, name.span);
+        }
+        handler.locals.iter_mut().for_each(|param| param.written = true);
+        handler.params = handler.locals.len();
+        handler
+    }
+
+    fn insert(&mut self, name: &str, ty: Term, span: Span) -> LocalId {
+        let id = LocalId(u32::try_from(self.locals.len()).unwrap_or(u32::MAX));
+        self.by_name.insert(name.to_owned(), id);
+        let name = name.to_owned();
+        self.locals.push(Local { name, ty, written: false, first_read: None, span });
+        id
     }
 
     /// The local called `name`; a new one where there is none yet.
-    pub(super) fn local(&mut self, name: &str, types: &mut Types) -> LocalId {
-        if let Some(id) = self.get(name) {
-            return id;
+    pub(super) fn local(&mut self, name: &str, span: Span, types: &mut Types) -> LocalId {
+        match self.get(name) {
+            Some(id) => id,
+            None => self.insert(name, types.fresh(), span),
         }
-        let id = LocalId(u32::try_from(self.locals.len()).unwrap_or(u32::MAX));
-        self.by_name.insert(name.to_owned(), id);
-        let ty = types.fresh();
-        self.locals.push(Local {
-            name: name.to_owned(),
-            ty,
-            written: false,
-            first_read: None,
-        });
-        id
     }
 
     pub(super) fn get(&self, name: &str) -> Option<LocalId> {
         self.by_name.get(name).copied()
     }
 
+    /// The parameter called `name`, which hides a global.
+    pub(super) fn parameter(&self, name: &str) -> Option<LocalId> {
+        self.get(name).filter(|id| (id.0 as usize) < self.params)
+    }
+
     pub(super) fn at_mut(&mut self, id: LocalId) -> &mut Local {
         &mut self.locals[id.0 as usize]
+    }
+
+    /// What a condition is known to be before the script runs, because of
+    /// `@defined`; none where it has to run.
+    pub(super) fn constant(
+        &self,
+        condition: &ast::Expression,
+        globals: &Globals,
+        functions: &Functions<'_>,
+    ) -> Option<bool> {
+        let known = |it: &ast::Expression| self.constant(it, globals, functions);
+        match &condition.kind {
+            ExpressionKind::At { name, arguments, .. } if name.text == "defined" => {
+                self.defined(arguments.first()?, globals, functions)
+            }
+            ExpressionKind::Unary(UnaryOp::Not, operand) => known(operand).map(|it| !it),
+            ExpressionKind::Binary(Operator::And, left, right) => {
+                match (known(left), known(right)) {
+                    (Some(false), _) | (_, Some(false)) => Some(false),
+                    (Some(true), Some(true)) => Some(true),
+                    _ => None,
+                }
+            }
+            ExpressionKind::Binary(Operator::Or, left, right) => {
+                match (known(left), known(right)) {
+                    (Some(true), _) | (_, Some(true)) => Some(true),
+                    (Some(false), Some(false)) => Some(false),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn defined(
+        &self,
+        what: &ast::Expression,
+        globals: &Globals,
+        functions: &Functions<'_>,
+    ) -> Option<bool> {
+        Some(match &what.kind {
+            ExpressionKind::Target(name) => match &self.place {
+                Some(place) => place.variables.iter().any(|it| it.name == name),
+                // Where the point is wrong, nobody knows.
+                None if self.function.is_some() => false,
+                None => return None,
+            },
+            ExpressionKind::Variable(name) => {
+                globals.get(name).is_some() || self.get(name).is_some()
+            }
+            ExpressionKind::Element { array, .. } => globals.get(&array.text).is_some(),
+            ExpressionKind::Call { function, .. } => {
+                let builtin = builtins::lookup(&function.text);
+                functions.get(&function.text).is_some()
+                    || builtin.is_some_and(|it| it.available != Available::NotYet)
+            }
+            _ => return None,
+        })
     }
 }

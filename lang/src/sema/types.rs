@@ -69,6 +69,23 @@ impl Types {
         }
     }
 
+    /// What is known so far, for who may not change anything.
+    pub(super) fn peek(&self, term: Term) -> Option<Type> {
+        let Term::Unknown(mut id) = term else {
+            return match term {
+                Term::Known(ty) => Some(ty),
+                Term::Unknown(_) => None,
+            };
+        };
+        loop {
+            match self.slots[id.0] {
+                Slot::Same(next) => id = next,
+                Slot::Known(ty, _) => return Some(ty),
+                Slot::Open => return None,
+            }
+        }
+    }
+
     /// The type in the end: what nothing determines is a long.
     pub(super) fn settle(&mut self, term: Term) -> Type {
         self.resolve(term).unwrap_or(Type::Long)

@@ -5,9 +5,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    AssignOp, BinaryOp, CompareOp, Expression, ExpressionKind, Foreach, Global, GlobalId,
-    GlobalKind, Literal, Local, LocalId, OrderBy, Place, Probe, Program, Statement,
-    StatementKind, UnaryOp,
+    AssignOp, BinaryOp, CompareOp, Expression, ExpressionKind, Extractor, Foreach,
+    Function, Global, GlobalId, GlobalKind, Histogram, Literal, Local, LocalId, OrderBy,
+    Place, Probe, Program, Statement, StatementKind, UnaryOp,
 };
 use crate::ast::print::{indent, list, quoted};
 use crate::printf::{Conversion, Count, Directive, Format, Piece};
@@ -18,8 +18,11 @@ impl Display for Program {
         for global in &self.globals {
             writeln!(f, "{global}")?;
         }
+        for function in &self.functions {
+            Shown { program: self, locals: &function.locals }.function(f, function)?;
+        }
         for probe in &self.probes {
-            Shown { program: self, probe }.show(f)?;
+            Shown { program: self, locals: &probe.locals }.probe(f, probe)?;
         }
         Ok(())
     }
@@ -30,8 +33,10 @@ impl Display for Global {
         write!(f, "global {}", self.name)?;
         match &self.kind {
             GlobalKind::Scalar { ty, initial } => write!(f, ": {ty} = {initial}"),
-            GlobalKind::Array { keys, value, capacity } => {
-                write!(f, "[{}]: {value}", list(keys, ", "))?;
+            GlobalKind::Stats => f.write_str(": statistics"),
+            GlobalKind::Array { keys, value, capacity, wraps } => {
+                let wraps = if *wraps { "%" } else { "" };
+                write!(f, "{wraps}[{}]: {value}", list(keys, ", "))?;
                 match capacity {
                     Some(capacity) => write!(f, ", at most {capacity}"),
                     None => Ok(()),
@@ -45,24 +50,47 @@ impl Display for Literal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Long(value) => write!(f, "{value}"),
+            Self::Double(value) => write!(f, "{value:?}"),
             Self::String(text) => f.write_str(&quoted(text)),
         }
     }
 }
 
-/// A probe and the program whose names it uses.
+/// The names that a handler or function uses.
 struct Shown<'a> {
     program: &'a Program,
-    probe: &'a Probe,
+    locals: &'a [Local],
 }
 
 impl Shown<'_> {
-    fn show(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "probe {}", self.probe.name)?;
-        for Local { name, ty } in &self.probe.locals {
-            writeln!(f, "  local {name}: {ty}")?;
+    fn probe(&self, f: &mut Formatter<'_>, probe: &Probe) -> fmt::Result {
+        write!(f, "probe {}", probe.name)?;
+        match &probe.condition {
+            Some(condition) => writeln!(f, " if {}", self.text(condition))?,
+            None => writeln!(f)?,
         }
-        self.block(f, &self.probe.body, 1)
+        self.declare(f, &probe.locals)?;
+        self.block(f, &probe.body, 1)
+    }
+
+    fn function(&self, f: &mut Formatter<'_>, function: &Function) -> fmt::Result {
+        let (params, locals) =
+            function.locals.split_at((function.params as usize).min(self.locals.len()));
+        let params: Vec<String> =
+            params.iter().map(|Local { name, ty }| format!("{name}: {ty}")).collect();
+        write!(f, "function {}({})", function.name, params.join(", "))?;
+        match function.returns {
+            Some(ty) => writeln!(f, ": {ty}")?,
+            None => writeln!(f)?,
+        }
+        self.declare(f, locals)?;
+        self.block(f, &function.body, 1)
+    }
+
+    fn declare(&self, f: &mut Formatter<'_>, locals: &[Local]) -> fmt::Result {
+        locals
+            .iter()
+            .try_for_each(|Local { name, ty }| writeln!(f, "  local {name}: {ty}"))
     }
 
     fn block(
@@ -110,15 +138,69 @@ impl Shown<'_> {
                 writeln!(f, "{}", self.foreach(foreach))?;
                 self.block(f, &foreach.body, depth + 1)
             }
-            StatementKind::Break => writeln!(f, "break"),
-            StatementKind::Continue => writeln!(f, "continue"),
-            StatementKind::Next => writeln!(f, "next"),
-            StatementKind::DeleteElement { array, keys } => {
-                writeln!(f, "delete {}[{}]", self.global(*array), self.texts(keys))
+            StatementKind::Try { body, message, handler } => {
+                writeln!(f, "try")?;
+                self.block(f, body, depth + 1)?;
+                indent(f, depth)?;
+                match message {
+                    Some(message) => writeln!(f, "catch {}", self.local(*message))?,
+                    None => writeln!(f, "catch")?,
+                }
+                self.block(f, handler, depth + 1)
             }
-            StatementKind::Delete(place) => writeln!(f, "delete {}", self.place(place)),
-            StatementKind::Clear(array) => writeln!(f, "clear {}", self.global(*array)),
+            StatementKind::ForeachBucket { index, place, histogram, limit, body } => {
+                let histogram = self.histogram(*histogram, place);
+                write!(f, "foreach [{}] in {histogram}", self.local(*index))?;
+                match limit {
+                    Some(limit) => writeln!(f, " limit {}", self.text(limit))?,
+                    None => writeln!(f)?,
+                }
+                self.block(f, body, depth + 1)
+            }
+            kind => writeln!(f, "{}", self.simple(kind)),
         }
+    }
+
+    /// Statements of one line.
+    fn simple(&self, kind: &StatementKind) -> String {
+        match kind {
+            StatementKind::Accumulate { place, value } => {
+                format!("{} <<< {}", self.place(place), self.text(value))
+            }
+            StatementKind::PrintHistogram { place, histogram, newline } => {
+                let name = if *newline { "println" } else { "print" };
+                format!("{name}({})", self.histogram(*histogram, place))
+            }
+            StatementKind::Return(None) => "return".to_owned(),
+            StatementKind::Return(Some(value)) => format!("return {}", self.text(value)),
+            StatementKind::Break => "break".to_owned(),
+            StatementKind::Continue => "continue".to_owned(),
+            StatementKind::Next => "next".to_owned(),
+            StatementKind::DeleteElement { array, keys } => {
+                format!("delete {}[{}]", self.global(*array), self.keys(keys))
+            }
+            StatementKind::Delete(place) => format!("delete {}", self.place(place)),
+            StatementKind::Clear(array) => format!("clear {}", self.global(*array)),
+            _ => unreachable!("statements of several lines are shown elsewhere"),
+        }
+    }
+
+    fn histogram(&self, histogram: Histogram, place: &Place) -> String {
+        let place = self.place(place);
+        match histogram {
+            Histogram::Log => format!("@hist_log({place})"),
+            Histogram::Linear { low, high, step } => {
+                format!("@hist_linear({place}, {low}, {high}, {step})")
+            }
+        }
+    }
+
+    fn keys(&self, keys: &[Option<Expression>]) -> String {
+        let text = |key: &Option<Expression>| match key {
+            Some(key) => self.text(key),
+            None => "*".to_owned(),
+        };
+        keys.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     fn foreach(&self, foreach: &Foreach) -> String {
@@ -128,8 +210,12 @@ impl Shown<'_> {
         }
         let keys: Vec<&str> = foreach.keys.iter().map(|key| self.local(*key)).collect();
         shown += &format!("[{}] in {}", keys.join(", "), self.global(foreach.array));
+        if !foreach.slice.is_empty() {
+            shown += &format!("[{}]", self.keys(&foreach.slice));
+        }
         if let Some(order) = foreach.order {
             let by = match order.by {
+                OrderBy::Extractor(extractor) => extractor.to_string(),
                 OrderBy::Value => "value".to_owned(),
                 OrderBy::Key(at) => format!("key {at}"),
             };
@@ -146,7 +232,7 @@ impl Shown<'_> {
     }
 
     fn local(&self, id: LocalId) -> &str {
-        self.probe.locals.get(id.0 as usize).map_or("?", |local| &local.name)
+        self.locals.get(id.0 as usize).map_or("?", |local| &local.name)
     }
 
     fn place(&self, place: &Place) -> String {
@@ -189,7 +275,29 @@ impl Shown<'_> {
                 format!("(?: {} {} {})", text(condition), text(yes), text(no))
             }
             ExpressionKind::In { array, keys } => {
-                format!("(in [{}] {})", self.texts(keys), self.global(*array))
+                format!("(in [{}] {})", self.keys(keys), self.global(*array))
+            }
+            ExpressionKind::Match { text: searched, regex, negated } => {
+                let op = if *negated { "!~" } else { "=~" };
+                format!("({op} {} {})", text(searched), quoted(regex))
+            }
+            ExpressionKind::ToDouble(operand) => format!("(double {})", text(operand)),
+            ExpressionKind::Extract { extractor, place } => match extractor {
+                Extractor::Variance { shift } if *shift > 0 => {
+                    format!("{extractor}({}, {shift})", self.place(place))
+                }
+                _ => format!("{extractor}({})", self.place(place)),
+            },
+            ExpressionKind::Percentile { place, percentage } => {
+                format!("@percentile({}, {})", self.place(place), text(percentage))
+            }
+            ExpressionKind::Bucket { place, histogram, index } => {
+                format!("{}[{}]", self.histogram(*histogram, place), text(index))
+            }
+            ExpressionKind::CallFunction(id, arguments) => {
+                let functions = &self.program.functions;
+                let name = functions.get(id.0 as usize).map_or("?", |it| &it.name);
+                format!("{name}({})", self.texts(arguments))
             }
             ExpressionKind::Assign { place, op, value } => {
                 let op = op.as_ref().map_or_else(String::new, AssignOp::to_string);
@@ -255,6 +363,14 @@ impl Display for Directive {
             Conversion::Pointer => "p",
             Conversion::Char => "c",
             Conversion::String => "s",
+            Conversion::Bytes => "b",
+            Conversion::Memory => "m",
+            Conversion::MemoryHex => "M",
+            Conversion::Fixed => "f",
+            Conversion::Exponent => "e",
+            Conversion::General => "g",
+            // No script can write it.
+            Conversion::Shortest => "{}",
         })
     }
 }
@@ -305,6 +421,20 @@ impl Display for CompareOp {
             Self::LessEqual => "<=",
             Self::Greater => ">",
             Self::GreaterEqual => ">=",
+        })
+    }
+}
+
+/// The extractor as a script names it.
+impl Display for Extractor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Count => "@count",
+            Self::Sum => "@sum",
+            Self::Min => "@min",
+            Self::Max => "@max",
+            Self::Avg => "@avg",
+            Self::Variance { .. } => "@variance",
         })
     }
 }

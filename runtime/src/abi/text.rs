@@ -1,5 +1,23 @@
 //! The meaning of the string functions, shared by native handlers and the
 //! evaluator. Semantics are SystemTap's (tapset/string.stp).
+//!
+//! A string is a sequence of bytes; a zero byte is one like the others and
+//! ends nothing, unlike in SystemTap. Results are not cut: the bound on
+//! strings is the caller's.
+
+mod indent;
+mod quote;
+mod regexes;
+#[cfg(test)]
+mod tests;
+mod time;
+mod tokens;
+
+pub use indent::Indent;
+pub use quote::{string_quoted, text_str, text_strn};
+pub use regexes::{Groups, Regexes};
+pub use time::{CtimeError, ctime};
+pub use tokens::Tokenizer;
 
 /// `length` bytes of `text` from `start`; what lies outside is left out.
 pub fn substr(text: &[u8], start: i64, length: i64) -> &[u8] {
@@ -13,7 +31,51 @@ pub fn substr(text: &[u8], start: i64, length: i64) -> &[u8] {
 
 /// Whether `part` occurs in `text`.
 pub fn contains(text: &[u8], part: &[u8]) -> bool {
-    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+    find(text, part).is_some()
+}
+
+/// `strpos`: where `part` first occurs in `text`, -1 where it does not.
+pub fn strpos(text: &[u8], part: &[u8]) -> i64 {
+    find(text, part).map_or(-1, |position| position as i64)
+}
+
+/// `stringat`: the byte at `position`, nothing outside of the text
+/// (SystemTap's error "Position out of bounds").
+pub fn stringat(text: &[u8], position: i64) -> Option<i64> {
+    let position = usize::try_from(position).ok()?;
+    text.get(position).map(|byte| i64::from(*byte))
+}
+
+/// `str_replace`: `text` with each `from` in it replaced by `to`, from the
+/// left, without looking at what was put in; as it is where `from` is empty.
+pub fn str_replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while !from.is_empty()
+        && let Some(position) = find(rest, from)
+    {
+        out.extend_from_slice(&rest[..position]);
+        out.extend_from_slice(to);
+        rest = &rest[position + from.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Where `part` first occurs in `text`; an empty one is at the start.
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    let Some(first) = part.first() else {
+        return Some(0);
+    };
+    let mut start = 0;
+    loop {
+        let candidates = text.get(start..)?;
+        start += candidates.iter().position(|byte| byte == first)?;
+        if text[start..].starts_with(part) {
+            return Some(start);
+        }
+        start += 1;
+    }
 }
 
 /// The number at the start of `text`, to `base` (0: by its prefix `0x` or
@@ -46,30 +108,4 @@ pub fn strtol(text: &[u8], base: i64) -> i64 {
     }
     let value = if negative { -value } else { value };
     value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strtol_follows_c() {
-        assert_eq!(strtol(b"  -42x", 10), -42);
-        assert_eq!(strtol(b"0x1f", 0), 31);
-        assert_eq!(strtol(b"0x1f", 16), 31);
-        assert_eq!(strtol(b"017", 0), 15);
-        assert_eq!(strtol(b"99999999999999999999", 10), i64::MAX);
-        assert_eq!(strtol(b"-99999999999999999999", 10), i64::MIN);
-        assert_eq!(strtol(b"0xg", 0), 0);
-        assert_eq!(strtol(b"z", 37), 0);
-    }
-
-    #[test]
-    fn substr_stays_inside_the_text() {
-        assert_eq!(substr(b"hello", 1, 3), b"ell");
-        assert_eq!(substr(b"hello", 3, 9), b"lo");
-        assert_eq!(substr(b"hello", 9, 1), b"");
-        assert_eq!(substr(b"hello", -1, 2), b"");
-        assert_eq!(substr(b"hello", 1, i64::MAX), b"ello");
-    }
 }

@@ -5,15 +5,34 @@ use hwtrace_lang::span::Span;
 use hwtrace_lang::typed::{AssignOp, Expression, ExpressionKind, Literal, Place};
 use hwtrace_runtime::{abi, schema};
 
-use super::super::{BinaryOp, CompareOp, Local, Op, Terminator, Text, Type, Value};
+use super::super::{
+    BinaryOp, CompareOp, Local, Op, Slice, Terminator, Text, Type, UnaryOp, Value,
+};
 use super::{Builder, Slot};
 
 /// A place whose keys have been evaluated, so that they are not twice.
 enum Target {
     Local(Local, Type),
-    Long(u32),
+    Scalar(u32, Type),
     Text(u32),
     Element { array: u32, value: Type, keys: Vec<Value> },
+}
+
+impl Target {
+    fn ty(&self) -> Type {
+        match self {
+            Self::Local(_, ty) | Self::Scalar(_, ty) => *ty,
+            Self::Text(_) => Type::String,
+            Self::Element { value, .. } => *value,
+        }
+    }
+}
+
+fn contains(array: u32, slice: Slice) -> Op {
+    match slice.iter().copied().collect() {
+        Some(keys) => Op::HasElement(array, keys),
+        None => Op::HasMatch(array, slice),
+    }
 }
 
 impl Builder<'_> {
@@ -49,13 +68,10 @@ impl Builder<'_> {
                 self.read(&target, span)
             }
             ExpressionKind::Field(name) => self.field(name, ty, span),
-            ExpressionKind::Unary(op, operand) => {
-                let operand = self.expression(operand);
-                self.value(Type::Long, Op::Unary(*op, operand), span)
-            }
+            ExpressionKind::Unary(op, operand) => self.unary(*op, operand, span),
             ExpressionKind::Binary(op, left, right) => {
                 let (left, right) = self.pair(left, right);
-                self.value(Type::Long, Op::Binary(*op, left, right), span)
+                self.binary(*op, ty, left, right, span)
             }
             ExpressionKind::Compare(op, left, right) => {
                 self.compare(*op, left, right, span)
@@ -73,10 +89,29 @@ impl Builder<'_> {
                 let (left, right) = self.pair(left, right);
                 self.value(Type::String, Op::Concat(left, right), span)
             }
+            ExpressionKind::Match { text, regex, negated } => {
+                self.matches(text, regex, *negated, span)
+            }
+            ExpressionKind::ToDouble(operand) => {
+                let operand = self.expression(operand);
+                self.value(Type::Double, Op::ToDouble(operand), span)
+            }
             ExpressionKind::In { array, keys } => {
-                let keys = self.expressions(keys);
+                let slice = self.slice(keys);
                 let (array, _) = self.array(*array);
-                self.value(Type::Long, Op::HasElement(array, keys), span)
+                self.value(Type::Long, contains(array, slice), span)
+            }
+            ExpressionKind::Extract { extractor, place } => {
+                self.extract(*extractor, place, span)
+            }
+            ExpressionKind::Percentile { place, percentage } => {
+                self.percentile(place, percentage, span)
+            }
+            ExpressionKind::Bucket { place, histogram, index } => {
+                self.bucket(place, *histogram, index, span)
+            }
+            ExpressionKind::CallFunction(function, args) => {
+                self.call_function(function.0, args, span)
             }
             ExpressionKind::Assign { place, op, value } => {
                 self.assign(place, *op, value, span)
@@ -99,6 +134,7 @@ impl Builder<'_> {
     fn literal(&mut self, literal: &Literal, span: Span) -> Value {
         match literal {
             Literal::Long(value) => self.long(*value, span),
+            Literal::Double(value) => self.value(Type::Double, Op::Double(*value), span),
             Literal::String(text) => {
                 let text = self.pool.text(text);
                 self.value(Type::String, Op::Text(text), span)
@@ -108,7 +144,8 @@ impl Builder<'_> {
 
     pub(super) fn zero(&mut self, ty: Type, span: Span) -> Value {
         match ty {
-            Type::Long => self.long(0, span),
+            Type::Long | Type::Stats => self.long(0, span),
+            Type::Double => self.value(ty, Op::Double(0.0), span),
             Type::String => self.value(Type::String, Op::Text(Text::Empty), span),
         }
     }
@@ -120,6 +157,60 @@ impl Builder<'_> {
         self.value(ty, Op::Field(field), span)
     }
 
+    fn unary(&mut self, op: UnaryOp, operand: &Expression, span: Span) -> Value {
+        let value = self.expression(operand);
+        if operand.ty == Type::Double {
+            return self.value(Type::Double, Op::NegateDouble(value), span);
+        }
+        self.value(Type::Long, Op::Unary(op, value), span)
+    }
+
+    /// An operator on two values of type `ty`.
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        ty: Type,
+        left: Value,
+        right: Value,
+        span: Span,
+    ) -> Value {
+        let op = match ty {
+            Type::Double => Op::BinaryDouble(op, left, right),
+            _ => Op::Binary(op, left, right),
+        };
+        self.value(ty, op, span)
+    }
+
+    fn matches(
+        &mut self,
+        text: &Expression,
+        regex: &str,
+        negated: bool,
+        span: Span,
+    ) -> Value {
+        let text = self.expression(text);
+        let regex = self.pool.regex(regex);
+        // Whether groups are wanted is known when all code is lowered.
+        let op = Op::Match { text, regex, groups: false };
+        let found = self.value(Type::Long, op, span);
+        if negated {
+            return self.value(Type::Long, Op::Unary(UnaryOp::Not, found), span);
+        }
+        found
+    }
+
+    fn call_function(&mut self, function: u32, args: &[Expression], span: Span) -> Value {
+        let args = self.expressions(args);
+        let op = Op::CallFunction(function, args);
+        match self.pool.returns.get(function as usize).copied().flatten() {
+            Some(ty) => self.value(ty, op, span),
+            None => {
+                self.effect(op, span);
+                self.long(0, span)
+            }
+        }
+    }
+
     fn compare(
         &mut self,
         op: CompareOp,
@@ -127,12 +218,12 @@ impl Builder<'_> {
         right: &Expression,
         span: Span,
     ) -> Value {
-        let text = left.ty == Type::String;
+        let ty = left.ty;
         let (left, right) = self.pair(left, right);
-        let op = if text {
-            Op::CompareText(op, left, right)
-        } else {
-            Op::Compare(op, left, right)
+        let op = match ty {
+            Type::String => Op::CompareText(op, left, right),
+            Type::Double => Op::CompareDouble(op, left, right),
+            Type::Long | Type::Stats => Op::Compare(op, left, right),
         };
         self.value(Type::Long, op, span)
     }
@@ -188,12 +279,14 @@ impl Builder<'_> {
     fn target(&mut self, place: &Place) -> Target {
         match place {
             Place::Local(local) => {
-                Target::Local((*local).into(), self.handler.locals[local.0 as usize])
+                Target::Local((*local).into(), self.code.locals[local.0 as usize])
             }
             Place::Global(global) => match self.slot(*global) {
-                Slot::Long(slot) => Target::Long(slot),
+                Slot::Scalar(slot, ty) => Target::Scalar(slot, ty),
                 Slot::Text(slot) => Target::Text(slot),
-                Slot::Array(..) => unreachable!("the checker refuses arrays as values"),
+                Slot::Array(..) | Slot::Statistics(_) => {
+                    unreachable!("the checker refuses arrays and statistics as values")
+                }
             },
             Place::Element { array, keys } => {
                 let keys = self.expressions(keys);
@@ -206,7 +299,7 @@ impl Builder<'_> {
     fn read(&mut self, target: &Target, span: Span) -> Value {
         match target {
             Target::Local(local, ty) => self.value(*ty, Op::GetLocal(*local), span),
-            Target::Long(slot) => self.value(Type::Long, Op::GetLong(*slot), span),
+            Target::Scalar(slot, ty) => self.value(*ty, Op::GetLong(*slot), span),
             Target::Text(slot) => self.value(Type::String, Op::GetText(*slot), span),
             Target::Element { array, value, keys } => {
                 self.value(*value, Op::GetElement(*array, keys.clone()), span)
@@ -217,7 +310,7 @@ impl Builder<'_> {
     fn write(&mut self, target: Target, value: Value, span: Span) {
         let op = match target {
             Target::Local(local, _) => Op::SetLocal(local, value),
-            Target::Long(slot) => Op::SetLong(slot, value),
+            Target::Scalar(slot, _) => Op::SetLong(slot, value),
             Target::Text(slot) => Op::SetText(slot, value),
             Target::Element { array, keys, .. } => Op::SetElement(array, keys, value),
         };
@@ -237,14 +330,12 @@ impl Builder<'_> {
         let right = self.expression(value);
         let result = match op {
             None => right,
-            Some(AssignOp::Binary(BinaryOp::Add))
-                if matches!(target, Target::Element { .. }) =>
-            {
+            Some(AssignOp::Binary(BinaryOp::Add)) => {
                 return self.add_value(target, right, span);
             }
             Some(AssignOp::Binary(op)) => {
                 let left = self.read(&target, span);
-                self.value(Type::Long, Op::Binary(op, left, right), span)
+                self.binary(op, target.ty(), left, right, span)
             }
             Some(AssignOp::Concat) => {
                 let left = self.read(&target, span);
@@ -258,6 +349,9 @@ impl Builder<'_> {
     /// Adds to a place; gives the value before (`postfix`) or after.
     fn add(&mut self, place: &Place, delta: i64, postfix: bool, span: Span) -> Value {
         let target = self.target(place);
+        if target.ty() == Type::Double {
+            return self.add_double(target, delta, postfix, span);
+        }
         let amount = self.long(delta, span);
         let sum = self.add_value(target, amount, span);
         if postfix {
@@ -270,13 +364,30 @@ impl Builder<'_> {
         sum
     }
 
-    /// Adds to a place; gives the sum. An element is looked up once.
+    /// The value before can not be had from the sum: it was rounded.
+    fn add_double(
+        &mut self,
+        target: Target,
+        delta: i64,
+        postfix: bool,
+        span: Span,
+    ) -> Value {
+        let amount = self.value(Type::Double, Op::Double(delta as f64), span);
+        let old = self.read(&target, span);
+        let sum = self.binary(BinaryOp::Add, Type::Double, old, amount, span);
+        self.write(target, sum, span);
+        if postfix { old } else { sum }
+    }
+
+    /// Adds to a place; gives the sum. An element that is a long is looked up
+    /// once.
     fn add_value(&mut self, target: Target, amount: Value, span: Span) -> Value {
-        if let Target::Element { array, keys, .. } = target {
+        let ty = target.ty();
+        if let Target::Element { array, value: Type::Long, keys } = target {
             return self.value(Type::Long, Op::AddElement(array, keys, amount), span);
         }
         let old = self.read(&target, span);
-        let sum = self.value(Type::Long, Op::Binary(BinaryOp::Add, old, amount), span);
+        let sum = self.binary(BinaryOp::Add, ty, old, amount, span);
         self.write(target, sum, span);
         sum
     }
@@ -294,6 +405,7 @@ impl Builder<'_> {
         let Some(helper) = helper else {
             unreachable!("no helper for `{}`; a test compares the tables", builtin.name)
         };
+        self.pool.wants_groups |= helper.name == "matched";
         let args = self.expressions(args);
         if builtin.returns.is_some() {
             return self.value(call.ty, Op::Call(helper, args), call.span);

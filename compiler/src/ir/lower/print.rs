@@ -68,9 +68,11 @@ impl Builder<'_> {
             unreachable!("the checker counts the arguments of print")
         };
         let emit = Emit { directive: packed(directive), width, precision, value };
-        let op = match ty {
-            Type::Long => Op::EmitLong(emit),
-            Type::String => Op::EmitString(emit),
+        let op = match (emit.directive.conversion, ty) {
+            (Conversion::Memory | Conversion::MemoryHex, _) => Op::EmitMemory(emit),
+            (_, Type::Double) => Op::EmitDouble(emit),
+            (_, Type::String) => Op::EmitString(emit),
+            (_, Type::Long | Type::Stats) => Op::EmitLong(emit),
         };
         self.effect(op, span);
     }
@@ -97,6 +99,13 @@ fn conversion(conversion: printf::Conversion) -> Conversion {
         printf::Conversion::Octal => Conversion::Octal,
         printf::Conversion::Pointer => Conversion::Pointer,
         printf::Conversion::Char => Conversion::Char,
-        printf::Conversion::String => Conversion::String,
+        // A double prints in its shortest form where no directive is for it.
+        printf::Conversion::String | printf::Conversion::Shortest => Conversion::String,
+        printf::Conversion::Bytes => Conversion::Binary,
+        printf::Conversion::Memory => Conversion::Memory,
+        printf::Conversion::MemoryHex => Conversion::MemoryHex,
+        printf::Conversion::Fixed => Conversion::Fixed,
+        printf::Conversion::Exponent => Conversion::Exponent,
+        printf::Conversion::General => Conversion::General,
     }
 }

@@ -10,13 +10,14 @@ use crate::span::Span;
 use crate::suggest;
 use crate::typed::GlobalId;
 
-impl Infer<'_> {
+impl Infer<'_, '_> {
     /// The type of what is assigned to. It counts as read only where the value
     /// of the whole assignment is used.
     pub(super) fn place(&mut self, place: &Expression, used: Use) -> Term {
         match &place.kind {
             ExpressionKind::Variable(name) => self.variable(name, place.span, true, used),
             ExpressionKind::Element { array, keys } => {
+                self.one_element(keys);
                 let value = self.element(array, keys, place.span);
                 self.mark_written(&array.text);
                 if used == Use::Value {
@@ -45,13 +46,14 @@ impl Infer<'_> {
         write: bool,
         used: Use,
     ) -> Term {
-        if let Some(id) = self.globals.get(name) {
+        let hidden = self.handler.parameter(name).is_some();
+        if let Some(id) = self.globals.get(name).filter(|_| !hidden) {
             let global = self.globals.at_mut(id);
             global.written |= write;
             global.read |= !write || used == Use::Value;
             return self.scalar(id, span);
         }
-        let id = self.handler.local(name, &mut self.types);
+        let id = self.handler.local(name, span, &mut self.types);
         let local = self.handler.at_mut(id);
         local.written |= write;
         if !write {
@@ -62,9 +64,9 @@ impl Infer<'_> {
 
     fn scalar(&mut self, id: GlobalId, span: Span) -> Term {
         let global = self.globals.at(id);
-        let array_at = match (&global.shape, global.size) {
+        let array_at = match (&global.shape, global.declared_array()) {
             (Shape::Array { first_use, .. }, _) => Some(*first_use),
-            (Shape::Unknown, Some((_, size))) => Some(size),
+            (Shape::Unknown, Some(declared)) => Some(declared),
             (Shape::Scalar { value, .. }, _) => return *value,
             (Shape::Unknown, None) => None,
         };
@@ -80,7 +82,18 @@ impl Infer<'_> {
         value
     }
 
-    /// The type of an element's value; the keys are looked at.
+    /// Refuses `*` among the keys of one element.
+    pub(super) fn one_element(&mut self, keys: &[Expression]) {
+        if let Some(any) = keys.iter().find(|key| key.kind == ExpressionKind::AnyKey) {
+            self.report.push(
+                Diagnostic::new(Code::AnyKeyHere, any.span, "`*` stands for many elements")
+                    .label("one key is needed here")
+                    .help("`*` can stand in `foreach (… in a[*, x])`, `delete a[*, x]` and `[*, x] in a`"),
+            );
+        }
+    }
+
+    /// The type of an element's value; the keys are looked at, `*` is any.
     pub(super) fn element(
         &mut self,
         array: &Name,
@@ -90,6 +103,9 @@ impl Infer<'_> {
         let found = self.array(array, keys.len(), span);
         let types = found.as_ref().map_or(&[][..], |(types, _)| types);
         for (at, key) in keys.iter().enumerate() {
+            if key.kind == ExpressionKind::AnyKey {
+                continue;
+            }
             let key_type = self.expression(key, Use::Value);
             let Some(&wanted) = types.get(at) else {
                 continue;
@@ -157,7 +173,7 @@ impl Infer<'_> {
         }
     }
 
-    fn mark_written(&mut self, global: &str) {
+    pub(super) fn mark_written(&mut self, global: &str) {
         if let Some(id) = self.globals.get(global) {
             self.globals.at_mut(id).written = true;
         }
@@ -182,6 +198,19 @@ impl Infer<'_> {
     pub(super) fn target(&mut self, name: &str, span: Span) -> Term {
         // Where the point is wrong, nobody knows what it would have had.
         let Some(place) = &self.handler.place else {
+            if self.handler.function.is_some() && !name.is_empty() {
+                self.report.push(
+                    Diagnostic::new(
+                        Code::NotAvailableHere,
+                        span,
+                        format!("`${name}` is not known in a function"),
+                    )
+                    .label("not known here")
+                    .help(format!(
+                        "give it to the function as an argument: `f(${name})`"
+                    )),
+                );
+            }
             return self.types.fresh();
         };
         match place.variables.iter().find(|variable| variable.name == name) {

@@ -1,0 +1,107 @@
+//! Which globals a code reads and writes, and so which conditions of probe
+//! points a handler may change.
+
+use std::collections::HashSet;
+
+use super::{Aggregate, Code, Module, Op};
+
+/// A global variable by kind and slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Global {
+    /// A scalar long or double.
+    Long(u32),
+    /// A scalar string.
+    Text(u32),
+    /// A scalar aggregate.
+    Statistics(u32),
+    /// An array.
+    Array(u32),
+}
+
+/// What a code does with globals, functions that it calls included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Globals that it may read.
+    pub reads: HashSet<Global>,
+    /// Globals that it may write.
+    pub writes: HashSet<Global>,
+}
+
+/// The effects of a code.
+pub fn effects(module: &Module, code: &Code) -> Effects {
+    let mut found = Effects::default();
+    let mut seen = HashSet::new();
+    let mut pending = vec![code];
+    while let Some(code) = pending.pop() {
+        let instructions = code.blocks.iter().flat_map(|block| &block.instructions);
+        for instruction in instructions {
+            if let Op::CallFunction(number, _) = instruction.op
+                && seen.insert(number)
+            {
+                pending.extend(module.functions.get(number as usize));
+            }
+            match access(&instruction.op) {
+                Some((global, Way::Reads)) => _ = found.reads.insert(global),
+                Some((global, Way::Writes)) => _ = found.writes.insert(global),
+                None => {}
+            }
+        }
+    }
+    found
+}
+
+/// By handler: the handlers whose conditions it may change.
+pub(super) fn conditions_after(module: &Module) -> Vec<Vec<u32>> {
+    let reads: Vec<_> = module
+        .conditions
+        .iter()
+        .map(|condition| {
+            condition.as_ref().map(|code| effects(module, code).reads).unwrap_or_default()
+        })
+        .collect();
+    if reads.iter().all(HashSet::is_empty) {
+        return vec![Vec::new(); module.handlers.len()];
+    }
+    let after = |handler: &Code| {
+        let writes = effects(module, handler).writes;
+        let changed =
+            reads.iter().enumerate().filter(|(_, reads)| !reads.is_disjoint(&writes));
+        changed.map(|(number, _)| number as u32).collect()
+    };
+    module.handlers.iter().map(after).collect()
+}
+
+enum Way {
+    Reads,
+    Writes,
+}
+
+fn access(op: &Op) -> Option<(Global, Way)> {
+    let of = |aggregate: &Aggregate| match aggregate {
+        Aggregate::Scalar(slot) => Global::Statistics(*slot),
+        Aggregate::Element(array, _) => Global::Array(*array),
+    };
+    Some(match op {
+        Op::GetLong(slot) => (Global::Long(*slot), Way::Reads),
+        Op::SetLong(slot, _) => (Global::Long(*slot), Way::Writes),
+        Op::GetText(slot) => (Global::Text(*slot), Way::Reads),
+        Op::SetText(slot, _) => (Global::Text(*slot), Way::Writes),
+        Op::ClearStatistics(slot) => (Global::Statistics(*slot), Way::Writes),
+        Op::GetElement(array, _)
+        | Op::HasElement(array, _)
+        | Op::HasMatch(array, _)
+        | Op::WalkBegin { array, .. } => (Global::Array(*array), Way::Reads),
+        Op::SetElement(array, ..)
+        | Op::AddElement(array, ..)
+        | Op::DeleteElement(array, _)
+        | Op::DeleteMatches(array, _)
+        | Op::Clear(array) => (Global::Array(*array), Way::Writes),
+        Op::Accumulate(aggregate, _) => (of(aggregate), Way::Writes),
+        Op::Extract(_, aggregate)
+        | Op::Percentile(aggregate, _)
+        | Op::Bucket(aggregate, ..)
+        | Op::PrintHistogram { aggregate, .. }
+        | Op::WalkBuckets { aggregate, .. } => (of(aggregate), Way::Reads),
+        _ => return None,
+    })
+}

@@ -1,0 +1,145 @@
+//! Walks over parsed scripts, for what can be told without names and types.
+
+use crate::ast::{
+    Expression, ExpressionKind, Item, Script, Statement, StatementKind, Walked,
+};
+use crate::types::Type;
+
+/// What a script makes use of anywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Features {
+    /// Doubles, by a literal or a declared type.
+    pub(super) doubles: bool,
+    /// Statistics.
+    pub(super) statistics: bool,
+}
+
+impl Features {
+    pub(super) fn of(script: &Script) -> Self {
+        let mut features = Self::default();
+        for item in &script.items {
+            match item {
+                Item::Global(global) => {
+                    global.initial.iter().for_each(|it| features.add(it));
+                }
+                Item::Probe(probe) => features.block(&probe.body),
+                Item::Alias(alias) => {
+                    features.block(&alias.prologue);
+                    features.block(&alias.epilogue);
+                }
+                Item::Function(function) => {
+                    let types = function.params.iter().filter_map(|param| param.ty);
+                    let mut types = types.chain(function.returns);
+                    features.doubles |= types.any(|(ty, _)| ty == Type::Double);
+                    features.block(&function.body);
+                }
+            }
+        }
+        features
+    }
+
+    fn block(&mut self, statements: &[Statement]) {
+        statements
+            .iter()
+            .for_each(|it| each_expression(it, &mut |found| self.see(found)));
+    }
+
+    fn add(&mut self, expression: &Expression) {
+        each(expression, &mut |found| self.see(found));
+    }
+
+    fn see(&mut self, expression: &Expression) {
+        match expression.kind {
+            ExpressionKind::Double(_) => self.doubles = true,
+            ExpressionKind::Accumulate { .. } | ExpressionKind::At { .. } => {
+                self.statistics = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether some `return` in the statements gives a value.
+pub(super) fn returns_value(statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| {
+        matches!(statement.kind, StatementKind::Return(Some(_)))
+            || parts(statement).into_iter().any(returns_value)
+    })
+}
+
+/// The statements directly inside of one.
+fn parts(statement: &Statement) -> Vec<&[Statement]> {
+    let one = std::slice::from_ref;
+    match &statement.kind {
+        StatementKind::Block(statements) => vec![statements],
+        StatementKind::If { then, otherwise, .. } => {
+            let otherwise = otherwise.as_deref().map(one);
+            [one(then)].into_iter().chain(otherwise).collect()
+        }
+        StatementKind::While { body, .. } | StatementKind::For { body, .. } => {
+            vec![one(body)]
+        }
+        StatementKind::Foreach(foreach) => vec![one(&foreach.body)],
+        StatementKind::Try { body, handler, .. } => vec![body, handler],
+        _ => Vec::new(),
+    }
+}
+
+/// Calls `see` with each expression in a statement, inner ones too.
+fn each_expression(statement: &Statement, see: &mut dyn FnMut(&Expression)) {
+    let direct: Vec<&Expression> = match &statement.kind {
+        StatementKind::If { condition, .. } | StatementKind::While { condition, .. } => {
+            vec![condition]
+        }
+        StatementKind::For { first, condition, step, .. } => {
+            [first, condition, step].into_iter().flatten().collect()
+        }
+        StatementKind::Foreach(foreach) => {
+            let walked = match &foreach.walked {
+                Walked::Array { slice, .. } => slice.iter().collect(),
+                Walked::Buckets(histogram) => vec![histogram],
+            };
+            walked.into_iter().chain(&foreach.limit).collect()
+        }
+        StatementKind::Return(value) => value.iter().collect(),
+        StatementKind::Delete(expression) | StatementKind::Expression(expression) => {
+            vec![expression]
+        }
+        _ => Vec::new(),
+    };
+    direct.into_iter().for_each(|expression| each(expression, see));
+    for part in parts(statement) {
+        part.iter().for_each(|statement| each_expression(statement, see));
+    }
+}
+
+/// Calls `see` with an expression and each one in it.
+pub(super) fn each(expression: &Expression, see: &mut dyn FnMut(&Expression)) {
+    see(expression);
+    operands(expression).into_iter().for_each(|operand| each(operand, see));
+}
+
+fn operands(expression: &Expression) -> Vec<&Expression> {
+    match &expression.kind {
+        ExpressionKind::Integer(_)
+        | ExpressionKind::Double(_)
+        | ExpressionKind::String(_)
+        | ExpressionKind::AnyKey
+        | ExpressionKind::Variable(_)
+        | ExpressionKind::Target(_) => Vec::new(),
+        ExpressionKind::Element { keys, .. } | ExpressionKind::In { keys, .. } => {
+            keys.iter().collect()
+        }
+        ExpressionKind::Call { arguments, .. } => arguments.iter().collect(),
+        ExpressionKind::At { arguments, index, .. } => {
+            arguments.iter().chain(index.as_deref()).collect()
+        }
+        ExpressionKind::Unary(_, operand) => vec![operand],
+        ExpressionKind::Match { text, .. } => vec![text],
+        ExpressionKind::Binary(_, left, right) => vec![left, right],
+        ExpressionKind::Conditional(condition, yes, no) => vec![condition, yes, no],
+        ExpressionKind::Assign { place, value, .. }
+        | ExpressionKind::Accumulate { place, value } => vec![place, value],
+        ExpressionKind::Increment { place, .. } => vec![place],
+    }
+}

@@ -1,0 +1,101 @@
+//! `=~`, `!~` and `matched`.
+
+use std::ops::Range;
+
+use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
+
+/// The most memory one compiled expression takes; a larger one is refused.
+const BYTES_MAX: usize = 1 << 20;
+
+/// The regular expressions of a script, compiled.
+///
+/// Matching takes time linear in the text, whatever the expression. Text is
+/// bytes, not characters, and what is said of letters is said of ASCII ones.
+///
+/// Expressions are SystemTap's, that is POSIX extended ones, except that
+/// - of several ways to match at the same place the first alternative is taken
+///   and not the longest match: `a|ab` finds `a` in `ab`, which `matched(0)`
+///   tells, but `=~` does not;
+/// - `*?`, `+?` and `??` repeat as little as possible;
+/// - in brackets `[`, `&&`, `--`, `~~` and a backslash are special: write
+///   `\[` and `\\`; outside, a `{` that begins no repetition is an error;
+/// - `\d \s \w \b \xHH (?:…) (?i:…)` are known beyond POSIX;
+/// - there are no back references, as in SystemTap.
+///
+/// As in POSIX, `.` is any byte, a newline as well, and `^` and `$` are the
+/// ends of the text.
+#[derive(Clone, Debug, Default)]
+pub struct Regexes(Vec<Regex>);
+
+impl Regexes {
+    /// Compiles `expressions`.
+    ///
+    /// # Errors
+    /// The index of the first that is not one or is too large, and why, in a
+    /// line.
+    pub fn new(expressions: &[String]) -> Result<Self, (usize, String)> {
+        let compiled = expressions
+            .iter()
+            .enumerate()
+            .map(|(index, expression)| compile(expression).map_err(|why| (index, why)));
+        compiled.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether a part of `text` matches the expression with this index, and
+    /// in `groups` where; an index that does not exist matches nothing.
+    pub fn is_match(&self, index: usize, text: &[u8], groups: &mut Groups) -> bool {
+        let Some(regex) = self.0.get(index) else {
+            *groups = Groups::default();
+            return false;
+        };
+        if groups.of != Some(index) {
+            groups.locations = Some(regex.capture_locations());
+            groups.of = Some(index);
+        }
+        let locations = groups.locations.as_mut();
+        groups.found = locations.and_then(|to| regex.captures_read(to, text)).is_some();
+        groups.found
+    }
+
+    /// As [`Regexes::is_match`], but faster: for scripts that do not call
+    /// `matched`.
+    pub fn is_found(&self, index: usize, text: &[u8]) -> bool {
+        self.0.get(index).is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+fn compile(expression: &str) -> Result<Regex, String> {
+    let mut builder = RegexBuilder::new(expression);
+    builder.unicode(false).dot_matches_new_line(true).size_limit(BYTES_MAX);
+    builder.build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(most) => {
+            format!("takes more than {most} bytes when compiled")
+        }
+        error => last_line(&error.to_string()),
+    })
+}
+
+/// The reason, which the crate puts into the last line behind a drawing.
+fn last_line(message: &str) -> String {
+    let line = message.lines().last().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// Where the last match and its groups are. Used with one [`Regexes`] only.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// The expression that was matched last, whose groups these are.
+    of: Option<usize>,
+    locations: Option<CaptureLocations>,
+    found: bool,
+}
+
+impl Groups {
+    /// The place of group `number` in the text that matched, 0 being the whole
+    /// match; nothing where the last `=~` failed or the group took no part.
+    pub fn get(&self, number: usize) -> Option<Range<usize>> {
+        let locations = self.locations.as_ref().filter(|_| self.found)?;
+        let (start, end) = locations.get(number)?;
+        Some(start..end)
+    }
+}

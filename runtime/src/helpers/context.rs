@@ -1,0 +1,152 @@
+//! The hit, its thread and its process.
+
+use super::{Context, enter, settle};
+use crate::abi::text::Indent;
+use crate::schema::{AccessKind, HitRecord};
+use crate::strings::StringHandle;
+use crate::world::{Credentials, SymbolForm, World};
+
+pub(super) extern "C" fn access(context: Context) -> u64 {
+    let (world, record) = enter(context);
+    world.access_name(AccessKind::from_number(record.access)).0
+}
+
+pub(super) extern "C" fn data_name(context: Context) -> u64 {
+    let (world, record) = enter(context);
+    world.data_names.get(record.watch as usize).copied().unwrap_or_default().0
+}
+
+pub(super) extern "C" fn pp(context: Context) -> u64 {
+    enter(context).0.probe.0
+}
+
+pub(super) extern "C" fn target(context: Context) -> i64 {
+    enter(context).0.target
+}
+
+fn credentials(context: Context) -> Credentials {
+    let (world, record) = enter(context);
+    world.outside.credentials(world.asked_of(record))
+}
+
+pub(super) extern "C" fn ppid(context: Context) -> i64 {
+    credentials(context).parent.into()
+}
+
+pub(super) extern "C" fn uid(context: Context) -> i64 {
+    credentials(context).user.into()
+}
+
+pub(super) extern "C" fn euid(context: Context) -> i64 {
+    credentials(context).effective_user.into()
+}
+
+pub(super) extern "C" fn gid(context: Context) -> i64 {
+    credentials(context).group.into()
+}
+
+pub(super) extern "C" fn egid(context: Context) -> i64 {
+    credentials(context).effective_group.into()
+}
+
+pub(super) extern "C" fn cmdline_str(context: Context) -> u64 {
+    let (world, record) = enter(context);
+    let pid = world.asked_of(record);
+    settle(context, world.outside.command_line(&mut world.strings, pid)).0
+}
+
+pub(super) extern "C" fn env_var(context: Context, name: u64) -> u64 {
+    let (world, record) = enter(context);
+    let pid = world.asked_of(record);
+    let name = world.strings.get(StringHandle(name));
+    let value = world.outside.variable(pid, name);
+    settle(context, world.strings.temporary(value)).0
+}
+
+/// The name of an address.
+fn symbol(context: Context, form: SymbolForm, address: i64) -> u64 {
+    let (world, record) = enter(context);
+    let pid = world.asked_of(record);
+    settle(context, world.symbol(form, pid, address as u64)).0
+}
+
+pub(super) extern "C" fn usymname(context: Context, address: i64) -> u64 {
+    symbol(context, SymbolForm::Name, address)
+}
+
+pub(super) extern "C" fn usymdata(context: Context, address: i64) -> u64 {
+    symbol(context, SymbolForm::Data, address)
+}
+
+/// The stack at the hit, as far as a record tells it: its instruction.
+pub(super) extern "C" fn print_backtrace(context: Context) {
+    let (world, record) = enter(context);
+    if record.address == 0 {
+        return;
+    }
+    let name = world.symbol(SymbolForm::Data, record.pid, record.address);
+    let done = name.map(|name| {
+        let line = format!(" 0x{:x} : ", record.address);
+        world.out.extend_from_slice(line.as_bytes());
+        world.out.extend_from_slice(world.strings.get(name));
+        world.out.push(b'\n');
+    });
+    settle(context, done.and_then(|()| world.output_fits()));
+}
+
+/// The record's time as time of day: the hit's, not the printing's.
+fn time_of_day(world: &World, record: &HitRecord, unit_ns: i64) -> i64 {
+    (record.time as i64).wrapping_add(world.time_of_day_offset_ns) / unit_ns
+}
+
+pub(super) extern "C" fn gettimeofday_ns(context: Context) -> i64 {
+    let (world, record) = enter(context);
+    time_of_day(world, record, 1)
+}
+
+pub(super) extern "C" fn gettimeofday_us(context: Context) -> i64 {
+    let (world, record) = enter(context);
+    time_of_day(world, record, 1_000)
+}
+
+pub(super) extern "C" fn gettimeofday_ms(context: Context) -> i64 {
+    let (world, record) = enter(context);
+    time_of_day(world, record, 1_000_000)
+}
+
+pub(super) extern "C" fn gettimeofday_s(context: Context) -> i64 {
+    let (world, record) = enter(context);
+    time_of_day(world, record, 1_000_000_000)
+}
+
+/// The depth of this thread.
+fn of_thread<'w>(world: &'w mut World, record: &HitRecord) -> &'w mut Indent {
+    world.thread_indents.entry(record.tid).or_default()
+}
+
+pub(super) extern "C" fn thread_indent(context: Context, delta: i64) -> u64 {
+    let (world, record) = enter(context);
+    let now = time_of_day(world, record, 1_000);
+    let name = world.strings.get(StringHandle(record.execname)).to_vec();
+    let mut text = Vec::new();
+    let indent = of_thread(world, record);
+    indent.thread_indent(&mut text, now, &name, record.tid.into(), delta);
+    settle(context, world.strings.temporary(&text)).0
+}
+
+pub(super) extern "C" fn thread_indent_depth(context: Context, delta: i64) -> i64 {
+    let (world, record) = enter(context);
+    of_thread(world, record).depth(delta)
+}
+
+pub(super) extern "C" fn indent(context: Context, delta: i64) -> u64 {
+    let (world, record) = enter(context);
+    let now = time_of_day(world, record, 1_000);
+    let mut text = Vec::new();
+    world.indent.indent(&mut text, now, delta);
+    settle(context, world.strings.temporary(&text)).0
+}
+
+pub(super) extern "C" fn indent_depth(context: Context, delta: i64) -> i64 {
+    enter(context).0.indent.depth(delta)
+}
