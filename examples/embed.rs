@@ -19,7 +19,9 @@ impl Consumer for Printer {
         let points = self.0.points().iter();
         let data = points.filter_map(|point| match &point.spec {
             Spec::Data(data) => {
-                Some(Request { data: data.clone(), span: Some(point.span) })
+                let (data, span) = (data.clone(), Some(point.span));
+                let (optional, instead_of) = (point.optional, Vec::new());
+                Some(Request { data, span, optional, instead_of })
             }
             _ => None,
         });

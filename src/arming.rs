@@ -28,23 +28,22 @@ pub(crate) fn no_target(request: &Request) -> Diagnostic {
 pub(crate) fn resolve(
     process: &Process,
     requests: &[Request],
-) -> Result<Vec<Location>, Failure> {
-    let mut locations = Vec::with_capacity(requests.len());
+) -> Result<Vec<Option<Location>>, Failure> {
+    let mut locations: Vec<Option<Location>> = Vec::with_capacity(requests.len());
     let mut diagnostics = Vec::new();
-    for Request { data, span } in requests {
-        match process.is_named_by(&data.process) {
-            Ok(true) => {}
-            Ok(false) => {
-                diagnostics.push(other_process(*span));
-                continue;
-            }
-            Err(error) => return Err(self::process(&error)),
-        }
-        match resolve::resolve(process, &data.expression, data.length) {
+    for request in requests {
+        let mut rivals = request.instead_of.iter();
+        let located = if rivals.any(|rival| locations[*rival].is_some()) {
+            Ok(None)
+        } else {
+            locate(process, request)?
+        };
+        match located {
             Ok(location) => locations.push(location),
-            // Not about this expression: all others would say it again.
-            Err(ResolveError::Process(error)) => return Err(self::process(&error)),
-            Err(error) => diagnostics.push(unresolved(&error, *span)),
+            Err(diagnostic) => {
+                locations.push(None);
+                diagnostics.push(diagnostic);
+            }
         }
     }
     if diagnostics.is_empty() {
@@ -54,18 +53,48 @@ pub(crate) fn resolve(
     }
 }
 
+/// Where the data of one request is; nothing where it may be left out and is not
+/// there. The outer error is about the process, not about the request.
+fn locate(
+    process: &Process,
+    request: &Request,
+) -> Result<Result<Option<Location>, Diagnostic>, Failure> {
+    let Request { data, span, optional, .. } = request;
+    let found = match process.is_named_by(&data.process) {
+        Ok(true) => resolve::resolve(process, &data.expression, data.length),
+        Ok(false) if *optional => return Ok(Ok(None)),
+        Ok(false) => return Ok(Err(other_process(*span))),
+        Err(error) => return Err(self::process(&error)),
+    };
+    match found {
+        Ok(location) => Ok(Ok(Some(location))),
+        // Not about this expression: all others would say it again.
+        Err(ResolveError::Process(error)) => Err(self::process(&error)),
+        Err(ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. })
+            if *optional =>
+        {
+            Ok(Ok(None))
+        }
+        Err(error) => Ok(Err(unresolved(&error, *span))),
+    }
+}
+
 /// Gives each distinct watch a register.
 pub(crate) fn plan(
     requests: &[Request],
-    locations: &[Location],
+    locations: &[Option<Location>],
 ) -> Result<Plan, Failure> {
-    let watches: Vec<_> = requests
+    let (numbers, watches): (Vec<_>, Vec<_>) = requests
         .iter()
         .zip(locations)
-        .map(|(request, location)| watch(request, location))
-        .collect();
-    slots::plan(&watches, CAPACITY).map_err(|error| {
-        let span = requests.get(error.capacity).and_then(|request| request.span);
+        .enumerate()
+        .filter_map(|(number, (request, location))| {
+            Some((number, watch(request, location.as_ref()?)))
+        })
+        .unzip();
+    let mut plan = slots::plan(&watches, CAPACITY).map_err(|error| {
+        let first_without = numbers.get(error.capacity);
+        let span = first_without.and_then(|number| requests[*number].span);
         let message = format!(
             "{} different watches, but a thread has {} debug registers",
             error.needed, error.capacity
@@ -73,8 +102,10 @@ pub(crate) fn plan(
         Diagnostic::new(Code::TooManyWatches, span, message)
             .note("watches of the same address, length and mode share a register")
             .help("watch fewer at a time, or neighbours as one with a greater length")
-            .into()
-    })
+    })?;
+    let subscribers = plan.registers.iter_mut().flat_map(|it| &mut it.subscribers);
+    subscribers.for_each(|subscriber| *subscriber = numbers[*subscriber]);
+    Ok(plan)
 }
 
 /// Whether it is a program whose use is to start another one.

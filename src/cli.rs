@@ -24,7 +24,10 @@ pub struct Cli {
 const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
                      hwtrace [OPTIONS] -e 'PROGRAM' [ARGS]...\n       \
                      hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)\n       \
-                     hwtrace demo";
+                     hwtrace demo\n       \
+                     hwtrace fmt [--check] [FILE]...\n       \
+                     hwtrace explain CODE\n       \
+                     hwtrace list --functions [PATTERN]";
 
 const WATCH_USAGE: &str = "hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)";
 
@@ -40,6 +43,12 @@ pub enum Command {
     Watch(WatchArgs),
     /// Watches a small program with several threads that hwtrace brings along.
     Demo(DemoArgs),
+    /// Writes scripts in the house style.
+    Fmt(FmtArgs),
+    /// Explains an error of hwtrace by its code.
+    Explain(ExplainArgs),
+    /// Lists what scripts can use.
+    List(ListArgs),
     /// The program that `demo` watches.
     #[command(name = crate::demo::TARGET_ARGUMENT, hide = true)]
     DemoTarget,
@@ -69,6 +78,9 @@ pub struct Common {
     /// Whether messages are coloured.
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
+    /// The form of messages: for people, or a JSON object a line for programs.
+    #[arg(long, value_enum, default_value_t = MessageFormat::Human, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
 }
 
 /// `hwtrace SCRIPT`
@@ -86,12 +98,15 @@ pub struct ScriptArgs {
     /// Gives a global variable of the script another value.
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
     pub globals: Vec<(String, String)>,
-    /// Changes a limit: MAXACTION, MAXMAPENTRIES or MAXSTRINGLEN.
+    /// Changes a limit: MAXACTION, MAXMAPENTRIES, MAXNESTING or MAXSTRINGLEN.
     #[arg(short = 'D', value_name = "NAME=VALUE", value_parser = assignment)]
     pub defines: Vec<(String, String)>,
     /// Prints a stage of the compiler and ends.
     #[arg(long, value_enum, value_name = "STAGE")]
     pub dump: Option<Stage>,
+    /// Allows functions that act on the system: `system()`.
+    #[arg(long = "unsafe")]
+    pub allow_unsafe: bool,
     /// Checks the script and ends.
     #[arg(long)]
     pub check: bool,
@@ -135,6 +150,37 @@ pub struct DemoArgs {
     pub common: Common,
 }
 
+/// `hwtrace fmt`
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Changes nothing; fails where a file is not in the house style.
+    #[arg(long)]
+    pub check: bool,
+    /// The scripts, changed in place; without any, or with `-`, standard input
+    /// goes to standard output.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `hwtrace explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, as E0101.
+    #[arg(value_name = "CODE")]
+    pub code: String,
+}
+
+/// `hwtrace list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The functions that scripts can call.
+    #[arg(long, required = true)]
+    pub functions: bool,
+    /// Only names that match; `*` stands for anything.
+    #[arg(value_name = "PATTERN")]
+    pub pattern: Option<String>,
+}
+
 /// What to take hits from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineChoice {
@@ -153,6 +199,15 @@ pub enum Color {
     Always,
     /// No.
     Never,
+}
+
+/// The form of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// Text with the marked lines of the script.
+    Human,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Which accesses `watch` counts.
@@ -198,7 +253,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-const LIMITS: [&str; 3] = ["MAXACTION", "MAXMAPENTRIES", "MAXSTRINGLEN"];
+const LIMITS: [&str; 4] = ["MAXACTION", "MAXMAPENTRIES", "MAXNESTING", "MAXSTRINGLEN"];
 
 /// The limits that `-D` asks for.
 ///
@@ -210,6 +265,7 @@ pub fn limits(defines: &[(String, String)]) -> Result<Limits, String> {
         let limit = match name.as_str() {
             "MAXACTION" => &mut limits.steps,
             "MAXMAPENTRIES" => &mut limits.array_entries,
+            "MAXNESTING" => &mut limits.nesting,
             "MAXSTRINGLEN" => &mut limits.string_bytes,
             _ => {
                 let nearest = suggest::nearest(name, LIMITS);
@@ -222,7 +278,11 @@ pub fn limits(defines: &[(String, String)]) -> Result<Limits, String> {
                 ));
             }
         };
-        let most = if name == "MAXSTRINGLEN" { 1 << 20 } else { 1 << 30 };
+        let most = match name.as_str() {
+            "MAXSTRINGLEN" => 1 << 20,
+            "MAXNESTING" => 1000,
+            _ => 1 << 30,
+        };
         let range = 1..=most;
         *limit = value.parse().ok().filter(|value| range.contains(value)).ok_or_else(
             || format!("{name} is a number from 1 to {most}, not `{value}`"),

@@ -15,8 +15,14 @@ use hwtrace_probes::spec::{ArgumentRef, Component, Spec, SpecErrorKind};
 pub struct Point {
     /// What it means.
     pub spec: Spec,
+    /// Its number, by which others refer to it.
+    pub id: PointId,
     /// Where it stands in the script.
     pub span: Span,
+    /// `?` or `!` behind it: where its data does not exist it is left out.
+    pub optional: bool,
+    /// Points of the same probe: left out where the data of one of them exists.
+    pub instead_of: Vec<PointId>,
 }
 
 /// The probe points of a script, as they are met.
@@ -70,8 +76,20 @@ impl environment::Environment for Environment {
             _ => Context::Session,
         };
         let id = PointId(self.points.len() as u32);
-        self.points.push(Point { spec, span: point.span });
+        self.points.push(Point {
+            spec,
+            id,
+            span: point.span,
+            optional: false,
+            instead_of: Vec::new(),
+        });
         Ok(environment::Point { id, context })
+    }
+
+    /// Data exists where its name is found in the target.
+    fn is_certain(&self, point: PointId) -> bool {
+        let point = self.points.get(point.0 as usize);
+        !point.is_some_and(|point| matches!(point.spec, Spec::Data(_)))
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {

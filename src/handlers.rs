@@ -1,20 +1,25 @@
 //! The consumer that runs a script's compiled handlers.
 
+mod commands;
+mod faults;
+
 use std::io::{self, ErrorKind, Write};
 
-use hwtrace_lang::code::Code;
-use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_lang::environment::PointId;
 use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
+use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Spec};
-use hwtrace_runtime::abi::{Fault, FaultCode};
+use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
+use crate::environment::Point;
 use crate::pipeline::Compiled;
 use crate::report;
 use crate::session::{Consumer, Context, Failure, Request};
 use crate::symbols::HandlerSymbols;
+use commands::Commands;
 
 /// Output is put out at the latest when this much has gathered.
 const FLUSH_BYTES: usize = 64 << 10;
@@ -27,6 +32,9 @@ pub struct Handlers<'a> {
     data: Vec<DataHandler>,
     /// Handlers of timers, with their periods.
     timers: Vec<(u64, usize)>,
+    /// By handler: whether it runs when its probe point fires.
+    on: Vec<Armed>,
+    commands: Commands,
     /// The record of probes that no hit fires.
     own: HitRecord,
     out: Box<dyn Write + 'a>,
@@ -41,12 +49,39 @@ struct DataHandler {
     change: bool,
 }
 
+/// Whether a handler runs when its probe point fires.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Armed {
+    /// It does.
+    Yes,
+    /// The condition on its point does not hold.
+    NotNow,
+    /// Its point is left out for one in front of it.
+    Never,
+}
+
 /// The probes of a session's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
     End,
     Error,
     Autoprint,
+}
+
+/// The points of data probes in order: their positions are the numbers of the
+/// requests.
+struct Requests(Vec<PointId>);
+
+impl Requests {
+    fn of(points: &[Point]) -> Self {
+        let data = points.iter().filter(|point| matches!(point.spec, Spec::Data(_)));
+        Self(data.map(|point| point.id).collect())
+    }
+
+    fn numbers(&self, points: &[PointId]) -> Vec<usize> {
+        let number = |point: &PointId| self.0.iter().position(|own| own == point);
+        points.iter().filter_map(number).collect()
+    }
 }
 
 impl<'a> Handlers<'a> {
@@ -67,6 +102,8 @@ impl<'a> Handlers<'a> {
         Self {
             data: data.collect(),
             timers: timers.collect(),
+            on: vec![Armed::Yes; script.points.len()],
+            commands: Commands::default(),
             script,
             world,
             own: HitRecord::default(),
@@ -76,13 +113,64 @@ impl<'a> Handlers<'a> {
     }
 
     fn run(&mut self, handler: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        let ran = self.script.program.run(handler, &mut self.world, record);
+        if self.on[handler] != Armed::Yes {
+            return Ok(self.flow());
+        }
+        let program = &self.script.program;
+        let ran = program.run(handler, &mut self.world, record);
         ran.map_err(|fault| self.explain(fault))?;
-        if self.world.output().len() >= FLUSH_BYTES {
+        for changed in program.conditions_after(handler) {
+            self.follow_condition(*changed as usize)?;
+        }
+        let gathered = self.world.output().len() + self.world.messages().len();
+        if gathered >= FLUSH_BYTES {
             self.flush().map_err(Failure::Output)?;
         }
+        if !self.world.commands().is_empty() {
+            self.start_commands()?;
+        }
+        Ok(self.flow())
+    }
+
+    fn flow(&self) -> Flow {
         let stop = self.world.exit_requested() || self.closed;
-        Ok(if stop { Flow::Stop } else { Flow::Continue })
+        if stop { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// Arms or disarms a handler by the condition on its point.
+    fn follow_condition(&mut self, handler: usize) -> Result<(), Failure> {
+        if self.on[handler] == Armed::Never {
+            return Ok(());
+        }
+        let holds = self.script.program.condition(handler, &mut self.world);
+        let holds = holds.map_err(|fault| self.explain(fault))?;
+        self.on[handler] = if holds { Armed::Yes } else { Armed::NotNow };
+        Ok(())
+    }
+
+    fn start_commands(&mut self) -> Result<(), Failure> {
+        self.flush().map_err(Failure::Output)?;
+        for command in std::mem::take(self.world.commands()) {
+            let started = self.commands.start(&command);
+            started
+                .map_err(|error| Failure::System("starting a command with sh", error))?;
+        }
+        Ok(())
+    }
+
+    /// Which points are there, and which conditions hold at the start.
+    fn arm(&mut self, locations: &[Option<Location>]) -> Result<(), Failure> {
+        let numbers = Requests::of(&self.script.points);
+        let exists = |request: &usize| locations[*request].is_some();
+        for (handler, point) in self.script.points.iter().enumerate() {
+            if numbers.numbers(&point.instead_of).iter().any(exists) {
+                self.on[handler] = Armed::Never;
+            }
+            if self.script.program.has_condition(handler) {
+                self.follow_condition(handler)?;
+            }
+        }
+        Ok(())
     }
 
     /// Runs a handler that no hit fires.
@@ -99,22 +187,8 @@ impl<'a> Handlers<'a> {
     }
 
     fn explain(&self, fault: Fault) -> Failure {
-        let code = match fault.code {
-            FaultCode::DivisionByZero => Code::DivisionByZero,
-            FaultCode::OutOfFuel => Code::OutOfFuel,
-            FaultCode::ArrayFull => Code::ArrayFull,
-            FaultCode::ArenaFull => Code::ArenaFull,
-            FaultCode::TooManyStrings => Code::TooManyStrings,
-            FaultCode::OutputFull => Code::OutputFull,
-            FaultCode::NestedTooDeep => Code::RecursionTooDeep,
-            FaultCode::EmptyAggregate => Code::EmptyStatistics,
-            FaultCode::BadBucket => Code::BucketOutOfRange,
-            FaultCode::UserError => Code::Raised,
-            FaultCode::BadAddress => Code::BadAddress,
-        };
-        Diagnostic::new(code, self.script.program.span(fault), fault.code.message())
-            .help(fault.code.help())
-            .into()
+        let span = self.script.program.span(fault);
+        faults::explain(fault.code, span, self.world.fault_text()).into()
     }
 
     /// Handlers of `begin`, by priority, then in the order of the script.
@@ -151,13 +225,21 @@ impl<'a> Handlers<'a> {
 
 impl Consumer for Handlers<'_> {
     fn requests(&self) -> Vec<Request> {
-        let request = |point: &crate::environment::Point| match &point.spec {
-            Spec::Data(data) => {
-                Some(Request { data: data.clone(), span: Some(point.span) })
-            }
+        let numbers = Requests::of(&self.script.points);
+        let request = |point: &Point| match &point.spec {
+            Spec::Data(data) => Some(Request {
+                data: data.clone(),
+                span: Some(point.span),
+                optional: point.optional,
+                instead_of: numbers.numbers(&point.instead_of),
+            }),
             _ => None,
         };
         self.script.points.iter().filter_map(request).collect()
+    }
+
+    fn wants(&self, request: usize) -> bool {
+        self.on[self.data[request].handler] == Armed::Yes
     }
 
     fn timers(&self) -> Vec<u64> {
@@ -173,7 +255,7 @@ impl Consumer for Handlers<'_> {
             .iter()
             .map(|requests| {
                 let first =
-                    requests.first().and_then(|first| context.locations.get(*first));
+                    requests.first().and_then(|first| context.locations[*first].as_ref());
                 first.map_or_else(String::new, |location| location.name.clone())
             })
             .collect();
@@ -181,14 +263,14 @@ impl Consumer for Handlers<'_> {
         let pid = std::process::id();
         let execname = self.world.intern(b"hwtrace");
         self.own = HitRecord { pid, tid: pid, execname, ..HitRecord::default() };
+        self.arm(&context.locations)?;
         for handler in self.beginnings() {
             if self.run_own(handler, context.now)? == Flow::Stop {
                 break;
             }
         }
         self.flush().map_err(Failure::Output)?;
-        let stop = self.world.exit_requested() || self.closed;
-        Ok(if stop { Flow::Stop } else { Flow::Continue })
+        Ok(self.flow())
     }
 
     fn name(&mut self, name: &[u8]) -> u64 {
@@ -232,6 +314,12 @@ impl Consumer for Handlers<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let messages = self.world.messages();
+        if !messages.is_empty() {
+            // Where standard error fails nobody listens.
+            let _ = io::stderr().write_all(messages);
+            messages.clear();
+        }
         let text = self.world.output();
         if text.is_empty() || self.closed {
             text.clear();

@@ -7,8 +7,10 @@ use hwtrace_compiler::ir::{self, verify};
 use hwtrace_compiler::jit::{CompileError, Program};
 use hwtrace_lang::ast::Script;
 use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_lang::parse::Platform;
 use hwtrace_lang::span::Source;
 use hwtrace_lang::{overrides, parse, sema, typed};
+use hwtrace_probes::machine::{self, Configuration};
 use hwtrace_runtime::abi::Limits;
 
 use crate::environment::{Environment, Point};
@@ -49,6 +51,7 @@ pub struct Checked {
     source: Source,
     program: typed::Program,
     points: Vec<Point>,
+    warnings: Vec<Diagnostic>,
 }
 
 /// Compiler stage: lowered and verified.
@@ -80,12 +83,23 @@ pub enum InternalError {
 }
 
 impl Parsed {
-    /// Parses a script; `arguments` are what `$1` and `@1` stand for.
+    /// Parses a script; `arguments` are what `$1` and `@1` stand for. What
+    /// `%( … %)` asks of machine and kernel is answered for those that it runs on.
     ///
     /// # Errors
     /// What is wrong with the text or the arguments.
     pub fn parse(source: Source, arguments: &[String]) -> Result<Self, Refused> {
-        match parse::parse(&source, arguments) {
+        let release = machine::kernel_release();
+        // Unpacking it takes as long as all else together.
+        let asks = source.text.contains("CONFIG_");
+        let configuration = asks.then(Configuration::read).flatten();
+        let option = |name: &str| configuration.as_ref()?.option(name);
+        let platform = Platform {
+            kernel_release: &release,
+            config: configuration.is_some().then_some(&option),
+            ..Platform::default()
+        };
+        match parse::parse_on(&source, arguments, &platform) {
             Ok(script) => Ok(Self { source, script }),
             Err(diagnostics) => Err(Refused { source, diagnostics }),
         }
@@ -101,12 +115,24 @@ impl Parsed {
     /// # Errors
     /// Everything that is wrong with names, types, probe points, overrides.
     pub fn check(self, overrides: &[(String, String)]) -> Result<Checked, Refused> {
+        self.check_with(overrides, sema::Options::default())
+    }
+
+    /// The same, with what may pass.
+    ///
+    /// # Errors
+    /// As [`Parsed::check`].
+    pub fn check_with(
+        self,
+        overrides: &[(String, String)],
+        options: sema::Options,
+    ) -> Result<Checked, Refused> {
         let Self { source, script } = self;
         let mut environment = Environment::new();
-        let checked = sema::check(&script, &mut environment);
+        let checked = sema::check_with(&script, &mut environment, options);
         let (points, mut diagnostics) = (environment.into_points(), Vec::new());
-        let mut program = match checked {
-            Ok(program) => program,
+        let sema::Checked { mut program, warnings } = match checked {
+            Ok(checked) => checked,
             Err(diagnostics) => {
                 return Err(Refused { source, diagnostics });
             }
@@ -119,11 +145,21 @@ impl Parsed {
         if !diagnostics.is_empty() {
             return Err(Refused { source, diagnostics });
         }
-        Ok(Checked { source, program, points })
+        Ok(Checked { source, program, points, warnings })
     }
 }
 
 impl Checked {
+    /// What is doubtful in the script, in the order of the text.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The script.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The typed program, for `--dump typed`.
     pub fn program(&self) -> &typed::Program {
         &self.program
@@ -134,7 +170,7 @@ impl Checked {
     /// # Errors
     /// Only for a bug of hwtrace.
     pub fn lower(self, limits: &Limits) -> Result<Lowered, InternalError> {
-        let Self { source, program, points } = self;
+        let Self { source, program, points, .. } = self;
         let points = points_of(&program, points);
         let module = ir::lower::lower(&program, limits);
         verify::verify(&module)?;
@@ -144,7 +180,11 @@ impl Checked {
 
 /// The points in the order of the probes, one each.
 fn points_of(program: &typed::Program, points: Vec<Point>) -> Vec<Point> {
-    let of_probe = |probe: &typed::Probe| points[probe.point.0 as usize].clone();
+    let of_probe = |probe: &typed::Probe| Point {
+        optional: probe.optional,
+        instead_of: probe.instead_of.clone(),
+        ..points[probe.point.0 as usize].clone()
+    };
     program.probes.iter().map(of_probe).collect()
 }
 
@@ -165,6 +205,7 @@ impl Lowered {
         let limits = Limits {
             steps: module.steps_max,
             string_bytes: module.string_bytes_max,
+            nesting: module.nesting_max,
             ..Limits::default()
         };
         Ok(Compiled { source, program, points, limits })

@@ -1,5 +1,7 @@
 //! Diagnostics as text.
 
+pub mod json;
+
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use hwtrace_lang::code::Severity;

@@ -36,6 +36,10 @@ pub struct Request {
     pub data: DataSpec,
     /// Where a script asks for it.
     pub span: Option<Span>,
+    /// Where the data does not exist, it is left out.
+    pub optional: bool,
+    /// Requests in front of it: left out where the data of one of them exists.
+    pub instead_of: Vec<usize>,
 }
 
 /// Who gets the hits.
@@ -57,6 +61,12 @@ pub trait Consumer {
     /// A thread has this name from now on; gives a handle for its records.
     fn name(&mut self, _name: &[u8]) -> u64 {
         0
+    }
+
+    /// Whether it wants the hits of a request from now on. Registers whose hits
+    /// nobody wants are disarmed; hits that were on their way come all the same.
+    fn wants(&self, _request: usize) -> bool {
+        true
     }
 
     /// The code of a process is no longer what it was.
@@ -102,8 +112,8 @@ pub trait Consumer {
 pub struct Context {
     /// The target, none for a session without.
     pub target: Option<u32>,
-    /// Where the data is, by request.
-    pub locations: Vec<Location>,
+    /// Where the data is, by request; none for those that were left out.
+    pub locations: Vec<Option<Location>>,
     /// For each register that was armed the requests that share it.
     pub subscribers: Vec<Vec<usize>>,
     /// CLOCK_MONOTONIC now, in nanoseconds.
@@ -200,6 +210,24 @@ struct ArmedTarget {
     engine: Box<dyn Engine>,
     tracker: Tracker,
     memory: TargetMemory,
+    /// By watch: whether it is armed, and not only could be.
+    on: Vec<bool>,
+}
+
+impl ArmedTarget {
+    /// Arms or disarms a watch. Armed again, the values of now are the old ones
+    /// of its first hits; what is stored meanwhile makes them unsure.
+    fn switch(&mut self, watch: usize, on: bool) -> io::Result<()> {
+        if on {
+            self.tracker.refresh(watch, &mut self.memory);
+        }
+        self.engine.switch(watch, on)?;
+        if on {
+            self.tracker.confirm(watch, &mut self.memory);
+        }
+        self.on[watch] = on;
+        Ok(())
+    }
 }
 
 impl<'a, C: Consumer> Session<'a, C> {
@@ -220,7 +248,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
         let signals = Signals::take(&kernel)?;
         let requests = consumer.requests();
-        if let (Target::None, Some(first)) = (target, requests.first()) {
+        let needed = requests.iter().find(|request| !request.optional);
+        if let (Target::None, Some(first)) = (target, needed) {
             return Err(arming::no_target(first).into());
         }
         let running = Running::start(&kernel, target, signals.taken())?;
@@ -252,20 +281,24 @@ impl<'a, C: Consumer> Session<'a, C> {
         &self.summary.armed
     }
 
-    /// Where the data is that is watched, by request.
-    pub fn locations(&self) -> &[Location] {
-        &self.context.locations
+    /// Where the data is that is watched.
+    pub fn locations(&self) -> impl Iterator<Item = &Location> {
+        self.context.locations.iter().flatten()
     }
 
     fn arm_requests(&mut self, requests: &[Request]) -> Result<(), Failure> {
+        self.context.locations = vec![None; requests.len()];
         let (Some(target), false) = (&self.target, requests.is_empty()) else {
             return Ok(());
         };
         let pid = target.pid();
         let process = Process::open(pid).map_err(|error| arming::process(&error))?;
-        let locations = arming::resolve(&process, requests)?;
-        let plan = arming::plan(requests, &locations)?;
+        self.context.locations = arming::resolve(&process, requests)?;
+        let plan = arming::plan(requests, &self.context.locations)?;
         let watches = plan.watches();
+        if watches.is_empty() {
+            return Ok(());
+        }
         self.context.symbols.borrow_mut().prepare(&process);
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
@@ -282,8 +315,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.armed = armed;
         self.context.subscribers =
             plan.registers.into_iter().map(|register| register.subscribers).collect();
-        self.context.locations = locations;
-        self.armed = Some(ArmedTarget { engine: Box::new(engine), tracker, memory });
+        let (engine, on) = (Box::new(engine), vec![true; watches.len()]);
+        self.armed = Some(ArmedTarget { engine, tracker, memory, on });
         Ok(())
     }
 
@@ -328,6 +361,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         if self.consumer.begin(&self.context)? == Flow::Stop {
             return Ok(Flow::Stop);
         }
+        self.follow_wishes()?;
         // Interrupted before: what did not run yet is not to begin.
         if events.is_interrupted()? {
             return Ok(Flow::Continue);
@@ -361,8 +395,22 @@ impl<'a, C: Consumer> Session<'a, C> {
                 }
                 Wake::End => return Ok(Flow::Continue),
             }
+            self.follow_wishes()?;
             self.consumer.flush().map_err(Failure::Output)?;
         }
+    }
+
+    /// Arms the registers whose hits the consumer wants now, and no others.
+    fn follow_wishes(&mut self) -> Result<(), Failure> {
+        let Some(armed) = &mut self.armed else { return Ok(()) };
+        for (watch, subscribers) in self.context.subscribers.iter().enumerate() {
+            let on = subscribers.iter().any(|request| self.consumer.wants(*request));
+            if on != armed.on[watch] {
+                let switched = armed.switch(watch, on);
+                switched.map_err(|e| Failure::System("PERF_EVENT_IOC_ENABLE", e))?;
+            }
+        }
+        Ok(())
     }
 
     fn wake_fds(&self) -> Vec<std::os::fd::RawFd> {
@@ -372,7 +420,7 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// Hands on what the engine has, for a while: signals and timers must not
     /// wait for long.
     fn drain(&mut self, all: bool) -> Result<Round, Failure> {
-        let Some(ArmedTarget { engine, tracker, memory }) = &mut self.armed else {
+        let Some(ArmedTarget { engine, tracker, memory, .. }) = &mut self.armed else {
             return Ok(Round::Done);
         };
         let mut sink = Sink::new(

@@ -93,13 +93,15 @@ impl Consumer for Watcher<'_> {
                 mode: watched.mode,
             },
             span: None,
+            optional: false,
+            instead_of: Vec::new(),
         };
         self.watched.iter().map(request).collect()
     }
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.symbols = Some(context.symbols.clone());
-        self.titles = context.locations.iter().map(report::title).collect();
+        self.titles = context.locations.iter().flatten().map(report::title).collect();
         Ok(Flow::Continue)
     }
 

@@ -1,9 +1,5 @@
 //! What is wrong with a script, as data; who shows it decides how it looks.
 
-mod json;
-
-pub use json::to_json;
-
 use crate::code::Code;
 use crate::span::Span;
 

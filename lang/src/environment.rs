@@ -47,6 +47,12 @@ pub trait Environment {
     /// argument has the wrong form, or where it can not be probed here.
     fn point(&mut self, point: &ProbePoint) -> Result<Point, Box<Diagnostic>>;
 
+    /// Whether it is certain that the point exists. Where it shows only when it
+    /// is armed, the points that are to stand in for it (behind `!`) are kept.
+    fn is_certain(&self, _point: PointId) -> bool {
+        true
+    }
+
     /// The `$` variables known at the point.
     fn variables(&self, point: PointId) -> &[TargetVariable];
 }

@@ -122,6 +122,12 @@ pub struct Probe {
     pub span: Span,
     /// The handler's local variables, indexed by [`LocalId`].
     pub locals: Vec<Local>,
+    /// `?` or `!` behind the point: where it turns out not to exist, the probe
+    /// does without it.
+    pub optional: bool,
+    /// Points with `!` in front of it, of which it is not known yet whether they
+    /// exist: it is armed only where none of them does.
+    pub instead_of: Vec<PointId>,
     /// `if (…)` on the point, a long over globals and constants: the probe is
     /// armed only while it is not 0.
     pub condition: Option<Expression>,

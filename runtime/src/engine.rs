@@ -30,6 +30,13 @@ pub trait Engine {
         sink: &mut dyn FnMut(Event<'_>) -> Flow,
     ) -> std::io::Result<()>;
 
+    /// Takes or takes no hits of a watch from now on; its register stays
+    /// reserved. After arming all watches are on.
+    ///
+    /// # Errors
+    /// As the system call that does it; nothing is known to make it fail.
+    fn switch(&mut self, watch: usize, on: bool) -> std::io::Result<()>;
+
     /// Stops all hits; what was reported before can still be drained.
     fn disarm(&mut self);
 

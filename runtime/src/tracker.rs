@@ -86,10 +86,23 @@ impl Tracker {
     pub fn confirm_process(&mut self, pid: u32, memory: &mut dyn Memory) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         for (watch, shadow) in self.watches.iter().zip(&mut process.shadow) {
-            let now = read(watch, pid, memory, true);
-            if now != *shadow {
-                *shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
-            }
+            confirm(shadow, watch, pid, memory);
+        }
+    }
+
+    /// Reads the values at one watch, before it is armed again.
+    pub fn refresh(&mut self, watch: usize, memory: &mut dyn Memory) {
+        let Some(what) = self.watches.get(watch) else { return };
+        for (pid, process) in &mut self.processes {
+            process.shadow[watch] = read(what, *pid, memory, true);
+        }
+    }
+
+    /// Reads them once more when it is: one that differs is not sure.
+    pub fn confirm(&mut self, watch: usize, memory: &mut dyn Memory) {
+        let Some(what) = self.watches.get(watch) else { return };
+        for (pid, process) in &mut self.processes {
+            confirm(&mut process.shadow[watch], what, *pid, memory);
         }
     }
 
@@ -266,6 +279,19 @@ impl Tracker {
 fn read(watch: &Watch, pid: u32, memory: &mut dyn Memory, sure: bool) -> Option<Shadow> {
     let value = memory.read(pid, watch.address, watch.length)?;
     Some(Shadow { value, sure })
+}
+
+/// Compares a shadow with memory; one that differs is not sure.
+fn confirm(
+    shadow: &mut Option<Shadow>,
+    watch: &Watch,
+    pid: u32,
+    memory: &mut dyn Memory,
+) {
+    let now = read(watch, pid, memory, true);
+    if now != *shadow {
+        *shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
+    }
 }
 
 /// What the access did. A load can not have fired a register that watches

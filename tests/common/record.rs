@@ -10,7 +10,8 @@ use hwtrace_runtime::schema::HitRecord;
 pub(crate) fn request(name: &str, mode: Mode) -> Request {
     let expression = Expression::Symbol { name: name.to_owned(), offset: 0 };
     let process = ProcessRef::Target;
-    Request { data: DataSpec { process, expression, length: None, mode }, span: None }
+    let data = DataSpec { process, expression, length: None, mode };
+    Request { data, span: None, optional: false, instead_of: Vec::new() }
 }
 
 /// All that came of a session.

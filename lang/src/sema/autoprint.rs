@@ -36,13 +36,14 @@ pub(super) fn append(
                 let name = point.to_string();
                 let (locals, body) = handler(id, &program.globals[id.0 as usize]);
                 let span = point.span;
-                let condition = None;
                 program.probes.push(Probe {
                     point: found.id,
                     name,
                     span,
                     locals,
-                    condition,
+                    optional: false,
+                    instead_of: Vec::new(),
+                    condition: None,
                     body,
                 });
             }

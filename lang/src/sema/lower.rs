@@ -8,7 +8,9 @@ use super::plan::Planned;
 use super::print::Family;
 use super::scope::{self, Globals, Handler, Shape};
 use super::types::Types;
-use crate::ast::{self, Expression as Ast, ExpressionKind as AstKind, Operator, Walked};
+use crate::ast::{
+    self, Demand, Expression as Ast, ExpressionKind as AstKind, Operator, Walked,
+};
 use crate::builtins;
 use crate::span::Span;
 use crate::typed::{
@@ -79,7 +81,9 @@ impl<'a> Lower<'a> {
         let place = self.handler.place.take()?;
         let locals = std::mem::take(&mut self.locals);
         let (point, name, span) = (place.id, place.name, place.span);
-        Some(Probe { point, name, span, locals, condition, body })
+        let optional = planned.point.demand != Demand::Required;
+        let instead_of = planned.instead_of.clone();
+        Some(Probe { point, name, span, locals, optional, instead_of, condition, body })
     }
 
     /// Makes a handler the one in work.

@@ -7,7 +7,7 @@ use super::report::Report;
 use crate::ast::{Alias, Demand, Expression, Item, Probe, ProbePoint, Script, Statement};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::environment::{Environment, Point, TargetVariable};
+use crate::environment::{Environment, Point, PointId, TargetVariable};
 use crate::parse::glob;
 use crate::span::Span;
 use crate::types::Type;
@@ -32,6 +32,8 @@ pub(super) struct Planned<'s> {
     pub(super) blocks: Vec<&'s [Statement]>,
     /// All must hold.
     pub(super) conditions: Vec<&'s Expression>,
+    /// Armed only where none of these exists.
+    pub(super) instead_of: Vec<PointId>,
 }
 
 impl Planned<'_> {
@@ -95,7 +97,9 @@ impl<'s> Planner<'s, '_> {
         planned: &mut Vec<Planned<'s>>,
     ) {
         let before = planned.len();
+        let mut instead_of = Vec::new();
         for point in &probe.points {
+            let own = planned.len();
             let mut expanded = Vec::new();
             self.expand(point, &mut Vec::new(), &mut expanded);
             let mut found = false;
@@ -105,14 +109,28 @@ impl<'s> Planner<'s, '_> {
                 }
                 found |= self.resolve(probe, expanded, environment, planned);
             }
+            let ids = planned[own..].iter_mut().filter_map(|planned| {
+                planned.instead_of.clone_from(&instead_of);
+                Some(planned.known.as_ref()?.0.id)
+            });
+            let ids: Vec<_> = ids.collect();
             if found && point.demand == Demand::Sufficient {
-                break;
+                if ids.iter().any(|id| environment.is_certain(*id)) {
+                    break;
+                }
+                instead_of.extend(ids);
             }
         }
         if planned.len() == before {
             let point = probe.points[0].clone();
             let blocks = vec![probe.body.as_slice()];
-            planned.push(Planned { point, known: None, blocks, conditions: Vec::new() });
+            planned.push(Planned {
+                point,
+                known: None,
+                blocks,
+                conditions: Vec::new(),
+                instead_of,
+            });
         }
     }
 
@@ -153,7 +171,8 @@ impl<'s> Planner<'s, '_> {
                 let body = std::iter::once(probe.body.as_slice());
                 let blocks = prologues.into_iter().chain(body).chain(epilogues).collect();
                 let known = Some((known, variables));
-                planned.push(Planned { point, known, blocks, conditions });
+                let instead_of = Vec::new();
+                planned.push(Planned { point, known, blocks, conditions, instead_of });
                 true
             }
             Err(error) => {

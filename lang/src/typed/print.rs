@@ -65,6 +65,12 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn probe(&self, f: &mut Formatter<'_>, probe: &Probe) -> fmt::Result {
         write!(f, "probe {}", probe.name)?;
+        if probe.optional {
+            f.write_str("?")?;
+        }
+        for point in &probe.instead_of {
+            write!(f, " instead of point {}", point.0)?;
+        }
         match &probe.condition {
             Some(condition) => writeln!(f, " if {}", self.text(condition))?,
             None => writeln!(f)?,

@@ -211,6 +211,15 @@ impl Engine for PerfEngine {
         }
     }
 
+    /// Enables or disables the events of a watch, inherited ones included
+    /// (kernel/events/core.c, `perf_event_for_each_child`).
+    fn switch(&mut self, watch: usize, on: bool) -> std::io::Result<()> {
+        match &self.session {
+            Some(session) => session.switch(&*self.kernel, watch, on),
+            None => Ok(()),
+        }
+    }
+
     /// Frees the debug registers; the rings stay, to be drained.
     fn disarm(&mut self) {
         if let Some(session) = &mut self.session {

@@ -103,6 +103,22 @@ impl Session {
         Ok(())
     }
 
+    pub(super) fn switch(
+        &self,
+        kernel: &dyn Kernel,
+        watch: usize,
+        on: bool,
+    ) -> std::io::Result<()> {
+        let own = |event: &&ThreadEvent| event.watch == Some(watch as u32);
+        for ThreadEvent { event, .. } in self.events.iter().filter(own) {
+            match on {
+                true => kernel.perf_enable(event.descriptor())?,
+                false => kernel.perf_disable(event.descriptor())?,
+            }
+        }
+        Ok(())
+    }
+
     /// Stops all events, reads them a last time and closes them.
     pub(super) fn disarm(&mut self, kernel: &dyn Kernel) {
         if self.closed.is_some() {

@@ -1,0 +1,89 @@
+//! Runs a session for a consumer, and tells how it went.
+
+use std::fs::File;
+use std::io;
+use std::rc::Rc;
+
+use hwtrace::cli::Common;
+use hwtrace::output::Output;
+use hwtrace::report;
+use hwtrace::session::{Consumer, Failure, Options, Session};
+use hwtrace::target::Target;
+use hwtrace_lang::code::Code;
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_runtime::kernel::linux::Linux;
+
+use super::{RUN_TIME, USAGE};
+use crate::messages::Messages;
+
+/// Arms, runs and ends a session.
+pub(crate) fn run<C: Consumer>(
+    consumer: &mut C,
+    target: &Target,
+    out: &Output,
+    messages: &Messages<'_>,
+) -> Result<(), u8> {
+    let options = Options {
+        duration: messages.common.duration,
+        ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
+    };
+    let session = Session::arm(consumer, target, options).map_err(|failure| {
+        messages.failure(&failure);
+        status_of(&failure)
+    })?;
+    for location in session.locations().filter(|location| !location.mapped) {
+        messages.warning(&format!(
+            "nothing is mapped at {}: it is watched, should memory come there",
+            location.address
+        ));
+    }
+    if messages.common.verbose {
+        for location in session.locations() {
+            messages.line(&format!("watching {}", report::title(location)));
+        }
+        messages.line(&report::armed_line(session.armed()));
+    }
+    let (mut summary, ended) = session.run();
+    summary.remarks.extend(out.remark());
+    if out.silences_messages() {
+        return ended.map_err(|_| RUN_TIME);
+    }
+    if let Err(failure) = &ended {
+        messages.failure(failure);
+    }
+    messages.end(&summary);
+    ended.map_err(|_| RUN_TIME)
+}
+
+/// The exit status where nothing could be armed: wrong usage, unless it is the
+/// machine that refuses what is rightly asked.
+fn status_of(failure: &Failure) -> u8 {
+    let refused = |diagnostic: &Diagnostic| {
+        matches!(
+            diagnostic.code,
+            Code::PermissionDenied
+                | Code::NoFreeRegister
+                | Code::TargetExited
+                | Code::LimitReached
+                | Code::UnsupportedMachine
+                | Code::ArmingFailed
+        )
+    };
+    match failure {
+        Failure::Diagnosed(diagnostics) if !diagnostics.iter().any(refused) => USAGE,
+        _ => RUN_TIME,
+    }
+}
+
+pub(crate) fn open_output(common: &Common) -> Result<Output, String> {
+    let unusable = |name: &dyn std::fmt::Display, error: io::Error| {
+        format!("cannot write {name}: {error}")
+    };
+    let Some(path) = &common.output else {
+        return Output::standard(Rc::new(Linux))
+            .map_err(|error| unusable(&"standard output", error));
+    };
+    File::create(path)
+        .and_then(|file| Output::new(Rc::new(Linux), file))
+        .map_err(|error| unusable(&format!("`{}`", path.display()), error))
+}

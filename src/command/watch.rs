@@ -1,0 +1,86 @@
+//! `hwtrace watch` and `hwtrace demo`: a table of who touched the data.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use hwtrace::cli::{Common, DemoArgs, ModeChoice, WatchArgs};
+use hwtrace::target::Target;
+use hwtrace::watch::{Watched, Watcher};
+use hwtrace::{demo, environment};
+use hwtrace_lang::span::Source;
+use hwtrace_probes::expr::Expression;
+use hwtrace_probes::spec::Mode;
+
+use super::{RUN_TIME, USAGE, trace};
+use crate::messages::Messages;
+
+pub(crate) fn run(args: &WatchArgs) -> Result<(), u8> {
+    let messages = Messages::new(&args.common, Source::new("<command line>", ""));
+    let mode = match args.mode {
+        ModeChoice::Write => Mode::Write,
+        ModeChoice::Change => Mode::Change,
+        ModeChoice::Rw => Mode::ReadWrite,
+    };
+    let mut watched = Vec::new();
+    for text in &args.expressions {
+        match Expression::parse(text) {
+            Ok(expression) => {
+                watched.push(Watched { expression, length: args.length, mode });
+            }
+            Err(error) => {
+                let diagnostic = environment::explain_expression(&error, None);
+                let mut diagnostic = diagnostic.note(format!("in `{text}`"));
+                if Path::new(text).is_file() {
+                    let help =
+                        format!("if this is the program, put `--` before it: -- {text}");
+                    diagnostic = diagnostic.help(help);
+                }
+                messages.diagnostics(&[diagnostic]);
+                return Err(USAGE);
+            }
+        }
+    }
+    let target = match args.pid {
+        Some(pid) => Target::Process(pid),
+        None if args.command.is_empty() => {
+            let text = "watch needs a process: name one that runs with `-p PID`, or start \
+                        one with `-- CMD` behind the expressions";
+            return Err(messages.usage(text));
+        }
+        None => Target::Command(args.command.clone()),
+    };
+    watch(watched, &target, &messages)
+}
+
+pub(crate) fn demo(args: &DemoArgs) -> Result<(), u8> {
+    let messages = Messages::new(&args.common, Source::new("<command line>", ""));
+    let own = std::env::current_exe().map_err(|error| {
+        messages.error(&format!("cannot find the program itself: {error}"));
+        RUN_TIME
+    })?;
+    let own = own.to_string_lossy().into_owned();
+    let target = Target::Command(vec![own, demo::TARGET_ARGUMENT.to_owned()]);
+    watch(vec![demo::watched()], &target, &messages)
+}
+
+fn watch(
+    watched: Vec<Watched>,
+    target: &Target,
+    messages: &Messages<'_>,
+) -> Result<(), u8> {
+    let out =
+        trace::open_output(messages.common).map_err(|text| messages.usage(&text))?;
+    let width = table_width(messages.common);
+    let mut watcher = Watcher::new(watched, width, Box::new(out.clone()));
+    trace::run(&mut watcher, target, &out, messages)
+}
+
+/// Columns of a table: the terminal's, and 80 in a pipe or a file.
+fn table_width(common: &Common) -> usize {
+    const USUAL: usize = 80;
+    if common.output.is_some() || !io::stdout().is_terminal() {
+        return USUAL;
+    }
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(USUAL)
+}
