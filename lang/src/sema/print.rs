@@ -147,18 +147,14 @@ impl Infer<'_, '_> {
         self.values(arguments);
         let Family { name, newline, .. } = family;
         // An empty line is a fine thing to print.
-        if arguments.len() == 1 || (arguments.is_empty() && newline) {
+        if newline || !arguments.is_empty() {
             return;
         }
-        let message =
-            format!("`{name}()` takes 1 argument, but {}", are_given(arguments.len()));
-        let prefix = if family.to_string { "s" } else { "" };
+        let message = format!("`{name}()` takes values, but none is given");
         self.report.push(
             Diagnostic::new(Code::ArgumentCount, call.span, message)
-                .label("one value of any type")
-                .help(format!(
-                    "several values: `{prefix}printd(\" \", a, b)` or `{prefix}printf(\"%d %d\\n\", a, b)`"
-                )),
+                .label("one or more values of any type")
+                .help(format!("write it like this: `{name}(\"n is \", n)`")),
         );
     }
 
