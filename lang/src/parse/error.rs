@@ -96,7 +96,15 @@ fn hint(text: &str, tokens: &[Token], at: usize) -> Option<String> {
     let word = |at: usize| tokens.get(at).map_or("", |token| &text[token.span.range()]);
     let before = at.checked_sub(1).map_or("", word);
     let reserved = super::foreign::KEYWORDS.contains(&word(at));
+    let back = |count: usize| at.checked_sub(count).map_or("", word);
     match (before, word(at)) {
+        (name, ")") if back(2) == "in" && back(4) == "(" && back(5) == "for" => {
+            let key = back(3);
+            Some(format!("walk an array with `foreach`: `foreach ({key} in {name}) …`"))
+        }
+        ("(", name) if back(3) == "." && is_name(name) => {
+            Some(format!("put names into quotes: `{}(\"{name}\")`", back(2)))
+        }
         (_, "else") => {
             Some("`else` belongs right behind the statement of its `if`".to_owned())
         }
@@ -110,6 +118,10 @@ fn hint(text: &str, tokens: &[Token], at: usize) -> Option<String> {
         _ if reserved => Some(format!("`{}` can not be used as a name", word(at))),
         _ => None,
     }
+}
+
+fn is_name(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
 }
 
 /// The error for text that belongs to no item.

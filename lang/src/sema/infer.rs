@@ -13,9 +13,9 @@ use super::functions::Functions;
 use super::report::Report;
 use super::scope::{Globals, Handler, Local, Shape};
 use super::types::{Conflict, Term, Types};
-use super::visit::Features;
+use super::visit::{Features, assigned};
 use crate::ast::{
-    Expression, ExpressionKind, Foreach, Name, Statement, StatementKind, Walked,
+    Expression, ExpressionKind, Foreach, Name, Script, Statement, StatementKind, Walked,
 };
 use crate::builtins;
 use crate::code::Code;
@@ -35,6 +35,8 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) features: Features,
     /// Functions that need --unsafe may be called.
     pub(super) allow_unsafe: bool,
+    /// The whole script, for what an error may want to know.
+    pub(super) script: Option<&'s Script>,
     /// The handler in work.
     pub(super) handler: Handler,
     /// How many loops are around the statement in work.
@@ -67,6 +69,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             types,
             features,
             allow_unsafe: false,
+            script: None,
             handler: Handler::anywhere(),
             loops: 0,
             pending: Vec::new(),
@@ -405,6 +408,10 @@ impl<'s, 'a> Infer<'s, 'a> {
                 return;
             }
             let name = &local.name;
+            if let Some(elsewhere) = self.script.and_then(|it| assigned(it, name)) {
+                self.report.push(local_of_another(name, span, elsewhere));
+                continue;
+            }
             let message = format!("nothing assigns a value to `{name}`");
             let mut error =
                 Diagnostic::new(Code::UnknownVariable, span, message).label("read here");
@@ -449,6 +456,16 @@ impl<'s, 'a> Infer<'s, 'a> {
         self.types.unify(found, Term::Known(ty), at.span).is_ok()
             || self.operand(&Operand::new(at, found), Term::Known(ty), why)
     }
+}
+
+/// A variable is read where it is not the one that is assigned.
+fn local_of_another(name: &str, span: Span, assigned: Span) -> Diagnostic {
+    let message = format!("nothing assigns a value to `{name}` in this handler");
+    Diagnostic::new(Code::UnknownVariable, span, message)
+        .label("read here")
+        .related(assigned, "this is a variable of its own")
+        .note("a variable belongs to its handler or function, unless it is global")
+        .help(format!("declare `global {name}` at the top of the script"))
 }
 
 /// The histogram of `print(@hist_log(x))`.

@@ -3,6 +3,7 @@
 use crate::ast::{
     Expression, ExpressionKind, Item, Script, Statement, StatementKind, Walked,
 };
+use crate::span::Span;
 use crate::types::Type;
 
 /// What a script makes use of anywhere.
@@ -57,6 +58,30 @@ impl Features {
             _ => {}
         }
     }
+}
+
+/// Where the script first assigns to a variable of this name.
+pub(super) fn assigned(script: &Script, name: &str) -> Option<Span> {
+    let mut found = None;
+    let mut see = |expression: &Expression| {
+        if let ExpressionKind::Assign { place, .. }
+        | ExpressionKind::Increment { place, .. } = &expression.kind
+            && matches!(&place.kind, ExpressionKind::Variable(own) if own == name)
+        {
+            found = found.or(Some(place.span));
+        }
+    };
+    for item in &script.items {
+        let blocks: [&[Statement]; 2] = match item {
+            Item::Probe(probe) => [&probe.body, &[]],
+            Item::Alias(alias) => [&alias.prologue, &alias.epilogue],
+            Item::Function(function) => [&function.body, &[]],
+            Item::Global(_) => continue,
+        };
+        let statements = blocks.into_iter().flatten();
+        statements.for_each(|statement| each_expression(statement, &mut see));
+    }
+    found
 }
 
 /// Whether some `return` in the statements gives a value.
