@@ -60,8 +60,8 @@ impl Infer<'_, '_> {
         let why = format!("`{}()`", builtin.name);
         for (at, argument) in arguments.iter().enumerate() {
             match builtin.params.get(at) {
-                Some(ty) => {
-                    self.expect(argument, *ty, &why);
+                Some(param) => {
+                    self.expect(argument, param.ty, &why);
                 }
                 None => {
                     self.expression(argument, Use::Value);
@@ -123,13 +123,10 @@ impl Infer<'_, '_> {
 
     fn check_available(&mut self, builtin: &'static Builtin, span: Span) {
         let name = builtin.name;
-        if builtin.available == Available::NotYet {
+        if let Available::NotYet(instead) = builtin.available {
             let message = format!("function `{name}` is not available yet");
-            self.report.push(
-                Diagnostic::new(Code::Unsupported, span, message)
-                    .label("not available yet")
-                    .help("data probes have `$new`, `$old`, `addr()`, `access()`, `tid()`, `execname()`"),
-            );
+            let error = Diagnostic::new(Code::Unsupported, span, message);
+            self.report.push(error.label("not available yet").help(instead));
         }
         if builtin.needs_unsafe && !self.allow_unsafe {
             let message = format!("`{name}()` needs --unsafe");
