@@ -9,6 +9,7 @@ use hwtrace_lang::types::Type;
 use hwtrace_probes::expr::ExprError;
 use hwtrace_probes::provider;
 use hwtrace_probes::spec::{ArgumentRef, Component, Spec, SpecErrorKind};
+use hwtrace_runtime::abi::registers::REGISTER_NAMES;
 
 /// A probe point that was understood.
 #[derive(Clone, Debug)]
@@ -72,6 +73,10 @@ impl environment::Environment for Environment {
         let id = PointId(self.points.len() as u32);
         self.points.push(Point { spec, span: point.span });
         Ok(environment::Point { id, context })
+    }
+
+    fn registers(&self) -> &[&'static str] {
+        REGISTER_NAMES
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {

@@ -8,12 +8,14 @@ use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_probes::spec::{Mode, Spec};
 use hwtrace_runtime::abi::{Fault, FaultCode};
 use hwtrace_runtime::engine::Flow;
+use hwtrace_runtime::event::RawHit;
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
 use crate::pipeline::Compiled;
 use crate::report;
 use crate::session::{Consumer, Context, Failure, Request};
+use crate::surroundings;
 use crate::symbols::HandlerSymbols;
 
 /// Output is put out at the latest when this much has gathered.
@@ -166,6 +168,7 @@ impl Consumer for Handlers<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.world.set_symbols(Box::new(HandlerSymbols(context.symbols.clone())));
+        surroundings::set(&mut self.world, &context.kernel, context.target);
         self.world.set_target(context.target.unwrap_or(0));
         self.world.set_time_of_day_offset(context.time_of_day_offset_ns);
         let names: Vec<_> = context
@@ -197,6 +200,12 @@ impl Consumer for Handlers<'_> {
 
     fn code_changed(&mut self, pid: u32) {
         self.world.forget_process(pid);
+    }
+
+    fn captured(&mut self, hit: &RawHit<'_>) {
+        if self.script.program.layout().registers {
+            self.world.set_registers(hit);
+        }
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {

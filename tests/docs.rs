@@ -528,9 +528,8 @@ fn examples_of_builtins_check() {
         true => vec![Code::NeedsUnsafe],
         false => Vec::new(),
     };
-    let rows = BUILTINS
-        .iter()
-        .map(|row| (row.name, row.available, row.example, allowed(row)));
+    let rows =
+        BUILTINS.iter().map(|row| (row.name, row.available, row.example, allowed(row)));
     let forms = PRINT_FUNCTIONS
         .iter()
         .chain(OPERATORS)

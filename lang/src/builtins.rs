@@ -217,7 +217,8 @@ mod tests {
     /// What the language's specification lists, as a check of the table.
     #[test]
     fn the_functions_of_the_specification_are_there() {
-        let listed = "pid tid ppid uid euid gid execname cpu target pp pn ppfunc user_mode
+        let listed =
+            "pid tid ppid uid euid gid execname cpu target pp pn ppfunc user_mode
             register u_register print_regs cmdline_str env_var gettimeofday_ns
             gettimeofday_us gettimeofday_ms gettimeofday_s ktime_get_ns ctime usymname
             usymdata usymfileline umodname symname symdata symfileline modname probefunc

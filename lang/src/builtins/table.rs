@@ -9,8 +9,9 @@ use crate::types::Type::{Long, String};
 const LINES: Available =
     NotYet("`usymdata(addr())` names function and offset; `addr2line -e` tells lines");
 /// Stacks are not walked yet.
-const STACKS: Available =
-    NotYet("`probefunc()` names the function of the access, `usymdata(addr())` the place");
+const STACKS: Available = NotYet(
+    "`probefunc()` names the function of the access, `usymdata(addr())` the place",
+);
 /// Watches are not armed from handlers yet.
 const WATCHES: Available = NotYet(
     "a condition arms and disarms at run time: `probe process.data(\"x\").write if (on) { … }`",

@@ -1,7 +1,7 @@
 //! Calls of functions.
 
 use super::{Infer, Use, both};
-use crate::ast::{Expression, Name};
+use crate::ast::{Expression, ExpressionKind, Name};
 use crate::builtins::{self, Available, Builtin};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -69,6 +69,9 @@ impl Infer<'_, '_> {
             }
         }
         self.check_available(builtin, call.span);
+        if let ("register" | "u_register", [name]) = (builtin.name, arguments) {
+            self.check_register(name);
+        }
         match builtin.returns {
             Some(ty) => Term::Known(ty),
             None => {
@@ -76,6 +79,23 @@ impl Infer<'_, '_> {
                 LONG
             }
         }
+    }
+
+    /// An error for a register that there is not. A name that is no literal is
+    /// looked up at the hit.
+    fn check_register(&mut self, name: &Expression) {
+        let ExpressionKind::String(text) = &name.kind else { return };
+        let known = || self.registers.iter().copied();
+        if self.registers.is_empty() || known().any(|known| known == text.value) {
+            return;
+        }
+        let message = format!("there is no register `{}`", text.value);
+        let error =
+            Diagnostic::new(Code::UnknownRegister, name.span, message).label("not known");
+        let near = suggest::did_you_mean(&text.value, known());
+        let all = || known().collect::<Vec<_>>().join(" ");
+        self.report
+            .push(error.help(near.unwrap_or_else(|| format!("there are {}", all()))));
     }
 
     /// A call of a function of the script.
