@@ -67,6 +67,13 @@ impl Run<'_, '_> {
                 self.state.messages.push(b'\n');
                 Ok(Datum::Long(0))
             }
+            _ => self.acting(name, args),
+        }
+    }
+
+    /// What acts on the session and its processes, and asks for registers.
+    fn acting(&mut self, name: &str, args: &[Datum]) -> Result<Datum, Trap> {
+        match (name, args) {
             ("system", [command]) => {
                 self.state.commands.push(command.text().to_vec());
                 Ok(Datum::Long(0))
