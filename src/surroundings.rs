@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(facts::identity(pid), None);
         assert_eq!(processes.credentials(pid), Some(alive));
         assert_eq!(alive.parent, std::process::id());
-        assert_eq!(processes.arguments(pid), b"sleep\0100\0");
+        assert_eq!(processes.arguments(pid), b"sleep\x00100\x00");
         let environment = processes.environment(pid);
         assert!(environment.split(|byte| *byte == 0).any(|entry| entry == b"WHO=me"));
         assert_eq!(processes.credentials(u32::MAX), None);
