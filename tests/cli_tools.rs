@@ -135,3 +135,26 @@ fn all_messages_of_a_session_are_objects() {
     let object: Value = serde_json::from_str(messages.trim_end()).unwrap();
     assert_eq!(object["severity"], "error");
 }
+
+#[test]
+fn functions_are_listed_by_topic_and_shown_in_full() {
+    let (status, all, messages) = run(&["list", "--functions"], "");
+    assert_eq!((status, &*messages), (0, ""));
+    for row in hwtrace_lang::builtins::BUILTINS {
+        assert!(all.contains(&format!("  {}", row.signature())), "{}", row.name);
+    }
+    for heading in ["Context\n", "\nMemory\n", "\nValues as text\n", "\nOperators\n"] {
+        assert!(all.contains(heading), "no {heading:?} in {all}");
+    }
+    let (status, some, _) = run(&["list", "--functions", "user_uint*"], "");
+    assert_eq!((status, some.lines().count()), (0, 1 + 2 * 4), "{some}");
+    let (status, one, _) = run(&["list", "--functions", "substr"], "");
+    assert_eq!(status, 0);
+    let signature = "substr(text:string, start:long, length:long) : string";
+    assert!(one.contains(signature) && one.contains("\nExample:\n"), "{one}");
+    let (_, later, _) = run(&["list", "--functions", "ubacktrace"], "");
+    assert!(later.contains("[not yet]") && later.contains("Not available yet: "));
+    let (status, out, messages) = run(&["list", "--functions", "sytem"], "");
+    assert_eq!((status, &*out), (2, ""));
+    assert!(messages.contains("did you mean `system`?"), "{messages}");
+}

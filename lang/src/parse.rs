@@ -17,7 +17,7 @@ mod operator;
 mod preprocess;
 pub(crate) mod scan;
 
-pub(crate) use preprocess::condition::glob;
+pub use preprocess::condition::glob;
 pub use preprocess::{Config, Platform};
 
 use crate::ast::{Item, Script};

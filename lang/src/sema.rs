@@ -111,6 +111,7 @@ pub fn check_with(
     let mut infer = Infer::new(globals, functions, types, features, &mut report);
     infer.allow_unsafe = options.allow_unsafe;
     infer.script = Some(script);
+    infer.registers = environment.registers().to_vec();
     let (bodies, handlers) = infer_all(&planned, &mut infer);
     let (globals, functions, types) = infer.finish();
     if !report.is_empty() {

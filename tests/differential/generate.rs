@@ -236,7 +236,7 @@ impl Generator {
                 && match row.available {
                     Available::Everywhere => !place.condition || row.pure,
                     Available::DataProbes => place.data,
-                    Available::NotYet => false,
+                    Available::NotYet(_) => false,
                 }
                 && !row.needs_unsafe
                 // They end too much of what is generated, or are no function
@@ -250,7 +250,7 @@ impl Generator {
         let row = self.choices.pick(&fitting);
         let least = row.params.len() - row.required + 1;
         let count = row.params.len() - self.choices.below(least);
-        let types = row.params.iter().take(count).copied();
+        let types = row.params.iter().take(count).map(|param| param.ty);
         format!("{}({})", row.name, self.arguments(types, depth))
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) allow_unsafe: bool,
     /// The whole script, for what an error may want to know.
     pub(super) script: Option<&'s Script>,
+    /// Registers that can be asked for; none where any may.
+    pub(super) registers: Vec<&'static str>,
     /// The handler in work.
     pub(super) handler: Handler,
     /// How many loops are around the statement in work.
@@ -70,6 +72,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             features,
             allow_unsafe: false,
             script: None,
+            registers: Vec::new(),
             handler: Handler::anywhere(),
             loops: 0,
             pending: Vec::new(),

@@ -244,9 +244,15 @@ fn equality(op: &str, text: &str, pattern: &str) -> Option<bool> {
     }
 }
 
-/// Whether `*` and `?` in a pattern can stand for the text; linear but for the
-/// way back to the last `*`.
-pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether a pattern, in which `*` stands for any bytes and `?` for one, fits the
+/// whole text. Linear but for the way back to the last `*`.
+///
+/// ```
+/// use hwtrace_lang::parse::glob;
+/// assert!(glob(b"user_*", b"user_int"));
+/// assert!(!glob(b"user_?", b"user_int"));
+/// ```
+pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {
