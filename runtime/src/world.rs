@@ -42,6 +42,9 @@ pub struct Layout {
     pub regexes: Vec<String>,
     /// Names of the handlers' probe points, for `pp()`.
     pub probes: Vec<String>,
+    /// What the values of the target's enumerations are called, each by value,
+    /// ascending.
+    pub enumerations: Vec<Vec<(i64, String)>>,
 }
 
 /// Things that the helpers of one run of a handler may walk over, move or
@@ -74,6 +77,7 @@ pub struct World {
     pub(crate) time_of_day_offset_ns: i64,
     pub(crate) probe: StringHandle,
     probes: Vec<StringHandle>,
+    enumerations: Vec<Vec<(i64, StringHandle)>>,
     pub(crate) data_names: Vec<StringHandle>,
     pub(crate) regexes: Regexes,
     pub(crate) groups: Groups,
@@ -106,6 +110,10 @@ impl World {
             intern(constant);
         }
         let probes = layout.probes.iter().map(&mut intern).collect();
+        let mut names = |names: &Vec<(i64, String)>| {
+            names.iter().map(|(value, name)| (*value, intern(name))).collect()
+        };
+        let enumerations = layout.enumerations.iter().map(&mut names).collect();
         let access_names = AccessKind::ALL.map(|kind| intern(&kind.name().to_owned()));
         Self {
             layout: Arc::clone(layout),
@@ -128,6 +136,7 @@ impl World {
             time_of_day_offset_ns: 0,
             probe: StringHandle::EMPTY,
             probes,
+            enumerations,
             data_names: Vec::new(),
             // The language refuses scripts with others.
             regexes: Regexes::new(&layout.regexes).unwrap_or_default(),
@@ -172,6 +181,17 @@ impl World {
     /// outside of hits the target's.
     pub(crate) fn asked_of(&self, record: &HitRecord) -> u32 {
         if record.data_length == 0 { self.target as u32 } else { record.pid }
+    }
+
+    /// The name of an enumeration's value, where it has one.
+    pub(crate) fn enumeration_name(
+        &self,
+        table: usize,
+        value: i64,
+    ) -> Option<StringHandle> {
+        let names = self.enumerations.get(table)?;
+        let at = names.binary_search_by_key(&value, |(value, _)| *value).ok()?;
+        names.get(at).map(|(_, name)| *name)
     }
 
     pub(crate) fn access_name(&self, kind: AccessKind) -> StringHandle {

@@ -1,14 +1,17 @@
 //! Runs a script natively and in the evaluator, which must agree.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../../lang/tests/common/types.rs"]
+mod types;
+
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, lower, verify};
 use hwtrace_compiler::jit::Program;
-use hwtrace_lang::ast::ProbePoint;
+use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
+use hwtrace_lang::data::DataTypes;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{Context, Environment, Point, PointId, TargetVariable};
 use hwtrace_lang::span::Source;
-use hwtrace_lang::types::Type;
 use hwtrace_lang::{parse, sema};
 use hwtrace_runtime::abi::{FaultCode, Limits};
 use hwtrace_runtime::schema::HitRecord;
@@ -61,31 +64,37 @@ impl ProcessInfo for Target {
     }
 }
 
-/// Knows every point; those of processes have `$new` and `$old`.
+/// Knows every point; those of processes have `$new` and `$old`, of the types
+/// that the name of the data stands for.
 #[derive(Default)]
-struct Everything(Vec<Context>);
-
-const fn variable(name: &'static str) -> TargetVariable {
-    TargetVariable { name, ty: Type::Long, field: name }
+struct Everything {
+    points: Vec<Vec<TargetVariable>>,
+    types: types::Types,
 }
-
-static DATA: [TargetVariable; 2] = [variable("new"), variable("old")];
 
 impl Environment for Everything {
     fn point(&mut self, point: &ProbePoint) -> Result<Point, Box<Diagnostic>> {
-        let context = match point.components[0].name.as_str() {
-            "process" => Context::Data,
-            _ => Context::Session,
+        let (context, variables) = match point.components[0].name.as_str() {
+            "process" => {
+                let argument = point.components[1].argument.as_ref();
+                let watched = match argument.map(|argument| &argument.value) {
+                    Some(ArgumentValue::String(name)) => Some(name.as_str()),
+                    _ => None,
+                };
+                (Context::Data, self.types.variables(watched))
+            }
+            _ => (Context::Session, Vec::new()),
         };
-        self.0.push(context);
-        Ok(Point { id: PointId(self.0.len() as u32 - 1), context })
+        self.points.push(variables);
+        Ok(Point { id: PointId(self.points.len() as u32 - 1), context })
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
-        match self.0.get(point.0 as usize) {
-            Some(Context::Data) => &DATA,
-            _ => &[],
-        }
+        self.points.get(point.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn types(&self) -> &dyn DataTypes {
+        &self.types.table
     }
 }
 

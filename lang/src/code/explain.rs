@@ -266,6 +266,36 @@ static TABLE: &[(Code, Explanation)] = &[
         r#"probe begin { system("date") }"#,
         r#"probe begin { println("date") }"#,
     )),
+    (Code::UnknownMember, example(
+        "The structure or union of the target has no member of this name. `$x$` shows those that it has.",
+        r#"probe process.data("list").write { println($new->lenght) }"#,
+        r#"probe process.data("list").write { println($new->length) }"#,
+    )),
+    (Code::NoParts, example(
+        "`->` takes a structure, a union or a pointer to one, `[…]` an array or a pointer, `*` a pointer. What is none of them has nothing inside.",
+        r#"probe process.data("list").write { println($new->length->x) }"#,
+        r#"probe process.data("list").write { println($new->length) }"#,
+    )),
+    (Code::UnknownType, example(
+        "`@cast` names a type, `@var` a variable and `@enum` a constant of the target, as its debug information does. With `@defined` a script can ask first.",
+        r#"probe begin { println(@enum("REDD")) }"#,
+        r#"probe begin { println(@enum("RED")) }"#,
+    )),
+    (Code::NoTypes, example(
+        "A number of the script, or data of the target without debug information, has no type that could tell of members or of what it points to. `@cast` says what lies at an address; `user_int(address)` and its like read what needs no type.",
+        r#"probe begin { p = 4096 println(p->length) }"#,
+        r#"probe begin { p = 4096 println(@cast(p, "struct list")->length) }"#,
+    )),
+    (Code::NoAddress, example(
+        "`&` gives the address of what lies in memory. `$new` and `$old` were kept when the access was made, bit-fields share their bytes with others, and an address itself lies nowhere.",
+        r#"probe process.data("list").write { println(&$new) }"#,
+        r#"probe process.data("list").write { println(&$new->length) }"#,
+    )),
+    (Code::BadDataCall, example(
+        "`@cast(value, \"type\")`, `@var(\"name@file.c\")` and `@enum(\"CONSTANT\")` are looked up before the script runs, so that their names are literals. Each can name a module behind: `@var(\"name\", \"libfoo.so\")`.",
+        r#"probe begin { name = "RED" println(@enum(name)) }"#,
+        r#"probe begin { println(@enum("RED")) }"#,
+    )),
     (Code::MissingArgument, example(
         "The script uses `$1` or `@1`, and so it needs an argument behind its name on the command line.",
         "probe begin { print($1) }",
@@ -313,6 +343,7 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::ArrayFull, text("An array has no room left. Give it a size, `global a[100000]`, or let it drop the oldest element, `global a%[1000]`.")),
     (Code::ArenaFull, text("A handler made more temporary text than fits. Print in pieces rather than joining strings in a loop.")),
     (Code::TooManyStrings, text("Too many distinct strings were used as keys. Use numbers as keys and make text of them when printing.")),
+    (Code::OutputFull, text("One run of a handler printed more than may wait to be put out. Print less at once.")),
     (Code::EmptyStatistics, text("The smallest, largest or average value of nothing was asked for. Test `@count(s)` before.")),
     (Code::BucketOutOfRange, text("The index of a bucket is not one of the histogram's. Walk it with `foreach (i in @hist_log(s))`.")),
     (Code::BadAddress, text(r#"Memory at this address is not mapped or may not be read. `user_string2(a, "?")` gives a text of your own in place of the error."#)),
