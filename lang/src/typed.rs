@@ -362,6 +362,13 @@ pub enum ExpressionKind {
         /// A long.
         value: Box<Expression>,
     },
+    /// A string; another one where a fault that can be caught comes between.
+    Guarded {
+        /// The string.
+        text: Box<Expression>,
+        /// In its place.
+        otherwise: Box<Expression>,
+    },
     /// Sets a local, then gives what is inside.
     Let {
         /// The local, which nothing else sets.

@@ -23,7 +23,43 @@ pub const MEMORY_BASE: u64 = 0x1000;
 pub fn memory() -> Vec<u8> {
     let mut bytes = vec![0xff; 4096];
     bytes[..12].copy_from_slice(b"hello\nyou\0\x80\x01");
+    let mut put = |at: u64, data: &[u8]| {
+        let at = (at - MEMORY_BASE) as usize;
+        bytes[at..at + data.len()].copy_from_slice(data);
+    };
+    // A `struct list` with two nodes.
+    let list = types::CONFIG;
+    put(list, &(-3i32).to_le_bytes());
+    put(list + 8, &HEAD.to_le_bytes());
+    put(list + 16, b"li\"st\0\0\0");
+    for (number, coordinate) in [10i32, 20, 30, 40, 50, 60].iter().enumerate() {
+        put(list + 24 + 4 * number as u64, &coordinate.to_le_bytes());
+    }
+    put(list + 48, &5u32.to_le_bytes());
+    put(list + 52, &0x1234_56f5u32.to_le_bytes());
+    put(list + 56, &1f32.to_le_bytes());
+    put(list + 60, &[1, 0xff, 0xe1]);
+    put(list + 64, &2.5f64.to_le_bytes());
+    put(list + 72, &(-1.5f32).to_le_bytes());
+    put(list + 76, &9i32.to_le_bytes());
+    put(list + 80, &MEMORY_BASE.to_le_bytes());
+    for (number, value) in [100i16, -2, -3, -4, -5, -6, -7, -8].iter().enumerate() {
+        put(list + 88 + 2 * number as u64, &value.to_le_bytes());
+    }
+    for (node, id, next) in [(HEAD, 7i32, HEAD + 16), (HEAD + 16, 8, 0)] {
+        put(node, &id.to_le_bytes());
+        put(node + 8, &next.to_le_bytes());
+    }
     bytes
+}
+
+/// The kernel's memory is the same, from here on.
+pub const KERNEL: u64 = 0xffff_8880_0000_0000;
+/// The first node of the list in memory.
+pub const HEAD: u64 = 0x1200;
+
+fn read_kernel(address: u64, out: &mut [u8]) -> usize {
+    read(address.wrapping_sub(KERNEL).wrapping_add(MEMORY_BASE), out)
 }
 
 fn read(address: u64, out: &mut [u8]) -> usize {
@@ -41,6 +77,10 @@ impl UserMemory for Target {
     fn read(&mut self, pid: u32, address: u64, out: &mut [u8]) -> usize {
         assert_eq!(pid, 7);
         read(address, out)
+    }
+
+    fn read_kernel(&mut self, address: u64, out: &mut [u8]) -> usize {
+        read_kernel(address, out)
     }
 }
 
@@ -127,14 +167,25 @@ pub struct Seen {
     pub exit: bool,
 }
 
-/// Order of the runs: `begin`, then a hit each for the data probes, then
+/// Order of the runs: `begin`, then the hits, each for all data probes, then
 /// `end`, those that print globals last.
-fn order(module: &Module, hits: u64) -> Vec<(usize, HitRecord)> {
+fn order(module: &Module, hits: &[HitRecord]) -> Vec<(usize, HitRecord)> {
     let named = |start: &'static str| {
         let handlers = module.handlers.iter().enumerate();
         handlers.filter(move |(_, code)| code.name.starts_with(start)).map(|(at, _)| at)
     };
-    let record = |number: u64| HitRecord {
+    let own = HitRecord { pid: 7, tid: 7, ..HitRecord::default() };
+    let mut runs: Vec<_> = named("begin").map(|handler| (handler, own)).collect();
+    for hit in hits {
+        runs.extend(named("process").map(|handler| (handler, *hit)));
+    }
+    runs.extend(named("end").map(|handler| (handler, own)));
+    runs
+}
+
+/// A hit like any other, by its number.
+fn hit(number: u64) -> HitRecord {
+    HitRecord {
         time: 1_000 * number,
         address: 0x40_1000 + 4 * (number % 5),
         data_address: MEMORY_BASE,
@@ -143,14 +194,7 @@ fn order(module: &Module, hits: u64) -> Vec<(usize, HitRecord)> {
         pid: 7,
         tid: 7 + (number % 3) as u32,
         ..HitRecord::default()
-    };
-    let own = HitRecord { pid: 7, tid: 7, ..HitRecord::default() };
-    let mut runs: Vec<_> = named("begin").map(|handler| (handler, own)).collect();
-    for number in 0..hits {
-        runs.extend(named("process").map(|handler| (handler, record(number))));
     }
-    runs.extend(named("end").map(|handler| (handler, own)));
-    runs
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -227,7 +271,7 @@ impl Host for Session {
     }
 
     fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
-        if kernel { 0 } else { read(address, out) }
+        if kernel { read_kernel(address, out) } else { read(address, out) }
     }
 }
 
@@ -253,6 +297,18 @@ fn evaluated(module: &Module, runs: &[(usize, HitRecord)]) -> Seen {
 /// # Panics
 /// Where the two disagree.
 pub fn run_with(script: &str, limits: &Limits, hits: u64) -> Seen {
+    let hits: Vec<HitRecord> = (0..hits).map(hit).collect();
+    run_on(script, limits, &hits)
+}
+
+/// Runs the script both ways, with a hit for each new and old value.
+pub fn on_values(script: &str, values: &[(u64, u64)]) -> Seen {
+    let hit = |(new, old): &(u64, u64)| HitRecord { new: *new, old: *old, ..hit(0) };
+    let hits: Vec<HitRecord> = values.iter().map(hit).collect();
+    run_on(script, &Limits::default(), &hits)
+}
+
+fn run_on(script: &str, limits: &Limits, hits: &[HitRecord]) -> Seen {
     let module = module(script, limits);
     let runs = order(&module, hits);
     let native = native(&module, limits, &runs);

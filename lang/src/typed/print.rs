@@ -275,6 +275,7 @@ impl Shown<'_> {
             ExpressionKind::Load { .. }
             | ExpressionKind::FromBits { .. }
             | ExpressionKind::Name { .. }
+            | ExpressionKind::Guarded { .. }
             | ExpressionKind::Let { .. } => self.data(kind),
             ExpressionKind::Unary(op, operand) => format!("({op} {})", text(operand)),
             ExpressionKind::Binary(op, a, b) => format!("({op} {} {})", text(a), text(b)),
@@ -357,6 +358,9 @@ impl Shown<'_> {
                 let names = self.program.names.get(names.0 as usize);
                 let of = names.map_or("?", |names| &names.of);
                 format!("({of} {})", self.text(value))
+            }
+            ExpressionKind::Guarded { text, otherwise } => {
+                format!("(guarded {} {})", self.text(text), self.text(otherwise))
             }
             ExpressionKind::Let { local, value, inside } => {
                 let (value, inside) = (self.text(value), self.text(inside));

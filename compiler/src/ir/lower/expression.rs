@@ -71,6 +71,7 @@ impl Builder<'_> {
             ExpressionKind::Load { .. }
             | ExpressionKind::FromBits { .. }
             | ExpressionKind::Name { .. }
+            | ExpressionKind::Guarded { .. }
             | ExpressionKind::Let { .. } => self.data(expression),
             ExpressionKind::Unary(op, operand) => self.unary(*op, operand, span),
             ExpressionKind::Binary(op, left, right) => {
@@ -177,6 +178,9 @@ impl Builder<'_> {
             ExpressionKind::Name { names, value } => {
                 let value = self.expression(value);
                 self.value(Type::String, Op::Name(names.0, value), span)
+            }
+            ExpressionKind::Guarded { text, otherwise } => {
+                self.guarded(text, otherwise, span)
             }
             ExpressionKind::Let { local, value, inside } => {
                 let value = self.expression(value);

@@ -25,6 +25,9 @@ const DEPTH_MAX: u32 = 8;
 /// Shown of text that can not be read.
 const UNREADABLE: &str = "<unknown>";
 
+/// The whole text where some of the data can not be read, as in SystemTap.
+const FAULTED: &str = "ERROR";
+
 /// How data is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
@@ -118,14 +121,22 @@ impl Lower<'_> {
     fn whole(&mut self, datum: Datum, detail: Detail) -> Expression {
         let span = datum.span;
         let datum = self.behind_pointer(datum);
+        let in_memory = matches!(datum.form, Form::Memory(_));
         let (computed, datum) = self.kept(datum);
         let mut shown = Shown::default();
         self.show(&mut shown, &datum, detail, 0);
-        let inside = shown.finish(span);
-        let Some((local, value)) = computed else { return inside };
-        let (value, inside) = (Box::new(value), Box::new(inside));
-        let kind = ExpressionKind::Let { local, value, inside };
-        Expression { kind, ty: Type::String, span }
+        let mut text = shown.finish(span);
+        let string = |kind| Expression { kind, ty: Type::String, span };
+        if let Some((local, value)) = computed {
+            let (value, inside) = (Box::new(value), Box::new(text));
+            text = string(ExpressionKind::Let { local, value, inside });
+        }
+        if !in_memory {
+            return text;
+        }
+        let otherwise = ExpressionKind::Literal(Literal::String(FAULTED.to_owned()));
+        let (text, otherwise) = (Box::new(text), Box::new(string(otherwise)));
+        string(ExpressionKind::Guarded { text, otherwise })
     }
 
     /// Of a pointer to a structure the structure.
