@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{HEAD, KERNEL, Seen, module, on_values, output, run_with};
+use common::{HEAD, KERNEL, Random, Seen, module, on_values, output, run_with};
+use hwtrace_compiler::ir::{Load, Op, Space, verify::verify};
 use hwtrace_runtime::abi::{FaultCode, Limits};
 
 /// What a handler prints at one write of `data`; both values are `word`.
@@ -206,4 +207,90 @@ fn conditions_of_defined_choose_code() {
     assert_eq!(seen.faults, []);
     let seen = on_values(script, &[(0x1100, 0)]);
     assert_eq!(seen.output, "no\n-1\n-3\n9\n");
+}
+
+/// Data at random, much of it at addresses where nothing is.
+#[test]
+fn random_data_is_the_same_natively() {
+    const ROOTS: [&str; 6] = [
+        "$new",
+        "$old",
+        "(&$here)",
+        "(&@var(\"config\"))",
+        "@cast($new - 8 * $old->length, \"list_t *\")",
+        "@cast($old + 16, \"struct list *\", \"kernel\")",
+    ];
+    const MEMBERS: [&str; 20] = [
+        "length",
+        "head",
+        "head->id",
+        "head->next",
+        "head->next->next->id",
+        "name",
+        "origin",
+        "corners[1]->y",
+        "corners[$new->length + 4]",
+        "color",
+        "flags",
+        "flags->sign",
+        "value->real",
+        "value->bytes",
+        "ready",
+        "level",
+        "letter",
+        "ratio",
+        "title",
+        "history[3]",
+    ];
+    let mut random = Random(5);
+    for _ in 0..40 {
+        let mut body = String::new();
+        for _ in 0..20 {
+            let (root, member) = (random.pick(&ROOTS), random.pick(&MEMBERS));
+            let data = format!("{root}->{member}");
+            let print = match random.below(6) {
+                0 => format!("println({data}$)"),
+                1 => format!("println({data}$$)"),
+                2 => format!("println({root}$)"),
+                3 => format!("x = {data} != 0; println(x)"),
+                4 => format!("println({data})"),
+                _ => format!("println({data} + 1)"),
+            };
+            body += &format!("try {{ {print} }} catch (m) {{ println(m) }}\n");
+        }
+        let script = format!("probe process.data(\"list\").write {{ {body} }}");
+        let values = [(0x1100, 0x1100), (0x1100, 0), (0x1fc0, 0x1101), (KERNEL, 0x1080)];
+        assert_eq!(on_values(&script, &values).faults, []);
+    }
+}
+
+#[test]
+fn the_verifier_knows_the_operations_on_data() {
+    let script = r#"probe process.data("list").write { print($new->color) }"#;
+    let module = module(script, &Limits::default());
+    let with = |wrong: &dyn Fn(&mut Op)| {
+        let mut module = module.clone();
+        let blocks = module.handlers[0].blocks.iter_mut();
+        blocks.flat_map(|block| &mut block.instructions).for_each(|it| wrong(&mut it.op));
+        verify(&module).map_err(|error| error.what)
+    };
+    assert_eq!(with(&|_| {}), Ok(()));
+    let odd = with(&|op| {
+        if let Op::Load { load, .. } = op {
+            *load = Load { size: 3, signed: false, space: Space::User };
+        }
+    });
+    assert_eq!(odd, Err("no number has 3 bytes".to_owned()));
+    let unknown = with(&|op| {
+        if let Op::Name(table, _) = op {
+            *table = 1;
+        }
+    });
+    assert_eq!(unknown, Err("no number 1".to_owned()));
+    let double = with(&|op| {
+        if let Op::Load { address, .. } = op {
+            *op = Op::FromBits { bits: *address, single: true };
+        }
+    });
+    assert!(double.is_err());
 }

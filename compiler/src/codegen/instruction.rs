@@ -87,7 +87,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
                 let value = self.get(*value);
                 self.builder.ins().fcvt_from_sint(types::F64, value)
             }
-            Op::FromBits { bits, single } => self.from_bits(*bits, *single),
+            Op::FromBits { bits, single } => self.double_of(*bits, *single),
             Op::Load { address, load } => {
                 let address = self.get(*address);
                 return self.call(reader(*load), &[address], site);
@@ -100,7 +100,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         }))
     }
 
-    fn from_bits(&mut self, bits: Value, single: bool) -> clif::Value {
+    fn double_of(&mut self, bits: Value, single: bool) -> clif::Value {
         let bits = self.get(bits);
         let flags = clif::MemFlagsData::new();
         if !single {

@@ -329,3 +329,21 @@ pub fn faults(script: &str, limits: &Limits) -> Vec<FaultCode> {
     let seen = run_with(script, limits, 0);
     seen.faults.into_iter().map(|(code, _)| code).collect()
 }
+
+/// xorshift64*
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % end as u64) as usize
+    }
+
+    /// One of these.
+    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}

@@ -244,7 +244,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn defined(&self, what: &Expression) -> Option<bool> {
         match &what.kind {
             ExpressionKind::Target(name) => Some(self.variable(name).is_some()),
-            ExpressionKind::Pretty { data, .. } => Some(self.resolve(data).is_ok()),
+            ExpressionKind::Pretty { data, .. } => self.defined(data),
             ExpressionKind::At { name, .. } if name.text == "enum" => {
                 Some(self.constant(what).is_ok())
             }

@@ -68,11 +68,6 @@ impl Builder<'_> {
                 self.read(&target, span)
             }
             ExpressionKind::Field(name) => self.field(name, ty, span),
-            ExpressionKind::Load { .. }
-            | ExpressionKind::FromBits { .. }
-            | ExpressionKind::Name { .. }
-            | ExpressionKind::Guarded { .. }
-            | ExpressionKind::Let { .. } => self.data(expression),
             ExpressionKind::Unary(op, operand) => self.unary(*op, operand, span),
             ExpressionKind::Binary(op, left, right) => {
                 let (left, right) = self.pair(left, right);
@@ -128,6 +123,7 @@ impl Builder<'_> {
             ExpressionKind::Print { format, args, to_string } => {
                 self.print_value(format, args, *to_string, span)
             }
+            _ => self.data(expression),
         }
     }
 

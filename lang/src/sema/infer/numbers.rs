@@ -262,11 +262,19 @@ impl Infer<'_, '_> {
         if let Err(conflict) = self.types.unify(left.term, right.term, right.span) {
             let message =
                 format!("{why} compares a {} with a {}", conflict.left, conflict.right);
+            let help = match left.is_data || right.is_data {
+                true => {
+                    "a constant of an enumeration is `@enum(\"NAME\")`; text at an address is read by `user_string(…)`"
+                }
+                false => {
+                    "the number in a string is `strtol(text, 10)`, a number as a string `sprint(number)`"
+                }
+            };
             self.report.push(
                 Diagnostic::new(Code::TypeMismatch, right.span, message)
                     .label(format!("a {}", conflict.right))
                     .related(left.span, format!("a {}", conflict.left))
-                    .help("the number in a string is `strtol(text, 10)`, a number as a string `sprint(number)`"),
+                    .help(help),
             );
         }
         true

@@ -247,7 +247,8 @@ impl Datum {
             }
             (Form::Value(value), None) => (value.clone(), 0, 8 * size),
         };
-        let width = width.clamp(1, 64);
+        let low = low.min(63);
+        let width = width.clamp(1, 64 - low);
         // Up, so that what is above is gone, and down again, by the sign.
         let up = 64u32.saturating_sub(low + width);
         let word = arithmetic(BinaryOp::ShiftLeft, word, i64::from(up));

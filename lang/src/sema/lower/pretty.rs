@@ -16,6 +16,10 @@ use crate::types::Type;
 /// So many values are shown of one piece of data, as SystemTap does.
 const VALUES_MAX: usize = 32;
 
+/// So many structures, arrays and values are looked at for it, so that what is
+/// empty has an end, too.
+const PARTS_MAX: usize = 4 * VALUES_MAX;
+
 /// So many elements of an array.
 const ELEMENTS_MAX: u64 = 5;
 
@@ -42,6 +46,8 @@ enum Detail {
 struct Shown {
     pieces: Vec<Piece>,
     args: Vec<Expression>,
+    /// What was looked at.
+    parts: usize,
 }
 
 impl Shown {
@@ -66,11 +72,11 @@ impl Shown {
     }
 
     fn is_full(&self) -> bool {
-        self.args.len() >= VALUES_MAX
+        self.args.len() >= VALUES_MAX || self.parts >= PARTS_MAX
     }
 
     fn finish(self, span: Span) -> Expression {
-        let Self { pieces, args } = self;
+        let Self { pieces, args, .. } = self;
         let kind =
             ExpressionKind::Print { format: Format { pieces }, args, to_string: true };
         Expression { kind, ty: Type::String, span }
@@ -172,6 +178,7 @@ impl Lower<'_> {
         if shown.is_full() {
             return shown.text("...");
         }
+        shown.parts += 1;
         if let Some(name) = self.named_value(datum) {
             return shown.value(Conversion::String, false, name);
         }
