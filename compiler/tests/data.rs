@@ -33,6 +33,7 @@ fn members_elements_and_pointers() {
     let body = "for (i = 0; i < 2; i++) printf(\"%d,%d \", $new->corners[i]->x, \
                 $new->corners[i]->y) println($new->corners[1 - 1]->x)";
     assert_eq!(at_list(body), "30,40 50,60 30\n");
+    assert_eq!(at_list("printf(\"%x\\n\", $raw)"), "fffffffffffffffd\n");
     assert_eq!(at_list("println(*$new->history + $new->head[1]->id)"), "108\n");
     assert_eq!(at_list("println((*$new)->origin->y)"), "20\n");
 }
@@ -243,7 +244,7 @@ fn random_data_is_the_same_natively() {
         "history[3]",
     ];
     let mut random = Random(5);
-    for _ in 0..40 {
+    for _ in 0..12 {
         let mut body = String::new();
         for _ in 0..20 {
             let (root, member) = (random.pick(&ROOTS), random.pick(&MEMBERS));
@@ -262,6 +263,18 @@ fn random_data_is_the_same_natively() {
         let values = [(0x1100, 0x1100), (0x1100, 0), (0x1fc0, 0x1101), (KERNEL, 0x1080)];
         assert_eq!(on_values(&script, &values).faults, []);
     }
+}
+
+/// A chain as long as the parser lets it be.
+#[test]
+fn long_chains_do_not_overflow_the_stack() {
+    let chain = "->next".repeat(110);
+    let body =
+        format!("try {{ println($new->head{chain}->id) }} catch (m) {{ println(m) }}");
+    assert_eq!(at_list(&body), "read fault [man error::fault] at 0x0000000000000008\n");
+    let (open, close) = ("$new->history[".repeat(35), "]".repeat(35));
+    let body = format!("println({open}0{close})");
+    assert!(at_list(&format!("try {{ {body} }} catch {{ println(\"far\") }}")).len() > 1);
 }
 
 #[test]

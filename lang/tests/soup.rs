@@ -230,7 +230,7 @@ const DATA: &[&str] = &[
 fn soups_of_data() {
     let mut random = Random(17);
     let (mut right, data) = (0, ["list", "color", "point", "flags", "text", "untyped"]);
-    for _ in 0..6_000 {
+    for _ in 0..2_500 {
         let length = 1 + random.below(6);
         let rest: String = (1..length).map(|_| random.pick(DATA)).collect();
         let soup = format!("{}{rest}", random.pick(&DATA[..5]));
@@ -241,7 +241,7 @@ fn soups_of_data() {
         );
         right += usize::from(survives(text));
     }
-    assert!(right > 300, "only {right} of the soups have a meaning");
+    assert!(right > 150, "only {right} of the soups have a meaning");
 }
 
 #[test]

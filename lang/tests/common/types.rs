@@ -162,6 +162,7 @@ impl Types {
             location: Location::Memory(CONFIG),
             space: Space::User,
         };
-        vec![variable("new").of(*ty), variable("old").of(*ty), here]
+        let raw = TargetVariable { name: "raw".into(), ty: None, ..here.clone() };
+        vec![variable("new").of(*ty), variable("old").of(*ty), here, raw]
     }
 }
