@@ -5,7 +5,6 @@ use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{self, Context, PointId, TargetVariable};
 use hwtrace_lang::span::Span;
-use hwtrace_lang::types::Type;
 use hwtrace_probes::expr::ExprError;
 use hwtrace_probes::provider;
 use hwtrace_probes::spec::{ArgumentRef, Component, Spec, SpecErrorKind};
@@ -33,10 +32,8 @@ pub(crate) struct Environment {
 }
 
 /// Known at every access to data.
-const DATA_VARIABLES: &[TargetVariable] = &[
-    TargetVariable { name: "new", ty: Type::Long, field: "new" },
-    TargetVariable { name: "old", ty: Type::Long, field: "old" },
-];
+const DATA_VARIABLES: &[TargetVariable] =
+    &[TargetVariable::field("new", "new"), TargetVariable::field("old", "old")];
 
 impl Environment {
     pub(crate) fn new() -> Self {

@@ -16,7 +16,7 @@ pub mod verify;
 
 pub use dominators::Dominators;
 use hwtrace_lang::span::Span;
-pub use hwtrace_lang::typed::{BinaryOp, CompareOp, UnaryOp};
+pub use hwtrace_lang::typed::{BinaryOp, CompareOp, Space, UnaryOp};
 pub use hwtrace_lang::types::Type;
 use hwtrace_runtime::abi::Helper;
 use hwtrace_runtime::abi::format::Directive;
@@ -219,6 +219,24 @@ pub enum Op {
     CompareText(CompareOp, Value, Value),
     /// A long as a double.
     ToDouble(Value),
+    /// The double that has the bits of a long; where `single`, of its lower
+    /// half, a number of four bytes.
+    FromBits {
+        /// The long.
+        bits: Value,
+        /// Four bytes in place of eight.
+        single: bool,
+    },
+    /// A whole number in memory; faults where it can not be read.
+    Load {
+        /// Its address, a long.
+        address: Value,
+        /// How it is read.
+        load: Load,
+    },
+    /// What a value of an enumeration is called, by the number of the
+    /// layout's table; the value in digits where it has no name.
+    Name(u32, Value),
     /// Joins two strings.
     Concat(Value, Value),
     /// Whether a regular expression matches in a string.
@@ -322,6 +340,17 @@ pub enum Op {
     Fuel(u32),
 }
 
+/// How a number in memory is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Its bytes: 1, 2, 4 or 8.
+    pub size: u32,
+    /// Whether its highest bit is its sign.
+    pub signed: bool,
+    /// Whose memory.
+    pub space: Space,
+}
+
 /// A value with the directive that prints it.
 #[derive(Clone, Copy, Debug)]
 pub struct Emit {
@@ -399,6 +428,9 @@ impl Op {
             | Self::Unary(_, value)
             | Self::NegateDouble(value)
             | Self::ToDouble(value)
+            | Self::FromBits { bits: value, .. }
+            | Self::Load { address: value, .. }
+            | Self::Name(_, value)
             | Self::Caught(value)
             | Self::Match { text: value, .. } => vec![*value],
             Self::Binary(_, left, right)

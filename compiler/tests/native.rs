@@ -8,17 +8,19 @@ use std::sync::Arc;
 use hwtrace_compiler::ir::verify::verify;
 use hwtrace_compiler::ir::{
     Aggregate, BinaryOp, Block, BlockId, Code, CompareOp, Emit, Extractor, Histogram,
-    Instruction, Local, Module, Op, Terminator, Text, Type, UnaryOp, Value, WalkOrder,
+    Instruction, Load, Local, Module, Op, Terminator, Text, Type, UnaryOp, Value,
+    WalkOrder,
 };
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::builtins::{BUILTINS, Body};
+use hwtrace_lang::data::Space;
 use hwtrace_lang::span::Span;
 use hwtrace_runtime::abi::format::{Conversion, Directive};
 use hwtrace_runtime::abi::{AbiType, FaultCode, HELPERS, Limits, helper};
 use hwtrace_runtime::aggregate;
 use hwtrace_runtime::map::{Kind, Shape};
 use hwtrace_runtime::schema::{self, FIELDS, HitRecord};
-use hwtrace_runtime::world::World;
+use hwtrace_runtime::world::{UserMemory, World};
 
 fn abi(ty: Type) -> AbiType {
     match ty {
@@ -154,6 +156,7 @@ fn module_with(handler: Code) -> Module {
     layout.constants.push(";".into());
     layout.regexes.push("t(ex)t".into());
     layout.probes.push("begin".into());
+    layout.enumerations.push(vec![(-3, "MINUS_THREE".into())]);
     let kept = aggregate::Shape { log: true, percentiles: true, ..Default::default() };
     layout.statistics.push(kept.clone());
     let shape = |keys: &[Kind], values, statistics| Shape {
@@ -194,6 +197,7 @@ fn everything() -> Module {
     doubles(&mut code);
     arrays(&mut code);
     statistics(&mut code);
+    data(&mut code);
     faults(&mut code);
     module_with(code.0)
 }
@@ -310,6 +314,37 @@ fn statistics(code: &mut Builder) {
     code.show(count);
 }
 
+/// Prints a number from memory, what it is called, and what its bits are as a
+/// double.
+fn data(code: &mut Builder) {
+    let address = code.long(Op::Long(MEMORY as i64));
+    let load = Load { size: 4, signed: true, space: Space::User };
+    let loaded = code.long(Op::Load { address, load });
+    let name = code.text(Op::Name(0, loaded));
+    let bits = code.long(Op::Long(f64::to_bits(2.5) as i64));
+    let double = code.double(Op::FromBits { bits, single: false });
+    code.show(loaded);
+    code.show_text(name);
+    code.effect(Op::EmitDouble(emit(Conversion::String, double, None)));
+}
+
+/// Where memory can be read: four bytes, the number -3.
+const MEMORY: u64 = 0x2000;
+
+struct Memory;
+
+impl UserMemory for Memory {
+    fn read(&mut self, _: u32, address: u64, out: &mut [u8]) -> usize {
+        if address != MEMORY {
+            return 0;
+        }
+        let bytes = (-3i32).to_le_bytes();
+        let length = out.len().min(bytes.len());
+        out[..length].copy_from_slice(&bytes[..length]);
+        length
+    }
+}
+
 /// Catches the fault of memory that nobody can read, and prints its message.
 fn faults(code: &mut Builder) {
     let mark = code.long(Op::Mark);
@@ -376,10 +411,13 @@ fn number(op: &Op) -> usize {
         Op::Mark => 48,
         Op::Caught(_) => 49,
         Op::Fuel(_) => 50,
+        Op::FromBits { .. } => 51,
+        Op::Load { .. } => 52,
+        Op::Name(..) => 53,
     }
 }
 
-const INSTRUCTIONS: usize = 51;
+const INSTRUCTIONS: usize = 54;
 
 /// Cranelift checks each call against the helper's signature, and the code
 /// generator has a helper for each of its names: both only for what is compiled.
@@ -393,6 +431,7 @@ fn every_instruction_compiles_and_runs() {
     verify(&module).unwrap();
     let program = Program::compile(&module, true).unwrap();
     let mut world = World::new(program.layout(), &Limits::default());
+    world.set_memory(Box::new(Memory));
     let record = HitRecord { new: 2, ..HitRecord::default() };
     program.run(0, &mut world, &record).unwrap();
     let output = String::from_utf8(world.output().clone()).unwrap();
@@ -409,6 +448,7 @@ fn every_instruction_compiles_and_runs() {
         "12;7;1;2;",
         histogram,
         "0;",
+        "-3;MINUS_THREE;2.5",
         "read fault [man error::fault] at 0x0000000000000010;",
     ];
     assert_eq!(output, wanted.concat());

@@ -315,14 +315,30 @@ pub enum ExpressionKind {
         /// The arguments.
         arguments: Vec<Expression>,
     },
-    /// `@name(arguments)[index]`: extractors, histograms, `@defined`.
+    /// `@name(arguments)[index]`: extractors, histograms, `@defined`, `@cast`,
+    /// `@var`, `@enum`.
     At {
         /// The name without the `@`.
         name: Name,
         /// The arguments.
         arguments: Vec<Expression>,
-        /// Of a histogram: the bucket.
+        /// Of a histogram: the bucket. Of data it is a `Subscript`.
         index: Option<Box<Expression>>,
+    },
+    /// `data->member`
+    Member(Box<Expression>, Name),
+    /// `data[index]`, where `data` is no array of the script
+    Subscript(Box<Expression>, Box<Expression>),
+    /// `*pointer`
+    Dereference(Box<Expression>),
+    /// `&data`
+    Address(Box<Expression>),
+    /// `data$`, `data$$`: as text.
+    Pretty {
+        /// The data.
+        data: Box<Expression>,
+        /// `$$`: with all that is inside of it.
+        deep: bool,
     },
     /// An operator with one operand.
     Unary(UnaryOp, Box<Expression>),
@@ -347,7 +363,7 @@ pub enum ExpressionKind {
         array: Name,
     },
     /// `place = value` and the compound forms. The parser has made sure that
-    /// the left side is a variable, an element or a `$` name.
+    /// the left side is a variable, an element or data of the target.
     Assign {
         /// The operator of a compound assignment.
         op: Option<AssignOp>,

@@ -114,7 +114,13 @@ codes! {
     BadCondition "E0126" Error "the condition of a probe point asks what only a handler knows";
     AliasRecursion "E0127" Error "an alias of probe points stands for itself";
     NeedsUnsafe "E0128" Error "a function needs --unsafe";
-    UnknownRegister "E0130" Error "there is no such register";
+    UnknownMember "E0129" Error "a structure has no such member";
+    NoParts "E0130" Error "a value has no members, no elements or points to nothing";
+    UnknownType "E0131" Error "the target has no such type, variable or constant";
+    NoTypes "E0132" Error "the type of a value is not known";
+    NoAddress "E0133" Error "a value lies in no memory";
+    BadDataCall "E0134" Error "`@cast`, `@var` or `@enum` has other arguments";
+    UnknownRegister "E0135" Error "there is no such register";
 
     // Script arguments and overrides.
     MissingArgument "E0201" Error "a script argument is used but not given";

@@ -1,9 +1,11 @@
 //! What the language asks of its surroundings: which probe points there are
 //! and what is known inside them.
 
+use std::borrow::Cow;
+
 use crate::ast::ProbePoint;
+use crate::data::{DataTypes, NoTypes, Space, TypeRef};
 use crate::diagnostic::Diagnostic;
-use crate::types::Type;
 
 /// The number an environment gave a probe point; opaque to the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,14 +30,39 @@ pub enum Context {
 }
 
 /// A `$` variable at a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetVariable {
     /// Name without the `$`.
-    pub name: &'static str,
-    /// Its type once read.
-    pub ty: Type,
-    /// The field of the record that holds it, in the runtime's schema.
-    pub field: &'static str,
+    pub name: Cow<'static, str>,
+    /// Its type; a long without sign where it is not known.
+    pub ty: Option<TypeRef>,
+    /// Where its value is found at a hit.
+    pub location: Location,
+    /// Whose memory it lies in, and what it points to.
+    pub space: Space,
+}
+
+impl TargetVariable {
+    /// A variable of no known type in a field of the record.
+    pub const fn field(name: &'static str, field: &'static str) -> Self {
+        let (name, location) = (Cow::Borrowed(name), Location::Field(field));
+        Self { name, ty: None, location, space: Space::User }
+    }
+
+    /// The same, of a known type.
+    pub fn of(self, ty: impl Into<TypeRef>) -> Self {
+        Self { ty: Some(ty.into()), ..self }
+    }
+}
+
+/// Where the value of a variable is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In a field of the hit's record, by its name in the runtime's schema: the
+    /// bytes of the value, the rest 0.
+    Field(&'static str),
+    /// In memory, at this address.
+    Memory(u64),
 }
 
 /// Answers questions about what lies outside the script.
@@ -60,5 +87,10 @@ pub trait Environment {
     /// they are not known, and any name will do.
     fn registers(&self) -> &[&'static str] {
         &[]
+    }
+
+    /// The types of the target's data. None are known unless implemented.
+    fn types(&self) -> &dyn DataTypes {
+        &NoTypes
     }
 }

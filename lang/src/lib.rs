@@ -8,6 +8,7 @@
 pub mod ast;
 pub mod builtins;
 pub mod code;
+pub mod data;
 pub mod diagnostic;
 pub mod environment;
 pub mod format;

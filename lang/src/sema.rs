@@ -6,6 +6,7 @@
 //! are written and never read, falls out of the first.
 
 mod autoprint;
+mod data;
 mod extractor;
 mod functions;
 mod hints;
@@ -30,7 +31,7 @@ use infer::Infer;
 use lower::Lower;
 use plan::Planned;
 use report::Report;
-use scope::{Globals, Handler};
+use scope::{Globals, Handler, Names};
 use types::Types;
 use visit::Features;
 
@@ -108,7 +109,9 @@ pub fn check_with(
     }
     let mut features = Features::of(script);
     features.doubles |= planned.iter().any(|planned| planned.has_doubles());
-    let mut infer = Infer::new(globals, functions, types, features, &mut report);
+    let data_types = environment.types();
+    let mut infer =
+        Infer::new(globals, functions, (types, data_types), features, &mut report);
     infer.allow_unsafe = options.allow_unsafe;
     infer.script = Some(script);
     infer.registers = environment.registers().to_vec();
@@ -117,7 +120,8 @@ pub fn check_with(
     if !report.is_empty() {
         return Err(report.finish());
     }
-    let mut program = Lower::new(&globals, &functions, types).program(bodies, handlers);
+    let names = Names { globals: &globals, functions: &functions, types: data_types };
+    let mut program = Lower::new(names, types).program(bodies, handlers);
     if program.probes.is_empty() {
         report.push(no_probes().note("none of the optional probe points exists"));
     }

@@ -6,6 +6,7 @@
 mod print;
 
 use crate::builtins::Builtin;
+pub use crate::data::Space;
 use crate::environment::PointId;
 use crate::printf::Format;
 use crate::span::Span;
@@ -20,6 +21,21 @@ pub struct Program {
     pub functions: Vec<Function>,
     /// Handlers in the order in which they run when several match.
     pub probes: Vec<Probe>,
+    /// What values of enumerations are called, indexed by [`NamesId`].
+    pub names: Vec<Names>,
+}
+
+/// Index of a table of names in [`Program::names`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NamesId(pub u32);
+
+/// What the values of an enumeration are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The enumeration as C writes it: `enum color`, `bool`.
+    pub of: String,
+    /// Values with their names, by value; of several names the first.
+    pub names: Vec<(i64, String)>,
 }
 
 /// Index of a function in [`Program::functions`].
@@ -324,6 +340,50 @@ pub enum ExpressionKind {
     /// `$new`, `$old`: a field of the hit's record, by its name in the
     /// runtime's schema.
     Field(&'static str),
+    /// A whole number in memory of the target, a long. Faults where it can not
+    /// be read.
+    Load {
+        /// A long.
+        address: Box<Expression>,
+        /// Its bytes: 1, 2, 4 or 8.
+        size: u32,
+        /// Whether its highest bit is its sign.
+        signed: bool,
+        /// Whose memory.
+        space: Space,
+    },
+    /// The double that has the bits of a long; of `single`, of its lower half,
+    /// a C `float`.
+    FromBits {
+        /// A long.
+        bits: Box<Expression>,
+        /// Four bytes in place of eight.
+        single: bool,
+    },
+    /// What a value of an enumeration is called, a string; the number where it
+    /// has no name.
+    Name {
+        /// The names.
+        names: NamesId,
+        /// A long.
+        value: Box<Expression>,
+    },
+    /// A string; another one where a fault that can be caught comes between.
+    Guarded {
+        /// The string.
+        text: Box<Expression>,
+        /// In its place.
+        otherwise: Box<Expression>,
+    },
+    /// Sets a local, then gives what is inside.
+    Let {
+        /// The local, which nothing else sets.
+        local: LocalId,
+        /// What it is set to.
+        value: Box<Expression>,
+        /// What may read it.
+        inside: Box<Expression>,
+    },
     /// An operator with one operand, a long; `-` also a double.
     Unary(UnaryOp, Box<Expression>),
     /// An operator on two longs; `+ - * / %` also on two doubles, where

@@ -84,6 +84,20 @@ function f:long(a:long, b) {
 }
 
 #[test]
+fn data_of_the_target() {
+    let text = "probe process.data(1).rw{print( $x -> a [ 1 ]->next$ .$y$$)x=* $p*  & $q&-*$p;z=@cast( p,\"t\" )[ 2 ] ->b}";
+    let expected = "\
+probe process.data(1).rw {
+    print($x->a[1]->next$ . $y$$)
+    x = *$p * &$q & -*$p;
+    z = @cast(p, \"t\")[2]->b
+}
+";
+    assert_eq!(formatted(text).unwrap(), expected);
+    check(text);
+}
+
+#[test]
 fn the_preprocessor_is_left_alone() {
     let text = "@define  m( x ) %( @x+1 %)\n%( arch == \"x\"\n  %?  probe begin{ }\n%: probe end{ } %)\nprobe begin{print( @m(1) )}\nprobe end{print(@q)}\n";
     let expected = "@define  m( x ) %( @x+1 %)\n%( arch == \"x\"\n  %?  probe begin{ }\n%: probe end{ } %)\nprobe begin {\n    print(@m(1))\n}\nprobe end{print(@q)}\n";
@@ -133,6 +147,11 @@ impl Random {
                     "f()",
                     "@count(s)",
                     "$new",
+                    "$new->next",
+                    "$x[ 1 ]-> a$",
+                    "& $x",
+                    "*  $p",
+                    "@cast( p,\"t\" ) ->a$$",
                 ])
                 .to_owned();
         }

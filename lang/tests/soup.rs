@@ -143,6 +143,12 @@ const TOKENS: &[&str] = &[
     "strlen(",
     "<<<",
     "->",
+    "->x",
+    "*",
+    "&",
+    "$x$",
+    "$new$$",
+    "@cast(",
     "é",
     "\\",
     "\"",
@@ -182,6 +188,68 @@ fn soups_of_tokens() {
             tokens.join(" ")
         ));
     }
+}
+
+/// Pieces of data of a target, with and without a type.
+const DATA: &[&str] = &[
+    "$new",
+    "$old",
+    "$here",
+    "@var(\"config\")",
+    "@cast($new, \"struct node *\")",
+    "x",
+    "1",
+    "->length",
+    "->head",
+    "->next",
+    "->name",
+    "->origin",
+    "->corners",
+    "->flags->low",
+    "->tag",
+    "->title",
+    "->value",
+    "->none",
+    "[1]",
+    "[$new->length]",
+    "[\"a\"]",
+    "$",
+    "$$",
+    "*",
+    "&",
+    "&",
+    "*",
+    "(",
+    ")",
+    " + ",
+    " . ",
+    " == ",
+    ", ",
+    "->color",
+    "->ratio",
+    "->ready",
+    "@defined($new",
+    "@enum(\"RED\")",
+    " ? ",
+    " : ",
+];
+
+#[test]
+fn soups_of_data() {
+    let mut random = Random(17);
+    let (mut right, data) = (0, ["list", "color", "point", "flags", "text", "untyped"]);
+    for _ in 0..2_500 {
+        let length = 1 + random.below(6);
+        let rest: String = (1..length).map(|_| random.pick(DATA)).collect();
+        let soup = format!("{}{rest}", random.pick(&DATA[..5]));
+        let (of, print) =
+            (random.pick(&data), random.pick(&["println(", "x = (", "if ("]));
+        let text = format!(
+            "probe process.data(\"{of}\").write {{ print($1) print(@2) {print}{soup}) ; }}"
+        );
+        right += usize::from(survives(text));
+    }
+    assert!(right > 150, "only {right} of the soups have a meaning");
 }
 
 #[test]

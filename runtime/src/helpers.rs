@@ -132,6 +132,7 @@ pub static HELPERS: &[Helper] = &[
     row!(usymdata(Long) -> String, !),
     row!(usymname(Long) -> String, !),
     // Memory.
+    row!(enumeration_name(Long, Long) -> String, !),
     row!(kernel_buffer_quoted(Long, Long, Long) -> String, !),
     row!(kernel_char(Long) -> Long, !),
     row!(kernel_int(Long) -> Long, !),

@@ -45,6 +45,9 @@ pub struct Layout {
     pub probes: Vec<String>,
     /// Whether a handler asks for registers.
     pub registers: bool,
+    /// What the values of the target's enumerations are called, each by value,
+    /// ascending.
+    pub enumerations: Vec<Vec<(i64, String)>>,
 }
 
 /// Things that the helpers of one run of a handler may walk over, move or
@@ -77,6 +80,7 @@ pub struct World {
     pub(crate) time_of_day_offset_ns: i64,
     pub(crate) probe: StringHandle,
     probes: Vec<StringHandle>,
+    enumerations: Vec<Vec<(i64, StringHandle)>>,
     pub(crate) data_names: Vec<StringHandle>,
     pub(crate) regexes: Regexes,
     pub(crate) groups: Groups,
@@ -111,6 +115,10 @@ impl World {
             intern(constant);
         }
         let probes = layout.probes.iter().map(&mut intern).collect();
+        let mut names = |names: &Vec<(i64, String)>| {
+            names.iter().map(|(value, name)| (*value, intern(name))).collect()
+        };
+        let enumerations = layout.enumerations.iter().map(&mut names).collect();
         let access_names = AccessKind::ALL.map(|kind| intern(&kind.name().to_owned()));
         Self {
             layout: Arc::clone(layout),
@@ -133,6 +141,7 @@ impl World {
             time_of_day_offset_ns: 0,
             probe: StringHandle::EMPTY,
             probes,
+            enumerations,
             data_names: Vec::new(),
             // The language refuses scripts with others.
             regexes: Regexes::new(&layout.regexes).unwrap_or_default(),
@@ -178,6 +187,17 @@ impl World {
     /// outside of hits the target's.
     pub(crate) fn asked_of(&self, record: &HitRecord) -> u32 {
         if record.data_length == 0 { self.target as u32 } else { record.pid }
+    }
+
+    /// The name of an enumeration's value, where it has one.
+    pub(crate) fn enumeration_name(
+        &self,
+        table: usize,
+        value: i64,
+    ) -> Option<StringHandle> {
+        let names = self.enumerations.get(table)?;
+        let at = names.binary_search_by_key(&value, |(value, _)| *value).ok()?;
+        names.get(at).map(|(_, name)| *name)
     }
 
     pub(crate) fn access_name(&self, kind: AccessKind) -> StringHandle {

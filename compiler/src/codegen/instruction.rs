@@ -6,7 +6,7 @@ use hwtrace_runtime::abi::format;
 use hwtrace_runtime::schema::Field;
 
 use super::{Translator, layout};
-use crate::ir::{Emit, Instruction, Op, Text, Type, Value};
+use crate::ir::{Emit, Instruction, Load, Op, Space, Text, Type, Value};
 
 /// The machine's value of an instruction, where it has one.
 pub(super) type Outcome = Result<Option<clif::Value>, Box<ModuleError>>;
@@ -87,8 +87,28 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
                 let value = self.get(*value);
                 self.builder.ins().fcvt_from_sint(types::F64, value)
             }
+            Op::FromBits { bits, single } => self.double_of(*bits, *single),
+            Op::Load { address, load } => {
+                let address = self.get(*address);
+                return self.call(reader(*load), &[address], site);
+            }
+            Op::Name(table, value) => {
+                let (table, value) = (self.long(i64::from(*table)), self.get(*value));
+                return self.call("enumeration_name", &[table, value], site);
+            }
             _ => return self.array(op, result, site),
         }))
+    }
+
+    fn double_of(&mut self, bits: Value, single: bool) -> clif::Value {
+        let bits = self.get(bits);
+        let flags = clif::MemFlagsData::new();
+        if !single {
+            return self.builder.ins().bitcast(types::F64, flags, bits);
+        }
+        let bits = self.builder.ins().ireduce(types::I32, bits);
+        let single = self.builder.ins().bitcast(types::F32, flags, bits);
+        self.builder.ins().fpromote(types::F64, single)
     }
 
     fn string(&mut self, op: &Op, site: u32) -> Outcome {
@@ -200,5 +220,25 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         let (globals, value) = (self.globals(), self.get(value));
         let (_, offset) = self.scalar(slot);
         self.builder.ins().store(layout::trusted(), value, globals, offset);
+    }
+}
+
+/// The helper that reads a number.
+fn reader(Load { size, signed, space }: Load) -> &'static str {
+    match (space, size, signed) {
+        (Space::User, 1, true) => "user_int8",
+        (Space::User, 1, false) => "user_uint8",
+        (Space::User, 2, true) => "user_int16",
+        (Space::User, 2, false) => "user_uint16",
+        (Space::User, 4, true) => "user_int32",
+        (Space::User, 4, false) => "user_uint32",
+        (Space::User, _, _) => "user_uint64",
+        (Space::Kernel, 1, true) => "kernel_int8",
+        (Space::Kernel, 1, false) => "kernel_uint8",
+        (Space::Kernel, 2, true) => "kernel_int16",
+        (Space::Kernel, 2, false) => "kernel_uint16",
+        (Space::Kernel, 4, true) => "kernel_int32",
+        (Space::Kernel, 4, false) => "kernel_uint32",
+        (Space::Kernel, _, _) => "kernel_uint64",
     }
 }

@@ -321,6 +321,15 @@ impl<'a> Run<'_, 'a> {
             Op::Unary(op, value) => Datum::Long(unary(*op, frame.long(*value))),
             Op::NegateDouble(value) => Datum::double_of(-frame.get(*value).double()),
             Op::ToDouble(value) => Datum::double_of(frame.long(*value) as f64),
+            Op::FromBits { bits, single } => {
+                let bits = frame.long(*bits) as u64;
+                Datum::double_of(match single {
+                    true => f64::from(f32::from_bits(bits as u32)),
+                    false => f64::from_bits(bits),
+                })
+            }
+            Op::Load { address, load } => self.load(frame.long(*address), *load)?,
+            Op::Name(table, value) => self.name(*table, frame.long(*value)),
             Op::Binary(op, left, right) => {
                 Datum::Long(binary(*op, frame.long(*left), frame.long(*right))?)
             }

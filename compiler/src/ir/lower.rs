@@ -41,6 +41,9 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
         wants_groups: false,
         wants_registers: false,
     };
+    for names in &program.names {
+        pool.module.layout.enumerations.push(names.names.clone());
+    }
     for function in &program.functions {
         let code = function_code(&mut pool, function);
         pool.module.functions.push(code);

@@ -6,8 +6,8 @@ use hwtrace_runtime::aggregate::Shape as Statistics;
 use hwtrace_runtime::map::Shape;
 
 use super::{
-    Aggregate, Block, BlockId, Code, Emit, Extractor, Histogram, Instruction, Local,
-    Module, Op, Terminator, Text, Type, Value, WalkOrder, type_of,
+    Aggregate, Block, BlockId, Code, Emit, Extractor, Histogram, Instruction, Load,
+    Local, Module, Op, Space, Terminator, Text, Type, Value, WalkOrder, type_of,
 };
 
 impl Display for Module {
@@ -51,6 +51,11 @@ impl Module {
         }
         for (name, shape) in self.names.statistics.iter().zip(&self.layout.statistics) {
             writeln!(f, "global {name}: statistics{}", Kept(shape))?;
+        }
+        for (number, names) in self.layout.enumerations.iter().enumerate() {
+            let name = |(value, name): &(i64, String)| format!("{name} = {value}");
+            let names: Vec<_> = names.iter().map(name).collect();
+            writeln!(f, "names {number} {{ {} }}", names.join(", "))?;
         }
         for (name, shape) in self.names.arrays.iter().zip(&self.layout.arrays) {
             writeln!(f, "array {name}{}", Declared(shape))?;
@@ -231,6 +236,10 @@ impl Shown<'_> {
             }
             Op::CompareText(op, left, right) => write!(f, "{op:?} text {left}, {right}"),
             Op::ToDouble(value) => write!(f, "to double {value}"),
+            Op::FromBits { bits, single: false } => write!(f, "double of {bits}"),
+            Op::FromBits { bits, single: true } => write!(f, "single of {bits}"),
+            Op::Load { address, load } => write!(f, "load {load} at {address}"),
+            Op::Name(table, value) => write!(f, "name {table} of {value}"),
             Op::Concat(left, right) => write!(f, "concat {left}, {right}"),
             Op::Match { text, regex, groups } => {
                 let regex = name(&self.module.layout.regexes, *regex);
@@ -345,6 +354,17 @@ impl Shown<'_> {
             Text::Constant(index) => name(&self.module.layout.constants, index),
         };
         write!(f, "{text:?}")
+    }
+}
+
+impl Display for Load {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let sign = if self.signed { "i" } else { "u" };
+        let space = match self.space {
+            Space::User => "user",
+            Space::Kernel => "kernel",
+        };
+        write!(f, "{space} {sign}{}", 8 * self.size)
     }
 }
 

@@ -239,9 +239,21 @@ impl Checker<'_> {
                 self.is(*value, Type::Double)?;
                 Some(Type::Double)
             }
-            Op::ToDouble(value) => {
+            Op::ToDouble(value) | Op::FromBits { bits: value, .. } => {
                 self.is(*value, Type::Long)?;
                 Some(Type::Double)
+            }
+            Op::Load { address, load } => {
+                if !matches!(load.size, 1 | 2 | 4 | 8) {
+                    return Err(format!("no number has {} bytes", load.size));
+                }
+                self.is(*address, Type::Long)?;
+                Some(Type::Long)
+            }
+            Op::Name(table, value) => {
+                within(*table, self.module.layout.enumerations.len())?;
+                self.is(*value, Type::Long)?;
+                Some(Type::String)
             }
             Op::Binary(_, left, right) | Op::Compare(_, left, right) => {
                 self.both(*left, *right, Type::Long)?;

@@ -1,17 +1,20 @@
 //! Runs a script natively and in the evaluator, which must agree.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../../lang/tests/common/types.rs"]
+mod types;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, lower, verify};
 use hwtrace_compiler::jit::Program;
-use hwtrace_lang::ast::ProbePoint;
+use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
+use hwtrace_lang::data::DataTypes;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{Context, Environment, Point, PointId, TargetVariable};
 use hwtrace_lang::span::Source;
-use hwtrace_lang::types::Type;
 use hwtrace_lang::{parse, sema};
 use hwtrace_runtime::abi::{FaultCode, Limits};
 use hwtrace_runtime::event::{RawHit, Registers};
@@ -24,7 +27,43 @@ pub const MEMORY_BASE: u64 = 0x1000;
 pub fn memory() -> Vec<u8> {
     let mut bytes = vec![0xff; 4096];
     bytes[..12].copy_from_slice(b"hello\nyou\0\x80\x01");
+    let mut put = |at: u64, data: &[u8]| {
+        let at = (at - MEMORY_BASE) as usize;
+        bytes[at..at + data.len()].copy_from_slice(data);
+    };
+    // A `struct list` with two nodes.
+    let list = types::CONFIG;
+    put(list, &(-3i32).to_le_bytes());
+    put(list + 8, &HEAD.to_le_bytes());
+    put(list + 16, b"li\"st\0\0\0");
+    for (number, coordinate) in [10i32, 20, 30, 40, 50, 60].iter().enumerate() {
+        put(list + 24 + 4 * number as u64, &coordinate.to_le_bytes());
+    }
+    put(list + 48, &5u32.to_le_bytes());
+    put(list + 52, &0x1234_56f5u32.to_le_bytes());
+    put(list + 56, &1f32.to_le_bytes());
+    put(list + 60, &[1, 0xff, 0xe1]);
+    put(list + 64, &2.5f64.to_le_bytes());
+    put(list + 72, &(-1.5f32).to_le_bytes());
+    put(list + 76, &9i32.to_le_bytes());
+    put(list + 80, &MEMORY_BASE.to_le_bytes());
+    for (number, value) in [100i16, -2, -3, -4, -5, -6, -7, -8].iter().enumerate() {
+        put(list + 88 + 2 * number as u64, &value.to_le_bytes());
+    }
+    for (node, id, next) in [(HEAD, 7i32, HEAD + 16), (HEAD + 16, 8, 0)] {
+        put(node, &id.to_le_bytes());
+        put(node + 8, &next.to_le_bytes());
+    }
     bytes
+}
+
+/// The kernel's memory is the same, from here on.
+pub const KERNEL: u64 = 0xffff_8880_0000_0000;
+/// The first node of the list in memory.
+pub const HEAD: u64 = 0x1200;
+
+fn read_kernel(address: u64, out: &mut [u8]) -> usize {
+    read(address.wrapping_sub(KERNEL).wrapping_add(MEMORY_BASE), out)
 }
 
 fn read(address: u64, out: &mut [u8]) -> usize {
@@ -42,6 +81,10 @@ impl UserMemory for Target {
     fn read(&mut self, pid: u32, address: u64, out: &mut [u8]) -> usize {
         assert_eq!(pid, 7);
         read(address, out)
+    }
+
+    fn read_kernel(&mut self, address: u64, out: &mut [u8]) -> usize {
+        read_kernel(address, out)
     }
 }
 
@@ -65,31 +108,37 @@ impl ProcessInfo for Target {
     }
 }
 
-/// Knows every point; those of processes have `$new` and `$old`.
+/// Knows every point; those of processes have `$new` and `$old`, of the types
+/// that the name of the data stands for.
 #[derive(Default)]
-struct Everything(Vec<Context>);
-
-const fn variable(name: &'static str) -> TargetVariable {
-    TargetVariable { name, ty: Type::Long, field: name }
+struct Everything {
+    points: Vec<Vec<TargetVariable>>,
+    types: types::Types,
 }
-
-static DATA: [TargetVariable; 2] = [variable("new"), variable("old")];
 
 impl Environment for Everything {
     fn point(&mut self, point: &ProbePoint) -> Result<Point, Box<Diagnostic>> {
-        let context = match point.components[0].name.as_str() {
-            "process" => Context::Data,
-            _ => Context::Session,
+        let (context, variables) = match point.components[0].name.as_str() {
+            "process" => {
+                let argument = point.components[1].argument.as_ref();
+                let watched = match argument.map(|argument| &argument.value) {
+                    Some(ArgumentValue::String(name)) => Some(name.as_str()),
+                    _ => None,
+                };
+                (Context::Data, self.types.variables(watched))
+            }
+            _ => (Context::Session, Vec::new()),
         };
-        self.0.push(context);
-        Ok(Point { id: PointId(self.0.len() as u32 - 1), context })
+        self.points.push(variables);
+        Ok(Point { id: PointId(self.points.len() as u32 - 1), context })
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
-        match self.0.get(point.0 as usize) {
-            Some(Context::Data) => &DATA,
-            _ => &[],
-        }
+        self.points.get(point.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn types(&self) -> &dyn DataTypes {
+        &self.types.table
     }
 }
 
@@ -156,14 +205,25 @@ impl Signals for Sent {
     }
 }
 
-/// Order of the runs: `begin`, then a hit each for the data probes, then
+/// Order of the runs: `begin`, then the hits, each for all data probes, then
 /// `end`, those that print globals last.
-fn order(module: &Module, hits: u64) -> Vec<(usize, HitRecord)> {
+fn order(module: &Module, hits: &[HitRecord]) -> Vec<(usize, HitRecord)> {
     let named = |start: &'static str| {
         let handlers = module.handlers.iter().enumerate();
         handlers.filter(move |(_, code)| code.name.starts_with(start)).map(|(at, _)| at)
     };
-    let record = |number: u64| HitRecord {
+    let own = HitRecord { pid: 7, tid: 7, ..HitRecord::default() };
+    let mut runs: Vec<_> = named("begin").map(|handler| (handler, own)).collect();
+    for hit in hits {
+        runs.extend(named("process").map(|handler| (handler, *hit)));
+    }
+    runs.extend(named("end").map(|handler| (handler, own)));
+    runs
+}
+
+/// A hit like any other, by its number.
+fn hit(number: u64) -> HitRecord {
+    HitRecord {
         time: 1_000 * number,
         address: 0x40_1000 + 4 * (number % 5),
         data_address: MEMORY_BASE,
@@ -174,14 +234,7 @@ fn order(module: &Module, hits: u64) -> Vec<(usize, HitRecord)> {
         pid: 7,
         tid: 7 + (number % 3) as u32,
         ..HitRecord::default()
-    };
-    let own = HitRecord { pid: 7, tid: 7, ..HitRecord::default() };
-    let mut runs: Vec<_> = named("begin").map(|handler| (handler, own)).collect();
-    for number in 0..hits {
-        runs.extend(named("process").map(|handler| (handler, record(number))));
     }
-    runs.extend(named("end").map(|handler| (handler, own)));
-    runs
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -275,7 +328,7 @@ impl Host for Session {
     }
 
     fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
-        if kernel { 0 } else { read(address, out) }
+        if kernel { read_kernel(address, out) } else { read(address, out) }
     }
 }
 
@@ -303,6 +356,18 @@ fn evaluated(module: &Module, runs: &[(usize, HitRecord)]) -> Seen {
 /// # Panics
 /// Where the two disagree.
 pub fn run_with(script: &str, limits: &Limits, hits: u64) -> Seen {
+    let hits: Vec<HitRecord> = (0..hits).map(hit).collect();
+    run_on(script, limits, &hits)
+}
+
+/// Runs the script both ways, with a hit for each new and old value.
+pub fn on_values(script: &str, values: &[(u64, u64)]) -> Seen {
+    let hit = |(new, old): &(u64, u64)| HitRecord { new: *new, old: *old, ..hit(0) };
+    let hits: Vec<HitRecord> = values.iter().map(hit).collect();
+    run_on(script, &Limits::default(), &hits)
+}
+
+fn run_on(script: &str, limits: &Limits, hits: &[HitRecord]) -> Seen {
     let module = module(script, limits);
     let runs = order(&module, hits);
     let native = native(&module, limits, &runs);
@@ -322,4 +387,22 @@ pub fn output(script: &str) -> String {
 pub fn faults(script: &str, limits: &Limits) -> Vec<FaultCode> {
     let seen = run_with(script, limits, 0);
     seen.faults.into_iter().map(|(code, _)| code).collect()
+}
+
+/// xorshift64*
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % end as u64) as usize
+    }
+
+    /// One of these.
+    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
 }

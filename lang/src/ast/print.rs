@@ -266,6 +266,12 @@ impl Display for Expression {
             ExpressionKind::Accumulate { place, value } => {
                 write!(f, "(<<< {place} {value})")
             }
+            ExpressionKind::Member(data, name) => write!(f, "(-> {data} {})", name.text),
+            ExpressionKind::Subscript(data, index) => write!(f, "([] {data} {index})"),
+            ExpressionKind::Dereference(data) => write!(f, "(* {data})"),
+            ExpressionKind::Address(data) => write!(f, "(& {data})"),
+            ExpressionKind::Pretty { data, deep: false } => write!(f, "($ {data})"),
+            ExpressionKind::Pretty { data, deep: true } => write!(f, "($$ {data})"),
             ExpressionKind::Unary(op, operand) => write!(f, "({op} {operand})"),
             ExpressionKind::Binary(op, left, right) => write!(f, "({op} {left} {right})"),
             ExpressionKind::Conditional(condition, yes, no) => {

@@ -266,6 +266,36 @@ static TABLE: &[(Code, Explanation)] = &[
         r#"probe begin { system("date") }"#,
         r#"probe begin { println("date") }"#,
     )),
+    (Code::UnknownMember, example(
+        "The structure or union of the target has no member of this name. `$x$` shows those that it has.",
+        r#"probe process.data("list").write { println($new->lenght) }"#,
+        r#"probe process.data("list").write { println($new->length) }"#,
+    )),
+    (Code::NoParts, example(
+        "`->` takes a structure, a union or a pointer to one, `[…]` an array or a pointer, `*` a pointer. What is none of them has nothing inside.",
+        r#"probe process.data("list").write { println($new->length->x) }"#,
+        r#"probe process.data("list").write { println($new->length) }"#,
+    )),
+    (Code::UnknownType, example(
+        "`@cast` names a type, `@var` a variable and `@enum` a constant of the target, as its debug information does. With `@defined` a script can ask first.",
+        r#"probe begin { println(@enum("REDD")) }"#,
+        r#"probe begin { println(@enum("RED")) }"#,
+    )),
+    (Code::NoTypes, example(
+        "A number of the script, or data of the target without debug information, has no type that could tell of members or of what it points to. `@cast` says what lies at an address; `user_int(address)` and its like read what needs no type.",
+        r#"probe begin { p = 4096 println(p->length) }"#,
+        r#"probe begin { p = 4096 println(@cast(p, "struct list")->length) }"#,
+    )),
+    (Code::NoAddress, example(
+        "`&` gives the address of what lies in memory. `$new` and `$old` were kept when the access was made, bit-fields share their bytes with others, and an address itself lies nowhere.",
+        r#"probe process.data("list").write { println(&$new) }"#,
+        r#"probe process.data("list").write { println(&$new->length) }"#,
+    )),
+    (Code::BadDataCall, example(
+        "`@cast(value, \"type\")`, `@var(\"name@file.c\")` and `@enum(\"CONSTANT\")` are looked up before the script runs, so that their names are literals. Each can name a module behind: `@var(\"name\", \"libfoo.so\")`.",
+        r#"probe begin { name = "RED" println(@enum(name)) }"#,
+        r#"probe begin { println(@enum("RED")) }"#,
+    )),
     (Code::UnknownRegister, example(
         "The processor has no register of this name, or none that is recorded at a hit: segments are not.",
         r#"probe process.data("counter").write { println(register("rxa")) }"#,

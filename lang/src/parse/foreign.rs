@@ -45,8 +45,8 @@ enum Pattern {
     /// `%{ … %}`
     Embedded,
     Target,
-    /// `$x$`, `$$vars`
-    Pretty,
+    /// `$$vars`: all of a kind
+    Every,
     /// `@name`, which is no word of hwt.
     At,
     Any,
@@ -62,7 +62,7 @@ struct Row {
 }
 
 use After::{Anything, NoOperand, Operand, Statement};
-use Pattern::{Any, At, Embedded, Is, Number, Pretty, Quoted, Target, Word};
+use Pattern::{Any, At, Embedded, Every, Is, Number, Quoted, Target, Word};
 use Place::{Anywhere, Body, Global, Header, Top};
 
 const fn foreign(
@@ -119,11 +119,8 @@ static ROWS: &[Row] = &[
     foreign(Body, Anything, &[Is("/"), Is(";")], PREDICATE, "write `if (predicate) printf(…)`"),
 
     // Statistics and the other @ words of hwt, then bpftrace's maps.
-    missing(Body, Anything, &[Is("@cast")], "`@cast` is not available yet", "watch the member itself with a probe point of its own"),
-    missing(Body, Anything, &[Is("@var")], "`@var` is not available yet", "watch the variable itself with a probe point of its own"),
     missing(Body, Anything, &[Is("@entry")], "`@entry` is not available yet", "keep the value in a global"),
-    missing(Body, Anything, &[Is("@const")], "`@const` is not available yet", "write the number"),
-    missing(Body, Anything, &[Is("@enum")], "`@enum` is not available yet", "write the number"),
+    missing(Body, Anything, &[Is("@const")], "`@const` is not available yet", "write the number; a constant of an enumeration is `@enum(\"NAME\")`"),
     foreign(Body, Anything, &[At, Is("="), Is("count"), Is("("), Is(")")], BPF_MAP, "declare `global n` at the top and count with `n++`"),
     foreign(Body, Anything, &[At, Is("[")], BPF_MAP, "declare `global n` at the top and use `n[…]`"),
     foreign(Body, Anything, &[At, Is("(")], "there is no macro `{0}`", "define it before its first use: `@define NAME(a) %( … %)`"),
@@ -171,11 +168,7 @@ static ROWS: &[Row] = &[
 
     // Of hwt, but later.
     missing(Anywhere, Anything, &[Embedded], "embedded C is not part of hwt", "say what it computed with the functions of hwt"),
-    missing(Body, Anything, &[Target, Is("->")], "members of `{0}` are not available yet", "watch the member itself with a probe point of its own"),
-    missing(Body, Anything, &[Target, Is("[")], "elements of `{0}` are not available yet", "watch the element itself with a probe point of its own"),
-    missing(Body, Anything, &[Is("->")], "members behind a pointer are not available yet", "watch the member itself with a probe point of its own"),
-    missing(Body, Anything, &[Pretty], "`{0}` is not available yet", "print the value: `printf(\"%d\\n\", $new)`"),
-    missing(Body, NoOperand, &[Is("&"), Any], "addresses of variables are not available yet", "`data_addr()` is the address of the watched data"),
+    missing(Body, Anything, &[Every], "`{0}` is not available yet", "name the variables: `printf(\"%s %s\\n\", $old$, $new$)`"),
 ];
 
 /// At most so many findings of one item are reported.
@@ -301,10 +294,7 @@ impl<'a> Matcher<'a> {
             Embedded => token.kind == Kind::Embedded,
             Quoted => token.kind == Kind::Quoted,
             Target => token.kind == Kind::Target,
-            Pretty => {
-                token.kind == Kind::Target
-                    && (text.ends_with('$') || text.starts_with("$$"))
-            }
+            Every => token.kind == Kind::Target && text.starts_with("$$") && text != "$$",
             At => token.kind == Kind::At && !is_at_word(text.trim_start_matches('@')),
             Any => true,
         }

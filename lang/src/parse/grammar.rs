@@ -69,7 +69,8 @@ fn words(rule: Rule) -> Option<&'static str> {
         | Rule::greater_equal | Rule::less | Rule::greater | Rule::shift_left
         | Rule::shift_right | Rule::shift_right_logical | Rule::star | Rule::slash
         | Rule::percent | Rule::question | Rule::conditional | Rule::accumulate
-        | Rule::matches | Rule::matches_not | Rule::in_array => "an operator",
+        | Rule::matches | Rule::matches_not | Rule::in_array | Rule::member
+        | Rule::subscript | Rule::open_subscript | Rule::arrow => "an operator",
         Rule::probe | Rule::kw_probe => "`probe`",
         Rule::globals | Rule::kw_global => "`global`",
         Rule::function | Rule::kw_function => "`function`",
@@ -81,7 +82,7 @@ fn words(rule: Rule) -> Option<&'static str> {
         | Rule::argument_number => "a number",
         Rule::strings | Rule::string | Rule::argument_string
         | Rule::argument_count_string => "a string",
-        Rule::global | Rule::name | Rule::ident_char | Rule::foreach_key
+        Rule::global | Rule::name | Rule::member_name | Rule::ident_char | Rule::foreach_key
         | Rule::foreach_value | Rule::parameter => "a name",
         Rule::block | Rule::open_brace => "`{`",
         Rule::close_brace => "`}`",
@@ -99,6 +100,7 @@ fn words(rule: Rule) -> Option<&'static str> {
         // Signs that can begin an expression go without saying.
         Rule::increment | Rule::decrement | Rule::increase | Rule::decrease | Rule::minus
         | Rule::plus | Rule::negate | Rule::affirm | Rule::not | Rule::complement
+        | Rule::dereference | Rule::address | Rule::pretty
         | Rule::direction | Rule::kw_else | Rule::bang | Rule::any_key => return None,
         // What few write behind a probe point or a name.
         Rule::alias | Rule::alias_name | Rule::append | Rule::alias_is | Rule::demand | Rule::optional | Rule::kw_point_if
@@ -145,11 +147,16 @@ pub(super) static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
         .op(Op::prefix(Rule::negate)
             | Op::prefix(Rule::affirm)
             | Op::prefix(Rule::not)
-            | Op::prefix(Rule::complement))
+            | Op::prefix(Rule::complement)
+            | Op::prefix(Rule::dereference)
+            | Op::prefix(Rule::address))
         .op(Op::prefix(Rule::increase)
             | Op::prefix(Rule::decrease)
             | Op::postfix(Rule::increment)
             | Op::postfix(Rule::decrement))
+        .op(Op::postfix(Rule::member)
+            | Op::postfix(Rule::subscript)
+            | Op::postfix(Rule::pretty))
 });
 
 /// Whether a child of an expression is an operand.

@@ -275,6 +275,7 @@ impl Walk<'_> {
             Rule::comma | Rule::semicolon | Rule::close | Rule::close_square => true,
             Rule::open | Rule::open_square => tight_call,
             Rule::increment | Rule::decrement | Rule::direction | Rule::demand => true,
+            Rule::arrow | Rule::pretty | Rule::open_subscript => true,
             Rule::percent | Rule::size => parent == Rule::global,
             Rule::dot => matches!(parent, Rule::point | Rule::alias_name),
             Rule::colon => is_type(parent),
@@ -292,6 +293,8 @@ impl Walk<'_> {
                 true
             }
             Rule::complement | Rule::increase | Rule::decrease => true,
+            Rule::dereference | Rule::address | Rule::arrow => true,
+            Rule::open_subscript => true,
             Rule::minus => parent == Rule::literal,
             Rule::dot => matches!(parent, Rule::point | Rule::alias_name),
             Rule::colon => is_type(parent),

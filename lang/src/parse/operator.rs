@@ -73,11 +73,14 @@ pub(super) fn increment(
 /// Lets pass what can be assigned to.
 ///
 /// # Errors
-/// The expression is neither a variable nor an element nor a `$` name.
+/// The expression is neither a variable nor an element nor data of the target.
 pub(super) fn place(expression: Expression) -> Result<Expression, Box<Diagnostic>> {
-    use ExpressionKind::{Element, Target, Variable};
+    use ExpressionKind::{At, Dereference, Element, Member, Subscript, Target, Variable};
     match expression.kind {
-        Variable(_) | Element { .. } | Target(_) => Ok(expression),
+        Variable(_) | Element { .. } => Ok(expression),
+        // Refused with a better reason where it is known what they are.
+        Target(_) | Member(..) | Subscript(..) | Dereference(_) => Ok(expression),
+        At { ref name, .. } if matches!(&*name.text, "cast" | "var") => Ok(expression),
         _ => Err(Box::new(
             Diagnostic::new(Code::NotAssignable, expression.span, "this can not be changed")
                 .label("neither a variable nor an element of an array")

@@ -2,6 +2,7 @@
 //! found here, so that the second walk has nothing left to refuse.
 
 mod call;
+mod data;
 mod expression;
 mod finish;
 mod name;
@@ -11,7 +12,7 @@ mod statistics;
 use self::numbers::{Operand, Pending};
 use super::functions::Functions;
 use super::report::Report;
-use super::scope::{Globals, Handler, Local, Shape};
+use super::scope::{Globals, Handler, Local, Names, Shape};
 use super::types::{Conflict, Term, Types};
 use super::visit::{Features, assigned};
 use crate::ast::{
@@ -19,6 +20,7 @@ use crate::ast::{
 };
 use crate::builtins;
 use crate::code::Code;
+use crate::data::DataTypes;
 use crate::diagnostic::Diagnostic;
 use crate::parse::foreign::KEYWORDS;
 use crate::span::Span;
@@ -32,6 +34,7 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) globals: Globals,
     pub(super) functions: Functions<'s>,
     pub(super) types: Types,
+    pub(super) data_types: &'a dyn DataTypes,
     pub(super) features: Features,
     /// Functions that need --unsafe may be called.
     pub(super) allow_unsafe: bool,
@@ -60,7 +63,7 @@ impl<'s, 'a> Infer<'s, 'a> {
     pub(super) fn new(
         globals: Globals,
         functions: Functions<'s>,
-        types: Types,
+        (types, data_types): (Types, &'a dyn DataTypes),
         features: Features,
         report: &'a mut Report,
     ) -> Self {
@@ -69,6 +72,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             globals,
             functions,
             types,
+            data_types,
             features,
             allow_unsafe: false,
             script: None,
@@ -141,7 +145,9 @@ impl<'s, 'a> Infer<'s, 'a> {
 
     /// What a condition is known to be because of `@defined`.
     fn constant(&self, condition: &Expression) -> Option<bool> {
-        self.handler.constant(condition, &self.globals, &self.functions)
+        let (globals, functions) = (&self.globals, &self.functions);
+        let names = Names { globals, functions, types: self.data_types };
+        self.handler.constant(condition, names)
     }
 
     fn block(&mut self, statements: &[Statement]) {
@@ -277,7 +283,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             ExpressionKind::Variable(name) if self.globals.get(name).is_none() => {
                 Some("not a global")
             }
-            ExpressionKind::Target(_) => Some("known only at a hit"),
+            _ if super::data::is_data(part) => Some("known only at a hit"),
             ExpressionKind::Assign { .. }
             | ExpressionKind::Increment { .. }
             | ExpressionKind::Accumulate { .. } => Some("changes something"),

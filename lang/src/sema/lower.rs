@@ -1,12 +1,15 @@
 //! Second walk: the typed program. The first walk has found nothing wrong, so
 //! that whatever does not fit here is a mistake of the compiler's.
 
+mod data;
+mod pretty;
+
 use super::extractor::{self, Asked};
-use super::functions::{self, Functions};
+use super::functions;
 use super::infer::printed_histogram;
 use super::plan::Planned;
 use super::print::Family;
-use super::scope::{self, Globals, Handler, Shape};
+use super::scope::{self, Handler, Names, Shape};
 use super::types::Types;
 use crate::ast::{
     self, Demand, Expression as Ast, ExpressionKind as AstKind, Operator, Walked,
@@ -14,32 +17,30 @@ use crate::ast::{
 use crate::builtins::{self, Param};
 use crate::span::Span;
 use crate::typed::{
-    Block, Expression, ExpressionKind, Foreach, Function, Global, GlobalId, GlobalKind,
-    Histogram, Literal, Local, LocalId, Order, OrderBy, Place, Probe, Program, Statement,
-    StatementKind,
+    self, Block, Expression, ExpressionKind, Foreach, Function, Global, GlobalId,
+    GlobalKind, Histogram, Literal, Local, LocalId, Order, OrderBy, Place, Probe,
+    Program, Statement, StatementKind,
 };
 use crate::types::Type;
 
 /// The state of the second walk.
 pub(super) struct Lower<'a> {
-    names: &'a Globals,
-    functions: &'a Functions<'a>,
+    names: Names<'a>,
     types: Types,
     globals: Vec<Global>,
     handler: Handler,
     locals: Vec<Local>,
+    /// Names of the values of enumerations.
+    tables: Vec<typed::Names>,
 }
 
 impl<'a> Lower<'a> {
-    pub(super) fn new(
-        names: &'a Globals,
-        functions: &'a Functions<'a>,
-        mut types: Types,
-    ) -> Self {
+    pub(super) fn new(names: Names<'a>, mut types: Types) -> Self {
+        let list = &names.globals.list;
         let globals =
-            names.list.iter().map(|global| lower_global(global, &mut types)).collect();
+            list.iter().map(|global| lower_global(global, &mut types)).collect();
         let (handler, locals) = (Handler::anywhere(), Vec::new());
-        Self { names, functions, types, globals, handler, locals }
+        Self { names, types, globals, handler, locals, tables: Vec::new() }
     }
 
     /// The program made of the functions and handlers, in their order.
@@ -48,14 +49,14 @@ impl<'a> Lower<'a> {
         bodies: Vec<Handler>,
         handlers: Vec<(&Planned<'_>, Handler)>,
     ) -> Program {
-        let known = self.functions;
+        let known = self.names.functions;
         let functions = known.list.iter().zip(bodies);
         let functions =
             functions.map(|(known, body)| self.function(known, body)).collect();
         let probes = handlers.into_iter();
         let probes = probes.filter_map(|(planned, handler)| self.probe(planned, handler));
         let probes = probes.collect();
-        Program { globals: self.globals, functions, probes }
+        Program { globals: self.globals, functions, probes, names: self.tables }
     }
 
     fn function(&mut self, known: &functions::Function<'_>, body: Handler) -> Function {
@@ -109,7 +110,7 @@ impl<'a> Lower<'a> {
     }
 
     fn constant(&self, condition: &Ast) -> Option<bool> {
-        self.handler.constant(condition, self.names, self.functions)
+        self.handler.constant(condition, self.names)
     }
 
     fn block(&mut self, statements: &[ast::Statement]) -> Block {
@@ -278,7 +279,7 @@ impl<'a> Lower<'a> {
 
     fn loop_local(&mut self, name: &ast::Name, copies: &mut Block) -> LocalId {
         let hidden = self.handler.parameter(&name.text).is_some();
-        let Some(global) = self.names.get(&name.text).filter(|_| !hidden) else {
+        let Some(global) = self.names.globals.get(&name.text).filter(|_| !hidden) else {
             return self.local(&name.text);
         };
         let ty = self.place_type(&Place::Global(global));
@@ -304,7 +305,7 @@ impl<'a> Lower<'a> {
     }
 
     fn array(&self, name: &str) -> GlobalId {
-        match self.names.get(name) {
+        match self.names.globals.get(name) {
             Some(id) => id,
             None => unreachable!("the first walk has found the array {name}"),
         }
@@ -339,9 +340,17 @@ impl<'a> Lower<'a> {
                 let (place, ty) = self.typed_place(expression);
                 (ExpressionKind::Read(place), ty)
             }
-            AstKind::Target(name) => self.target(name),
+            AstKind::Target(_)
+            | AstKind::Member(..)
+            | AstKind::Subscript(..)
+            | AstKind::Dereference(_)
+            | AstKind::Address(_) => self.data(expression),
+            AstKind::Pretty { data, deep } => (self.pretty(data, *deep), Type::String),
             AstKind::Call { function, arguments } => {
                 self.call(&function.text, function.span, arguments)
+            }
+            AstKind::At { name, .. } if matches!(&*name.text, "cast" | "var") => {
+                self.data(expression)
             }
             AstKind::At { name, arguments, index } => {
                 (self.asked(expression, name, arguments, index.as_deref()), Type::Long)
@@ -439,6 +448,9 @@ impl<'a> Lower<'a> {
         if name.text == "defined" {
             return long(i64::from(self.constant(whole) == Some(true)));
         }
+        if name.text == "enum" {
+            return self.constant_of(whole);
+        }
         let (Ok(asked), Some(first)) =
             (extractor::ask(name, arguments), arguments.first())
         else {
@@ -474,14 +486,21 @@ impl<'a> Lower<'a> {
         arguments: &[Ast],
     ) -> (ExpressionKind, Type) {
         if let Some(family) = Family::named(name) {
-            let args = self.expressions(family.values(arguments));
+            let values = family.values(arguments).iter();
+            let args: Vec<Expression> = values
+                .zip(family.wants_text(arguments))
+                .map(|(value, as_text)| match as_text {
+                    true => self.printed(value),
+                    false => self.expression(value),
+                })
+                .collect();
             let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
             let format = family.format(arguments, &types);
             let to_string = family.to_string;
             return (ExpressionKind::Print { format, args, to_string }, family.result());
         }
-        if let Some(id) = self.functions.get(name) {
-            let returns = self.functions.at(id).returns;
+        if let Some(id) = self.names.functions.get(name) {
+            let returns = self.names.functions.at(id).returns;
             let ty = returns.map_or(Type::Long, |ty| self.types.settle(ty));
             return (ExpressionKind::CallFunction(id, self.expressions(arguments)), ty);
         }
@@ -500,19 +519,9 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn target(&self, name: &str) -> (ExpressionKind, Type) {
-        let variables =
-            self.handler.place.as_ref().map(|place| place.variables.as_slice());
-        match variables.unwrap_or_default().iter().find(|variable| variable.name == name)
-        {
-            Some(variable) => (ExpressionKind::Field(variable.field), variable.ty),
-            None => unreachable!("the first walk has found ${name}"),
-        }
-    }
-
     fn place(&mut self, place: &Ast) -> Place {
         match &place.kind {
-            AstKind::Variable(name) => match self.names.get(name) {
+            AstKind::Variable(name) => match self.names.globals.get(name) {
                 Some(id) if self.handler.parameter(name).is_none() => Place::Global(id),
                 _ => Place::Local(self.local(name)),
             },

@@ -10,7 +10,6 @@ use crate::diagnostic::Diagnostic;
 use crate::environment::{Environment, Point, PointId, TargetVariable};
 use crate::parse::glob;
 use crate::span::Span;
-use crate::types::Type;
 
 /// Handlers may have this many bytes of text together, each counted once for
 /// every point of its probe.
@@ -37,10 +36,10 @@ pub(super) struct Planned<'s> {
 }
 
 impl Planned<'_> {
-    /// Whether some `$` variable there is a double.
+    /// Whether some `$` variable there may be a double, or lead to one.
     pub(super) fn has_doubles(&self) -> bool {
         let variables = self.known.iter().flat_map(|(_, variables)| variables);
-        variables.into_iter().any(|variable| variable.ty == Type::Double)
+        variables.into_iter().any(|variable| variable.ty.is_some())
     }
 }
 

@@ -70,6 +70,18 @@ impl Family {
         }
     }
 
+    /// By value, whether it may be shown as text whatever its type: by `%s` or
+    /// in its natural form.
+    pub(super) fn wants_text(self, arguments: &[Expression]) -> Vec<bool> {
+        match (self.style, arguments.first().and_then(literal)) {
+            (Style::Format, Some(text)) => {
+                let fields = fields(text, &parse::parse(&text.value));
+                fields.iter().map(|field| field.ty == Type::String).collect()
+            }
+            _ => vec![true; arguments.len()],
+        }
+    }
+
     /// The format of a call that has been checked; `types` are those of the
     /// values.
     pub(super) fn format(self, arguments: &[Expression], types: &[Type]) -> Format {
@@ -231,6 +243,12 @@ impl Infer<'_, '_> {
         let given = values.len();
         for (at, field) in fields.iter().enumerate() {
             match values.get(at) {
+                // What has a readable form is shown in it.
+                Some(value)
+                    if field.ty == Type::String && self.readable(value).is_some() =>
+                {
+                    self.expression(value, Use::Value);
+                }
                 Some(value) => {
                     self.expect(value, field.ty, &field.name);
                 }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::data::Resolver;
 use super::functions::{Function, Functions};
 use super::report::Report;
 use super::types::{Term, Types};
 use crate::ast::{self, ExpressionKind, Item, Operator, Script};
 use crate::builtins::{self, Builtin};
 use crate::code::Code;
+use crate::data::DataTypes;
 use crate::diagnostic::Diagnostic;
 use crate::environment::{Context, Point, PointId, TargetVariable};
 use crate::span::Span;
@@ -162,6 +164,14 @@ fn initial_of_array(name: &str, initial: Span, size: Span) -> Diagnostic {
     .help("fill it in a probe: `probe begin { … }`")
 }
 
+/// Where names are looked up that are no locals.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) globals: &'a Globals,
+    pub(super) functions: &'a Functions<'a>,
+    pub(super) types: &'a dyn DataTypes,
+}
+
 /// What is known of one handler at one point, or of one function.
 #[derive(Debug)]
 pub(super) struct Handler {
@@ -271,13 +281,12 @@ impl Handler {
     pub(super) fn constant(
         &self,
         condition: &ast::Expression,
-        globals: &Globals,
-        functions: &Functions<'_>,
+        names: Names<'_>,
     ) -> Option<bool> {
-        let known = |it: &ast::Expression| self.constant(it, globals, functions);
+        let known = |it: &ast::Expression| self.constant(it, names);
         match &condition.kind {
             ExpressionKind::At { name, arguments, .. } if name.text == "defined" => {
-                self.defined(arguments.first()?, globals, functions)
+                self.defined(arguments.first()?, names)
             }
             ExpressionKind::Unary(UnaryOp::Not, operand) => known(operand).map(|it| !it),
             ExpressionKind::Binary(Operator::And, left, right) => {
@@ -298,19 +307,19 @@ impl Handler {
         }
     }
 
+    /// Whether there is what `@defined` asks for.
     fn defined(
         &self,
         what: &ast::Expression,
-        globals: &Globals,
-        functions: &Functions<'_>,
+        Names { globals, functions, types }: Names<'_>,
     ) -> Option<bool> {
+        let point = self.place.as_ref();
+        if let Some(defined) = (Resolver { types, point }).defined(what) {
+            // Where the point is wrong, nobody knows.
+            let is_known = point.is_some() || self.function.is_some();
+            return is_known.then_some(defined);
+        }
         Some(match &what.kind {
-            ExpressionKind::Target(name) => match &self.place {
-                Some(place) => place.variables.iter().any(|it| it.name == name),
-                // Where the point is wrong, nobody knows.
-                None if self.function.is_some() => false,
-                None => return None,
-            },
             ExpressionKind::Variable(name) => {
                 globals.get(name).is_some() || self.get(name).is_some()
             }

@@ -4,7 +4,9 @@
 mod common;
 
 use super::Code;
+use crate::ast::ProbePoint;
 use crate::diagnostic::Diagnostic;
+use crate::environment::{Context, Environment, Point, PointId, TargetVariable};
 use crate::parse::parse;
 use crate::span::Source;
 use crate::typed::Program;
@@ -180,4 +182,43 @@ fn unknown_names_have_neighbours() {
         help("probe process.data(1).write { print($nwe) }"),
         "did you mean `$new`?"
     );
+}
+
+/// Knows every point and no type.
+#[derive(Default)]
+struct Untyped(Vec<TargetVariable>);
+
+impl Environment for Untyped {
+    fn point(&mut self, _: &ProbePoint) -> Result<Point, Box<Diagnostic>> {
+        self.0 = vec![TargetVariable::field("new", "new")];
+        Ok(Point { id: PointId(0), context: Context::Data })
+    }
+
+    fn variables(&self, _: PointId) -> &[TargetVariable] {
+        &self.0
+    }
+}
+
+#[test]
+fn without_types_an_error_says_what_works() {
+    let check = |body: &str| {
+        let text = format!("probe process.data(1).write {{ {body} }}");
+        let script = parse(&Source::new("test.hwt", text), &[]).unwrap();
+        super::check(&script, &mut Untyped::default())
+    };
+    for body in [
+        "println(@cast($new, \"struct node\")->id)",
+        "println(@var(\"counter\"))",
+        "println(@enum(\"RED\"))",
+    ] {
+        let error = &check(body).unwrap_err()[0];
+        assert_eq!(error.code, Code::UnknownType);
+        assert!(error.message.ends_with("this version reads no debug information"));
+        assert!(error.help[0].contains("`user_int(address)`"), "{}", error.help[0]);
+    }
+    assert_eq!(check("println($new->id)").unwrap_err()[0].code, Code::NoTypes);
+    let asked = "if (@defined($new->id)) println($new->id); else println($new$)";
+    let program = check(asked).unwrap().to_string();
+    assert!(program.contains("sprintf(\"%d\", field new:long)"), "{program}");
+    assert!(check("x = @defined(@var(\"c\")) ? @var(\"c\") : 1 println(x)").is_ok());
 }

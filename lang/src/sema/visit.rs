@@ -9,7 +9,7 @@ use crate::types::Type;
 /// What a script makes use of anywhere.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Features {
-    /// Doubles, by a literal or a declared type.
+    /// Doubles, by a literal, a declared type, or a type of the target's.
     pub(super) doubles: bool,
     /// Statistics.
     pub(super) statistics: bool,
@@ -52,9 +52,11 @@ impl Features {
     fn see(&mut self, expression: &Expression) {
         match expression.kind {
             ExpressionKind::Double(_) => self.doubles = true,
-            ExpressionKind::Accumulate { .. } | ExpressionKind::At { .. } => {
-                self.statistics = true;
-            }
+            ExpressionKind::Accumulate { .. } => self.statistics = true,
+            ExpressionKind::At { ref name, .. } => match name.text.as_str() {
+                "cast" | "var" => self.doubles = true,
+                _ => self.statistics = true,
+            },
             _ => {}
         }
     }
@@ -159,7 +161,12 @@ fn operands(expression: &Expression) -> Vec<&Expression> {
         ExpressionKind::At { arguments, index, .. } => {
             arguments.iter().chain(index.as_deref()).collect()
         }
-        ExpressionKind::Unary(_, operand) => vec![operand],
+        ExpressionKind::Subscript(data, index) => vec![data, index],
+        ExpressionKind::Member(operand, _)
+        | ExpressionKind::Dereference(operand)
+        | ExpressionKind::Address(operand)
+        | ExpressionKind::Pretty { data: operand, .. }
+        | ExpressionKind::Unary(_, operand) => vec![operand],
         ExpressionKind::Match { text, .. } => vec![text],
         ExpressionKind::Binary(_, left, right) => vec![left, right],
         ExpressionKind::Conditional(condition, yes, no) => vec![condition, yes, no],

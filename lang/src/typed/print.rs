@@ -6,8 +6,8 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     AssignOp, BinaryOp, CompareOp, Expression, ExpressionKind, Extractor, Foreach,
-    Function, Global, GlobalId, GlobalKind, Histogram, Literal, Local, LocalId, OrderBy,
-    Place, Probe, Program, Statement, StatementKind, UnaryOp,
+    Function, Global, GlobalId, GlobalKind, Histogram, Literal, Local, LocalId, Names,
+    OrderBy, Place, Probe, Program, Space, Statement, StatementKind, UnaryOp,
 };
 use crate::ast::print::{indent, list, quoted};
 use crate::printf::{Conversion, Count, Directive, Format, Piece};
@@ -18,6 +18,7 @@ impl Display for Program {
         for global in &self.globals {
             writeln!(f, "{global}")?;
         }
+        self.names.iter().try_for_each(|names| writeln!(f, "{names}"))?;
         for function in &self.functions {
             Shown { program: self, locals: &function.locals }.function(f, function)?;
         }
@@ -43,6 +44,14 @@ impl Display for Global {
                 }
             }
         }
+    }
+}
+
+impl Display for Names {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = |(value, name): &(i64, String)| format!("{name} = {value}");
+        let names: Vec<String> = self.names.iter().map(name).collect();
+        write!(f, "{} {{ {} }}", self.of, names.join(", "))
     }
 }
 
@@ -269,6 +278,11 @@ impl Shown<'_> {
             ExpressionKind::Literal(literal) => literal.to_string(),
             ExpressionKind::Read(place) => self.place(place),
             ExpressionKind::Field(name) => format!("field {name}"),
+            ExpressionKind::Load { .. }
+            | ExpressionKind::FromBits { .. }
+            | ExpressionKind::Name { .. }
+            | ExpressionKind::Guarded { .. }
+            | ExpressionKind::Let { .. } => self.data(kind),
             ExpressionKind::Unary(op, operand) => format!("({op} {})", text(operand)),
             ExpressionKind::Binary(op, a, b) => format!("({op} {} {})", text(a), text(b)),
             ExpressionKind::Compare(op, a, b) => {
@@ -326,6 +340,39 @@ impl Shown<'_> {
                     self.texts(args)
                 )
             }
+        }
+    }
+}
+
+impl Shown<'_> {
+    /// What reads the target's data.
+    fn data(&self, kind: &ExpressionKind) -> String {
+        match kind {
+            ExpressionKind::Load { address, size, signed, space } => {
+                let sign = if *signed { "i" } else { "u" };
+                let space = match space {
+                    Space::User => "user",
+                    Space::Kernel => "kernel",
+                };
+                format!("({space} {sign}{} {})", 8 * size, self.text(address))
+            }
+            ExpressionKind::FromBits { bits, single } => {
+                let width = if *single { 32 } else { 64 };
+                format!("(f{width} {})", self.text(bits))
+            }
+            ExpressionKind::Name { names, value } => {
+                let names = self.program.names.get(names.0 as usize);
+                let of = names.map_or("?", |names| &names.of);
+                format!("({of} {})", self.text(value))
+            }
+            ExpressionKind::Guarded { text, otherwise } => {
+                format!("(guarded {} {})", self.text(text), self.text(otherwise))
+            }
+            ExpressionKind::Let { local, value, inside } => {
+                let (value, inside) = (self.text(value), self.text(inside));
+                format!("(let {} {value} {inside})", self.local(*local))
+            }
+            _ => unreachable!("`kind` shows all others"),
         }
     }
 }

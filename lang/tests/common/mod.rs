@@ -1,23 +1,29 @@
 //! An environment in memory, for tests of the language alone.
 #![allow(unreachable_pub)]
 
-use hwtrace_lang::ast::ProbePoint;
+mod types;
+
+use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
 use hwtrace_lang::code::Code;
+use hwtrace_lang::data::DataTypes;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{Context, Environment, Point, PointId, TargetVariable};
-use hwtrace_lang::types::Type;
+pub use types::Types;
 
 /// Knows `begin`, `end`, `timer.*` and data probes of a process.
 #[derive(Default)]
 pub struct Memory {
-    points: Vec<Context>,
+    points: Vec<Vec<TargetVariable>>,
+    types: Types,
 }
 
-const fn variable(name: &'static str) -> TargetVariable {
-    TargetVariable { name, ty: Type::Long, field: name }
+/// The name of the data that is watched.
+pub fn watched(point: &ProbePoint) -> Option<&str> {
+    match &point.components.get(1)?.argument.as_ref()?.value {
+        ArgumentValue::String(name) => Some(name),
+        ArgumentValue::Long(_) => None,
+    }
 }
-
-static DATA: [TargetVariable; 2] = [variable("new"), variable("old")];
 
 impl Environment for Memory {
     fn point(&mut self, point: &ProbePoint) -> Result<Point, Box<Diagnostic>> {
@@ -33,7 +39,10 @@ impl Environment for Memory {
                 ));
             }
         };
-        self.points.push(context);
+        self.points.push(match context {
+            Context::Data => self.types.variables(watched(point)),
+            Context::Session => Vec::new(),
+        });
         let id = PointId(u32::try_from(self.points.len() - 1).unwrap_or(u32::MAX));
         Ok(Point { id, context })
     }
@@ -43,9 +52,10 @@ impl Environment for Memory {
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
-        match self.points.get(point.0 as usize) {
-            Some(Context::Data) => &DATA,
-            _ => &[],
-        }
+        self.points.get(point.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn types(&self) -> &dyn DataTypes {
+        &self.types.table
     }
 }

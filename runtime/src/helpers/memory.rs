@@ -91,6 +91,20 @@ integers! {
     user_uint64, kernel_uint64, unsigned::<8>;
 }
 
+/// What a value of an enumeration is called; the value in digits where it has
+/// no name.
+pub(super) extern "C" fn enumeration_name(
+    context: Context,
+    table: i64,
+    value: i64,
+) -> u64 {
+    let (world, _) = enter(context);
+    match world.enumeration_name(table as usize, value) {
+        Some(name) => name.0,
+        None => give(context, value.to_string().as_bytes()),
+    }
+}
+
 /// The text from `address` up to a NUL, at most `most` bytes.
 fn string(
     context: Context,

@@ -3,6 +3,7 @@
 use hwtrace_runtime::abi::{FaultCode, Helper, SIGSTOP, registers, signal_number, text};
 
 use super::{Datum, Run, Trap};
+use crate::ir::{Load, Space};
 
 /// No read crosses a border of pages, as in native code.
 const PAGE_BYTES: u64 = 4096;
@@ -206,18 +207,32 @@ impl Run<'_, '_> {
         what: &str,
         address: i64,
     ) -> Result<Datum, Trap> {
-        let length = match what {
+        let size = match what {
             "char" | "int8" | "uint8" => 1,
             "short" | "int16" | "uint16" => 2,
             "int" | "int32" | "uint32" => 4,
             _ => 8,
         };
-        let bytes = self.read(kernel, address, length)?;
+        let space = if kernel { Space::Kernel } else { Space::User };
+        self.load(address, Load { size, signed: !what.starts_with('u'), space })
+    }
+
+    /// A whole number in memory.
+    pub(super) fn load(&mut self, address: i64, load: Load) -> Result<Datum, Trap> {
+        let Load { size, signed, space } = load;
+        let bytes = self.read(space == Space::Kernel, address, size as usize)?;
         let value =
             bytes.iter().rev().fold(0i64, |value, byte| value << 8 | i64::from(*byte));
-        let unused = 64 - 8 * length as u32;
-        let signed = value << unused >> unused;
-        Ok(Datum::Long(if what.starts_with('u') { value } else { signed }))
+        let unused = 64 - 8 * size;
+        Ok(Datum::Long(if signed { value << unused >> unused } else { value }))
+    }
+
+    /// What a value of an enumeration is called.
+    pub(super) fn name(&self, table: u32, value: i64) -> Datum {
+        let names = &self.state.module.layout.enumerations[table as usize];
+        let name = names.iter().find(|(known, _)| *known == value);
+        let name = name.map_or_else(|| value.to_string(), |(_, name)| name.clone());
+        self.state.cut(name.into_bytes())
     }
 
     /// So many bytes of memory, or a fault.

@@ -7,7 +7,7 @@ use hwtrace_runtime::abi::{self, registers};
 use hwtrace_runtime::schema;
 
 use super::super::{
-    BinaryOp, CompareOp, Local, Op, Slice, Terminator, Text, Type, UnaryOp, Value,
+    BinaryOp, CompareOp, Load, Local, Op, Slice, Terminator, Text, Type, UnaryOp, Value,
 };
 use super::{Builder, Slot};
 
@@ -124,6 +124,7 @@ impl Builder<'_> {
             ExpressionKind::Print { format, args, to_string } => {
                 self.print_value(format, args, *to_string, span)
             }
+            _ => self.data(expression),
         }
     }
 
@@ -156,6 +157,35 @@ impl Builder<'_> {
             unreachable!("no field `{name}` in the schema; a test compares the tables")
         };
         self.value(ty, Op::Field(field), span)
+    }
+
+    /// Data of the target.
+    fn data(&mut self, expression: &Expression) -> Value {
+        let span = expression.span;
+        match &expression.kind {
+            ExpressionKind::Load { address, size, signed, space } => {
+                let address = self.expression(address);
+                let load = Load { size: *size, signed: *signed, space: *space };
+                self.value(Type::Long, Op::Load { address, load }, span)
+            }
+            ExpressionKind::FromBits { bits, single } => {
+                let (bits, single) = (self.expression(bits), *single);
+                self.value(Type::Double, Op::FromBits { bits, single }, span)
+            }
+            ExpressionKind::Name { names, value } => {
+                let value = self.expression(value);
+                self.value(Type::String, Op::Name(names.0, value), span)
+            }
+            ExpressionKind::Guarded { text, otherwise } => {
+                self.guarded(text, otherwise, span)
+            }
+            ExpressionKind::Let { local, value, inside } => {
+                let value = self.expression(value);
+                self.effect(Op::SetLocal((*local).into(), value), span);
+                self.expression(inside)
+            }
+            kind => unreachable!("`expression` lowers {kind:?}"),
+        }
     }
 
     fn unary(&mut self, op: UnaryOp, operand: &Expression, span: Span) -> Value {

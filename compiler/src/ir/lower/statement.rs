@@ -5,7 +5,7 @@ use hwtrace_lang::typed::{
     Block, Expression, Foreach, LocalId, Order, OrderBy, Place, Statement, StatementKind,
 };
 
-use super::super::{BlockId, Op, Slice, Terminator, Type, WalkOrder};
+use super::super::{BlockId, Op, Slice, Terminator, Type, Value, WalkOrder};
 use super::{Builder, Loop, Slot};
 
 impl Builder<'_> {
@@ -218,23 +218,48 @@ impl Builder<'_> {
         handler: &Block,
         span: Span,
     ) {
-        let mark = self.value(Type::Long, Op::Mark, span);
-        let (caught, after) = (self.block(), self.block());
-        self.tries.push(caught);
-        let inside = self.block();
-        self.end(Terminator::Jump(inside));
-        self.go_on_in(inside);
-        self.statements(body);
-        self.end(Terminator::Jump(after));
-        self.tries.pop();
-        self.go_on_in(caught);
-        let text = self.value(Type::String, Op::Caught(mark), span);
+        let (text, after) = self.caught(span, |builder| builder.statements(body));
         if let Some(local) = message {
             self.effect(Op::SetLocal(local.into(), text), span);
         }
         self.statements(handler);
         self.end(Terminator::Jump(after));
         self.go_on_in(after);
+    }
+
+    /// A string, or another where it faults.
+    pub(super) fn guarded(
+        &mut self,
+        text: &Expression,
+        otherwise: &Expression,
+        span: Span,
+    ) -> Value {
+        let result = self.local(Type::String);
+        let set = |builder: &mut Self, text: &Expression| {
+            let text = builder.expression(text);
+            builder.effect(Op::SetLocal(result, text), span);
+        };
+        let (_, after) = self.caught(span, |builder| set(builder, text));
+        set(self, otherwise);
+        self.end(Terminator::Jump(after));
+        self.go_on_in(after);
+        self.value(Type::String, Op::GetLocal(result), span)
+    }
+
+    /// Lowers what may fault and goes on where its faults are caught. Gives
+    /// the fault's message, and the block that both ways lead to.
+    fn caught(&mut self, span: Span, body: impl FnOnce(&mut Self)) -> (Value, BlockId) {
+        let mark = self.value(Type::Long, Op::Mark, span);
+        let (caught, after) = (self.block(), self.block());
+        self.tries.push(caught);
+        let inside = self.block();
+        self.end(Terminator::Jump(inside));
+        self.go_on_in(inside);
+        body(self);
+        self.end(Terminator::Jump(after));
+        self.tries.pop();
+        self.go_on_in(caught);
+        (self.value(Type::String, Op::Caught(mark), span), after)
     }
 
     /// What follows a jump goes into a block of its own that nothing enters.

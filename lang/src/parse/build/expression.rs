@@ -46,7 +46,7 @@ impl Builder<'_> {
             PRATT
                 .map_primary(|pair| builder.borrow_mut().primary(pair))
                 .map_prefix(|op, operand| builder.borrow().prefix(&op, operand?))
-                .map_postfix(|operand, op| builder.borrow().postfix(operand?, op))
+                .map_postfix(|operand, op| builder.borrow_mut().postfix(operand?, op))
                 .map_infix(|left, op, right| {
                     builder.borrow_mut().infix(left?, op, right?)
                 })
@@ -118,6 +118,7 @@ impl Builder<'_> {
     }
 
     fn at_call(&mut self, pair: Pair<'_, Rule>) -> Result<ExpressionKind, Failure> {
+        let span = self.span(&pair);
         let (mut arguments, mut index) = (Vec::new(), None);
         let mut children = Children::of(pair);
         let name = self.at_name(&children.required(Rule::at_name));
@@ -127,6 +128,11 @@ impl Builder<'_> {
                 Rule::expression => index = Some(Box::new(self.expression(child)?)),
                 _ => {}
             }
+        }
+        if let ("cast" | "var", Some(index)) = (name.text.as_str(), &index) {
+            let data = ExpressionKind::At { name, arguments, index: None };
+            let data = Box::new(Expression { kind: data, span });
+            return Ok(ExpressionKind::Subscript(data, index.clone()));
         }
         Ok(ExpressionKind::At { name, arguments, index })
     }
@@ -181,13 +187,15 @@ impl Builder<'_> {
                 ExpressionKind::Unary(UnaryOp::Complement, Box::new(operand))
             }
             Rule::affirm => operator::affirm(operand),
+            Rule::dereference => ExpressionKind::Dereference(Box::new(operand)),
+            Rule::address => ExpressionKind::Address(Box::new(operand)),
             _ => operator::increment(op.as_str(), operand, false)?,
         };
         Ok(Expression { kind, span })
     }
 
     fn postfix(
-        &self,
+        &mut self,
         operand: Expression,
         op: Pair<'_, Rule>,
     ) -> Result<Expression, Failure> {
@@ -196,6 +204,19 @@ impl Builder<'_> {
             Rule::in_array => {
                 let array = self.name(Children::of(op).required(Rule::name));
                 ExpressionKind::In { keys: vec![operand], array }
+            }
+            Rule::member => {
+                let name = self.name(Children::of(op).required(Rule::member_name));
+                ExpressionKind::Member(Box::new(operand), name)
+            }
+            Rule::subscript => {
+                let index = Children::of(op).required(Rule::expression);
+                let index = self.expression(index)?;
+                ExpressionKind::Subscript(Box::new(operand), Box::new(index))
+            }
+            Rule::pretty => {
+                let deep = op.as_str() == "$$";
+                ExpressionKind::Pretty { data: Box::new(operand), deep }
             }
             _ => operator::increment(op.as_str(), operand, true)?,
         };

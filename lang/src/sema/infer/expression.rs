@@ -26,7 +26,11 @@ impl Infer<'_, '_> {
                 self.no_statistics(found, expression.span, name);
                 found
             }
-            ExpressionKind::Target(name) => self.target(name, expression.span),
+            ExpressionKind::Target(_)
+            | ExpressionKind::Member(..)
+            | ExpressionKind::Subscript(..)
+            | ExpressionKind::Dereference(_)
+            | ExpressionKind::Address(_) => self.data(expression),
             ExpressionKind::Element { array, keys } => {
                 self.mark_read(&array.text);
                 self.one_element(keys);
@@ -83,6 +87,7 @@ impl Infer<'_, '_> {
                 self.types.fresh()
             }
             ExpressionKind::String(_) => STRING,
+            ExpressionKind::Pretty { data, .. } => self.pretty(data),
             ExpressionKind::At { name, arguments, index } => {
                 self.at(expression, name, arguments, index.as_deref())
             }
@@ -117,6 +122,7 @@ impl Infer<'_, '_> {
             Operator::Arithmetic(op) => (Type::Long, LONG, binary_name(op)),
             Operator::And => (Type::Long, LONG, "`&&`"),
             Operator::Or => (Type::Long, LONG, "`||`"),
+            Operator::Concat if self.member_by_dot(left, right) => return STRING,
             Operator::Concat => (Type::String, STRING, "`.`"),
         };
         // What `@defined` decides, the other side does not matter for.

@@ -27,15 +27,30 @@ impl Infer<'_, '_> {
             }
             ExpressionKind::Target(name) => {
                 let message = format!("`${name}` can not be assigned to");
-                self.report.push(
-                    Diagnostic::new(Code::ReadOnly, place.span, message)
-                        .label("belongs to the target")
-                        .help(format!("hwtrace never changes the target; script variables have no `$`: `{name} = …`")),
+                let help = format!(
+                    "hwtrace never changes the target; script variables have no `$`: `{name} = …`"
                 );
-                self.types.fresh()
+                self.read_only(place, message, help)
+            }
+            ExpressionKind::Member(..)
+            | ExpressionKind::Subscript(..)
+            | ExpressionKind::At { .. }
+            | ExpressionKind::Dereference(_) => {
+                let help = "hwtrace never changes the target; keep the value in a variable: `x = …`";
+                let message = "data of the target can not be assigned to";
+                self.read_only(place, message.to_owned(), help.to_owned())
             }
             kind => unreachable!("the parser lets no {kind:?} be assigned to"),
         }
+    }
+
+    fn read_only(&mut self, place: &Expression, message: String, help: String) -> Term {
+        self.report.push(
+            Diagnostic::new(Code::ReadOnly, place.span, message)
+                .label("belongs to the target")
+                .help(help),
+        );
+        self.types.fresh()
     }
 
     /// The type of a variable, global or local.
@@ -194,8 +209,8 @@ impl Infer<'_, '_> {
         error.help(format!("declare it at the top of the script: `global {text}`"))
     }
 
-    /// The type of `$name`.
-    pub(super) fn target(&mut self, name: &str, span: Span) -> Term {
+    /// Tells where `$name` is not known.
+    pub(super) fn target(&mut self, name: &str, span: Span) {
         // Where the point is wrong, nobody knows what it would have had.
         let Some(place) = &self.handler.place else {
             if self.handler.function.is_some() && !name.is_empty() {
@@ -211,21 +226,17 @@ impl Infer<'_, '_> {
                     )),
                 );
             }
-            return self.types.fresh();
+            return;
         };
-        match place.variables.iter().find(|variable| variable.name == name) {
-            Some(variable) => Term::Known(variable.ty),
-            None => {
-                let error = self.unknown_target(place, name, span);
-                self.report.push(error);
-                self.types.fresh()
-            }
+        if !place.variables.iter().any(|variable| variable.name == name) {
+            let error = self.unknown_target(place, name, span);
+            self.report.push(error);
         }
     }
 
     fn unknown_target(&self, place: &Place, name: &str, span: Span) -> Diagnostic {
         let known: Vec<&str> =
-            place.variables.iter().map(|variable| variable.name).collect();
+            place.variables.iter().map(|variable| &*variable.name).collect();
         if name.is_empty() {
             return Diagnostic::new(
                 Code::Syntax,

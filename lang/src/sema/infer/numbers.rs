@@ -6,6 +6,7 @@ use super::{Infer, both, conversion_help, subject};
 use crate::ast::Expression;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::sema::data::is_data;
 use crate::sema::types::{Conflict, Term};
 use crate::span::Span;
 use crate::types::Type;
@@ -20,11 +21,14 @@ pub(in crate::sema) struct Operand {
     span: Span,
     /// What an error calls it.
     subject: Option<String>,
+    /// It is data of the target.
+    is_data: bool,
 }
 
 impl Operand {
     pub(super) fn new(expression: &Expression, term: Term) -> Self {
-        Self { term, span: expression.span, subject: subject(expression) }
+        let (span, is_data) = (expression.span, is_data(expression));
+        Self { term, span, subject: subject(expression), is_data }
     }
 }
 
@@ -258,11 +262,19 @@ impl Infer<'_, '_> {
         if let Err(conflict) = self.types.unify(left.term, right.term, right.span) {
             let message =
                 format!("{why} compares a {} with a {}", conflict.left, conflict.right);
+            let help = match left.is_data || right.is_data {
+                true => {
+                    "a constant of an enumeration is `@enum(\"NAME\")`; text at an address is read by `user_string(…)`"
+                }
+                false => {
+                    "the number in a string is `strtol(text, 10)`, a number as a string `sprint(number)`"
+                }
+            };
             self.report.push(
                 Diagnostic::new(Code::TypeMismatch, right.span, message)
                     .label(format!("a {}", conflict.right))
                     .related(left.span, format!("a {}", conflict.left))
-                    .help("the number in a string is `strtol(text, 10)`, a number as a string `sprint(number)`"),
+                    .help(help),
             );
         }
         true
@@ -286,7 +298,13 @@ impl Infer<'_, '_> {
                     .label(format!("a {left}"))
             }
         };
-        self.report.push(error.help(conversion_help(why, conflict)));
+        let help = match ty {
+            Type::String if operand.is_data && !why.starts_with("`%") => {
+                "text at an address is read by `user_string(…)`, a value is shown by `$x$`"
+            }
+            _ => conversion_help(why, conflict),
+        };
+        self.report.push(error.help(help));
         false
     }
 }

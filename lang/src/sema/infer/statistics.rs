@@ -77,6 +77,11 @@ impl Infer<'_, '_> {
             }
             return LONG;
         }
+        match name.text.as_str() {
+            "cast" | "var" => return self.data(whole),
+            "enum" => return self.constant_of(whole),
+            _ => {}
+        }
         if is_histogram(whole) {
             self.report.push(
                 Diagnostic::new(Code::HistogramAsValue, whole.span, "a histogram is no value")
