@@ -1,5 +1,5 @@
 //! Scripts as tests, sorted by the stage that must accept or refuse them:
-//! `scripts/{parse_refused,check_refused,check_ok}/NAME.hwt`, what is expected
+//! `scripts/{parse_ok,parse_refused,check_refused,check_ok}/NAME.hwt`, what is expected
 //! beside it in `NAME.expected`. A first line `# arguments: a b` gives script
 //! arguments. `HWTRACE_BLESS=1` writes what came out as what is expected.
 #![allow(clippy::unwrap_used)]
@@ -21,12 +21,15 @@ enum Outcome {
     Accepted(String),
 }
 
-fn run(source: &Source) -> Outcome {
+/// The script arguments that the first line names.
+fn arguments(source: &Source) -> Vec<String> {
     let first = source.text.lines().next().unwrap_or_default();
     let arguments = first.strip_prefix("# arguments: ").unwrap_or_default();
-    let arguments: Vec<String> =
-        arguments.split_whitespace().map(str::to_owned).collect();
-    let script = match parse(source, &arguments) {
+    arguments.split_whitespace().map(str::to_owned).collect()
+}
+
+fn run(source: &Source) -> Outcome {
+    let script = match parse(source, &arguments(source)) {
         Ok(script) => script,
         Err(errors) => return Outcome::ParseRefused(errors),
     };
@@ -111,6 +114,21 @@ fn run_all(stage: &str, text: impl Fn(&Source, Outcome) -> Result<String, String
         };
         if !good {
             failed.push(source.name);
+        }
+    }
+    assert!(failed.is_empty(), "HWTRACE_BLESS=1 accepts what came out: {failed:?}");
+}
+
+/// What parses, whether or not it makes sense: the tree.
+#[test]
+fn parse_ok() {
+    let mut failed = Vec::new();
+    for path in scripts("parse_ok") {
+        let source = read(&path);
+        match parse(&source, &arguments(&source)) {
+            Ok(script) if agrees(&path, &script.to_string()) => {}
+            Ok(_) => failed.push(source.name),
+            Err(errors) => panic!("{}: {}", path.display(), render(&source, &errors)),
         }
     }
     assert!(failed.is_empty(), "HWTRACE_BLESS=1 accepts what came out: {failed:?}");
