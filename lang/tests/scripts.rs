@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
-use hwtrace_lang::{parse::parse, sema::check, span::Source};
+use hwtrace_lang::sema::{Options, check_with};
+use hwtrace_lang::{parse::parse, span::Source};
 
 /// How far a script comes.
 enum Outcome {
@@ -33,8 +34,12 @@ fn run(source: &Source) -> Outcome {
         Ok(script) => script,
         Err(errors) => return Outcome::ParseRefused(errors),
     };
-    match check(&script, &mut common::Memory::default()) {
-        Ok(program) => Outcome::Accepted(program.to_string()),
+    let options = Options::default();
+    match check_with(&script, &mut common::Memory::default(), options) {
+        Ok(checked) => {
+            let warnings = render(source, &checked.warnings);
+            Outcome::Accepted(format!("{}{warnings}", checked.program))
+        }
         Err(errors) => Outcome::CheckRefused(errors),
     }
 }
