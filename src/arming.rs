@@ -304,3 +304,37 @@ fn permission(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
          and CAP_SYS_PTRACE",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn code(failure: Failure) -> Code {
+        match failure {
+            Failure::Diagnosed(diagnostics) => diagnostics[0].code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Some happen in a race, or on other machines: what they are called is
+    /// tested here.
+    #[test]
+    fn failures_have_their_codes() {
+        let own = Process::open(std::process::id()).unwrap();
+        let armed = |error: ArmError| code(failed(&error, &own, &[], &Plan::default()));
+        let limit = |limit| ArmError::Limit { limit, needed: 9 };
+        assert_eq!(armed(ArmError::Gone { pid: 1 }), Code::TargetExited);
+        assert_eq!(armed(limit("RLIMIT_NOFILE")), Code::LimitReached);
+        assert_eq!(armed(limit("perf_event_mlock_kb")), Code::LimitReached);
+        let unsupported = ArmError::Unsupported { reason: "none".into() };
+        assert_eq!(armed(unsupported), Code::UnsupportedMachine);
+        assert_eq!(armed(ArmError::BadWatch { watch: 0 }), Code::ArmingFailed);
+        assert_eq!(armed(ArmError::Unstable { pid: 1 }), Code::ArmingFailed);
+        let zombie = process(&ProcessError::Zombie { pid: 1 });
+        assert_eq!(code(zombie), Code::TargetExited);
+        let path = std::path::PathBuf::from("/a");
+        let gone = process(&ProcessError::NotLoaded { pid: 1, path });
+        assert_eq!(code(gone), Code::BadExecutable);
+    }
+}

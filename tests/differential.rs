@@ -171,7 +171,7 @@ fn assert_reach(counts: &Counts, cases: u64) {
         let bound_of_native =
             [FaultCode::ArenaFull, FaultCode::TooManyStrings, FaultCode::OutputFull];
         let enough =
-            bound_of_native.contains(code) || share(&format!("{code:?}")) > 0.002;
+            bound_of_native.contains(code) || share(&format!("{code:?}")) > 0.001;
         assert!(enough, "{code:?} is too rare: {counts:?}");
     }
     assert!(share("cases with a false condition") > 0.02, "{counts:?}");

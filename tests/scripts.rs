@@ -5,6 +5,8 @@
 //!   script is refused with which code is tested in `lang/tests/scripts`; here
 //!   it is how that looks.
 //! - `ir`: what a construct is lowered to.
+//! - `clif`: what that becomes in Cranelift's representation, before it is
+//!   optimized: calls go to numbers, so that it is the same on every machine.
 //! - `run`: what the command prints and how it ends, natively, without a target.
 //!
 //! The first lines of a script can say how it is run: `# options: -G n=3` in
@@ -19,10 +21,12 @@ use std::process::Command;
 
 use hwtrace::pipeline::{Parsed, Refused};
 use hwtrace::render;
+use hwtrace_compiler::ir::Module;
+use hwtrace_compiler::jit::Program;
 use hwtrace_lang::code::Code;
 use hwtrace_lang::span::Source;
 
-const STAGES: [&str; 4] = ["parse_refused", "check_refused", "ir", "run"];
+const STAGES: [&str; 5] = ["parse_refused", "check_refused", "ir", "clif", "run"];
 
 /// A script with what its first lines ask for.
 struct Script {
@@ -98,17 +102,30 @@ fn check_refused() {
     });
 }
 
+fn lower(path: &Path) -> Module {
+    let script = Script::read(path);
+    let parsed = script.parse().unwrap_or_else(|refused| panic!("{}", show(&refused)));
+    let checked = parsed
+        .check(&script.overrides())
+        .unwrap_or_else(|refused| panic!("{}", show(&refused)));
+    let lowered = checked.lower(&hwtrace_runtime::abi::Limits::default()).unwrap();
+    lowered.module().clone()
+}
+
 #[test]
 fn ir() {
     insta::glob!("scripts/ir/*.hwt", |path| {
-        let script = Script::read(path);
-        let parsed =
-            script.parse().unwrap_or_else(|refused| panic!("{}", show(&refused)));
-        let checked = parsed
-            .check(&script.overrides())
-            .unwrap_or_else(|refused| panic!("{}", show(&refused)));
-        let lowered = checked.lower(&hwtrace_runtime::abi::Limits::default()).unwrap();
-        assert_beside(path, &lowered.module().to_string());
+        assert_beside(path, &lower(path).to_string());
+    });
+}
+
+#[test]
+fn clif() {
+    insta::glob!("scripts/clif/*.hwt", |path| {
+        let program = Program::compile(&lower(path), true).unwrap();
+        let listings = program.listings().iter().map(|listing| listing.clif.trim());
+        let listings: Vec<_> = listings.collect();
+        assert_beside(path, &listings.join("\n\n"));
     });
 }
 

@@ -301,8 +301,7 @@ pub enum Op {
         /// Elements at most; none where below 0.
         limit: Option<Value>,
     },
-    /// Starts a walk over the buckets of a histogram that are not empty; its
-    /// one key is the index.
+    /// Starts a walk over the buckets of a histogram; its one key is the index.
     WalkBuckets {
         /// The aggregate.
         aggregate: Aggregate,

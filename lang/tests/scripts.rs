@@ -1,5 +1,5 @@
 //! Scripts as tests, sorted by the stage that must accept or refuse them:
-//! `scripts/{parse_refused,check_refused,check_ok}/NAME.hwt`, what is expected
+//! `scripts/{parse_ok,parse_refused,check_refused,check_ok}/NAME.hwt`, what is expected
 //! beside it in `NAME.expected`. A first line `# arguments: a b` gives script
 //! arguments. `HWTRACE_BLESS=1` writes what came out as what is expected.
 #![allow(clippy::unwrap_used)]
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
-use hwtrace_lang::{parse::parse, sema::check, span::Source};
+use hwtrace_lang::sema::{Options, check_with};
+use hwtrace_lang::{parse::parse, span::Source};
 
 /// How far a script comes.
 enum Outcome {
@@ -21,17 +22,24 @@ enum Outcome {
     Accepted(String),
 }
 
-fn run(source: &Source) -> Outcome {
+/// The script arguments that the first line names.
+fn arguments(source: &Source) -> Vec<String> {
     let first = source.text.lines().next().unwrap_or_default();
     let arguments = first.strip_prefix("# arguments: ").unwrap_or_default();
-    let arguments: Vec<String> =
-        arguments.split_whitespace().map(str::to_owned).collect();
-    let script = match parse(source, &arguments) {
+    arguments.split_whitespace().map(str::to_owned).collect()
+}
+
+fn run(source: &Source) -> Outcome {
+    let script = match parse(source, &arguments(source)) {
         Ok(script) => script,
         Err(errors) => return Outcome::ParseRefused(errors),
     };
-    match check(&script, &mut common::Memory::default()) {
-        Ok(program) => Outcome::Accepted(program.to_string()),
+    let options = Options::default();
+    match check_with(&script, &mut common::Memory::default(), options) {
+        Ok(checked) => {
+            let warnings = render(source, &checked.warnings);
+            Outcome::Accepted(format!("{}{warnings}", checked.program))
+        }
         Err(errors) => Outcome::CheckRefused(errors),
     }
 }
@@ -111,6 +119,21 @@ fn run_all(stage: &str, text: impl Fn(&Source, Outcome) -> Result<String, String
         };
         if !good {
             failed.push(source.name);
+        }
+    }
+    assert!(failed.is_empty(), "HWTRACE_BLESS=1 accepts what came out: {failed:?}");
+}
+
+/// What parses, whether or not it makes sense: the tree.
+#[test]
+fn parse_ok() {
+    let mut failed = Vec::new();
+    for path in scripts("parse_ok") {
+        let source = read(&path);
+        match parse(&source, &arguments(&source)) {
+            Ok(script) if agrees(&path, &script.to_string()) => {}
+            Ok(_) => failed.push(source.name),
+            Err(errors) => panic!("{}: {}", path.display(), render(&source, &errors)),
         }
     }
     assert!(failed.is_empty(), "HWTRACE_BLESS=1 accepts what came out: {failed:?}");

@@ -12,6 +12,7 @@ mod format;
 #[path = "generate/statement.rs"]
 mod statement;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use hwtrace_lang::builtins::{Available, BUILTINS, Builtin};
@@ -102,7 +103,8 @@ pub(crate) fn case(list: &[u32]) -> Case {
     let hit_count = 1 + generator.choices.below(4);
     let probes = 1 + generator.choices.below(3);
     let mut hits: Vec<_> = (0..hit_count).map(|_| generator.hit(probes)).collect();
-    let ends = probes..probes + DUMPS;
+    // They come first in the script.
+    let ends = 0..DUMPS;
     hits.extend(ends.map(|handler| Hit { handler, ..Hit::default() }));
     Case { script: generator.script(probes), limits, hits }
 }
@@ -117,13 +119,13 @@ impl Generator {
         // evaluator does not have.
         let (steps, string_bytes) =
             self.choices.pick(&[(2000, 64), (300, 8), (300, 33), (60, 4096), (25, 1)]);
-        let nesting = self.choices.pick(&[100, 10, 3, 1]);
+        let nesting = self.choices.pick(&[3, 1, 10, 100]);
         Limits { steps, string_bytes, nesting, ..Limits::default() }
     }
 
     fn hit(&mut self, probes: usize) -> Hit {
         let choices = &mut self.choices;
-        let handler = choices.below(probes);
+        let handler = DUMPS + choices.below(probes);
         let word = |choices: &mut Choices| match choices.below(3) {
             0 => choices.below(4) as u64,
             1 => choices.word(),
@@ -148,35 +150,51 @@ impl Generator {
         Hit { handler, record, execname: choices.pick(&names) }
     }
 
+    /// The script. Globals and functions that nothing uses are left out: most
+    /// of the time a case takes is spent in the compiler.
     fn script(&mut self, probes: usize) -> String {
-        let mut out = String::from("@define plus(x) %( (@x + 1) %)\n");
-        // What runs takes its choices first.
+        let mut code = String::new();
         for _ in 0..probes {
             let data = self.choices.once_in(2);
             let point = if data { "process.data(\"x\").rw" } else { "begin" };
             let condition = self.condition();
             self.place = Place { data, ..Place::default() };
             let body = self.statements(4, 5);
-            writeln!(out, "probe {point}{condition} {{\n{body}{} }}", locals()).unwrap();
+            let locals = locals(&body);
+            writeln!(code, "probe {point}{condition} {{\n{body}{locals}}}").unwrap();
         }
-        dump(&mut out);
-        for (number, function) in FUNCTIONS.iter().enumerate() {
-            self.function(&mut out, number, function);
+        let called = |number: &usize, code: &str| code.contains(&format!("f{number}("));
+        let defined =
+            |number: &usize, code: &str| code.contains(&format!("function f{number}"));
+        while let Some(number) = (0..FUNCTIONS.len())
+            .find(|number| called(number, &code) && !defined(number, &code))
+        {
+            self.function(&mut code, number, &FUNCTIONS[number]);
         }
-        self.globals(&mut out);
-        out
+        let mut out = String::from("@define plus(x) %( (@x + 1) %)\n");
+        let used = names(&code);
+        self.globals(&mut out, &used);
+        dump(&mut out, &used);
+        out + &code
     }
 
-    fn globals(&mut self, out: &mut String) {
+    fn globals(&mut self, out: &mut String, used: &BTreeSet<&str>) {
         for number in 0..NAMES {
-            let long = self.number();
-            writeln!(out, "global g{number} = {long}").unwrap();
-            let text = self.literal();
-            writeln!(out, "global t{number} = {text}").unwrap();
-            let double = self.double_literal();
-            writeln!(out, "global e{number} = {double}, x{number}").unwrap();
+            for kind in ["g", "t", "e", "x"] {
+                let name = format!("{kind}{number}");
+                if !used.contains(&*name) {
+                    continue;
+                }
+                let initial = match kind {
+                    "g" => format!(" = {}", self.number()),
+                    "t" => format!(" = {}", self.literal()),
+                    "e" => format!(" = {}", self.double_literal()),
+                    _ => String::new(),
+                };
+                writeln!(out, "global {name}{initial}").unwrap();
+            }
         }
-        for number in 0..ARRAYS.len() {
+        for number in (0..ARRAYS.len()).filter(|number| uses(used, *number)) {
             let capacity = 1 + self.choices.below(5);
             let wraps = if self.choices.once_in(3) { "%" } else { "" };
             writeln!(out, "global a{number}{wraps}[{capacity}]").unwrap();
@@ -205,10 +223,10 @@ impl Generator {
             Some(ty) => format!("return {}", self.value(ty, 2)),
             None => String::new(),
         };
-        let (params, locals) = (params.join(", "), locals());
+        let (params, locals) = (params.join(", "), locals(&format!("{body}{result}")));
         writeln!(
             out,
-            "function f{number}{returns}({params}) {{\n{body}{locals} {result}}}"
+            "function f{number}{returns}({params}) {{\n{body}{locals}{result}}}"
         )
         .unwrap();
     }
@@ -255,48 +273,70 @@ impl Generator {
     }
 }
 
-/// Locals start as 0 or "" and are read before they are assigned to; assigned
-/// to they must be somewhere.
-fn locals() -> &'static str {
-    "l0 = l1 = l2 = 0; s0 = s1 = s2 = \"\"; d0 = d1 = d2 = 0.0;"
+/// The names, and other words, in a text.
+fn names(code: &str) -> BTreeSet<&str> {
+    code.split(|char: char| !char.is_alphanumeric() && char != '_').collect()
 }
 
-/// Prints every global, and fixes the types of those that are never used.
-fn dump(out: &mut String) {
-    out.push_str("function types() {\n");
-    for (number, shape) in ARRAYS.iter().enumerate() {
+/// Locals start as 0 or "" and may be read before they are assigned to;
+/// assigned to they must be somewhere.
+fn locals(body: &str) -> String {
+    let used = names(body);
+    let zeros = [("l", "0"), ("s", "\"\""), ("d", "0.0")];
+    let locals = (0..NAMES)
+        .flat_map(|number| zeros.map(|(kind, zero)| (format!("{kind}{number}"), zero)));
+    let locals = locals.filter(|(name, _)| used.contains(&**name));
+    locals.map(|(name, zero)| format!("{name} = {zero}; ")).collect()
+}
+
+fn uses(used: &BTreeSet<&str>, array: usize) -> bool {
+    used.contains(&*format!("a{array}"))
+}
+
+/// Prints every global, and fixes types that nothing else says:
+/// elements may be read and never set.
+fn dump(out: &mut String, used: &BTreeSet<&str>) {
+    let asked = |of: &str| {
+        let asked = ["count", "sum", "min", "max", "avg", "variance", "p90"];
+        asked.map(|asked| format!("@{asked}({of})")).join(", ")
+    };
+    let (mut dumps, mut types) = ([const { String::new() }; DUMPS], String::new());
+    for number in 0..NAMES {
+        for name in ["g", "t", "e"].map(|kind| format!("{kind}{number}")) {
+            if used.contains(&*name) {
+                writeln!(dumps[0], "println({name})").unwrap();
+            }
+        }
+        let name = format!("x{number}");
+        if used.contains(&*name) {
+            writeln!(types, "{name} <<< 0").unwrap();
+            writeln!(dumps[1], "if (@count({name})) printdln(\"|\", {})", asked(&name))
+                .unwrap();
+        }
+    }
+    for number in (0..ARRAYS.len()).filter(|number| uses(used, *number)) {
+        let shape = &ARRAYS[number];
         let zero = |ty: &Type| match ty {
             Text => "\"\"",
             Double => "0.0",
             Long | Stats => "0",
         };
-        let keys: Vec<_> = shape.keys.iter().map(zero).collect();
+        let zeros: Vec<_> = shape.keys.iter().map(zero).collect();
         let set = if shape.values == Stats { "<<<" } else { "=" };
-        let keys = keys.join(", ");
-        writeln!(out, "a{number}[{keys}] {set} {}", zero(&shape.values)).unwrap();
-    }
-    out.push_str("x0 <<< 0; x1 <<< 0; x2 <<< 0 }\n");
-    let asked = |of: &str| {
-        let asked = ["count", "sum", "min", "max", "avg", "variance", "p90"];
-        asked.map(|asked| format!("@{asked}({of})")).join(", ")
-    };
-    let mut dumps = [const { String::new() }; DUMPS];
-    dumps[0].push_str("printdln(\"|\", g0, g1, g2, t0, t1, t2, e0, e1, e2)\n");
-    for number in 0..NAMES {
-        let name = format!("x{number}");
-        writeln!(dumps[1], "if (@count({name})) printdln(\"|\", {})", asked(&name))
-            .unwrap();
-    }
-    for (number, shape) in ARRAYS.iter().enumerate() {
+        let (zeros, value) = (zeros.join(", "), zero(&shape.values));
+        writeln!(types, "a{number}[{zeros}] {set} {value}").unwrap();
         let keys: Vec<_> =
             (0..shape.keys.len()).map(|key| format!("k{number}_{key}")).collect();
         let keys = keys.join(", ");
         let element = format!("a{number}[{keys}]");
         let shown = if shape.values == Stats { asked(&element) } else { element };
-        let walk =
-            format!("foreach ([{keys}] in a{number}) printdln(\"|\", {keys}, {shown})\n");
-        dumps[number % DUMPS].push_str(&walk);
+        writeln!(
+            dumps[number % DUMPS],
+            "foreach ([{keys}] in a{number}) printdln(\"|\", {keys}, {shown})"
+        )
+        .unwrap();
     }
+    writeln!(out, "function types() {{\n{types}}}").unwrap();
     for dump in dumps {
         writeln!(out, "probe end {{\n{dump}}}").unwrap();
     }

@@ -7,8 +7,9 @@ use crate::diagnostic::Diagnostic;
 use crate::suggest;
 use crate::typed::{Extractor, Histogram, UnaryOp};
 
-/// A linear histogram may have so many buckets.
-const BUCKETS_MAX: i128 = 4096;
+/// A histogram has so many buckets at most, as in SystemTap: of those of a
+/// linear one two are for what is below and above, and one begins at its end.
+const BUCKETS_MAX: i128 = 128;
 
 /// Larger shifts leave nothing of a value.
 const SHIFT_MAX: i64 = 62;
@@ -135,7 +136,7 @@ fn linear<'e>(
         })
     };
     let (low, high, step) = (number(low)?, number(high)?, number(step)?);
-    let buckets = (i128::from(high) - i128::from(low)) / i128::from(step.max(1));
+    let buckets = (i128::from(high) - i128::from(low)) / i128::from(step.max(1)) + 3;
     if step >= 1 && low < high && buckets <= BUCKETS_MAX {
         return Ok(Asked::Histogram(Histogram::Linear { low, high, step }));
     }

@@ -1,7 +1,8 @@
 //! Walks over parsed scripts, for what can be told without names and types.
 
 use crate::ast::{
-    Expression, ExpressionKind, Item, Script, Statement, StatementKind, Walked,
+    Expression, ExpressionKind, Item, ProbePoint, Script, Statement, StatementKind,
+    Walked,
 };
 use crate::span::Span;
 use crate::types::Type;
@@ -23,8 +24,12 @@ impl Features {
                 Item::Global(global) => {
                     global.initial.iter().for_each(|it| features.add(it));
                 }
-                Item::Probe(probe) => features.block(&probe.body),
+                Item::Probe(probe) => {
+                    features.conditions(&probe.points);
+                    features.block(&probe.body);
+                }
                 Item::Alias(alias) => {
+                    features.conditions(&alias.points);
                     features.block(&alias.prologue);
                     features.block(&alias.epilogue);
                 }
@@ -43,6 +48,10 @@ impl Features {
         statements
             .iter()
             .for_each(|it| each_expression(it, &mut |found| self.see(found)));
+    }
+
+    fn conditions(&mut self, points: &[ProbePoint]) {
+        points.iter().filter_map(|it| it.condition.as_ref()).for_each(|it| self.add(it));
     }
 
     fn add(&mut self, expression: &Expression) {

@@ -145,8 +145,8 @@ pub(super) extern "C" fn walk_buckets(
     let (world, _) = enter(context);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     open_walk(world, |world, walk| {
-        if let Some((aggregate, shape)) = find(world, which, words) {
-            walk.start_buckets(aggregate, shape, histogram(shape, number), limit);
+        if let Some((_, shape)) = find(world, which, words) {
+            walk.start_buckets(histogram(shape, number), limit);
         }
     });
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Array, Extractor, Kind};
-use crate::aggregate::{Aggregate, Histogram, Shape as Statistics};
+use crate::aggregate::Histogram;
 use crate::strings::{StringHandle, Strings};
 
 /// What a walk is sorted by.
@@ -113,22 +113,13 @@ impl Walk {
         }
     }
 
-    /// Starts over on the buckets of a histogram that are not empty.
-    pub fn start_buckets(
-        &mut self,
-        aggregate: Option<&Aggregate>,
-        shape: &Statistics,
-        histogram: Histogram,
-        limit: usize,
-    ) {
+    /// Starts over on the buckets of a histogram, the empty ones too, as
+    /// SystemTap's loop has them.
+    pub fn start_buckets(&mut self, histogram: Histogram, limit: usize) {
         (self.array, self.arity, self.next) = (None, 1, 0);
         self.keys.clear();
-        let Some(aggregate) = aggregate else {
-            return;
-        };
-        let filled = |index: &i64| aggregate.bucket(shape, histogram, *index) > Some(0);
-        let indices = aggregate.buckets(shape, histogram).filter(filled);
-        self.keys.extend(indices.take(limit).map(|index| index as u64));
+        let buckets = histogram.bucket_count().unwrap_or(0);
+        self.keys.extend((0..buckets as u64).take(limit));
     }
 
     /// Number of the array that is walked.

@@ -165,7 +165,7 @@ impl Generator {
             };
         }
         let depth = depth - 1;
-        match self.choices.weighted(&[2, 2, 2, 6, 3, 2, 2, 3, 2, 2]) {
+        match self.choices.weighted(&[2, 2, 2, 6, 3, 2, 2, 3, 2, 4]) {
             0 => self.long(depth),
             1 => self.variable(Long, depth),
             2 => format!(
@@ -281,7 +281,7 @@ impl Generator {
             };
         }
         let depth = depth - 1;
-        match self.choices.weighted(&[2, 2, 4, 1, 4, 2, 2, 1, 1]) {
+        match self.choices.weighted(&[2, 2, 4, 1, 4, 2, 2, 1, 2]) {
             0 => self.text(depth),
             1 => self.variable(Text, depth),
             2 => format!("({} . {})", self.text(depth), self.text(depth)),
@@ -303,7 +303,7 @@ impl Generator {
             };
         }
         let depth = depth - 1;
-        match self.choices.weighted(&[2, 2, 4, 2, 1, 1, 2, 1]) {
+        match self.choices.weighted(&[2, 2, 4, 2, 1, 1, 2, 2]) {
             0 => self.double(depth),
             1 => self.variable(Double, depth),
             2 => self.infix(&OPERATORS[..5], Double, depth),

@@ -58,7 +58,7 @@ impl Generator {
     }
 
     fn simple(&mut self, depth: usize) -> String {
-        match self.choices.weighted(&[3, 3, 2, 2, 3, 2, 3, 2, 2, 2, 1, 1]) {
+        match self.choices.weighted(&[3, 3, 2, 2, 3, 2, 3, 2, 2, 2, 2, 4]) {
             0 => format!("{};", self.assignment(Long, depth)),
             1 => format!("{};", self.assignment(Text, depth)),
             2 => format!("{};", self.assignment(Double, depth)),
@@ -96,12 +96,12 @@ impl Generator {
     }
 
     fn call_for_effect(&mut self, depth: usize) -> String {
-        match self.choices.below(8) {
+        match self.choices.below(10) {
             0 => "exit();".to_owned(),
-            1 if self.choices.once_in(4) => "abort();".to_owned(),
+            1 if self.choices.once_in(8) => "abort();".to_owned(),
             2 => format!("error({});", self.text(depth)),
             3 => format!("{};", self.text(depth)),
-            4 => {
+            4..=6 => {
                 let ty = self.choices.pick(&[Long, Text, Double]);
                 format!("{};", self.call(Some(ty), depth))
             }

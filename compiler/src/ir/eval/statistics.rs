@@ -105,8 +105,7 @@ impl Run<'_, '_> {
                 let limit = limit.map_or(-1, |limit| frame.long(limit));
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let indices = whole.buckets(&shape, *histogram);
-                let filled = indices.filter(|index| count(*index) > Some(0));
-                let keys = filled.take(limit).map(|index| vec![Datum::Long(index)]);
+                let keys = indices.take(limit).map(|index| vec![Datum::Long(index)]);
                 self.start(None, keys.collect());
             }
             _ => {}
