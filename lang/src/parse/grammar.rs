@@ -108,7 +108,7 @@ fn words(rule: Rule) -> Option<&'static str> {
         | Rule::result_type | Rule::priority => return None,
         // Silent, or inside of others.
         Rule::WHITESPACE | Rule::COMMENT | Rule::keyword | Rule::operand | Rule::infix
-        | Rule::prefix | Rule::postfix | Rule::component_choice
+        | Rule::prefix | Rule::part | Rule::component_choice
         | Rule::exponent | Rule::key => return None,
     })
 }
