@@ -86,7 +86,7 @@ pub struct ScriptArgs {
     /// Gives a global variable of the script another value.
     #[arg(short = 'G', value_name = "NAME=VALUE", value_parser = assignment)]
     pub globals: Vec<(String, String)>,
-    /// Changes a limit: MAXACTION, MAXMAPENTRIES or MAXSTRINGLEN.
+    /// Changes a limit: MAXACTION, MAXMAPENTRIES, MAXNESTING or MAXSTRINGLEN.
     #[arg(short = 'D', value_name = "NAME=VALUE", value_parser = assignment)]
     pub defines: Vec<(String, String)>,
     /// Prints a stage of the compiler and ends.
@@ -198,7 +198,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-const LIMITS: [&str; 3] = ["MAXACTION", "MAXMAPENTRIES", "MAXSTRINGLEN"];
+const LIMITS: [&str; 4] = ["MAXACTION", "MAXMAPENTRIES", "MAXNESTING", "MAXSTRINGLEN"];
 
 /// The limits that `-D` asks for.
 ///
@@ -210,6 +210,7 @@ pub fn limits(defines: &[(String, String)]) -> Result<Limits, String> {
         let limit = match name.as_str() {
             "MAXACTION" => &mut limits.steps,
             "MAXMAPENTRIES" => &mut limits.array_entries,
+            "MAXNESTING" => &mut limits.nesting,
             "MAXSTRINGLEN" => &mut limits.string_bytes,
             _ => {
                 let nearest = suggest::nearest(name, LIMITS);

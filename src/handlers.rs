@@ -114,7 +114,14 @@ impl<'a> Handlers<'a> {
             FaultCode::UserError => Code::Raised,
             FaultCode::BadAddress => Code::BadAddress,
         };
-        Diagnostic::new(code, self.script.program.span(fault), fault.code.message())
+        // Where each fault has a text of its own, that says more than the code.
+        let own = String::from_utf8_lossy(self.world.fault_text());
+        let message = if fault.code.caught().is_empty() && !own.is_empty() {
+            &*own
+        } else {
+            fault.code.message()
+        };
+        Diagnostic::new(code, self.script.program.span(fault), message)
             .help(fault.code.help())
             .into()
     }

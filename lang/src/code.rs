@@ -114,7 +114,7 @@ codes! {
     BadCondition "E0126" Error "the condition of a probe point asks what only a handler knows";
     AliasRecursion "E0127" Error "an alias of probe points stands for itself";
     NeedsUnsafe "E0128" Error "a function needs --unsafe";
-    UnknownRegister "E0130" Error "there is no such register";
+    UnknownRegister "E0135" Error "there is no such register";
 
     // Script arguments and overrides.
     MissingArgument "E0201" Error "a script argument is used but not given";
@@ -133,7 +133,6 @@ codes! {
     BadLength "E0307" Error "a watch cannot have this length";
     Misaligned "E0308" Error "the watched address is not aligned to the length";
     BadExecutable "E0309" Error "a file is no executable that can be read";
-    SymbolWithoutSize "E0310" Error "the symbol table does not tell how long the symbol is";
 
     // Arming.
     NoTarget "E0401" Error "the script watches a process, but none is given";
@@ -160,7 +159,6 @@ codes! {
     BadAddress "E0509" Error "memory could not be read";
     Raised "E0510" Error "a handler called error() or an assertion did not hold";
     RecursionTooDeep "E0511" Error "functions called one another too deeply";
-    BadArgumentValue "E0512" Error "a function was given a value that it cannot take";
 
     // Doubtful, but the script runs.
     NoKernelConfig "W0001" Warning "the configuration of the kernel could not be read";

@@ -1,39 +1,61 @@
 //! Runs one script natively and in the evaluator, on the same hits.
 
-use hwtrace::pipeline::Parsed;
-use hwtrace_compiler::ir::Module;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use hwtrace::pipeline::{Parsed, Refused};
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
+use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
-use hwtrace_runtime::abi::{FaultCode, Limits};
+use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
+use hwtrace_runtime::event::{RawHit, Registers};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
-use hwtrace_runtime::world::World;
+use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
+
+use super::generate::Hit;
 
 /// Names of the watches, by number; the last number has none.
 pub(crate) const DATA_NAMES: [&str; 2] = ["counter", "a name with blanks"];
+/// Where the memory of all processes begins; it is a page.
+pub(crate) const MEMORY_BASE: u64 = 0x1000;
+const MEMORY_BYTES: usize = 0x1000;
 const TARGET: u32 = 4711;
 const TIME_OF_DAY_OFFSET_NS: i64 = 1_700_000_000_123_456_789;
+const CREDENTIALS: Credentials = Credentials {
+    parent: 1,
+    user: 1000,
+    effective_user: 1001,
+    group: 100,
+    effective_group: 101,
+};
 
-/// One run of a handler.
-#[derive(Clone, Debug)]
-pub(crate) struct Hit {
-    pub(crate) handler: usize,
-    pub(crate) record: HitRecord,
-    /// The thread's name.
-    pub(crate) execname: Vec<u8>,
-}
+/// A fault and its place.
+type Faulted = (FaultCode, u32);
 
-/// What can be seen of a session after its hits.
+/// A signal that was sent: to whom, and which.
+type Sent = (u32, i32);
+
+/// What can be seen of a session after its hits; a row a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// What each run printed, as text for people to compare.
+    /// What was printed, as text for people to compare.
     pub(crate) output: Vec<String>,
-    /// How each run ended.
-    pub(crate) faults: Vec<Option<(FaultCode, u32)>>,
-    /// The scalar longs after each run.
+    /// What went to standard error.
+    pub(crate) messages: Vec<String>,
+    /// How the run ended.
+    pub(crate) faults: Vec<Option<Faulted>>,
+    /// The text of the last fault that has one of its own.
+    pub(crate) fault_texts: Vec<String>,
+    /// The scalar longs and doubles.
     pub(crate) longs: Vec<Vec<i64>>,
-    /// Whether `exit()` was called, after each run.
+    /// Signals that were sent by then.
+    pub(crate) signals: Vec<Vec<Sent>>,
+    /// Whether `exit()` was called.
     pub(crate) exit: Vec<bool>,
+    /// By handler, whether its condition holds, or its fault.
+    pub(crate) conditions: Vec<Vec<Result<bool, Faulted>>>,
 }
 
 /// The script's module and its native code.
@@ -48,31 +70,51 @@ pub(crate) fn compile(script: &str, limits: &Limits) -> (Module, Program) {
 
 /// The script's module, verified.
 pub(crate) fn module(script: &str, limits: &Limits) -> Module {
-    let parsed = Parsed::parse(Source::new("generated", script), &[])
-        .unwrap_or_else(|why| panic!("{:#?}\nin\n{script}", why.diagnostics));
-    let checked = parsed
-        .check(&[])
-        .unwrap_or_else(|why| panic!("{:#?}\nin\n{script}", why.diagnostics));
+    let source = Source::new("generated", script);
+    let refused = |why: Refused| -> ! {
+        let shown = |why| hwtrace::render::diagnostic(why, &source, false);
+        let shown: Vec<_> = why.diagnostics.iter().map(shown).collect();
+        panic!("{}\nin\n{script}", shown.join("\n"))
+    };
+    let parsed = Parsed::parse(source.clone(), &[]).unwrap_or_else(|why| refused(why));
+    let checked = parsed.check(&[]).unwrap_or_else(|why| refused(why));
     let lowered =
         checked.lower(limits).unwrap_or_else(|why| panic!("{why}\nin\n{script}"));
     lowered.module().clone()
 }
 
 /// Runs the hits in native code.
-pub(crate) fn native(program: &Program, limits: &Limits, hits: &[Hit]) -> Seen {
+pub(crate) fn native(
+    module: &Module,
+    program: &Program,
+    limits: &Limits,
+    hits: &[Hit],
+) -> Seen {
     let mut world = World::new(program.layout(), limits);
     world.set_target(TARGET);
     world.set_time_of_day_offset(TIME_OF_DAY_OFFSET_NS);
     world.set_data_names(&DATA_NAMES.map(str::to_owned));
+    world.set_memory(Box::new(Target));
+    world.set_process_info(Box::new(Target));
+    let signals = Post::default();
+    world.set_signals(Box::new(signals.clone()));
     let mut seen = Seen::default();
     for hit in hits {
-        let execname = world.intern(&hit.execname);
+        let execname = world.intern(hit.execname.as_bytes());
         let record = HitRecord { execname, ..hit.record };
+        if program.layout().registers {
+            world.set_registers(&captured(hit));
+        }
         let ended = program.run(hit.handler, &mut world, &record);
-        seen.faults.push(ended.err().map(|fault| (fault.code, fault.site)));
+        seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(world.output())));
-        seen.longs.push(world.longs().to_vec());
+        seen.messages.push(show(&std::mem::take(world.messages())));
+        seen.fault_texts.push(show(world.fault_text()));
+        seen.longs.push(longs(module, world.longs()));
+        seen.signals.push(signals.0.borrow().clone());
         seen.exit.push(world.exit_requested());
+        let holds = |handler| program.condition(handler, &mut world).map_err(faulted);
+        seen.conditions.push((0..module.handlers.len()).map(holds).collect());
     }
     seen
 }
@@ -80,22 +122,100 @@ pub(crate) fn native(program: &Program, limits: &Limits, hits: &[Hit]) -> Seen {
 /// Runs the hits in the evaluator.
 pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
     let mut evaluator = Evaluator::new(module);
-    let (mut seen, mut exit) = (Seen::default(), false);
+    let (mut seen, mut exit, mut signals) = (Seen::default(), false, Vec::new());
     for hit in hits {
         let probe = &module.layout.probes[hit.handler];
-        let mut session = Session { hit, probe, exit };
+        let mut session = Session { hit, probe, exit, signals };
         let ended = evaluator.run(hit.handler, &mut session);
-        exit = session.exit;
-        seen.faults.push(ended.err().map(|fault| (fault.code, fault.site)));
+        (exit, signals) = (session.exit, session.signals);
+        seen.signals.push(signals.clone());
+        seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(&mut evaluator.output)));
-        seen.longs.push(evaluator.longs.clone());
+        seen.messages.push(show(&std::mem::take(&mut evaluator.messages)));
+        seen.fault_texts.push(show(&evaluator.fault_text));
+        seen.longs.push(longs(module, &evaluator.longs));
         seen.exit.push(exit);
+        let own = Hit::default();
+        let mut session = Session { hit: &own, probe, exit, signals: Vec::new() };
+        let holds = |handler| evaluator.condition(handler, &mut session).map_err(faulted);
+        seen.conditions.push((0..module.handlers.len()).map(holds).collect());
     }
     seen
 }
 
+fn faulted(fault: Fault) -> Faulted {
+    (fault.code, fault.site)
+}
+
+/// Scalars as they are compared: no number is one, whatever its bits.
+fn longs(module: &Module, words: &[i64]) -> Vec<i64> {
+    let shown = words.iter().zip(&module.scalars).map(|(word, ty)| match ty {
+        Type::Double if f64::from_bits(*word as u64).is_nan() => i64::MIN,
+        _ => *word,
+    });
+    shown.collect()
+}
+
 fn show(output: &[u8]) -> String {
     output.escape_ascii().to_string()
+}
+
+/// Keeps the signals that are sent.
+#[derive(Clone, Default)]
+struct Post(Rc<RefCell<Vec<Sent>>>);
+
+impl Signals for Post {
+    fn send(&mut self, pid: u32, _: u64, signal: i32) -> Result<(), String> {
+        self.0.borrow_mut().push((pid, signal));
+        Ok(())
+    }
+}
+
+/// The value of a register: its lower half is negative.
+fn register(number: u64) -> u64 {
+    number << 32 | 0xffff_ff00 | number
+}
+
+/// The hit as an engine captures it: its registers are those that perf samples.
+fn captured(hit: &Hit) -> RawHit<'static> {
+    static VALUES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..24).map(register).collect());
+    let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
+    let registers = Registers { mask: 0xff_ffff, values: &VALUES };
+    RawHit { watch, pid, tid, cpu, time, ip: register(8), kernel: false, registers }
+}
+
+/// What every process is to the scripts.
+struct Target;
+
+/// Reads the memory that all processes have; how many bytes there were.
+fn read(address: u64, out: &mut [u8]) -> usize {
+    let mut memory = vec![0xfe; MEMORY_BYTES];
+    memory[..12].copy_from_slice(b"hello\nyou\0\x80\x01");
+    let start = usize::try_from(address.wrapping_sub(MEMORY_BASE)).unwrap_or(usize::MAX);
+    let there = memory.get(start..).unwrap_or_default();
+    let length = there.len().min(out.len());
+    out[..length].copy_from_slice(&there[..length]);
+    length
+}
+
+impl UserMemory for Target {
+    fn read(&mut self, _: u32, address: u64, out: &mut [u8]) -> usize {
+        read(address, out)
+    }
+}
+
+impl ProcessInfo for Target {
+    fn credentials(&mut self, _: u32) -> Option<Credentials> {
+        Some(CREDENTIALS)
+    }
+
+    fn arguments(&mut self, _: u32) -> Vec<u8> {
+        b"cat\0-n\0".to_vec()
+    }
+
+    fn environment(&mut self, _: u32) -> Vec<u8> {
+        b"abc=no\0a=/root\0".to_vec()
+    }
 }
 
 /// What the evaluator is told of a hit: written once more from the language's
@@ -104,11 +224,13 @@ struct Session<'a> {
     hit: &'a Hit,
     probe: &'a str,
     exit: bool,
+    signals: Vec<Sent>,
 }
 
 impl Host for Session<'_> {
     fn field(&mut self, name: &str) -> Datum {
         let record = &self.hit.record;
+        let text = |text: &str| Datum::Text(text.as_bytes().to_vec());
         Datum::Long(match name {
             "time" => record.time as i64,
             "address" => record.address as i64,
@@ -120,7 +242,8 @@ impl Host for Session<'_> {
             "cpu" => record.cpu.into(),
             "data_length" => record.data_length.into(),
             "exact" => record.exact.into(),
-            "execname" => return Datum::Text(self.hit.execname.clone()),
+            "user_mode" => record.user_mode.into(),
+            "execname" => return text(self.hit.execname),
             other => panic!("the test knows no field `{other}`: teach it"),
         })
     }
@@ -140,14 +263,37 @@ impl Host for Session<'_> {
             ("gettimeofday_us", []) => Datum::Long(time / 1_000),
             ("gettimeofday_ms", []) => Datum::Long(time / 1_000_000),
             ("gettimeofday_s", []) => Datum::Long(time / 1_000_000_000),
-            ("usymname" | "usymdata", [Datum::Long(address)]) => {
+            ("umodname" | "modname", [_]) => text("<unknown>"),
+            ("register_value", [Datum::Long(number)]) => {
+                Datum::Long(register(*number as u64) as i64)
+            }
+            ("signal", [Datum::Long(signal)]) => {
+                let hit = record.data_length != 0;
+                self.signals
+                    .push((if hit { record.pid } else { TARGET }, *signal as i32));
+                Datum::Long(0)
+            }
+            ("usymname" | "usymdata" | "symname" | "symdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }
+            ("ppid", []) => Datum::Long(CREDENTIALS.parent.into()),
+            ("uid", []) => Datum::Long(CREDENTIALS.user.into()),
+            ("euid", []) => Datum::Long(CREDENTIALS.effective_user.into()),
+            ("gid", []) => Datum::Long(CREDENTIALS.group.into()),
+            ("egid", []) => Datum::Long(CREDENTIALS.effective_group.into()),
+            ("cmdline_str", []) => text("cat -n"),
+            ("env_var", [Datum::Text(name)]) if name == b"a" => text("/root"),
+            ("env_var", [_]) => text(""),
+            // There is one number below 1.
+            ("randint", [Datum::Long(1)]) => Datum::Long(0),
             ("exit", []) => {
                 self.exit = true;
                 Datum::Long(0)
             }
             other => panic!("the test knows no helper {other:?}: teach it"),
         }
+    }
+    fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
+        if kernel { 0 } else { read(address, out) }
     }
 }
