@@ -33,8 +33,7 @@ fn abi(ty: Type) -> AbiType {
 
 #[test]
 fn every_builtin_has_its_field_or_helper_with_the_same_types() {
-    let there = BUILTINS.iter().filter(|row| row.is_there());
-    for builtin in there {
+    for builtin in BUILTINS.iter().filter(|row| row.is_there()) {
         match builtin.body {
             Body::Field(name) => {
                 let field =

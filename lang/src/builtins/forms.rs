@@ -65,8 +65,9 @@ pub static PRINT_FUNCTIONS: &[Form] = &[
         "what printdln would print, as a string", r#"print(sprintdln(",", pid(), n))"#),
 ];
 
-const TYPED: &str = "`$new`, `$old` and the functions `user_int(address)` and its like read \
-                     the target";
+const TYPED: &str = "the types of a target come from its debug information, which is not read \
+                     yet; `$new`, `$old` and the functions `user_int(address)` and its like read \
+                     what needs no type";
 
 /// The `@` operators.
 #[rustfmt::skip]
