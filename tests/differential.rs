@@ -38,7 +38,7 @@ use choices::Random;
 use generate::{Case, Hit};
 use oracle::Seen;
 
-const CASES: u64 = 2_000;
+const CASES: u64 = 1_000;
 
 /// How many times something was seen.
 type Counts = BTreeMap<String, u64>;

@@ -168,7 +168,7 @@ impl<M: cranelift_module::Module> Maker<'_, M> {
             values: vec![None; code.values.len()],
             blocks,
             on_fault: None,
-            exit: None,
+            exits: Vec::new(),
             keys: None,
             references: HashMap::new(),
         };
@@ -270,8 +270,8 @@ struct Translator<'a, M> {
     blocks: Vec<Option<clif::Block>>,
     /// Where faults of the current block go on.
     on_fault: Option<clif::Block>,
-    /// Where faults leave, with the site.
-    exit: Option<clif::Block>,
+    /// Where faults leave with the site, each with the number of those that do.
+    exits: Vec<(clif::Block, usize)>,
     /// Where keys are laid down for helpers, one place for all.
     keys: Option<clif::StackSlot>,
     /// Functions that this one has a reference to.
@@ -297,7 +297,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
             }
             self.terminator(block.terminator);
         }
-        self.finish_exit();
+        self.finish_exits();
         self.builder.seal_all_blocks();
         self.builder.finalize(self.target.target_config());
         Ok(())

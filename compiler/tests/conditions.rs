@@ -108,8 +108,8 @@ fn seconds(lines: usize, one_handler: bool) -> f64 {
 #[test]
 fn compiling_grows_with_the_script() {
     for one_handler in [false, true] {
-        seconds(200, one_handler);
-        let (short, long) = (seconds(500, one_handler), seconds(4000, one_handler));
+        seconds(100, one_handler);
+        let (short, long) = (seconds(200, one_handler), seconds(1600, one_handler));
         assert!(long < 8.0 * short * 2.5, "{short} s, {long} s");
     }
 }

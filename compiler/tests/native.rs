@@ -303,8 +303,10 @@ fn statistics(code: &mut Builder) {
     let more = code.long(Op::WalkNext);
     let index = code.long(Op::WalkKey(0));
     code.effect(Op::WalkEnd);
-    let bucket = code.long(Op::Bucket(scalar(), histogram, index));
-    for value in [sum, percentile, more, bucket] {
+    // Of 4 up to below 8: `Histogram::Log` says which are where.
+    let of_four = code.long(Op::Long(67));
+    let bucket = code.long(Op::Bucket(scalar(), histogram, of_four));
+    for value in [sum, percentile, more, index, bucket] {
         code.show(value);
     }
     code.effect(Op::PrintHistogram { aggregate: element(), histogram, newline: true });
@@ -444,7 +446,7 @@ fn every_instruction_compiles_and_runs() {
         "0000b;-5;1;1;5;1;;ex;84;",
         "1;-1.0",
         ";47;1;1;1;5;text;;text;;;0;",
-        "12;7;1;2;",
+        "12;7;1;0;2;",
         histogram,
         "0;",
         "-3;MINUS_THREE;2.5",

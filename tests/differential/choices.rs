@@ -71,7 +71,7 @@ impl Random {
 
     /// A list of choices: mostly a short one, whose program is compiled fast.
     pub(crate) fn choices(&mut self) -> Vec<u32> {
-        let most = [60, 120, 120, 250, 250, 600][self.next() as usize % 6];
+        let most = [60, 120, 120, 250, 400, 700][self.next() as usize % 6];
         let length = 20 + self.next() % most;
         (0..length).map(|_| self.next()).collect()
     }

@@ -98,20 +98,27 @@ struct Generator {
 
 /// The case that these choices stand for.
 pub(crate) fn case(list: &[u32]) -> Case {
-    let choices = Choices::new(list.to_vec());
+    // Handlers take what they get: the rest has choices of its own.
+    let (handlers, rest) = list.split_at(list.len() - list.len() / 3);
+    let choices = Choices::new(handlers.to_vec());
     let mut generator = Generator { choices, place: Place::default() };
     let limits = generator.limits();
-    let hit_count = 1 + generator.choices.below(4);
     let probes = 1 + generator.choices.below(3);
-    let mut hits: Vec<_> = (0..hit_count).map(|_| generator.hit(probes)).collect();
-    // They come first in the script.
-    let ends = 0..DUMPS;
-    hits.extend(ends.map(|handler| Hit { handler, ..Hit::default() }));
-    Case { script: generator.script(probes), limits, hits }
+    let filled = generator.choices.once_in(2);
+    let handlers = generator.handlers(probes);
+    generator.choices = Choices::new(rest.to_vec());
+    let script = generator.script(handlers);
+    let own = |handler| Hit { handler, ..Hit::default() };
+    let mut hits = Vec::new();
+    hits.extend(filled.then(|| own(0)));
+    let count = 1 + generator.choices.below(4);
+    hits.extend((0..count).map(|_| generator.hit(probes)));
+    hits.extend((1..=DUMPS).map(own));
+    Case { script, limits, hits }
 }
 
 /// So many `end` probes print the globals: more than one, so that little fuel
-/// is enough for each.
+/// is enough for each. In front of them is a probe that fills what there is.
 const DUMPS: usize = 4;
 
 impl Generator {
@@ -126,7 +133,7 @@ impl Generator {
 
     fn hit(&mut self, probes: usize) -> Hit {
         let choices = &mut self.choices;
-        let handler = DUMPS + choices.below(probes);
+        let handler = 1 + DUMPS + choices.below(probes);
         let word = |choices: &mut Choices| match choices.below(3) {
             0 => choices.below(4) as u64,
             1 => choices.word(),
@@ -152,9 +159,7 @@ impl Generator {
         Hit { handler, record, execname: choices.pick(&names) }
     }
 
-    /// The script. Globals and functions that nothing uses are left out: most
-    /// of the time a case takes is spent in the compiler.
-    fn script(&mut self, probes: usize) -> String {
+    fn handlers(&mut self, probes: usize) -> String {
         let mut code = String::new();
         for _ in 0..probes {
             let data = self.choices.once_in(2);
@@ -165,6 +170,12 @@ impl Generator {
             let locals = locals(&body);
             writeln!(code, "probe {point}{condition} {{\n{body}{locals}}}").unwrap();
         }
+        code
+    }
+
+    /// The script with these handlers. Globals and functions that nothing uses
+    /// are left out: most of the time a case takes is spent in the compiler.
+    fn script(&mut self, mut code: String) -> String {
         let called = |number: &usize, code: &str| code.contains(&format!("f{number}("));
         let defined =
             |number: &usize, code: &str| code.contains(&format!("function f{number}"));
@@ -197,7 +208,7 @@ impl Generator {
             }
         }
         for number in (0..ARRAYS.len()).filter(|number| uses(used, *number)) {
-            let capacity = 1 + self.choices.below(5);
+            let capacity = 1 + self.choices.below(3);
             let wraps = if self.choices.once_in(3) { "%" } else { "" };
             writeln!(out, "global a{number}{wraps}[{capacity}]").unwrap();
         }
@@ -221,6 +232,14 @@ impl Generator {
         let params: Vec<_> = params.collect();
         let returns = function.returns.map_or(String::new(), of);
         let body = self.statements(3, 3);
+        let again = match self.choices.once_in(3) {
+            true => format!(
+                "f{number}({});\n",
+                self.arguments(function.params.iter().map(|(_, ty)| *ty), 1)
+            ),
+            false => String::new(),
+        };
+        let body = body + &again;
         let result = match function.returns {
             Some(ty) => format!("return {}", self.value(ty, 2)),
             None => String::new(),
@@ -351,7 +370,7 @@ fn dump(out: &mut String, used: &BTreeSet<&str>) {
         )
         .unwrap();
     }
-    writeln!(out, "function types() {{\n{types}}}").unwrap();
+    writeln!(out, "probe begin {{\n{types}}}").unwrap();
     for dump in dumps {
         writeln!(out, "probe end {{\n{dump}}}").unwrap();
     }

@@ -133,3 +133,11 @@ fn keys_that_no_element_has_are_not_kept() {
     );
     assert_eq!(output, "0\\n3\\n");
 }
+
+#[test]
+fn what_the_session_tells_of_a_process_is_cut_like_all_text() {
+    let script = "global n probe begin { log(cmdline_str()); n[env_var(\"a\")]++ }
+        probe end { foreach (k in n) println(k) }";
+    let (output, _) = agree(script, &limits(1000, 3));
+    assert_eq!(output, "cat\\n/ro\\n");
+}

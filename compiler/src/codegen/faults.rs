@@ -6,6 +6,11 @@ use hwtrace_runtime::abi::{ENDED, FaultCode, UNCATCHABLE};
 
 use super::{Translator, layout};
 
+/// Ways out are shared, which keeps the code small, but by so many at most: to
+/// find what dominates a block costs the allocator of registers the distance
+/// between its predecessors, and for each of them.
+const FAULTS_OF_AN_EXIT: usize = 64;
+
 impl<M: cranelift_module::Module> Translator<'_, M> {
     /// Faults where `condition` holds.
     pub(super) fn fault_if(
@@ -66,28 +71,30 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         let Some(site) = site else {
             return self.give_back(None);
         };
-        let exit = match self.exit {
-            Some(exit) => exit,
-            None => {
+        let exit = match self.exits.last_mut() {
+            Some((exit, faults)) if *faults < FAULTS_OF_AN_EXIT => {
+                *faults += 1;
+                *exit
+            }
+            _ => {
                 let exit = self.builder.create_block();
                 self.builder.append_block_param(exit, types::I32);
-                *self.exit.insert(exit)
+                self.exits.push((exit, 1));
+                exit
             }
         };
         let site = self.builder.ins().iconst(types::I32, i64::from(site));
         self.builder.ins().jump(exit, &[site.into()]);
     }
 
-    /// Where all faults leave that are not caught, each with its site: one
-    /// way out keeps the code small.
-    pub(super) fn finish_exit(&mut self) {
-        let Some(exit) = self.exit else {
-            return;
-        };
-        self.builder.set_cold_block(exit);
-        self.builder.switch_to_block(exit);
-        let site = self.builder.block_params(exit)[0];
-        self.builder.ins().store(layout::trusted(), site, self.context, layout::SITE);
-        self.give_back(None);
+    /// Where faults leave that are not caught, each with its site.
+    pub(super) fn finish_exits(&mut self) {
+        for (exit, _) in std::mem::take(&mut self.exits) {
+            self.builder.set_cold_block(exit);
+            self.builder.switch_to_block(exit);
+            let site = self.builder.block_params(exit)[0];
+            self.builder.ins().store(layout::trusted(), site, self.context, layout::SITE);
+            self.give_back(None);
+        }
     }
 }
