@@ -38,7 +38,7 @@ use hwtrace_lang::builtins::{Available, BUILTINS, Body, Builtin};
 use hwtrace_lang::code::Code;
 use hwtrace_lang::span::Source;
 use hwtrace_lang::types::Type;
-use hwtrace_probes::provider::{self, Availability};
+use hwtrace_probes::provider;
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::attr::{EventSpec, Features, Role};
 use hwtrace_runtime::event::{Trigger, Watch};
@@ -484,9 +484,9 @@ fn probe_points(text: &mut String, now: bool) {
     *text += if now { "\n| --- | --- |\n" } else { " for now |\n| --- | --- | --- |\n" };
     for row in provider::providers() {
         let (syntax, doc) = (row.syntax.replace('|', "\\|"), row.doc);
-        match row.availability {
-            Availability::Now if now => writeln!(text, "| `{syntax}` | {doc} |").unwrap(),
-            Availability::Later { instead } if !now => {
+        match row.instead() {
+            None if now => writeln!(text, "| `{syntax}` | {doc} |").unwrap(),
+            Some(instead) if !now => {
                 writeln!(text, "| `{syntax}` | {doc} | {instead} |").unwrap();
             }
             _ => {}

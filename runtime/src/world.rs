@@ -20,7 +20,7 @@ use crate::schema::{AccessKind, HitRecord};
 use crate::strings::{StringHandle, Strings};
 pub use outside::{Credentials, ProcessInfo, Symbols, UserMemory};
 pub(crate) use outside::{Outside, SymbolForm};
-pub(crate) use session::Random;
+pub use session::Random;
 
 /// What a compiled script needs to be there: the compiler writes it, the
 /// world is made from it.
