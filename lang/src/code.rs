@@ -132,7 +132,6 @@ codes! {
     BadLength "E0307" Error "a watch cannot have this length";
     Misaligned "E0308" Error "the watched address is not aligned to the length";
     BadExecutable "E0309" Error "a file is no executable that can be read";
-    SymbolWithoutSize "E0310" Error "the symbol table does not tell how long the symbol is";
 
     // Arming.
     NoTarget "E0401" Error "the script watches a process, but none is given";
@@ -159,7 +158,6 @@ codes! {
     BadAddress "E0509" Error "memory could not be read";
     Raised "E0510" Error "a handler called error() or an assertion did not hold";
     RecursionTooDeep "E0511" Error "functions called one another too deeply";
-    BadArgumentValue "E0512" Error "a function was given a value that it cannot take";
 
     // Doubtful, but the script runs.
     NoKernelConfig "W0001" Warning "the configuration of the kernel could not be read";

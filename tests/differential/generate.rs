@@ -1,330 +1,303 @@
-//! Strategies for programs and for the records they run on.
+//! Well-typed programs with the hits that they run on, made from choices.
 //!
-//! Expressions and statements are built level by level: a level uses the
-//! strategies of the one below it, so that their number stays small although
-//! the trees are deep. Simple alternatives come first: shrinking goes there.
+//! The names are the same in all programs: of each type some globals and some
+//! locals, arrays of many shapes, and functions; so whatever is put together
+//! has a type. `g t e x` are global longs, texts, doubles and statistics,
+//! `l s d` locals.
 
+#[path = "generate/expression.rs"]
+mod expression;
+#[path = "generate/format.rs"]
+mod format;
+#[path = "generate/statement.rs"]
+mod statement;
+
+use std::fmt::Write;
+
+use hwtrace_lang::builtins::{Available, BUILTINS, Builtin};
+use hwtrace_lang::types::Type::{self, Double, Long, Stats, String as Text};
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::schema::HitRecord;
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
 
-use super::program::{
-    ARRAYS, Count, Foreach, KEYS_MAX, Keys, LONGS, Long, Piece, Place, Probe, Program,
-    Statement, TEXTS, Text, Value,
-};
+use super::choices::Choices;
+use super::oracle::MEMORY_BASE;
 
-/// Levels of expressions and of statements.
-const EXPRESSION_LEVELS: usize = 3;
-const STATEMENT_LEVELS: usize = 3;
-
-/// A program with what it runs under.
+/// A program with what it runs under and on.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    pub(crate) program: Program,
+    pub(crate) script: String,
     pub(crate) limits: Limits,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) hits: Vec<Hit>,
 }
 
-/// One hit: the probe, and its record.
-#[derive(Clone, Debug)]
-pub(crate) struct Run {
-    /// Which probe, modulo how many there are.
-    pub(crate) probe: usize,
+/// One run of a handler.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hit {
+    pub(crate) handler: usize,
     pub(crate) record: HitRecord,
     /// The thread's name.
     pub(crate) execname: &'static str,
 }
 
-/// Programs, limits that bite, and hits.
-pub(crate) fn case() -> impl Strategy<Value = Case> {
-    (program(), limits(), vec(run(), 1..5)).prop_map(|(program, limits, runs)| Case {
-        program,
-        limits,
-        runs,
-    })
+/// Keys and values of an array.
+struct Shape {
+    keys: &'static [Type],
+    values: Type,
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
-    // Much fuel with long strings would fill the arena, which the evaluator
-    // does not have.
-    let fuel_and_length =
-        select(vec![(2000, 64), (300, 8), (300, 33), (60, 4096), (25, 1)]);
-    fuel_and_length.prop_map(|(steps, string_bytes)| Limits {
-        steps,
-        string_bytes,
-        ..Limits::default()
-    })
-}
-
-fn number() -> impl Strategy<Value = i64> {
-    prop_oneof![
-        6 => -3i64..10,
-        2 => select(vec![16, 36, 63, 64, 65, 255, 4096, -64, i64::MAX, i64::MIN, i64::MIN + 1]),
-        1 => any::<i64>(),
-    ]
-}
-
-fn words() -> impl Strategy<Value = String> {
-    prop_oneof![
-        3 => select(vec!["", "a", "b", "ab", "0x1f", "-42", "%d", "abcdefgh"]).prop_map(String::from),
-        2 => "[a-c]{0,12}",
-        1 => "[ -~\n\té]{0,10}",
-        1 => select(vec!["x".repeat(33), "yz".repeat(40), "w".repeat(5000)]),
-    ]
-}
-
-fn record() -> impl Strategy<Value = HitRecord> {
-    let word = || prop_oneof![0u64..4, any::<u64>()];
-    let words = (word(), word(), word(), word(), word());
-    let small = (1u32..5, 1u32..5, 0u32..4, 0u32..3, select(vec![1u32, 2, 4, 8]));
-    (words, small, 0u32..6, 0u32..2).prop_map(
-        |((time, address, data_address, old, new), small, access, exact)| {
-            let (pid, tid, cpu, watch, data_length) = small;
-            HitRecord {
-                time,
-                address,
-                data_address,
-                old,
-                new,
-                pid,
-                tid,
-                cpu,
-                watch,
-                data_length,
-                access,
-                exact,
-                ..HitRecord::default()
-            }
-        },
-    )
-}
-
-fn run() -> impl Strategy<Value = Run> {
-    let name = select(vec!["", "a", "worker-1", "ab", "a_name_of_15_by"]);
-    (0..4usize, record(), name).prop_map(|(probe, record, execname)| Run {
-        probe,
-        record,
-        execname,
-    })
-}
-
-/// The strategies of one level.
-#[derive(Clone)]
-struct Level {
-    long: BoxedStrategy<Long>,
-    text: BoxedStrategy<Text>,
-    keys: BoxedStrategy<Keys>,
-}
-
-fn program() -> impl Strategy<Value = Program> {
-    let mut level = leaves();
-    for _ in 0..EXPRESSION_LEVELS {
-        level = expressions(&level);
-    }
-    let mut statement = simple_statement(&level).boxed();
-    for _ in 0..STATEMENT_LEVELS {
-        statement = compound_statement(&level, statement).boxed();
-    }
-    let probe = (any::<bool>(), vec(statement, 1..6))
-        .prop_map(|(data, body)| Probe { data, body });
-    let texts = [words().boxed(), words().boxed()];
-    const { assert!(TEXTS == 2 && LONGS == 3) };
-    let longs = [number().boxed(), number().boxed(), number().boxed()];
-    let capacities = [const { 1u32..5 }; ARRAYS.len()];
-    (longs, texts, capacities, vec(probe, 1..3)).prop_map(
-        |(longs, texts, capacities, probes)| Program { longs, texts, capacities, probes },
-    )
-}
-
-fn keys(long: &BoxedStrategy<Long>, text: &BoxedStrategy<Text>) -> BoxedStrategy<Keys> {
-    (vec(long.clone(), KEYS_MAX), vec(text.clone(), KEYS_MAX))
-        .prop_map(|(longs, texts)| Keys { longs, texts })
-        .boxed()
-}
-
-fn leaves() -> Level {
-    let scalar = || {
-        prop_oneof![(0..LONGS).prop_map(Place::Local), (0..LONGS).prop_map(Place::Global)]
-    };
-    let long = prop_oneof![
-        3 => number().prop_map(Long::Number),
-        3 => scalar().prop_map(Long::Read),
-        2 => (0..14usize).prop_map(Long::Known),
-    ]
-    .boxed();
-    let text = prop_oneof![
-        3 => words().prop_map(Text::Literal),
-        3 => scalar().prop_map(Text::Read),
-        2 => (0..4usize).prop_map(Text::Known),
-    ]
-    .boxed();
-    let keys = keys(&long, &text);
-    Level { long, text, keys }
-}
-
-fn expressions(below: &Level) -> Level {
-    let long = longs(below).boxed();
-    let text = texts(below).boxed();
-    let keys = prop_oneof![3 => below.keys.clone(), 1 => keys(&long, &text)].boxed();
-    Level { long, text, keys }
-}
-
-fn place(below: &Level) -> impl Strategy<Value = Place> + use<> {
-    prop_oneof![
-        2 => (0..LONGS).prop_map(Place::Local),
-        2 => (0..LONGS).prop_map(Place::Global),
-        3 => (0..ARRAYS.len(), below.keys.clone())
-            .prop_map(|(array, keys)| Place::Element(array, keys)),
-    ]
-}
-
-const COMPARES: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
-const OPERATORS: [&str; 19] = [
-    "+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", ">>>", "&&", "||", "==", "!=",
-    "<", "<=", ">", ">=",
+const ARRAYS: [Shape; 10] = [
+    Shape { keys: &[Long], values: Long },
+    Shape { keys: &[Text], values: Long },
+    Shape { keys: &[Text, Long, Long], values: Long },
+    Shape { keys: &[Long], values: Text },
+    Shape { keys: &[Long, Text], values: Text },
+    Shape { keys: &[Text, Text, Long], values: Text },
+    Shape { keys: &[Long], values: Double },
+    Shape { keys: &[Text, Long], values: Double },
+    Shape { keys: &[Long], values: Stats },
+    Shape { keys: &[Text, Long], values: Stats },
 ];
-const ASSIGNMENTS: [&str; 11] =
-    ["=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="];
 
-fn boxed<T>(strategy: &BoxedStrategy<T>) -> impl Strategy<Value = Box<T>> + use<T>
-where
-    T: std::fmt::Debug + 'static,
-{
-    strategy.clone().prop_map(Box::new)
+/// A function of the script.
+struct Function {
+    params: &'static [(&'static str, Type)],
+    returns: Option<Type>,
 }
 
-fn longs(below: &Level) -> impl Strategy<Value = Long> + use<> {
-    let Level { long, text, keys } = below;
-    prop_oneof![
-        3 => long.clone(),
-        2 => place(below).prop_map(Long::Read),
-        2 => (select(&["-", "!", "~"][..]), boxed(long))
-            .prop_map(|(op, operand)| Long::Unary(op, operand)),
-        6 => (select(&OPERATORS[..]), boxed(long), boxed(long))
-            .prop_map(|(op, left, right)| Long::Binary(op, left, right)),
-        2 => (select(&COMPARES[..]), boxed(text), boxed(text))
-            .prop_map(|(op, left, right)| Long::CompareText(op, left, right)),
-        1 => (boxed(long), boxed(long), boxed(long))
-            .prop_map(|(condition, yes, no)| Long::Choice(condition, yes, no)),
-        1 => (0..ARRAYS.len(), keys.clone()).prop_map(|(array, keys)| Long::In(array, keys)),
-        3 => (place(below), select(&ASSIGNMENTS[..]), boxed(long))
-            .prop_map(|(place, op, value)| Long::Assign(place, op, value)),
-        2 => (place(below), select(&["++", "--"][..]), any::<bool>())
-            .prop_map(|(place, op, postfix)| Long::Step(place, op, postfix)),
-        1 => boxed(text).prop_map(Long::Length),
-        1 => (boxed(text), boxed(text))
-            .prop_map(|(whole, part)| Long::Contains(whole, part)),
-        1 => (boxed(text), boxed(long))
-            .prop_map(|(text, base)| Long::ToNumber(text, base)),
-    ]
+const FUNCTIONS: [Function; 6] = [
+    Function { params: &[("l0", Long)], returns: Some(Long) },
+    Function { params: &[("s0", Text), ("l0", Long)], returns: Some(Text) },
+    Function { params: &[("d0", Double), ("s1", Text)], returns: Some(Double) },
+    Function { params: &[("s0", Text)], returns: None },
+    Function { params: &[], returns: Some(Long) },
+    Function { params: &[("l1", Long), ("d1", Double)], returns: Some(Text) },
+];
+
+/// Globals, and locals, of each type.
+const NAMES: usize = 3;
+
+/// What the place that is generated may say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// A handler of a data probe.
+    data: bool,
+    /// A function, with its result.
+    function: Option<Option<Type>>,
+    /// Within a loop.
+    looped: bool,
+    /// The condition of a probe point: globals and pure functions alone.
+    condition: bool,
 }
 
-fn texts(below: &Level) -> impl Strategy<Value = Text> + use<> {
-    let Level { long, text, .. } = below;
-    let symbols = select(&["usymname", "usymdata"][..]);
-    let families = select(&["sprint", "sprintln", "sprintd", "sprintdln"][..]);
-    prop_oneof![
-        3 => text.clone(),
-        2 => place(below).prop_map(Text::Read),
-        4 => (boxed(text), boxed(text)).prop_map(|(left, right)| Text::Concat(left, right)),
-        1 => (boxed(long), boxed(text), boxed(text))
-            .prop_map(|(condition, yes, no)| Text::Choice(condition, yes, no)),
-        2 => (boxed(text), boxed(long), boxed(long))
-            .prop_map(|(whole, start, length)| Text::Part(whole, start, length)),
-        2 => (place(below), select(&["=", ".="][..]), boxed(text))
-            .prop_map(|(place, op, value)| Text::Assign(place, op, value)),
-        1 => (symbols, boxed(long)).prop_map(|(name, address)| Text::Symbol(name, address)),
-        2 => vec(piece(below), 0..3).prop_map(Text::Format),
-        1 => (families, vec(value(below), 1..3))
-            .prop_map(|(family, values)| Text::Joined(family, values)),
-    ]
+struct Generator {
+    choices: Choices,
+    place: Place,
 }
 
-fn value(level: &Level) -> impl Strategy<Value = Value> + use<> {
-    prop_oneof![
-        level.long.clone().prop_map(Value::Long),
-        level.text.clone().prop_map(Value::Text),
-    ]
+/// The case that these choices stand for.
+pub(crate) fn case(list: &[u32]) -> Case {
+    let choices = Choices::new(list.to_vec());
+    let mut generator = Generator { choices, place: Place::default() };
+    let limits = generator.limits();
+    let hit_count = 1 + generator.choices.below(4);
+    let probes = 1 + generator.choices.below(3);
+    let mut hits: Vec<_> = (0..hit_count).map(|_| generator.hit(probes)).collect();
+    let ends = probes..probes + DUMPS;
+    hits.extend(ends.map(|handler| Hit { handler, ..Hit::default() }));
+    Case { script: generator.script(probes), limits, hits }
 }
 
-fn count(level: &Level) -> impl Strategy<Value = Option<Count>> + use<> {
-    let count = prop_oneof![
-        4 => (0u32..25).prop_map(Count::Fixed),
-        1 => level.long.clone().prop_map(Count::Argument),
-    ];
-    option::weighted(0.3, count)
+/// So many `end` probes print the globals: more than one, so that little fuel
+/// is enough for each.
+const DUMPS: usize = 4;
+
+impl Generator {
+    fn limits(&mut self) -> Limits {
+        // Much fuel with long strings would fill the arena, which the
+        // evaluator does not have.
+        let (steps, string_bytes) =
+            self.choices.pick(&[(2000, 64), (300, 8), (300, 33), (60, 4096), (25, 1)]);
+        let nesting = self.choices.pick(&[100, 10, 3, 1]);
+        Limits { steps, string_bytes, nesting, ..Limits::default() }
+    }
+
+    fn hit(&mut self, probes: usize) -> Hit {
+        let choices = &mut self.choices;
+        let handler = choices.below(probes);
+        let word = |choices: &mut Choices| match choices.below(3) {
+            0 => choices.below(4) as u64,
+            1 => choices.word(),
+            _ => MEMORY_BASE + choices.below(12) as u64,
+        };
+        let record = HitRecord {
+            time: word(choices),
+            address: word(choices),
+            data_address: word(choices),
+            old: word(choices),
+            new: word(choices),
+            pid: 1 + choices.below(4) as u32,
+            tid: 1 + choices.below(4) as u32,
+            cpu: choices.below(4) as u32,
+            watch: choices.below(3) as u32,
+            data_length: choices.pick(&[1, 2, 4, 8]),
+            access: choices.below(6) as u32,
+            exact: choices.below(2) as u32,
+            ..HitRecord::default()
+        };
+        let names = ["a", "", "worker-1", "ab", "a_name_of_15_by"];
+        Hit { handler, record, execname: choices.pick(&names) }
+    }
+
+    fn script(&mut self, probes: usize) -> String {
+        let mut out = String::from("@define plus(x) %( (@x + 1) %)\n");
+        // What runs takes its choices first.
+        for _ in 0..probes {
+            let data = self.choices.once_in(2);
+            let point = if data { "process.data(\"x\").rw" } else { "begin" };
+            let condition = self.condition();
+            self.place = Place { data, ..Place::default() };
+            let body = self.statements(4, 5);
+            writeln!(out, "probe {point}{condition} {{\n{body}{} }}", locals()).unwrap();
+        }
+        dump(&mut out);
+        for (number, function) in FUNCTIONS.iter().enumerate() {
+            self.function(&mut out, number, function);
+        }
+        self.globals(&mut out);
+        out
+    }
+
+    fn globals(&mut self, out: &mut String) {
+        for number in 0..NAMES {
+            let long = self.number();
+            writeln!(out, "global g{number} = {long}").unwrap();
+            let text = self.literal();
+            writeln!(out, "global t{number} = {text}").unwrap();
+            let double = self.double_literal();
+            writeln!(out, "global e{number} = {double}, x{number}").unwrap();
+        }
+        for number in 0..ARRAYS.len() {
+            let capacity = 1 + self.choices.below(5);
+            let wraps = if self.choices.once_in(3) { "%" } else { "" };
+            writeln!(out, "global a{number}{wraps}[{capacity}]").unwrap();
+        }
+    }
+
+    /// ` if (…)` behind a probe point, now and then.
+    fn condition(&mut self) -> String {
+        if !self.choices.once_in(4) {
+            return String::new();
+        }
+        self.place = Place { condition: true, ..Place::default() };
+        format!(" if ({})", self.long(3))
+    }
+
+    fn function(&mut self, out: &mut String, number: usize, function: &Function) {
+        self.place = Place { function: Some(function.returns), ..Place::default() };
+        let declared = self.choices.once_in(2);
+        let of = |ty: Type| if declared { format!(":{ty}") } else { String::new() };
+        let params =
+            function.params.iter().map(|(name, ty)| format!("{name}{}", of(*ty)));
+        let params: Vec<_> = params.collect();
+        let returns = function.returns.map_or(String::new(), of);
+        let body = self.statements(3, 3);
+        let result = match function.returns {
+            Some(ty) => format!("return {}", self.value(ty, 2)),
+            None => String::new(),
+        };
+        let (params, locals) = (params.join(", "), locals());
+        writeln!(
+            out,
+            "function f{number}{returns}({params}) {{\n{body}{locals} {result}}}"
+        )
+        .unwrap();
+    }
+
+    /// The arguments of a call, by their types.
+    fn arguments(&mut self, types: impl Iterator<Item = Type>, depth: usize) -> String {
+        let arguments: Vec<_> = types.map(|ty| self.value(ty, depth)).collect();
+        arguments.join(", ")
+    }
+
+    /// A call of a function of the script.
+    fn call(&mut self, returns: Option<Type>, depth: usize) -> String {
+        let fitting: Vec<_> =
+            (0..FUNCTIONS.len()).filter(|at| FUNCTIONS[*at].returns == returns).collect();
+        let number = self.choices.pick(&fitting);
+        let types = FUNCTIONS[number].params.iter().map(|(_, ty)| *ty);
+        format!("f{number}({})", self.arguments(types, depth))
+    }
+
+    /// A call of a builtin with this result.
+    fn builtin(&mut self, returns: Option<Type>, depth: usize) -> String {
+        let place = self.place;
+        let fits = |row: &&Builtin| {
+            row.returns == returns
+                && match row.available {
+                    Available::Everywhere => !place.condition || row.pure,
+                    Available::DataProbes => place.data,
+                    Available::NotYet => false,
+                }
+                && !row.needs_unsafe
+                // They end too much of what is generated, or are no function
+                // of what both sides know.
+                && !["exit", "abort", "error", "randint"].contains(&row.name)
+        };
+        let fitting: Vec<_> = BUILTINS.iter().filter(fits).collect();
+        if fitting.is_empty() {
+            return "log(\"\")".to_owned();
+        }
+        let row = self.choices.pick(&fitting);
+        let least = row.params.len() - row.required + 1;
+        let count = row.params.len() - self.choices.below(least);
+        let types = row.params.iter().take(count).copied();
+        format!("{}({})", row.name, self.arguments(types, depth))
+    }
 }
 
-fn piece(level: &Level) -> impl Strategy<Value = Piece> + use<> {
-    let flags = select(vec!["", "", "-", "+", " ", "0", "#", "-#", "+0", "#0", "-+ 0#"]);
-    let value = (flags, count(level), count(level), 0..8usize, value(level)).prop_map(
-        |(flags, width, precision, conversion, value)| Piece::Value {
-            flags,
-            width,
-            precision,
-            conversion,
-            value,
-        },
-    );
-    prop_oneof![1 => words().prop_map(Piece::Words), 3 => value]
+/// Locals start as 0 or "" and are read before they are assigned to; assigned
+/// to they must be somewhere.
+fn locals() -> &'static str {
+    "l0 = l1 = l2 = 0; s0 = s1 = s2 = \"\"; d0 = d1 = d2 = 0.0;"
 }
 
-fn simple_statement(level: &Level) -> impl Strategy<Value = Statement> + use<> {
-    let families = select(&["print", "println", "printd", "printdln"][..]);
-    let jumps = select(&["break", "continue", "next"][..]);
-    prop_oneof![
-        4 => level.long.clone().prop_map(Statement::Long),
-        3 => level.text.clone().prop_map(Statement::Text),
-        3 => (place(level), select(&ASSIGNMENTS[..]), boxed(&level.long))
-            .prop_map(|(place, op, value)| Statement::Long(Long::Assign(place, op, value))),
-        3 => (place(level), select(&["=", ".="][..]), boxed(&level.text))
-            .prop_map(|(place, op, value)| Statement::Text(Text::Assign(place, op, value))),
-        2 => (place(level), select(&["++", "--"][..]), any::<bool>())
-            .prop_map(|(place, op, postfix)| Statement::Long(Long::Step(place, op, postfix))),
-        3 => vec(piece(level), 0..4).prop_map(Statement::Print),
-        2 => (families, vec(value(level), 1..4))
-            .prop_map(|(family, values)| Statement::PrintValues(family, values)),
-        1 => jumps.prop_map(Statement::Jump),
-        1 => (0..ARRAYS.len(), level.keys.clone())
-            .prop_map(|(array, keys)| Statement::DeleteElement(array, keys)),
-        1 => (0..LONGS + TEXTS + ARRAYS.len()).prop_map(Statement::Delete),
-        1 => Just(Statement::Exit),
-    ]
-}
-
-fn compound_statement(
-    level: &Level,
-    below: BoxedStrategy<Statement>,
-) -> impl Strategy<Value = Statement> + use<> {
-    let body = || vec(below.clone(), 0..4);
-    let long = || level.long.clone();
-    let foreach = (
-        (0..ARRAYS.len(), 0..LONGS, any::<bool>()),
-        (0..2 + KEYS_MAX, any::<bool>(), option::weighted(0.3, long())),
-        body(),
-    )
-        .prop_map(|((array, local, value), (order, descending, limit), body)| {
-            Statement::Foreach(Foreach {
-                array,
-                local,
-                value,
-                order,
-                descending,
-                limit,
-                body,
-            })
-        });
-    prop_oneof![
-        5 => below.clone(),
-        2 => (long(), body(), body())
-            .prop_map(|(condition, then, otherwise)| Statement::If(condition, then, otherwise)),
-        1 => (long(), body()).prop_map(|(condition, body)| Statement::While(condition, body)),
-        4 => (0..LONGS, 0i64..6, body())
-            .prop_map(|(local, rounds, body)| Statement::Count(local, rounds, body)),
-        1 => body().prop_map(Statement::Forever),
-        5 => foreach,
-    ]
+/// Prints every global, and fixes the types of those that are never used.
+fn dump(out: &mut String) {
+    out.push_str("function types() {\n");
+    for (number, shape) in ARRAYS.iter().enumerate() {
+        let zero = |ty: &Type| match ty {
+            Text => "\"\"",
+            Double => "0.0",
+            Long | Stats => "0",
+        };
+        let keys: Vec<_> = shape.keys.iter().map(zero).collect();
+        let set = if shape.values == Stats { "<<<" } else { "=" };
+        let keys = keys.join(", ");
+        writeln!(out, "a{number}[{keys}] {set} {}", zero(&shape.values)).unwrap();
+    }
+    out.push_str("x0 <<< 0; x1 <<< 0; x2 <<< 0 }\n");
+    let asked = |of: &str| {
+        let asked = ["count", "sum", "min", "max", "avg", "variance", "p90"];
+        asked.map(|asked| format!("@{asked}({of})")).join(", ")
+    };
+    let mut dumps = [const { String::new() }; DUMPS];
+    dumps[0].push_str("printdln(\"|\", g0, g1, g2, t0, t1, t2, e0, e1, e2)\n");
+    for number in 0..NAMES {
+        let name = format!("x{number}");
+        writeln!(dumps[1], "if (@count({name})) printdln(\"|\", {})", asked(&name))
+            .unwrap();
+    }
+    for (number, shape) in ARRAYS.iter().enumerate() {
+        let keys: Vec<_> =
+            (0..shape.keys.len()).map(|key| format!("k{number}_{key}")).collect();
+        let keys = keys.join(", ");
+        let element = format!("a{number}[{keys}]");
+        let shown = if shape.values == Stats { asked(&element) } else { element };
+        let walk =
+            format!("foreach ([{keys}] in a{number}) printdln(\"|\", {keys}, {shown})\n");
+        dumps[number % DUMPS].push_str(&walk);
+    }
+    for dump in dumps {
+        writeln!(out, "probe end {{\n{dump}}}").unwrap();
+    }
 }

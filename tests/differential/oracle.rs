@@ -1,39 +1,51 @@
 //! Runs one script natively and in the evaluator, on the same hits.
 
-use hwtrace::pipeline::Parsed;
-use hwtrace_compiler::ir::Module;
+use hwtrace::pipeline::{Parsed, Refused};
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
+use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
-use hwtrace_runtime::abi::{FaultCode, Limits};
+use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
-use hwtrace_runtime::world::World;
+use hwtrace_runtime::world::{Credentials, ProcessInfo, UserMemory, World};
+
+use super::generate::Hit;
 
 /// Names of the watches, by number; the last number has none.
 pub(crate) const DATA_NAMES: [&str; 2] = ["counter", "a name with blanks"];
+/// Where the memory of all processes begins; it is a page.
+pub(crate) const MEMORY_BASE: u64 = 0x1000;
+const MEMORY_BYTES: usize = 0x1000;
 const TARGET: u32 = 4711;
 const TIME_OF_DAY_OFFSET_NS: i64 = 1_700_000_000_123_456_789;
+const CREDENTIALS: Credentials = Credentials {
+    parent: 1,
+    user: 1000,
+    effective_user: 1001,
+    group: 100,
+    effective_group: 101,
+};
 
-/// One run of a handler.
-#[derive(Clone, Debug)]
-pub(crate) struct Hit {
-    pub(crate) handler: usize,
-    pub(crate) record: HitRecord,
-    /// The thread's name.
-    pub(crate) execname: Vec<u8>,
-}
+/// A fault and its place.
+type Faulted = (FaultCode, u32);
 
-/// What can be seen of a session after its hits.
+/// What can be seen of a session after its hits; a row a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// What each run printed, as text for people to compare.
+    /// What was printed, as text for people to compare.
     pub(crate) output: Vec<String>,
-    /// How each run ended.
-    pub(crate) faults: Vec<Option<(FaultCode, u32)>>,
-    /// The scalar longs after each run.
+    /// What went to standard error.
+    pub(crate) messages: Vec<String>,
+    /// How the run ended.
+    pub(crate) faults: Vec<Option<Faulted>>,
+    /// The text of the last fault that has one of its own.
+    pub(crate) fault_texts: Vec<String>,
+    /// The scalar longs and doubles.
     pub(crate) longs: Vec<Vec<i64>>,
-    /// Whether `exit()` was called, after each run.
+    /// Whether `exit()` was called.
     pub(crate) exit: Vec<bool>,
+    /// By handler, whether its condition holds, or its fault.
+    pub(crate) conditions: Vec<Vec<Result<bool, Faulted>>>,
 }
 
 /// The script's module and its native code.
@@ -48,31 +60,45 @@ pub(crate) fn compile(script: &str, limits: &Limits) -> (Module, Program) {
 
 /// The script's module, verified.
 pub(crate) fn module(script: &str, limits: &Limits) -> Module {
-    let parsed = Parsed::parse(Source::new("generated", script), &[])
-        .unwrap_or_else(|why| panic!("{:#?}\nin\n{script}", why.diagnostics));
-    let checked = parsed
-        .check(&[])
-        .unwrap_or_else(|why| panic!("{:#?}\nin\n{script}", why.diagnostics));
+    let source = Source::new("generated", script);
+    let refused = |why: Refused| -> ! {
+        let shown = |why| hwtrace::render::diagnostic(why, &source, false);
+        let shown: Vec<_> = why.diagnostics.iter().map(shown).collect();
+        panic!("{}\nin\n{script}", shown.join("\n"))
+    };
+    let parsed = Parsed::parse(source.clone(), &[]).unwrap_or_else(|why| refused(why));
+    let checked = parsed.check(&[]).unwrap_or_else(|why| refused(why));
     let lowered =
         checked.lower(limits).unwrap_or_else(|why| panic!("{why}\nin\n{script}"));
     lowered.module().clone()
 }
 
 /// Runs the hits in native code.
-pub(crate) fn native(program: &Program, limits: &Limits, hits: &[Hit]) -> Seen {
+pub(crate) fn native(
+    module: &Module,
+    program: &Program,
+    limits: &Limits,
+    hits: &[Hit],
+) -> Seen {
     let mut world = World::new(program.layout(), limits);
     world.set_target(TARGET);
     world.set_time_of_day_offset(TIME_OF_DAY_OFFSET_NS);
     world.set_data_names(&DATA_NAMES.map(str::to_owned));
+    world.set_memory(Box::new(Target));
+    world.set_process_info(Box::new(Target));
     let mut seen = Seen::default();
     for hit in hits {
-        let execname = world.intern(&hit.execname);
+        let execname = world.intern(hit.execname.as_bytes());
         let record = HitRecord { execname, ..hit.record };
         let ended = program.run(hit.handler, &mut world, &record);
-        seen.faults.push(ended.err().map(|fault| (fault.code, fault.site)));
+        seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(world.output())));
-        seen.longs.push(world.longs().to_vec());
+        seen.messages.push(show(&std::mem::take(world.messages())));
+        seen.fault_texts.push(show(world.fault_text()));
+        seen.longs.push(longs(module, world.longs()));
         seen.exit.push(world.exit_requested());
+        let holds = |handler| program.condition(handler, &mut world).map_err(faulted);
+        seen.conditions.push((0..module.handlers.len()).map(holds).collect());
     }
     seen
 }
@@ -86,16 +112,69 @@ pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
         let mut session = Session { hit, probe, exit };
         let ended = evaluator.run(hit.handler, &mut session);
         exit = session.exit;
-        seen.faults.push(ended.err().map(|fault| (fault.code, fault.site)));
+        seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(&mut evaluator.output)));
-        seen.longs.push(evaluator.longs.clone());
+        seen.messages.push(show(&std::mem::take(&mut evaluator.messages)));
+        seen.fault_texts.push(show(&evaluator.fault_text));
+        seen.longs.push(longs(module, &evaluator.longs));
         seen.exit.push(exit);
+        let own = Hit::default();
+        let mut session = Session { hit: &own, probe, exit };
+        let holds = |handler| evaluator.condition(handler, &mut session).map_err(faulted);
+        seen.conditions.push((0..module.handlers.len()).map(holds).collect());
     }
     seen
 }
 
+fn faulted(fault: Fault) -> Faulted {
+    (fault.code, fault.site)
+}
+
+/// Scalars as they are compared: no number is one, whatever its bits.
+fn longs(module: &Module, words: &[i64]) -> Vec<i64> {
+    let shown = words.iter().zip(&module.scalars).map(|(word, ty)| match ty {
+        Type::Double if f64::from_bits(*word as u64).is_nan() => i64::MIN,
+        _ => *word,
+    });
+    shown.collect()
+}
+
 fn show(output: &[u8]) -> String {
     output.escape_ascii().to_string()
+}
+
+/// What every process is to the scripts.
+struct Target;
+
+/// Reads the memory that all processes have; how many bytes there were.
+fn read(address: u64, out: &mut [u8]) -> usize {
+    let mut memory = vec![0xfe; MEMORY_BYTES];
+    memory[..12].copy_from_slice(b"hello\nyou\0\x80\x01");
+    let start = usize::try_from(address.wrapping_sub(MEMORY_BASE)).unwrap_or(usize::MAX);
+    let there = memory.get(start..).unwrap_or_default();
+    let length = there.len().min(out.len());
+    out[..length].copy_from_slice(&there[..length]);
+    length
+}
+
+impl UserMemory for Target {
+    fn read(&mut self, _: u32, address: u64, out: &mut [u8]) -> usize {
+        read(address, out)
+    }
+}
+
+impl ProcessInfo for Target {
+    fn credentials(&mut self, _: u32) -> Option<Credentials> {
+        Some(CREDENTIALS)
+    }
+
+    fn arguments(&mut self, _: u32) -> Vec<u8> {
+        b"cat\0-n\0".to_vec()
+    }
+
+    fn environment(&mut self, _: u32) -> Vec<u8> {
+        b"abc=no\0a=/root\0".to_vec()
+    }
 }
 
 /// What the evaluator is told of a hit: written once more from the language's
@@ -109,6 +188,7 @@ struct Session<'a> {
 impl Host for Session<'_> {
     fn field(&mut self, name: &str) -> Datum {
         let record = &self.hit.record;
+        let text = |text: &str| Datum::Text(text.as_bytes().to_vec());
         Datum::Long(match name {
             "time" => record.time as i64,
             "address" => record.address as i64,
@@ -120,7 +200,7 @@ impl Host for Session<'_> {
             "cpu" => record.cpu.into(),
             "data_length" => record.data_length.into(),
             "exact" => record.exact.into(),
-            "execname" => return Datum::Text(self.hit.execname.clone()),
+            "execname" => return text(self.hit.execname),
             other => panic!("the test knows no field `{other}`: teach it"),
         })
     }
@@ -143,11 +223,24 @@ impl Host for Session<'_> {
             ("usymname" | "usymdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }
+            ("ppid", []) => Datum::Long(CREDENTIALS.parent.into()),
+            ("uid", []) => Datum::Long(CREDENTIALS.user.into()),
+            ("euid", []) => Datum::Long(CREDENTIALS.effective_user.into()),
+            ("gid", []) => Datum::Long(CREDENTIALS.group.into()),
+            ("egid", []) => Datum::Long(CREDENTIALS.effective_group.into()),
+            ("cmdline_str", []) => text("cat -n"),
+            ("env_var", [Datum::Text(name)]) if name == b"a" => text("/root"),
+            ("env_var", [_]) => text(""),
+            // There is one number below 1.
+            ("randint", [Datum::Long(1)]) => Datum::Long(0),
             ("exit", []) => {
                 self.exit = true;
                 Datum::Long(0)
             }
             other => panic!("the test knows no helper {other:?}: teach it"),
         }
+    }
+    fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
+        if kernel { 0 } else { read(address, out) }
     }
 }

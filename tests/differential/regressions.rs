@@ -3,7 +3,8 @@
 use hwtrace_runtime::abi::{FaultCode, Limits};
 use hwtrace_runtime::schema::HitRecord;
 
-use super::oracle::{self, Hit};
+use super::generate::Hit;
+use super::oracle;
 
 /// Runs every handler once, in order, both ways; gives what both printed.
 fn agree(script: &str, limits: &Limits) -> (String, Vec<Option<FaultCode>>) {
@@ -11,10 +12,10 @@ fn agree(script: &str, limits: &Limits) -> (String, Vec<Option<FaultCode>>) {
     let hit = |handler| Hit {
         handler,
         record: HitRecord { new: 7, old: 6, tid: 3, ..HitRecord::default() },
-        execname: b"thread".to_vec(),
+        execname: "thread",
     };
     let hits: Vec<_> = (0..module.handlers.len()).map(hit).collect();
-    let native = oracle::native(&program, limits, &hits);
+    let native = oracle::native(&module, &program, limits, &hits);
     assert_eq!(native, oracle::evaluated(&module, &hits), "{script}");
     let faults = native.faults.iter().map(|fault| fault.map(|(code, _)| code)).collect();
     (native.output.concat(), faults)
@@ -63,8 +64,9 @@ fn a_string_of_exactly_the_limit_is_whole_and_one_more_is_cut() {
 fn the_fault_is_where_the_division_is() {
     let (module, program) =
         oracle::compile("probe begin {\n  x = 1;\n  print(7 / (x - 1)) }", &limits(9, 9));
-    let hit = Hit { handler: 0, record: HitRecord::default(), execname: Vec::new() };
-    let native = oracle::native(&program, &limits(9, 9), std::slice::from_ref(&hit));
+    let hit = Hit { handler: 0, record: HitRecord::default(), execname: "" };
+    let native =
+        oracle::native(&module, &program, &limits(9, 9), std::slice::from_ref(&hit));
     assert_eq!(native, oracle::evaluated(&module, &[hit]));
     let (code, site) = native.faults[0].unwrap();
     assert_eq!(code, FaultCode::DivisionByZero);

@@ -184,8 +184,7 @@ const FOUND_MAX: usize = 10;
 /// Everything foreign or not yet available in one item, in order.
 pub(super) fn find(text: &str, item: &Item, tokens: &[Token]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut places =
-        Places { item: item.kind, braces: 0, body_seen: false, choice: false };
+    let mut places = Places::new(item.kind);
     let mut at = 0;
     while at < tokens.len() && found.len() < FOUND_MAX {
         let place = places.place();
@@ -220,12 +219,18 @@ struct Places {
     body_seen: bool,
     /// In a `{a,b}` of a probe point.
     choice: bool,
+    /// In the `if (…)` of a probe point, within so many parentheses.
+    condition: Option<usize>,
 }
 
 impl Places {
+    fn new(item: ItemKind) -> Self {
+        Self { item, braces: 0, body_seen: false, choice: false, condition: None }
+    }
+
     fn place(&self) -> Place {
         match self.item {
-            _ if self.braces > 0 => Body,
+            _ if self.braces > 0 || self.condition.is_some() => Body,
             _ if self.body_seen => Top,
             ItemKind::Probe => Header,
             ItemKind::Global => Global,
@@ -235,7 +240,13 @@ impl Places {
     }
 
     fn advance(&mut self, token: &str, after_dot: bool) {
+        match (token, self.condition) {
+            ("(", Some(open)) => self.condition = Some(open + 1),
+            (")", Some(open)) => self.condition = (open > 1).then(|| open - 1),
+            _ => {}
+        }
         match token {
+            "if" if !after_dot && self.place() == Header => self.condition = Some(0),
             // `{a,b}` in a probe point is no block.
             "{" if after_dot && self.braces == 0 => self.choice = true,
             "}" if self.choice => self.choice = false,
@@ -420,10 +431,16 @@ mod tests {
             "global a[10], b = 3",
             "probe begin { x = !a; x = c ? y : z }",
             "function f:long (a) { return a }",
+            "probe a.b if (n / (x ? y : z) / 2), c.d { }",
             "probe syscall.{open,close}? if (x) { s <<< 1; print(@count(s)) }",
         ] {
             assert_eq!(findings(text), [""; 0], "{text}");
         }
+    }
+
+    #[test]
+    fn a_predicate_behind_a_condition_is_one() {
+        assert_eq!(findings("probe a if ((b)) /c/ { x = 1 }").len(), 1);
     }
 
     #[test]
