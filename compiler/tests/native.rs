@@ -405,7 +405,7 @@ fn every_instruction_compiles_and_runs() {
         "0000b;-5;1;1;5;1;;ex;84;",
         "1;-1.0",
         ";47;1;1;1;5;text;;text;;;0;",
-        "12;7;1;2;",
+        "12;7;1;0;",
         histogram,
         "0;",
         "read fault [man error::fault] at 0x0000000000000010;",

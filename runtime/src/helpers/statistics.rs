@@ -143,7 +143,7 @@ pub(super) extern "C" fn walk_buckets(
     limit: i64,
 ) {
     let (world, _) = enter(context);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit).unwrap_or(0);
     open_walk(world, |world, walk| {
         if let Some((aggregate, shape)) = find(world, which, words) {
             walk.start_buckets(aggregate, shape, histogram(shape, number), limit);

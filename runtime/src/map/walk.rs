@@ -113,7 +113,7 @@ impl Walk {
         }
     }
 
-    /// Starts over on the buckets of a histogram that are not empty.
+    /// Starts over on the buckets of a histogram, the empty ones too.
     pub fn start_buckets(
         &mut self,
         aggregate: Option<&Aggregate>,
@@ -126,8 +126,7 @@ impl Walk {
         let Some(aggregate) = aggregate else {
             return;
         };
-        let filled = |index: &i64| aggregate.bucket(shape, histogram, *index) > Some(0);
-        let indices = aggregate.buckets(shape, histogram).filter(filled);
+        let indices = aggregate.buckets(shape, histogram);
         self.keys.extend(indices.take(limit).map(|index| index as u64));
     }
 
