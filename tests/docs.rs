@@ -1,4 +1,4 @@
-//! The documents as tests: what README.md and lang/LANGUAGE.md show is run.
+//! The documents as tests: what README.md and the pages in `lang/` show is run.
 //!
 //! Fenced blocks, by their info string:
 //!
@@ -47,7 +47,13 @@ use hwtrace_runtime::kernel::{Kernel, linux::Linux};
 /// Held while a document is read, run and blessed.
 static DOCUMENT_WRITER: Mutex<()> = Mutex::new(());
 
-const DOCUMENTS: [&str; 3] = ["README.md", "lang/LANGUAGE.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "lang/LANGUAGE.md",
+    "lang/FROM_SYSTEMTAP.md",
+    "lang/FROM_BPFTRACE.md",
+    "CONTRIBUTING.md",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
