@@ -9,6 +9,7 @@ use hwtrace_lang::types::Type;
 use hwtrace_probes::expr::ExprError;
 use hwtrace_probes::provider;
 use hwtrace_probes::spec::{ArgumentRef, Component, Spec, SpecErrorKind};
+use hwtrace_runtime::abi::registers::REGISTER_NAMES;
 
 /// A probe point that was understood.
 #[derive(Clone, Debug)]
@@ -96,6 +97,10 @@ impl environment::Environment for Environment {
     fn is_certain(&self, point: PointId) -> bool {
         let point = self.points.get(point.0 as usize);
         !point.is_some_and(|point| matches!(point.spec, Spec::Data(_) | Spec::Later(_)))
+    }
+
+    fn registers(&self) -> &[&'static str] {
+        REGISTER_NAMES
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {

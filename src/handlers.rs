@@ -12,6 +12,7 @@ use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
+use hwtrace_runtime::event::RawHit;
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
@@ -20,6 +21,7 @@ use crate::environment::Point;
 use crate::pipeline::Compiled;
 use crate::report;
 use crate::session::{Consumer, Context, Failure, Request};
+use crate::surroundings;
 use crate::symbols::HandlerSymbols;
 use commands::Commands;
 
@@ -261,6 +263,7 @@ impl Consumer for Handlers<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.world.set_symbols(Box::new(HandlerSymbols(context.symbols.clone())));
+        surroundings::set(&mut self.world, &context.kernel, context.target);
         self.world.set_target(context.target.unwrap_or(0));
         self.world.set_time_of_day_offset(context.time_of_day_offset_ns);
         let names: Vec<_> = context
@@ -296,6 +299,12 @@ impl Consumer for Handlers<'_> {
 
     fn code_changed(&mut self, pid: u32) {
         self.world.forget_process(pid);
+    }
+
+    fn captured(&mut self, hit: &RawHit<'_>) {
+        if self.script.program.layout().registers {
+            self.world.set_registers(hit);
+        }
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {

@@ -15,6 +15,7 @@ pub mod render;
 pub mod report;
 pub mod session;
 mod sink;
+mod surroundings;
 pub mod symbols;
 pub mod target;
 pub mod watch;

@@ -14,7 +14,7 @@ use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{DataSpec, Timer};
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Armed, Engine, Flow};
-use hwtrace_runtime::event::Watch;
+use hwtrace_runtime::event::{RawHit, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::schema::HitRecord;
@@ -78,6 +78,10 @@ pub trait Consumer {
     /// The code of a process is no longer what it was.
     fn code_changed(&mut self, _pid: u32) {}
 
+    /// What the engine captured of the hit that is handed on next: for those
+    /// whom its record does not tell enough.
+    fn captured(&mut self, _hit: &RawHit<'_>) {}
+
     /// A hit on request number `request`.
     ///
     /// # Errors
@@ -128,6 +132,8 @@ pub struct Context {
     pub time_of_day_offset_ns: i64,
     /// Names of addresses in the traced processes.
     pub symbols: SharedSymbols,
+    /// By way of whom it is traced.
+    pub kernel: Rc<dyn Kernel>,
 }
 
 /// Why a session ended before its time.
@@ -266,6 +272,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             now: kernel.clock(),
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
             symbols: Rc::new(RefCell::default()),
+            kernel: Rc::clone(&kernel),
         };
         let mut session = Self {
             consumer,

@@ -71,6 +71,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 let record =
                     self.tracker.complete(hit, &mut *symbols.borrow_mut(), self.memory);
                 self.summary.hits += 1;
+                self.consumer.captured(hit);
                 return self.hand_on(&record);
             }
             Event::Comm { pid, tid, name, exec, .. } => {

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hwtrace_probes::address::{AbsAddr, FileOffset};
 use hwtrace_probes::maps::Mapping;
@@ -12,7 +13,7 @@ use hwtrace_probes::symbolize::Symbolizer;
 use hwtrace_runtime::access::{CodeSource, Function};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Memory;
-use hwtrace_runtime::world::Symbols;
+use hwtrace_runtime::world::{SymbolForm, Symbols};
 
 /// The symbolizer of a session, shared by all who ask it.
 pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
@@ -113,13 +114,28 @@ impl CodeSource for TargetSymbols {
 pub(crate) struct HandlerSymbols(pub(crate) SharedSymbols);
 
 impl Symbols for HandlerSymbols {
-    fn name(&mut self, pid: u32, address: u64, out: &mut Vec<u8>) {
-        let name = self.0.borrow_mut().symbolizer.name(pid, AbsAddr(address));
-        out.extend_from_slice(name.as_bytes());
-    }
-
-    fn data(&mut self, pid: u32, address: u64, out: &mut Vec<u8>) {
-        let text = self.0.borrow_mut().symbolizer.describe(pid, AbsAddr(address));
+    fn describe(&mut self, form: SymbolForm, pid: u32, address: u64, out: &mut Vec<u8>) {
+        let symbolizer = &mut self.0.borrow_mut().symbolizer;
+        let address = AbsAddr(address);
+        let unknown = || "<unknown>".into();
+        let number = || address.to_string().into();
+        let text: Arc<str> = match form {
+            SymbolForm::Name => symbolizer.name(pid, address),
+            SymbolForm::Data => symbolizer.describe(pid, address).into(),
+            SymbolForm::Module => {
+                symbolizer.module_name(pid, address).unwrap_or_else(unknown)
+            }
+            SymbolForm::KernelName => {
+                symbolizer.kernel(address).map_or_else(number, |symbol| symbol.name)
+            }
+            SymbolForm::KernelData => {
+                let symbol = symbolizer.kernel(address);
+                symbol.map_or_else(number, |symbol| symbol.to_string().into())
+            }
+            SymbolForm::KernelModule => {
+                symbolizer.kernel(address).map_or_else(unknown, |symbol| symbol.module)
+            }
+        };
         out.extend_from_slice(text.as_bytes());
     }
 }

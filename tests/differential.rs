@@ -31,7 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hwtrace_compiler::ir::{BinaryOp, Module, Op};
-use hwtrace_lang::builtins::{Available, BUILTINS, Body};
+use hwtrace_lang::builtins::{BUILTINS, Body};
 use hwtrace_runtime::abi::FaultCode;
 
 use choices::Random;
@@ -205,7 +205,7 @@ fn the_generator_reaches_everything() {
     }
     let known: BTreeSet<_> = OPS.split_whitespace().map(str::to_owned).collect();
     assert_eq!(ops, known);
-    let there = BUILTINS.iter().filter(|row| row.available != Available::NotYet);
+    let there = BUILTINS.iter().filter(|row| row.is_there());
     let called = there.filter(|row| !row.needs_unsafe).filter_map(|row| match row.body {
         Body::Helper(name) => Some(name),
         Body::Field(_) => None,

@@ -34,10 +34,11 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use hwtrace::pipeline::{Parsed, Refused};
-use hwtrace_lang::builtins::{Available, BUILTINS, Body, Builtin};
+use hwtrace_lang::builtins::{
+    Available, BUILTINS, Body, Builtin, OPERATORS, PRINT_FUNCTIONS,
+};
 use hwtrace_lang::code::Code;
 use hwtrace_lang::span::Source;
-use hwtrace_lang::types::Type;
 use hwtrace_probes::provider;
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::attr::{EventSpec, Features, Role};
@@ -467,18 +468,18 @@ fn generated(name: &str) -> String {
 }
 
 fn builtins(text: &mut String) {
-    let name = |ty: Type| ty.to_string();
-    *text += "| function | gives | what |\n| --- | --- | --- |\n";
+    *text += "| function | what |\n| --- | --- |\n";
+    let mut topic = None;
     for row in BUILTINS {
-        let params: Vec<_> = row.params.iter().map(|ty| name(*ty)).collect();
-        let returns = row.returns.map_or("nothing".to_owned(), name);
+        if topic.replace(row.topic) != Some(row.topic) {
+            writeln!(text, "| **{}** | |", row.topic.title()).unwrap();
+        }
         let here = match row.available {
             Available::DataProbes => " †",
             Available::Everywhere => "",
-            Available::NotYet => " (not yet)",
+            Available::NotYet(_) => " (not yet)",
         };
-        let signature = format!("{}({})", row.name, params.join(", "));
-        writeln!(text, "| `{signature}`{here} | {returns} | {} |", row.doc).unwrap();
+        writeln!(text, "| `{}`{here} | {} |", row.signature(), row.doc).unwrap();
         if let Body::Field(field) = row.body {
             assert!(hwtrace_runtime::schema::field(field).is_some(), "{field}");
         }
@@ -529,17 +530,30 @@ fn tables_in_documents_are_those_of_the_program() {
 
 #[test]
 fn examples_of_builtins_check() {
-    let there = |row: &&Builtin| row.available != Available::NotYet;
-    for row in BUILTINS.iter().filter(there) {
+    let allowed = |row: &Builtin| match row.needs_unsafe {
+        true => vec![Code::NeedsUnsafe],
+        false => Vec::new(),
+    };
+    let rows =
+        BUILTINS.iter().map(|row| (row.name, row.available, row.example, allowed(row)));
+    let forms = PRINT_FUNCTIONS
+        .iter()
+        .chain(OPERATORS)
+        .map(|form| (form.name, form.available, form.example, Vec::new()));
+    for (name, available, example, mut refusals) in rows.chain(forms) {
         let text = format!(
-            "global hits, how, last, n\n\
-             probe process.data(\"x\").write {{ {} }}\n\
-             probe end {{ }}",
-            row.example
+            "global hits, how, last, n, s\n\
+             probe process.data(\"x\").write {{ s <<< $new {example} }}\n\
+             probe end {{ if (@count(s)) printd(\" \", n, hits[0], how[\"\"], last) }}",
         );
-        if let Err(refused) = check(row.name, text, &[]) {
-            panic!("{}: {:#?}", row.name, refused.diagnostics);
+        if let Available::NotYet(_) = available {
+            refusals = vec![Code::Unsupported];
         }
+        let refused = check(name, text, &[]).err();
+        let found = refused.iter().flat_map(|refused| &refused.diagnostics);
+        let mut found: Vec<_> = found.map(|diagnostic| diagnostic.code).collect();
+        found.dedup();
+        assert_eq!(found, refusals, "{name}: {example}");
     }
 }
 

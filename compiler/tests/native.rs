@@ -11,7 +11,7 @@ use hwtrace_compiler::ir::{
     Instruction, Local, Module, Op, Terminator, Text, Type, UnaryOp, Value, WalkOrder,
 };
 use hwtrace_compiler::jit::Program;
-use hwtrace_lang::builtins::{Available, BUILTINS, Body};
+use hwtrace_lang::builtins::{BUILTINS, Body};
 use hwtrace_lang::span::Span;
 use hwtrace_runtime::abi::format::{Conversion, Directive};
 use hwtrace_runtime::abi::{AbiType, FaultCode, HELPERS, Limits, helper};
@@ -31,8 +31,7 @@ fn abi(ty: Type) -> AbiType {
 
 #[test]
 fn every_builtin_has_its_field_or_helper_with_the_same_types() {
-    let there = BUILTINS.iter().filter(|row| row.available != Available::NotYet);
-    for builtin in there {
+    for builtin in BUILTINS.iter().filter(|row| row.is_there()) {
         match builtin.body {
             Body::Field(name) => {
                 let field =
@@ -43,7 +42,8 @@ fn every_builtin_has_its_field_or_helper_with_the_same_types() {
             }
             Body::Helper(name) => {
                 let helper = helper(name).unwrap_or_else(|| panic!("no helper {name}"));
-                let params: Vec<_> = builtin.params.iter().copied().map(abi).collect();
+                let params: Vec<_> =
+                    builtin.params.iter().map(|param| abi(param.ty)).collect();
                 assert_eq!(helper.params, params, "{}", builtin.name);
                 assert_eq!(helper.returns, builtin.returns.map(abi), "{}", builtin.name);
             }

@@ -114,6 +114,7 @@ codes! {
     BadCondition "E0126" Error "the condition of a probe point asks what only a handler knows";
     AliasRecursion "E0127" Error "an alias of probe points stands for itself";
     NeedsUnsafe "E0128" Error "a function needs --unsafe";
+    UnknownRegister "E0135" Error "there is no such register";
 
     // Script arguments and overrides.
     MissingArgument "E0201" Error "a script argument is used but not given";

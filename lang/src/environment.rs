@@ -55,4 +55,10 @@ pub trait Environment {
 
     /// The `$` variables known at the point.
     fn variables(&self, point: PointId) -> &[TargetVariable];
+
+    /// Names of the registers that `register()` can be asked for; none where
+    /// they are not known, and any name will do.
+    fn registers(&self) -> &[&'static str] {
+        &[]
+    }
 }

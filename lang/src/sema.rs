@@ -110,6 +110,7 @@ pub fn check_with(
     features.doubles |= planned.iter().any(|planned| planned.has_doubles());
     let mut infer = Infer::new(globals, functions, types, features, &mut report);
     infer.allow_unsafe = options.allow_unsafe;
+    infer.registers = environment.registers().to_vec();
     let (bodies, handlers) = infer_all(&planned, &mut infer);
     let (globals, functions, types) = infer.finish();
     if !report.is_empty() {

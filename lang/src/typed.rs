@@ -186,7 +186,7 @@ pub enum StatementKind {
     /// `foreach (value = [keys] in array± limit n) body`
     Foreach(Foreach),
     /// `foreach (index in @hist_log(place)) body`: once for each bucket, also an
-    /// empty one, ascending.
+    /// empty one, ascending; not at all where there are no values.
     ForeachBucket {
         /// Receives the bucket's index, a long.
         index: LocalId,

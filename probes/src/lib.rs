@@ -25,6 +25,7 @@
 
 pub mod address;
 pub mod expr;
+pub mod kcore;
 pub mod machine;
 pub mod maps;
 pub mod process;

@@ -4,6 +4,7 @@
 //! A [`Process`] keeps the directory in `/proc` open, so that all it says is about
 //! the same process, even if the id is given to another one meanwhile.
 
+pub mod facts;
 mod holders;
 
 use std::cell::OnceCell;

@@ -269,6 +269,18 @@ impl Symbolizer {
         self.modules.path(place.module)
     }
 
+    /// `umodname`: the name of the file that an address of a process is in.
+    pub fn module_name(&mut self, pid: u32, address: AbsAddr) -> Option<Arc<str>> {
+        let place = self.in_file(pid, address)?;
+        self.modules.name(place.module)
+    }
+
+    /// The function of the kernel at an address; `None` where the address is not
+    /// the kernel's, or what is there has no name or may not be seen.
+    pub fn kernel(&self, address: AbsAddr) -> Option<Symbol> {
+        self.kernel_function(address).filter(|_| address.is_kernel())
+    }
+
     /// The mappings noted of a process.
     pub fn address_space(&self, pid: u32) -> Option<&AddressSpace> {
         self.spaces.get(&pid).map(|space| &space.maps)

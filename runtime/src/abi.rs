@@ -3,6 +3,7 @@
 
 mod fault;
 pub mod format;
+pub mod registers;
 pub mod text;
 
 pub use crate::helpers::HELPERS;
@@ -86,6 +87,21 @@ pub fn write_double(
     let mut text = Vec::new();
     format::shortest(&mut text, value);
     format::string(out, directive, width, precision, &text);
+}
+
+/// The signal that stops a process, on all but a few processors: x86 and arm64
+/// are not among those (signal(7)).
+pub const SIGSTOP: i64 = 19;
+
+/// The signal with this number, 1 to 64.
+///
+/// # Errors
+/// What is wrong with it, as SystemTap's functions say what is wrong.
+pub fn signal_number(number: i64) -> Result<i32, String> {
+    match i32::try_from(number) {
+        Ok(signal @ 1..=64) => Ok(signal),
+        _ => Err(format!("there is no signal {number}: signals are 1 to 64")),
+    }
 }
 
 /// Default bounds; `-D NAME=value` changes them.

@@ -253,6 +253,14 @@ pub trait Kernel {
     /// none, ENOSYS on older kernels.
     fn pidfd_open(&self, pid: u32) -> Result<RawFd>;
 
+    /// Sends a signal to the process of a descriptor from
+    /// [`Kernel::pidfd_open`], and to no other (pidfd_send_signal(2), Linux
+    /// 5.1).
+    ///
+    /// # Errors
+    /// ESRCH where it has ended, EPERM, EINVAL for numbers that are none.
+    fn pidfd_send_signal(&self, process: RawFd, signal: i32) -> Result<()>;
+
     /// Forks a child that will execute the file `program` with these
     /// arguments, the first of which is its name. It has its own process group
     /// and waits at [`Forked::go`]. Signals are blocked and ignored for it as

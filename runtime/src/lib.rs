@@ -18,6 +18,7 @@ pub mod merge;
 pub mod record;
 pub mod ring;
 pub mod schema;
+pub mod signalling;
 pub mod slots;
 pub mod strings;
 pub mod tracker;

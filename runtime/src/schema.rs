@@ -39,6 +39,8 @@ pub struct HitRecord {
     /// How far the values can be relied on: [`UNSURE_OLD`], [`UNSURE_NEW`],
     /// [`UNKNOWN_NEW`].
     pub doubts: u32,
+    /// 1 where the thread itself made the access, 0 where the kernel made it.
+    pub user_mode: u32,
 }
 
 /// `old` may be another: what was stored before is not known for certain.
@@ -131,6 +133,7 @@ pub const FIELDS: &[Field] = &[
     long("cpu", offset_of!(HitRecord, cpu), Width::U32),
     long("data_length", offset_of!(HitRecord, data_length), Width::U32),
     long("exact", offset_of!(HitRecord, exact), Width::U32),
+    long("user_mode", offset_of!(HitRecord, user_mode), Width::U32),
 ];
 
 /// The field called `name`.

@@ -271,6 +271,7 @@ impl Tracker {
             access: access_kind(recovered.kind, watch.trigger) as u32,
             exact: recovered.exact.into(),
             doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
+            user_mode: (!hit.kernel).into(),
         }
     }
 }

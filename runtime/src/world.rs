@@ -12,14 +12,15 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::abi::registers::RegisterFile;
 use crate::abi::text::{Groups, Indent, Regexes, Tokenizer};
 use crate::abi::{FaultCode, Limits};
 use crate::aggregate::{Aggregate, Shape as Statistics};
 use crate::map::{Array, Shape, Walk};
 use crate::schema::{AccessKind, HitRecord};
 use crate::strings::{StringHandle, Strings};
-pub use outside::{Credentials, ProcessInfo, Symbols, UserMemory};
-pub(crate) use outside::{Outside, SymbolForm};
+pub(crate) use outside::Outside;
+pub use outside::{Credentials, ProcessInfo, Signals, SymbolForm, Symbols, UserMemory};
 pub use session::Random;
 
 /// What a compiled script needs to be there: the compiler writes it, the
@@ -42,6 +43,8 @@ pub struct Layout {
     pub regexes: Vec<String>,
     /// Names of the handlers' probe points, for `pp()`.
     pub probes: Vec<String>,
+    /// Whether a handler asks for registers.
+    pub registers: bool,
 }
 
 /// Things that the helpers of one run of a handler may walk over, move or
@@ -84,6 +87,8 @@ pub struct World {
     pub(crate) thread_indents: HashMap<u32, Indent, RandomState>,
     pub(crate) random: Random,
     pub(crate) outside: Outside,
+    /// The registers at the hit, where the layout says that they are wanted.
+    pub(crate) registers: RegisterFile,
 }
 
 impl fmt::Debug for World {
@@ -138,6 +143,7 @@ impl World {
             thread_indents: HashMap::default(),
             random: Random::from_clock(),
             outside: Outside::default(),
+            registers: RegisterFile::default(),
         }
     }
 

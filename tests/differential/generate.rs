@@ -17,6 +17,7 @@ use std::fmt::Write;
 use hwtrace_lang::builtins::{Available, BUILTINS, Builtin};
 use hwtrace_lang::types::Type::{self, Double, Long, Stats, String as Text};
 use hwtrace_runtime::abi::Limits;
+use hwtrace_runtime::abi::registers::REGISTERS;
 use hwtrace_runtime::schema::HitRecord;
 
 use super::choices::Choices;
@@ -142,6 +143,7 @@ impl Generator {
             data_length: choices.pick(&[1, 2, 4, 8]),
             access: choices.below(6) as u32,
             exact: choices.below(2) as u32,
+            user_mode: choices.below(2) as u32,
             ..HitRecord::default()
         };
         let names = ["a", "", "worker-1", "ab", "a_name_of_15_by"];
@@ -236,7 +238,7 @@ impl Generator {
                 && match row.available {
                     Available::Everywhere => !place.condition || row.pure,
                     Available::DataProbes => place.data,
-                    Available::NotYet => false,
+                    Available::NotYet(_) => false,
                 }
                 && !row.needs_unsafe
                 // They end too much of what is generated, or are no function
@@ -250,8 +252,21 @@ impl Generator {
         let row = self.choices.pick(&fitting);
         let least = row.params.len() - row.required + 1;
         let count = row.params.len() - self.choices.below(least);
-        let types = row.params.iter().take(count).copied();
+        if let "register" | "u_register" = row.name {
+            return format!("{}({})", row.name, self.register(depth));
+        }
+        let types = row.params.iter().take(count).map(|param| param.ty);
         format!("{}({})", row.name, self.arguments(types, depth))
+    }
+
+    /// The name of a register: a literal must be one, others may be any text.
+    fn register(&mut self, depth: usize) -> String {
+        let name = self.choices.pick(REGISTERS).name;
+        match self.choices.below(4) {
+            0 => format!("\"\" . {}", self.value(Text, depth)),
+            1 | 2 => format!("\"\" . \"{name}\""),
+            _ => format!("\"{name}\""),
+        }
     }
 }
 

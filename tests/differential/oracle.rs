@@ -1,13 +1,18 @@
 //! Runs one script natively and in the evaluator, on the same hits.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::LazyLock;
+
 use hwtrace::pipeline::{Parsed, Refused};
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
 use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
+use hwtrace_runtime::event::{RawHit, Registers};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
-use hwtrace_runtime::world::{Credentials, ProcessInfo, UserMemory, World};
+use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
 
 use super::generate::Hit;
 
@@ -29,6 +34,9 @@ const CREDENTIALS: Credentials = Credentials {
 /// A fault and its place.
 type Faulted = (FaultCode, u32);
 
+/// A signal that was sent: to whom, and which.
+type Sent = (u32, i32);
+
 /// What can be seen of a session after its hits; a row a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -42,6 +50,8 @@ pub(crate) struct Seen {
     pub(crate) fault_texts: Vec<String>,
     /// The scalar longs and doubles.
     pub(crate) longs: Vec<Vec<i64>>,
+    /// Signals that were sent by then.
+    pub(crate) signals: Vec<Vec<Sent>>,
     /// Whether `exit()` was called.
     pub(crate) exit: Vec<bool>,
     /// By handler, whether its condition holds, or its fault.
@@ -86,16 +96,22 @@ pub(crate) fn native(
     world.set_data_names(&DATA_NAMES.map(str::to_owned));
     world.set_memory(Box::new(Target));
     world.set_process_info(Box::new(Target));
+    let signals = Post::default();
+    world.set_signals(Box::new(signals.clone()));
     let mut seen = Seen::default();
     for hit in hits {
         let execname = world.intern(hit.execname.as_bytes());
         let record = HitRecord { execname, ..hit.record };
+        if program.layout().registers {
+            world.set_registers(&captured(hit));
+        }
         let ended = program.run(hit.handler, &mut world, &record);
         seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(world.output())));
         seen.messages.push(show(&std::mem::take(world.messages())));
         seen.fault_texts.push(show(world.fault_text()));
         seen.longs.push(longs(module, world.longs()));
+        seen.signals.push(signals.0.borrow().clone());
         seen.exit.push(world.exit_requested());
         let holds = |handler| program.condition(handler, &mut world).map_err(faulted);
         seen.conditions.push((0..module.handlers.len()).map(holds).collect());
@@ -106,12 +122,13 @@ pub(crate) fn native(
 /// Runs the hits in the evaluator.
 pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
     let mut evaluator = Evaluator::new(module);
-    let (mut seen, mut exit) = (Seen::default(), false);
+    let (mut seen, mut exit, mut signals) = (Seen::default(), false, Vec::new());
     for hit in hits {
         let probe = &module.layout.probes[hit.handler];
-        let mut session = Session { hit, probe, exit };
+        let mut session = Session { hit, probe, exit, signals };
         let ended = evaluator.run(hit.handler, &mut session);
-        exit = session.exit;
+        (exit, signals) = (session.exit, session.signals);
+        seen.signals.push(signals.clone());
         seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(&mut evaluator.output)));
         seen.messages.push(show(&std::mem::take(&mut evaluator.messages)));
@@ -119,7 +136,7 @@ pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
         seen.longs.push(longs(module, &evaluator.longs));
         seen.exit.push(exit);
         let own = Hit::default();
-        let mut session = Session { hit: &own, probe, exit };
+        let mut session = Session { hit: &own, probe, exit, signals: Vec::new() };
         let holds = |handler| evaluator.condition(handler, &mut session).map_err(faulted);
         seen.conditions.push((0..module.handlers.len()).map(holds).collect());
     }
@@ -141,6 +158,30 @@ fn longs(module: &Module, words: &[i64]) -> Vec<i64> {
 
 fn show(output: &[u8]) -> String {
     output.escape_ascii().to_string()
+}
+
+/// Keeps the signals that are sent.
+#[derive(Clone, Default)]
+struct Post(Rc<RefCell<Vec<Sent>>>);
+
+impl Signals for Post {
+    fn send(&mut self, pid: u32, _: u64, signal: i32) -> Result<(), String> {
+        self.0.borrow_mut().push((pid, signal));
+        Ok(())
+    }
+}
+
+/// The value of a register: its lower half is negative.
+fn register(number: u64) -> u64 {
+    number << 32 | 0xffff_ff00 | number
+}
+
+/// The hit as an engine captures it: its registers are those that perf samples.
+fn captured(hit: &Hit) -> RawHit<'static> {
+    static VALUES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..24).map(register).collect());
+    let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
+    let registers = Registers { mask: 0xff_ffff, values: &VALUES };
+    RawHit { watch, pid, tid, cpu, time, ip: register(8), kernel: false, registers }
 }
 
 /// What every process is to the scripts.
@@ -183,6 +224,7 @@ struct Session<'a> {
     hit: &'a Hit,
     probe: &'a str,
     exit: bool,
+    signals: Vec<Sent>,
 }
 
 impl Host for Session<'_> {
@@ -200,6 +242,7 @@ impl Host for Session<'_> {
             "cpu" => record.cpu.into(),
             "data_length" => record.data_length.into(),
             "exact" => record.exact.into(),
+            "user_mode" => record.user_mode.into(),
             "execname" => return text(self.hit.execname),
             other => panic!("the test knows no field `{other}`: teach it"),
         })
@@ -220,7 +263,17 @@ impl Host for Session<'_> {
             ("gettimeofday_us", []) => Datum::Long(time / 1_000),
             ("gettimeofday_ms", []) => Datum::Long(time / 1_000_000),
             ("gettimeofday_s", []) => Datum::Long(time / 1_000_000_000),
-            ("usymname" | "usymdata", [Datum::Long(address)]) => {
+            ("umodname" | "modname", [_]) => text("<unknown>"),
+            ("register_value", [Datum::Long(number)]) => {
+                Datum::Long(register(*number as u64) as i64)
+            }
+            ("signal", [Datum::Long(signal)]) => {
+                let hit = record.data_length != 0;
+                self.signals
+                    .push((if hit { record.pid } else { TARGET }, *signal as i32));
+                Datum::Long(0)
+            }
+            ("usymname" | "usymdata" | "symname" | "symdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }
             ("ppid", []) => Datum::Long(CREDENTIALS.parent.into()),

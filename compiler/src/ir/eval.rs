@@ -32,6 +32,11 @@ pub trait Host {
         let _ = (kernel, address, out);
         0
     }
+    /// Why no memory of the kernel can be read, behind a colon; empty where
+    /// some can.
+    fn kernel_obstacle(&self) -> String {
+        String::new()
+    }
 }
 
 type Array = IndexMap<Vec<Datum>, Datum>;

@@ -39,6 +39,7 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
         constants: HashMap::new(),
         regexes: HashMap::new(),
         wants_groups: false,
+        wants_registers: false,
     };
     for function in &program.functions {
         let code = function_code(&mut pool, function);
@@ -59,6 +60,7 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
 fn finish(pool: Pool, limits: &Limits) -> Module {
     let wants_groups = pool.wants_groups;
     let mut module = pool.module;
+    module.layout.registers = pool.wants_registers;
     for code in module.codes_mut() {
         let instructions =
             code.blocks.iter_mut().flat_map(|block| &mut block.instructions);
@@ -149,6 +151,8 @@ struct Pool {
     regexes: HashMap<String, u32>,
     /// Whether `matched()` is called anywhere.
     wants_groups: bool,
+    /// Whether a register is asked for anywhere.
+    wants_registers: bool,
 }
 
 impl Pool {

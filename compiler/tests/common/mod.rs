@@ -1,6 +1,9 @@
 //! Runs a script natively and in the evaluator, which must agree.
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, lower, verify};
 use hwtrace_compiler::jit::Program;
@@ -11,8 +14,9 @@ use hwtrace_lang::span::Source;
 use hwtrace_lang::types::Type;
 use hwtrace_lang::{parse, sema};
 use hwtrace_runtime::abi::{FaultCode, Limits};
+use hwtrace_runtime::event::{RawHit, Registers};
 use hwtrace_runtime::schema::HitRecord;
-use hwtrace_runtime::world::{Credentials, ProcessInfo, UserMemory, World};
+use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
 
 /// What process memory looks like: from here on, so many bytes.
 pub const MEMORY_BASE: u64 = 0x1000;
@@ -116,6 +120,40 @@ pub struct Seen {
     pub longs: Vec<i64>,
     /// Whether the script asked for the end.
     pub exit: bool,
+    /// The signals that it sent: to whom, and which.
+    pub signals: Vec<(u32, i32)>,
+}
+
+/// The value of each register: its number, and the sign of its lower half.
+fn register(number: u64) -> u64 {
+    number << 32 | 0x8000_0000 | number
+}
+
+/// A hit in whose registers these values are.
+fn set_registers(world: &mut World) {
+    let values: Vec<u64> = (0..24).map(register).collect();
+    let registers = Registers { mask: 0xff_ffff, values: &values };
+    world.set_registers(&RawHit {
+        watch: 0,
+        pid: 7,
+        tid: 7,
+        cpu: 0,
+        time: 0,
+        ip: register(8),
+        kernel: false,
+        registers,
+    });
+}
+
+/// Keeps what is sent.
+#[derive(Clone, Default)]
+struct Sent(Rc<RefCell<Vec<(u32, i32)>>>);
+
+impl Signals for Sent {
+    fn send(&mut self, pid: u32, _: u64, signal: i32) -> Result<(), String> {
+        self.0.borrow_mut().push((pid, signal));
+        Ok(())
+    }
 }
 
 /// Order of the runs: `begin`, then a hit each for the data probes, then
@@ -131,6 +169,8 @@ fn order(module: &Module, hits: u64) -> Vec<(usize, HitRecord)> {
         data_address: MEMORY_BASE,
         old: number,
         new: number.wrapping_mul(number) % 1000,
+        data_length: 8,
+        user_mode: (number % 2) as u32,
         pid: 7,
         tid: 7 + (number % 3) as u32,
         ..HitRecord::default()
@@ -154,6 +194,11 @@ fn native(module: &Module, limits: &Limits, runs: &[(usize, HitRecord)]) -> Seen
     world.set_memory(Box::new(Target));
     world.set_process_info(Box::new(Target));
     world.set_target(7);
+    let sent = Sent::default();
+    world.set_signals(Box::new(sent.clone()));
+    if program.layout().registers {
+        set_registers(&mut world);
+    }
     let name = world.intern(b"sh");
     let mut seen = Seen::default();
     for (handler, record) in runs {
@@ -166,6 +211,7 @@ fn native(module: &Module, limits: &Limits, runs: &[(usize, HitRecord)]) -> Seen
     seen.fault_text = text(world.fault_text());
     seen.longs = world.longs().to_vec();
     seen.exit = world.exit_requested();
+    seen.signals = sent.0.take();
     seen
 }
 
@@ -173,6 +219,7 @@ struct Session {
     record: HitRecord,
     probe: String,
     exit: bool,
+    signals: Vec<(u32, i32)>,
 }
 
 impl Host for Session {
@@ -185,6 +232,8 @@ impl Host for Session {
             "new" => self.record.new as i64,
             "pid" => self.record.pid.into(),
             "tid" => self.record.tid.into(),
+            "data_length" => self.record.data_length.into(),
+            "user_mode" => self.record.user_mode.into(),
             "execname" => return Datum::Text(b"sh".to_vec()),
             _ => 0,
         })
@@ -210,7 +259,15 @@ impl Host for Session {
             ("cmdline_str", []) => text("cat -n"),
             ("env_var", [Datum::Text(name)]) if name == b"HOME" => text("/root"),
             ("env_var", _) => text(""),
-            ("usymdata" | "usymname", [Datum::Long(address)]) => {
+            ("register_value", [Datum::Long(number)]) => {
+                Datum::Long(register(*number as u64) as i64)
+            }
+            ("signal", [Datum::Long(signal)]) => {
+                self.signals.push((7, *signal as i32));
+                Datum::Long(0)
+            }
+            ("umodname" | "modname", [_]) => text("<unknown>"),
+            ("usymdata" | "usymname" | "symname" | "symdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }
             other => panic!("the test knows no helper {other:?}"),
@@ -227,8 +284,10 @@ fn evaluated(module: &Module, runs: &[(usize, HitRecord)]) -> Seen {
     let mut seen = Seen::default();
     for (handler, record) in runs {
         let probe = module.layout.probes[*handler].clone();
-        let mut session = Session { record: *record, probe, exit: seen.exit };
+        let signals = std::mem::take(&mut seen.signals);
+        let mut session = Session { record: *record, probe, exit: seen.exit, signals };
         let ran = evaluator.run(*handler, &mut session);
+        seen.signals = session.signals;
         seen.faults.extend(ran.err().map(|fault| (fault.code, fault.site)));
         seen.exit = session.exit;
     }

@@ -266,6 +266,11 @@ static TABLE: &[(Code, Explanation)] = &[
         r#"probe begin { system("date") }"#,
         r#"probe begin { println("date") }"#,
     )),
+    (Code::UnknownRegister, example(
+        "The processor has no register of this name, or none that is recorded at a hit: segments are not.",
+        r#"probe process.data("counter").write { println(register("rxa")) }"#,
+        r#"probe process.data("counter").write { println(register("rax")) }"#,
+    )),
     (Code::MissingArgument, example(
         "The script uses `$1` or `@1`, and so it needs an argument behind its name on the command line.",
         "probe begin { print($1) }",

@@ -57,7 +57,7 @@ impl<'s> Functions<'s> {
         let name = ast.name.text.as_str();
         if let Some(first) = self.get(name) {
             report.push(twice(&ast.name, self.at(first).ast.name.span));
-        } else if builtins::PRINT_FUNCTIONS.contains(&name) {
+        } else if builtins::is_print(name) {
             report.push(
                 Diagnostic::new(
                     Code::Redeclared,

@@ -35,6 +35,8 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) features: Features,
     /// Functions that need --unsafe may be called.
     pub(super) allow_unsafe: bool,
+    /// Registers that can be asked for; none where any may.
+    pub(super) registers: Vec<&'static str>,
     /// The handler in work.
     pub(super) handler: Handler,
     /// How many loops are around the statement in work.
@@ -67,6 +69,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             types,
             features,
             allow_unsafe: false,
+            registers: Vec::new(),
             handler: Handler::anywhere(),
             loops: 0,
             pending: Vec::new(),

@@ -11,7 +11,7 @@ use super::types::Types;
 use crate::ast::{
     self, Demand, Expression as Ast, ExpressionKind as AstKind, Operator, Walked,
 };
-use crate::builtins;
+use crate::builtins::{self, Param};
 use crate::span::Span;
 use crate::typed::{
     Block, Expression, ExpressionKind, Foreach, Function, Global, GlobalId, GlobalKind,
@@ -490,7 +490,7 @@ impl<'a> Lower<'a> {
                 let ty = builtin.returns.unwrap_or(Type::Long);
                 let mut values = self.expressions(arguments);
                 let span = values.last().map_or(span, |value| value.span);
-                for ty in builtin.params.iter().skip(values.len()) {
+                for Param { ty, .. } in builtin.params.iter().skip(values.len()) {
                     let kind = ExpressionKind::Literal(Literal::zero(*ty));
                     values.push(Expression { kind, ty: *ty, span });
                 }

@@ -6,7 +6,7 @@ use super::functions::{Function, Functions};
 use super::report::Report;
 use super::types::{Term, Types};
 use crate::ast::{self, ExpressionKind, Item, Operator, Script};
-use crate::builtins::{self, Available};
+use crate::builtins::{self, Builtin};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::environment::{Context, Point, PointId, TargetVariable};
@@ -318,7 +318,7 @@ impl Handler {
             ExpressionKind::Call { function, .. } => {
                 let builtin = builtins::lookup(&function.text);
                 functions.get(&function.text).is_some()
-                    || builtin.is_some_and(|it| it.available != Available::NotYet)
+                    || builtin.is_some_and(Builtin::is_there)
             }
             _ => return None,
         })

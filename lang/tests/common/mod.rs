@@ -38,6 +38,10 @@ impl Environment for Memory {
         Ok(Point { id, context })
     }
 
+    fn registers(&self) -> &[&'static str] {
+        &["rax", "eax", "r8"]
+    }
+
     fn variables(&self, point: PointId) -> &[TargetVariable] {
         match self.points.get(point.0 as usize) {
             Some(Context::Data) => &DATA,

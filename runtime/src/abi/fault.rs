@@ -90,7 +90,7 @@ faults! {
         "`try { … } catch (message) { … }` goes on after it";
     /// Memory of the target that can not be read.
     BadAddress = 10, "",
-        "the target's memory can not be read there",
+        "memory can not be read at this address",
         "test the address first, or `try { … } catch { … }`";
     /// One run of a handler printed more than may wait to be put out.
     OutputFull = 11, "too much output",

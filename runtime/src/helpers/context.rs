@@ -1,6 +1,8 @@
 //! The hit, its thread and its process.
 
 use super::{Context, enter, settle};
+use crate::abi::FaultCode;
+use crate::abi::registers::{self, Register};
 use crate::abi::text::Indent;
 use crate::schema::{AccessKind, HitRecord};
 use crate::strings::StringHandle;
@@ -63,19 +65,69 @@ pub(super) extern "C" fn env_var(context: Context, name: u64) -> u64 {
     settle(context, world.strings.temporary(value)).0
 }
 
-/// The name of an address.
-fn symbol(context: Context, form: SymbolForm, address: i64) -> u64 {
+/// Functions that say something of an address.
+macro_rules! symbols {
+    ($($name:ident, $form:ident;)*) => {$(
+        pub(super) extern "C" fn $name(context: Context, address: i64) -> u64 {
+            let (world, record) = enter(context);
+            let pid = world.asked_of(record);
+            settle(context, world.symbol(SymbolForm::$form, pid, address as u64)).0
+        }
+    )*};
+}
+
+symbols! {
+    usymname, Name;
+    usymdata, Data;
+    umodname, Module;
+    symname, KernelName;
+    symdata, KernelData;
+    modname, KernelModule;
+}
+
+/// The function that made the access.
+pub(super) extern "C" fn probefunc(context: Context) -> u64 {
     let (world, record) = enter(context);
-    let pid = world.asked_of(record);
-    settle(context, world.symbol(form, pid, address as u64)).0
+    if record.data_length == 0 {
+        return StringHandle::EMPTY.0;
+    }
+    settle(context, world.symbol(SymbolForm::Name, record.pid, record.address)).0
 }
 
-pub(super) extern "C" fn usymname(context: Context, address: i64) -> u64 {
-    symbol(context, SymbolForm::Name, address)
+/// A register by its number in the file.
+pub(super) extern "C" fn register_value(context: Context, number: i64) -> i64 {
+    let registers = &enter(context).0.registers;
+    let value = usize::try_from(number).ok().and_then(|number| registers.get(number));
+    value.copied().unwrap_or_default() as i64
 }
 
-pub(super) extern "C" fn usymdata(context: Context, address: i64) -> u64 {
-    symbol(context, SymbolForm::Data, address)
+/// A register by a name that was not known when the script was compiled.
+fn named_register(context: Context, name: u64) -> Option<(&'static Register, i64)> {
+    let (world, _) = enter(context);
+    let name = world.strings.get(StringHandle(name));
+    if let Some(register) = registers::register(name) {
+        return Some((register, register_value(context, register.number.into())));
+    }
+    let text = [b"Unknown register: ", name].concat();
+    let failed = world.fail(FaultCode::UserError, &text);
+    settle(context, failed)
+}
+
+pub(super) extern "C" fn register(context: Context, name: u64) -> i64 {
+    let found = named_register(context, name);
+    found.map_or(0, |(register, value)| register.signed(value))
+}
+
+pub(super) extern "C" fn u_register(context: Context, name: u64) -> i64 {
+    let found = named_register(context, name);
+    found.map_or(0, |(register, value)| register.unsigned(value))
+}
+
+pub(super) extern "C" fn print_regs(context: Context) {
+    let (world, _) = enter(context);
+    let values = world.registers;
+    registers::print(&mut world.out, |number| values[number as usize]);
+    settle(context, world.output_fits());
 }
 
 /// The stack at the hit, as far as a record tells it: its instruction.

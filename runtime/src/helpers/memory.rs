@@ -25,8 +25,14 @@ pub(super) fn read(
     if world.outside.read(pid, address as u64, out) == out.len() {
         return Ok(());
     }
-    let text = format!("read fault [man error::fault] at 0x{address:016x}");
+    let why = obstacle(world, pid);
+    let text = format!("read fault [man error::fault] at 0x{address:016x}{why}");
     world.fail(FaultCode::BadAddress, text.as_bytes())
+}
+
+/// Why memory of the kernel can not be read; nothing to say of a process's.
+fn obstacle(world: &World, pid: Option<u32>) -> String {
+    pid.map_or_else(|| world.outside.kernel_obstacle(), |_| String::new())
 }
 
 fn process(context: Context, space: Space) -> Option<u32> {
@@ -112,8 +118,9 @@ fn string(
                 Space::User => "user",
                 Space::Kernel => "kernel",
             };
+            let why = obstacle(world, process);
             let what = format!(
-                "{whose} string copy fault -14 at {address:016x} [man error::fault]"
+                "{whose} string copy fault -14 at {address:016x} [man error::fault]{why}"
             );
             return world.fail(FaultCode::BadAddress, what.as_bytes());
         }

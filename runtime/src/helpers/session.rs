@@ -1,7 +1,7 @@
 //! The session, its faults, and numbers.
 
 use super::{Context, enter, leave, note, settle};
-use crate::abi::{FaultCode, text};
+use crate::abi::{FaultCode, SIGSTOP, signal_number, text};
 use crate::strings::StringHandle;
 
 /// Commands that one run of a handler may give: they run when it is done.
@@ -43,6 +43,22 @@ pub(super) extern "C" fn system(context: Context, command: u64) {
     world.commands.push(world.strings.get(StringHandle(command)).to_vec());
     let room = world.commands.len() <= COMMANDS_MAX;
     settle(context, if room { Ok(()) } else { Err(FaultCode::OutputFull) });
+}
+
+pub(super) extern "C" fn stop(context: Context) {
+    signal(context, SIGSTOP);
+}
+
+/// Sent at once: each moment later the process has gone on further.
+pub(super) extern "C" fn signal(context: Context, number: i64) {
+    let (world, record) = enter(context);
+    let pid = world.asked_of(record);
+    let sent = match signal_number(number) {
+        Ok(signal) => world.outside.signals.send(pid, record.time, signal),
+        Err(why) => Err(why),
+    };
+    let done = sent.or_else(|why| world.fail(FaultCode::UserError, why.as_bytes()));
+    settle(context, done);
 }
 
 /// What a `try` must put back when it catches a fault.

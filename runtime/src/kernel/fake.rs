@@ -37,6 +37,7 @@ pub enum Call {
     DescriptorLimit,
     SetDescriptorLimit,
     PidfdOpen,
+    PidfdSendSignal,
     ForkExec,
     Write,
     Read,
@@ -83,6 +84,7 @@ enum Open {
     Event(Event),
     /// Readable where signals have come.
     Signals,
+    Process(u32),
     Other,
 }
 
@@ -124,6 +126,7 @@ pub struct Fake {
     slept: Cell<u32>,
     signals: RefCell<VecDeque<i32>>,
     killed: RefCell<Vec<Killed>>,
+    files: RefCell<BTreeMap<String, String>>,
     /// The process group in the terminal's foreground.
     foreground: Cell<u32>,
     /// Whether whoever started us can stop and continue us.
@@ -161,6 +164,7 @@ impl Fake {
             slept: Cell::default(),
             signals: RefCell::default(),
             killed: RefCell::default(),
+            files: RefCell::default(),
             foreground: Cell::new(OWN_GROUP),
             stoppable: Cell::new(true),
             continued_with: Cell::new(OWN_GROUP),
@@ -231,6 +235,11 @@ impl Fake {
     /// Signals that were sent.
     pub fn killed(&self) -> Vec<Killed> {
         self.killed.borrow().clone()
+    }
+
+    /// Sets what a file holds; there are no others.
+    pub fn set_file(&self, path: &str, text: &str) {
+        self.files.borrow_mut().insert(path.to_owned(), text.to_owned());
     }
 
     /// Sets the process group in the terminal's foreground.
@@ -344,7 +353,7 @@ impl Open {
     fn event(&mut self) -> Option<&mut Event> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Signals | Self::Other => None,
+            Self::Signals | Self::Process(_) | Self::Other => None,
         }
     }
 }
@@ -510,9 +519,11 @@ impl Kernel for Fake {
         Ok(format!("thread-{tid}").into_bytes())
     }
 
-    fn read_file(&self, _path: &str, _limit: usize) -> Result<Vec<u8>> {
+    fn read_file(&self, path: &str, limit: usize) -> Result<Vec<u8>> {
         self.call(Call::ReadFile)?;
-        Err(Errno::ENOENT)
+        let files = self.files.borrow();
+        let text = files.get(path).ok_or(Errno::ENOENT)?;
+        Ok(text.bytes().take(limit).collect())
     }
 
     fn read_memory(&self, _pid: u32, _address: u64, buffer: &mut [u8]) -> Result<usize> {
@@ -536,9 +547,20 @@ impl Kernel for Fake {
         Ok(())
     }
 
-    fn pidfd_open(&self, _pid: u32) -> Result<RawFd> {
+    fn pidfd_open(&self, pid: u32) -> Result<RawFd> {
         self.call(Call::PidfdOpen)?;
-        self.give(Open::Other)
+        self.give(Open::Process(pid))
+    }
+
+    fn pidfd_send_signal(&self, process: RawFd, signal: i32) -> Result<()> {
+        self.call(Call::PidfdSendSignal)?;
+        match self.open.borrow().get(&process) {
+            Some(Open::Process(pid)) => {
+                self.killed.borrow_mut().push((*pid, false, signal));
+                Ok(())
+            }
+            _ => Err(Errno::EBADF),
+        }
     }
 
     fn fork_exec(&self, _: &CStr, _: &[CString], _: &Taken) -> Result<Forked> {

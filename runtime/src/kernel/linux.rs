@@ -306,6 +306,21 @@ impl Kernel for Linux {
         check(descriptor as i32)
     }
 
+    fn pidfd_send_signal(&self, process: RawFd, signal: i32) -> Result<()> {
+        let (information, flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
+        // SAFETY: takes numbers, and no pointer to anything.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                process,
+                signal,
+                information,
+                flags,
+            )
+        };
+        check(sent as i32).map(drop)
+    }
+
     fn fork_exec(
         &self,
         program: &CStr,

@@ -113,7 +113,8 @@ impl Walk {
         }
     }
 
-    /// Starts over on the buckets of a histogram, the empty ones too.
+    /// Starts over on the buckets of a histogram, the empty ones too; on none
+    /// where there are no values.
     pub fn start_buckets(
         &mut self,
         aggregate: Option<&Aggregate>,
@@ -123,7 +124,7 @@ impl Walk {
     ) {
         (self.array, self.arity, self.next) = (None, 1, 0);
         self.keys.clear();
-        let Some(aggregate) = aggregate else {
+        let Some(aggregate) = aggregate.filter(|aggregate| aggregate.count() > 0) else {
             return;
         };
         let indices = aggregate.buckets(shape, histogram);

@@ -1,5 +1,5 @@
-//! What a world asks of its surroundings: names, processes, memory. Asked
-//! when a script wants to know, not when a hit comes.
+//! What a world asks of its surroundings: names, processes, memory, signals.
+//! Asked when a script wants to know, not when a hit comes.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,28 @@ use foldhash::fast::RandomState;
 use crate::abi::FaultCode;
 use crate::strings::{StringHandle, Strings};
 
-/// Turns addresses of the traced processes into names.
+/// Turns addresses into names.
 pub trait Symbols {
-    /// Appends the name of what lies at `address`, as `usymname()` gives it.
-    fn name(&mut self, pid: u32, address: u64, out: &mut Vec<u8>);
-    /// Appends name, offset and module, as `usymdata()` gives it.
-    fn data(&mut self, pid: u32, address: u64, out: &mut Vec<u8>);
+    /// Appends the text of what is at `address`: of process `pid`, or of the
+    /// kernel, where the form says so.
+    fn describe(&mut self, form: SymbolForm, pid: u32, address: u64, out: &mut Vec<u8>);
+}
+
+/// What is to be said of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SymbolForm {
+    /// Its name, as `usymname()` gives it.
+    Name,
+    /// Name, offset, size and file: `usymdata()`.
+    Data,
+    /// The file: `umodname()`.
+    Module,
+    /// The kernel's function: `symname()`.
+    KernelName,
+    /// The kernel's function, offset, size and module: `symdata()`.
+    KernelData,
+    /// The kernel's module: `modname()`.
+    KernelModule,
 }
 
 /// Who a process is.
@@ -52,19 +68,42 @@ pub trait UserMemory {
         let _ = (address, out);
         0
     }
+    /// Why no memory of the kernel can be read, and what it takes; empty where
+    /// some can.
+    fn kernel_obstacle(&self) -> &str {
+        ""
+    }
+}
+
+/// Sends signals to traced processes.
+pub trait Signals {
+    /// Sends signal number `signal` to the process that had the id `pid` at
+    /// `time`, in nanoseconds of CLOCK_MONOTONIC. One that has ended since gets
+    /// none, nor does another process that has its id by now.
+    ///
+    /// # Errors
+    /// Why it may not be sent.
+    fn send(&mut self, pid: u32, time: u64, signal: i32) -> Result<(), String>;
 }
 
 /// Knows nothing: addresses print as numbers, no process is there, no memory
-/// can be read.
+/// can be read, no signal is sent.
 struct Nothing;
 
 impl Symbols for Nothing {
-    fn name(&mut self, _: u32, address: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("{address:#x}").as_bytes());
+    fn describe(&mut self, form: SymbolForm, _: u32, address: u64, out: &mut Vec<u8>) {
+        match form {
+            SymbolForm::Module | SymbolForm::KernelModule => {
+                out.extend_from_slice(b"<unknown>");
+            }
+            _ => out.extend_from_slice(format!("{address:#x}").as_bytes()),
+        }
     }
+}
 
-    fn data(&mut self, pid: u32, address: u64, out: &mut Vec<u8>) {
-        self.name(pid, address, out);
+impl Signals for Nothing {
+    fn send(&mut self, _: u32, _: u64, _: i32) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -88,18 +127,12 @@ impl UserMemory for Nothing {
     }
 }
 
-/// Which symbol text is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum SymbolForm {
-    Name,
-    Data,
-}
-
 /// The surroundings, and what they have said.
 pub(crate) struct Outside {
     pub(super) symbols: Box<dyn Symbols>,
     pub(super) processes: Box<dyn ProcessInfo>,
     pub(super) memory: Box<dyn UserMemory>,
+    pub(crate) signals: Box<dyn Signals>,
     symbol_texts: HashMap<(SymbolForm, u32, u64), StringHandle, RandomState>,
     credentials: HashMap<u32, Credentials, RandomState>,
     command_lines: HashMap<u32, StringHandle, RandomState>,
@@ -112,6 +145,7 @@ impl Default for Outside {
             symbols: Box::new(Nothing),
             processes: Box::new(Nothing),
             memory: Box::new(Nothing),
+            signals: Box::new(Nothing),
             symbol_texts: HashMap::default(),
             credentials: HashMap::default(),
             command_lines: HashMap::default(),
@@ -132,10 +166,7 @@ impl Outside {
             return Ok(*handle);
         }
         let mut text = Vec::new();
-        match form {
-            SymbolForm::Name => self.symbols.name(pid, address, &mut text),
-            SymbolForm::Data => self.symbols.data(pid, address, &mut text),
-        }
+        self.symbols.describe(form, pid, address, &mut text);
         let handle = strings.intern(&text)?;
         self.symbol_texts.insert((form, pid, address), handle);
         Ok(handle)
@@ -188,6 +219,14 @@ impl Outside {
             _ => None,
         };
         environment.split(|byte| *byte == 0).find_map(value).unwrap_or_default()
+    }
+
+    /// Why memory of the kernel can not be read, behind a colon.
+    pub(crate) fn kernel_obstacle(&self) -> String {
+        match self.memory.kernel_obstacle() {
+            "" => String::new(),
+            why => format!(": {why}"),
+        }
     }
 
     /// Reads memory of process `pid`, of the kernel where none.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Layout, ProcessInfo, Symbols, UserMemory, World};
+use super::{Layout, ProcessInfo, Signals, Symbols, UserMemory, World};
 use crate::abi::FaultCode;
+use crate::abi::registers::IP;
 use crate::aggregate::Aggregate;
+use crate::event::RawHit;
 use crate::strings::StringHandle;
 
 impl World {
@@ -27,6 +29,22 @@ impl World {
     /// Sets who reads memory from now on.
     pub fn set_memory(&mut self, memory: Box<dyn UserMemory>) {
         self.outside.memory = memory;
+    }
+
+    /// Sets who sends signals from now on.
+    pub fn set_signals(&mut self, signals: Box<dyn Signals>) {
+        self.outside.signals = signals;
+    }
+
+    /// Sets the registers that the next run finds, to be called only where
+    /// [`Layout::registers`] says so. The instruction pointer is the sampled
+    /// one; of a hit in the kernel the other registers are those that the
+    /// thread entered it with.
+    pub fn set_registers(&mut self, hit: &RawHit<'_>) {
+        for (number, register) in self.registers.iter_mut().enumerate() {
+            *register = hit.registers.get(number as u32).unwrap_or_default();
+        }
+        self.registers[IP as usize] = hit.ip;
     }
 
     /// Sets what `target()` gives: the process of `-c` or `-p`.

@@ -1,6 +1,6 @@
 //! Builtins of the evaluator.
 
-use hwtrace_runtime::abi::{FaultCode, Helper, text};
+use hwtrace_runtime::abi::{FaultCode, Helper, SIGSTOP, registers, signal_number, text};
 
 use super::{Datum, Run, Trap};
 
@@ -67,6 +67,13 @@ impl Run<'_, '_> {
                 self.state.messages.push(b'\n');
                 Ok(Datum::Long(0))
             }
+            _ => self.acting(name, args),
+        }
+    }
+
+    /// What acts on the session and its processes, and asks for registers.
+    fn acting(&mut self, name: &str, args: &[Datum]) -> Result<Datum, Trap> {
+        match (name, args) {
             ("system", [command]) => {
                 self.state.commands.push(command.text().to_vec());
                 Ok(Datum::Long(0))
@@ -77,6 +84,22 @@ impl Run<'_, '_> {
                 text => self.state.fail(FaultCode::UserError, text),
             },
             ("assert", _) => Ok(Datum::Long(0)),
+            ("stop", []) => Ok(self.host.call("signal", &[Datum::Long(SIGSTOP)])),
+            ("signal", [number]) => match signal_number(number.long()) {
+                Ok(_) => Ok(self.host.call("signal", args)),
+                Err(why) => self.state.fail(FaultCode::UserError, why),
+            },
+            ("register" | "u_register", [wanted]) => {
+                let Some(register) = registers::register(wanted.text()) else {
+                    let why = [b"Unknown register: ", wanted.text()].concat();
+                    return self.state.fail(FaultCode::UserError, why);
+                };
+                let whole = self.register(register.number);
+                Ok(Datum::Long(match name {
+                    "register" => register.signed(whole),
+                    _ => register.unsigned(whole),
+                }))
+            }
             ("abort", []) => {
                 self.host.call("exit", &[]);
                 Err(Trap::Ended)
@@ -112,6 +135,19 @@ impl Run<'_, '_> {
                 indent.thread_indent(&mut out, now, name.text(), thread, delta);
                 self.state.cut(out)
             }
+            ("probefunc", []) => match self.host.field("data_length") {
+                Datum::Long(0) => Datum::Text(Vec::new()),
+                _ => {
+                    let address = self.host.field("address");
+                    self.host.call("usymname", &[address])
+                }
+            },
+            ("print_regs", []) => {
+                let mut out = Vec::new();
+                registers::print(&mut out, |number| self.register(number) as u64);
+                self.state.output.extend_from_slice(&out);
+                Datum::Long(0)
+            }
             ("print_backtrace", []) => {
                 let address = self.host.field("address");
                 if address.long() != 0 {
@@ -125,6 +161,11 @@ impl Run<'_, '_> {
             }
             _ => self.host.call(name, args),
         }
+    }
+
+    /// A register by its number.
+    fn register(&mut self, number: u32) -> i64 {
+        self.host.call("register_value", &[Datum::Long(number.into())]).long()
     }
 
     /// `user_…` and `kernel_…`.
@@ -190,8 +231,13 @@ impl Run<'_, '_> {
         if self.host.memory(kernel, address as u64, &mut bytes) == length {
             return Ok(bytes);
         }
-        let text = format!("read fault [man error::fault] at 0x{address:016x}");
+        let why = self.obstacle(kernel);
+        let text = format!("read fault [man error::fault] at 0x{address:016x}{why}");
         self.state.fail(FaultCode::BadAddress, text)
+    }
+
+    fn obstacle(&self, kernel: bool) -> String {
+        if kernel { self.host.kernel_obstacle() } else { String::new() }
     }
 
     /// The text from an address up to a NUL.
@@ -214,8 +260,9 @@ impl Run<'_, '_> {
             }
             if read < chunk.len() {
                 let whose = if kernel { "kernel" } else { "user" };
+                let why = self.obstacle(kernel);
                 let what = format!(
-                    "{whose} string copy fault -14 at {address:016x} [man error::fault]"
+                    "{whose} string copy fault -14 at {address:016x} [man error::fault]{why}"
                 );
                 return self.state.fail(FaultCode::BadAddress, what);
             }

@@ -104,6 +104,7 @@ impl Run<'_, '_> {
             Op::WalkBuckets { limit, .. } => {
                 let limit = limit.map_or(i64::MAX, |limit| frame.long(limit));
                 let limit = usize::try_from(limit).unwrap_or(0);
+                let limit = if whole.count() == 0 { 0 } else { limit };
                 let indices = whole.buckets(&shape, *histogram).take(limit);
                 let keys = indices.map(|index| vec![Datum::Long(index)]);
                 self.start(None, keys.collect());

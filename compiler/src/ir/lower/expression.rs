@@ -3,7 +3,8 @@
 use hwtrace_lang::builtins::{Body, Builtin};
 use hwtrace_lang::span::Span;
 use hwtrace_lang::typed::{AssignOp, Expression, ExpressionKind, Literal, Place};
-use hwtrace_runtime::{abi, schema};
+use hwtrace_runtime::abi::{self, registers};
+use hwtrace_runtime::schema;
 
 use super::super::{
     BinaryOp, CompareOp, Local, Op, Slice, Terminator, Text, Type, UnaryOp, Value,
@@ -406,11 +407,41 @@ impl Builder<'_> {
             unreachable!("no helper for `{}`; a test compares the tables", builtin.name)
         };
         self.pool.wants_groups |= helper.name == "matched";
+        if let "register" | "u_register" | "print_regs" = helper.name {
+            self.pool.wants_registers = true;
+            if let Some(value) = self.register(helper.name, args) {
+                return value;
+            }
+        }
         let args = self.expressions(args);
         if builtin.returns.is_some() {
             return self.value(call.ty, Op::Call(helper, args), call.span);
         }
         self.effect(Op::Call(helper, args), call.span);
         self.long(0, call.span)
+    }
+
+    /// A register whose name is known already, so that no hit looks it up.
+    fn register(&mut self, function: &str, args: &[Expression]) -> Option<Value> {
+        let [Expression { kind: ExpressionKind::Literal(Literal::String(name)), .. }] =
+            args
+        else {
+            return None;
+        };
+        let register = registers::register(name.as_bytes())?;
+        let span = args[0].span;
+        let number = self.long(register.number.into(), span);
+        let helper = abi::helper("register_value")?;
+        let whole = self.value(Type::Long, Op::Call(helper, vec![number]), span);
+        if !register.narrow {
+            return Some(whole);
+        }
+        if function == "u_register" {
+            let lower = self.long(u32::MAX.into(), span);
+            return Some(self.binary(BinaryOp::And, Type::Long, whole, lower, span));
+        }
+        let bits = self.long(32, span);
+        let high = self.binary(BinaryOp::ShiftLeft, Type::Long, whole, bits, span);
+        Some(self.binary(BinaryOp::ShiftRight, Type::Long, high, bits, span))
     }
 }

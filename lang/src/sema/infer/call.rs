@@ -1,7 +1,7 @@
 //! Calls of functions.
 
 use super::{Infer, Use, both};
-use crate::ast::{Expression, Name};
+use crate::ast::{Expression, ExpressionKind, Name};
 use crate::builtins::{self, Available, Builtin};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -60,8 +60,8 @@ impl Infer<'_, '_> {
         let why = format!("`{}()`", builtin.name);
         for (at, argument) in arguments.iter().enumerate() {
             match builtin.params.get(at) {
-                Some(ty) => {
-                    self.expect(argument, *ty, &why);
+                Some(param) => {
+                    self.expect(argument, param.ty, &why);
                 }
                 None => {
                     self.expression(argument, Use::Value);
@@ -69,6 +69,9 @@ impl Infer<'_, '_> {
             }
         }
         self.check_available(builtin, call.span);
+        if let ("register" | "u_register", [name]) = (builtin.name, arguments) {
+            self.check_register(name);
+        }
         match builtin.returns {
             Some(ty) => Term::Known(ty),
             None => {
@@ -76,6 +79,23 @@ impl Infer<'_, '_> {
                 LONG
             }
         }
+    }
+
+    /// An error for a register that there is not. A name that is no literal is
+    /// looked up at the hit.
+    fn check_register(&mut self, name: &Expression) {
+        let ExpressionKind::String(text) = &name.kind else { return };
+        let known = || self.registers.iter().copied();
+        if self.registers.is_empty() || known().any(|known| known == text.value) {
+            return;
+        }
+        let message = format!("there is no register `{}`", text.value);
+        let error =
+            Diagnostic::new(Code::UnknownRegister, name.span, message).label("not known");
+        let near = suggest::did_you_mean(&text.value, known());
+        let all = || known().collect::<Vec<_>>().join(" ");
+        self.report
+            .push(error.help(near.unwrap_or_else(|| format!("there are {}", all()))));
     }
 
     /// A call of a function of the script.
@@ -123,13 +143,10 @@ impl Infer<'_, '_> {
 
     fn check_available(&mut self, builtin: &'static Builtin, span: Span) {
         let name = builtin.name;
-        if builtin.available == Available::NotYet {
+        if let Available::NotYet(instead) = builtin.available {
             let message = format!("function `{name}` is not available yet");
-            self.report.push(
-                Diagnostic::new(Code::Unsupported, span, message)
-                    .label("not available yet")
-                    .help("data probes have `$new`, `$old`, `addr()`, `access()`, `tid()`, `execname()`"),
-            );
+            let error = Diagnostic::new(Code::Unsupported, span, message);
+            self.report.push(error.label("not available yet").help(instead));
         }
         if builtin.needs_unsafe && !self.allow_unsafe {
             let message = format!("`{name}()` needs --unsafe");

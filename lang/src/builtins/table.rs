@@ -1,0 +1,303 @@
+//! The rows of the builtin functions.
+
+use super::Available::{self, DataProbes, Everywhere, NotYet};
+use super::Body::{Field, Helper};
+use super::{Builtin, Param, Topic};
+use crate::types::Type::{Long, String};
+
+/// Where lines of code come from is not read yet.
+const LINES: Available =
+    NotYet("`usymdata(addr())` names function and offset; `addr2line -e` tells lines");
+/// Stacks are not walked yet.
+const STACKS: Available = NotYet(
+    "`probefunc()` names the function of the access, `usymdata(addr())` the place",
+);
+/// Watches are not armed from handlers yet.
+const WATCHES: Available = NotYet(
+    "a condition arms and disarms at run time: `probe process.data(\"x\").write if (on) { … }`",
+);
+
+/// Makes the table of topics and their rows:
+/// `name(parameters) -> result, where available, what computes it,
+/// documentation, example, flags`.
+macro_rules! builtins {
+    ($($topic:ident {
+        $($name:ident($($param:ident: $ty:ident),*) $(-> $returns:ident)?,
+          $available:expr, $body:expr, $doc:literal, $example:literal
+          $(, $flag:ident($($argument:literal)?))?;)*
+    })*) => {
+        /// Every builtin function, those of one topic together.
+        pub static BUILTINS: &[Builtin] = &[$($(
+            Builtin {
+                name: stringify!($name),
+                topic: Topic::$topic,
+                params: &[$(Param { name: stringify!($param), ty: $ty }),*],
+                required: <[&str]>::len(&[$(stringify!($param)),*]),
+                returns: builtins!(@result $($returns)?),
+                available: $available,
+                pure: false,
+                needs_unsafe: false,
+                body: $body,
+                doc: $doc,
+                example: $example,
+            }$(.$flag($($argument)?))?
+        ),*),*];
+    };
+    (@result $returns:ident) => { Some($returns) };
+    (@result) => { None };
+}
+
+builtins! {
+    Context {
+        pid() -> Long, Everywhere, Field("pid"),
+            "number of the process", r#"printf("%d\n", pid())"#;
+        tid() -> Long, Everywhere, Field("tid"),
+            "number of the thread", "hits[tid()]++";
+        ppid() -> Long, Everywhere, Helper("ppid"),
+            "number of the process's parent", "hits[ppid()]++";
+        uid() -> Long, Everywhere, Helper("uid"),
+            "number of the user that the process runs for", "hits[uid()]++";
+        euid() -> Long, Everywhere, Helper("euid"),
+            "number of the user whose rights the process has", "hits[euid()]++";
+        gid() -> Long, Everywhere, Helper("gid"),
+            "number of the group that the process runs for", "hits[gid()]++";
+        egid() -> Long, Everywhere, Helper("egid"),
+            "number of the group whose rights the process has", "hits[egid()]++";
+        execname() -> String, Everywhere, Field("execname"),
+            "name of the thread, at most 15 bytes", r#"printf("%s\n", execname())"#;
+        cmdline_str() -> String, Everywhere, Helper("cmdline_str"),
+            "command line of the process, a blank between words", "println(cmdline_str())";
+        env_var(name: String) -> String, Everywhere, Helper("env_var"),
+            "value of a variable in the environment that the process was started with, \"\" where it is not set", r#"println(env_var("HOME"))"#;
+        cpu() -> Long, Everywhere, Field("cpu"),
+            "number of the CPU that the thread ran on", "hits[cpu()]++";
+        target() -> Long, Everywhere, Helper("target"),
+            "number of the process given by -p or started by -c, else 0", "if (pid() != target()) next";
+        pp() -> String, Everywhere, Helper("pp"),
+            "the probe point as written", "println(pp())";
+        pn() -> String, Everywhere, Helper("pp"),
+            "the probe point as written", "println(pn())";
+        ppfunc() -> String, Everywhere, Helper("probefunc"),
+            "name of the function that made the access, \"\" outside of data probes", "how[ppfunc()]++";
+        probefunc() -> String, Everywhere, Helper("probefunc"),
+            "name of the function that made the access, \"\" outside of data probes", "how[probefunc()]++";
+        user_mode() -> Long, DataProbes, Field("user_mode"),
+            "1 where the process itself made the access, 0 where the kernel made it on its behalf", "if (!user_mode()) next";
+        register(name: String) -> Long, DataProbes, Helper("register"),
+            "value of a register of the process at the hit; one of 32 bits is extended with its sign", r#"printf("%x\n", register("rax"))"#;
+        u_register(name: String) -> Long, DataProbes, Helper("u_register"),
+            "value of a register of the process at the hit; one of 32 bits is extended with zeros", r#"printf("%x\n", u_register("eax"))"#;
+        print_regs(), DataProbes, Helper("print_regs"),
+            "prints the registers of the process at the hit", "print_regs()";
+    }
+    Access {
+        access() -> String, DataProbes, Helper("access"),
+            "how the data was accessed: \"read\", \"write\" or \"update\"", "how[access()]++";
+        addr() -> Long, DataProbes, Field("address"),
+            "address of the instruction that made the access", "hits[addr()]++";
+        uaddr() -> Long, DataProbes, Field("address"),
+            "address of the instruction that made the access", "hits[uaddr()]++";
+        data_addr() -> Long, DataProbes, Field("data_address"),
+            "address of the watched data", r#"printf("%p\n", data_addr())"#;
+        data_len() -> Long, DataProbes, Field("data_length"),
+            "length of the watched data in bytes", r#"printf("%d\n", data_len())"#;
+        data_name() -> String, DataProbes, Helper("data_name"),
+            "name of the watched data", "println(data_name())";
+        exact() -> Long, DataProbes, Field("exact"),
+            "1 where $new is the value that this very instruction stored or loaded, else 0", "if (!exact()) next";
+    }
+    Time {
+        gettimeofday_ns() -> Long, Everywhere, Helper("gettimeofday_ns"),
+            "time of the hit in nanoseconds since 1970", r#"printf("%d\n", gettimeofday_ns())"#;
+        gettimeofday_us() -> Long, Everywhere, Helper("gettimeofday_us"),
+            "time of the hit in microseconds since 1970", r#"printf("%d\n", gettimeofday_us())"#;
+        gettimeofday_ms() -> Long, Everywhere, Helper("gettimeofday_ms"),
+            "time of the hit in milliseconds since 1970", r#"printf("%d\n", gettimeofday_ms())"#;
+        gettimeofday_s() -> Long, Everywhere, Helper("gettimeofday_s"),
+            "time of the hit in seconds since 1970", r#"printf("%d\n", gettimeofday_s())"#;
+        ktime_get_ns() -> Long, Everywhere, Field("time"),
+            "time of the hit in nanoseconds of the monotonic clock", "last = ktime_get_ns()";
+        ctime(seconds: Long) -> String, Everywhere, Helper("ctime"),
+            "a time in seconds since 1970 as text, in UTC", "println(ctime(gettimeofday_s()))", pure();
+    }
+    Symbols {
+        usymname(address: Long) -> String, Everywhere, Helper("usymname"),
+            "name of the function or object at an address of the process", "println(usymname(addr()))";
+        usymdata(address: Long) -> String, Everywhere, Helper("usymdata"),
+            "name, offset, size and file of what is at an address of the process", "println(usymdata(addr()))";
+        usymfileline(address: Long) -> String, LINES, Helper("usymfileline"),
+            "file and line of the code at an address of the process", "println(usymfileline(addr()))";
+        usymline(address: Long) -> String, LINES, Helper("usymline"),
+            "line of the code at an address of the process", "println(usymline(addr()))";
+        umodname(address: Long) -> String, Everywhere, Helper("umodname"),
+            "name of the file, without directories, that is mapped at an address of the process, \"<unknown>\" where none is", "println(umodname(addr()))";
+        symname(address: Long) -> String, Everywhere, Helper("symname"),
+            "name of the function at an address of the kernel; the address as text where it is not known", "println(symname(addr()))";
+        symdata(address: Long) -> String, Everywhere, Helper("symdata"),
+            "name, offset, size and module of the function at an address of the kernel; the address as text where it is not known", "println(symdata(addr()))";
+        symfileline(address: Long) -> String, LINES, Helper("symfileline"),
+            "file and line of the code at an address of the kernel", "println(symfileline(addr()))";
+        modname(address: Long) -> String, Everywhere, Helper("modname"),
+            "name of the kernel module at an address, \"kernel\" for the kernel itself, \"<unknown>\" where no function is known", "println(modname(addr()))";
+    }
+    Stacks {
+        print_backtrace(), Everywhere, Helper("print_backtrace"),
+            "prints address and symbol of the instruction that made the access", "print_backtrace()";
+        print_ubacktrace(), STACKS, Helper("print_ubacktrace"),
+            "prints the stack of the process at the hit", "print_ubacktrace()";
+        sprint_backtrace() -> String, STACKS, Helper("sprint_backtrace"),
+            "the stack in the kernel at the hit, as print_backtrace prints it", "how[sprint_backtrace()]++";
+        sprint_ubacktrace() -> String, STACKS, Helper("sprint_ubacktrace"),
+            "the stack of the process at the hit, as print_ubacktrace prints it", "how[sprint_ubacktrace()]++";
+        backtrace() -> String, STACKS, Helper("backtrace"),
+            "addresses of the stack in the kernel", "how[backtrace()]++";
+        ubacktrace() -> String, STACKS, Helper("ubacktrace"),
+            "addresses of the stack of the process", "how[ubacktrace()]++";
+        callers(depth: Long) -> String, STACKS, Helper("callers"),
+            "addresses of the innermost functions of the stack in the kernel, so many", "println(callers(3))";
+        ucallers(depth: Long) -> String, STACKS, Helper("ucallers"),
+            "addresses of the innermost functions of the stack of the process, so many", "println(ucallers(3))";
+        caller() -> String, STACKS, Helper("caller"),
+            "name and address of the function that called the one of the hit", "println(caller())";
+        print_syms(addresses: String), STACKS, Helper("print_syms"),
+            "prints the symbols of addresses of the kernel", "print_syms(backtrace())";
+        print_usyms(addresses: String), STACKS, Helper("print_usyms"),
+            "prints the symbols of addresses of the process", "print_usyms(ubacktrace())";
+    }
+    Memory {
+        user_char(address: Long) -> Long, Everywhere, Helper("user_char"),
+            "8-bit number, with its sign, that is at an address of the process", "n = user_char(data_addr())";
+        user_short(address: Long) -> Long, Everywhere, Helper("user_short"),
+            "16-bit number, with its sign, that is at an address of the process", "n = user_short(data_addr())";
+        user_int(address: Long) -> Long, Everywhere, Helper("user_int"),
+            "32-bit number, with its sign, that is at an address of the process", "n = user_int(data_addr())";
+        user_long(address: Long) -> Long, Everywhere, Helper("user_long"),
+            "64-bit number that is at an address of the process", "n = user_long(data_addr())";
+        user_pointer(address: Long) -> Long, Everywhere, Helper("user_pointer"),
+            "64-bit pointer that is at an address of the process", "n = user_pointer(data_addr())";
+        user_int8(address: Long) -> Long, Everywhere, Helper("user_int8"),
+            "8-bit number, with its sign, that is at an address of the process", "n = user_int8(data_addr())";
+        user_int16(address: Long) -> Long, Everywhere, Helper("user_int16"),
+            "16-bit number, with its sign, that is at an address of the process", "n = user_int16(data_addr())";
+        user_int32(address: Long) -> Long, Everywhere, Helper("user_int32"),
+            "32-bit number, with its sign, that is at an address of the process", "n = user_int32(data_addr())";
+        user_int64(address: Long) -> Long, Everywhere, Helper("user_int64"),
+            "64-bit number, with its sign, that is at an address of the process", "n = user_int64(data_addr())";
+        user_uint8(address: Long) -> Long, Everywhere, Helper("user_uint8"),
+            "8-bit number, without sign, that is at an address of the process", "n = user_uint8(data_addr())";
+        user_uint16(address: Long) -> Long, Everywhere, Helper("user_uint16"),
+            "16-bit number, without sign, that is at an address of the process", "n = user_uint16(data_addr())";
+        user_uint32(address: Long) -> Long, Everywhere, Helper("user_uint32"),
+            "32-bit number, without sign, that is at an address of the process", "n = user_uint32(data_addr())";
+        user_uint64(address: Long) -> Long, Everywhere, Helper("user_uint64"),
+            "64-bit number that is at an address of the process", "n = user_uint64(data_addr())";
+        user_string(address: Long) -> String, Everywhere, Helper("user_string"),
+            "text from an address of the process up to a zero byte", "println(user_string(data_addr()))";
+        user_string2(address: Long, otherwise: String) -> String, Everywhere, Helper("user_string2"),
+            "text from an address of the process up to a zero byte, the second argument where it can not be read", r#"println(user_string2(data_addr(), "?"))"#;
+        user_string_n(address: Long, length: Long) -> String, Everywhere, Helper("user_string_n"),
+            "text from an address of the process up to a zero byte, at most so many bytes of it", "println(user_string_n(data_addr(), 8))";
+        user_string_quoted(address: Long) -> String, Everywhere, Helper("user_string_quoted"),
+            "text from an address of the process up to a zero byte, in quotes and with escapes", "println(user_string_quoted(data_addr()))";
+        user_buffer_quoted(address: Long, bytes: Long, length: Long) -> String, Everywhere, Helper("user_buffer_quoted"),
+            "so many bytes from an address of the process, in quotes and with escapes, as text of at most so many bytes", "println(user_buffer_quoted(data_addr(), 16, 80))";
+        kernel_char(address: Long) -> Long, Everywhere, Helper("kernel_char"),
+            "8-bit number, with its sign, that is at an address of the kernel", "n = kernel_char(data_addr())";
+        kernel_short(address: Long) -> Long, Everywhere, Helper("kernel_short"),
+            "16-bit number, with its sign, that is at an address of the kernel", "n = kernel_short(data_addr())";
+        kernel_int(address: Long) -> Long, Everywhere, Helper("kernel_int"),
+            "32-bit number, with its sign, that is at an address of the kernel", "n = kernel_int(data_addr())";
+        kernel_long(address: Long) -> Long, Everywhere, Helper("kernel_long"),
+            "64-bit number that is at an address of the kernel", "n = kernel_long(data_addr())";
+        kernel_pointer(address: Long) -> Long, Everywhere, Helper("kernel_pointer"),
+            "64-bit pointer that is at an address of the kernel", "n = kernel_pointer(data_addr())";
+        kernel_int8(address: Long) -> Long, Everywhere, Helper("kernel_int8"),
+            "8-bit number, with its sign, that is at an address of the kernel", "n = kernel_int8(data_addr())";
+        kernel_int16(address: Long) -> Long, Everywhere, Helper("kernel_int16"),
+            "16-bit number, with its sign, that is at an address of the kernel", "n = kernel_int16(data_addr())";
+        kernel_int32(address: Long) -> Long, Everywhere, Helper("kernel_int32"),
+            "32-bit number, with its sign, that is at an address of the kernel", "n = kernel_int32(data_addr())";
+        kernel_int64(address: Long) -> Long, Everywhere, Helper("kernel_int64"),
+            "64-bit number, with its sign, that is at an address of the kernel", "n = kernel_int64(data_addr())";
+        kernel_uint8(address: Long) -> Long, Everywhere, Helper("kernel_uint8"),
+            "8-bit number, without sign, that is at an address of the kernel", "n = kernel_uint8(data_addr())";
+        kernel_uint16(address: Long) -> Long, Everywhere, Helper("kernel_uint16"),
+            "16-bit number, without sign, that is at an address of the kernel", "n = kernel_uint16(data_addr())";
+        kernel_uint32(address: Long) -> Long, Everywhere, Helper("kernel_uint32"),
+            "32-bit number, without sign, that is at an address of the kernel", "n = kernel_uint32(data_addr())";
+        kernel_uint64(address: Long) -> Long, Everywhere, Helper("kernel_uint64"),
+            "64-bit number that is at an address of the kernel", "n = kernel_uint64(data_addr())";
+        kernel_string(address: Long) -> String, Everywhere, Helper("kernel_string"),
+            "text from an address of the kernel up to a zero byte", "println(kernel_string(data_addr()))";
+        kernel_string2(address: Long, otherwise: String) -> String, Everywhere, Helper("kernel_string2"),
+            "text from an address of the kernel up to a zero byte, the second argument where it can not be read", r#"println(kernel_string2(data_addr(), "?"))"#;
+        kernel_string_n(address: Long, length: Long) -> String, Everywhere, Helper("kernel_string_n"),
+            "text from an address of the kernel up to a zero byte, at most so many bytes of it", "println(kernel_string_n(data_addr(), 8))";
+        kernel_string_quoted(address: Long) -> String, Everywhere, Helper("kernel_string_quoted"),
+            "text from an address of the kernel up to a zero byte, in quotes and with escapes", "println(kernel_string_quoted(data_addr()))";
+        kernel_buffer_quoted(address: Long, bytes: Long, length: Long) -> String, Everywhere, Helper("kernel_buffer_quoted"),
+            "so many bytes from an address of the kernel, in quotes and with escapes, as text of at most so many bytes", "println(kernel_buffer_quoted(data_addr(), 16, 80))";
+    }
+    Strings {
+        strlen(text: String) -> Long, Everywhere, Helper("strlen"),
+            "length of a text in bytes", "n = strlen(execname())", pure();
+        substr(text: String, start: Long, length: Long) -> String, Everywhere, Helper("substr"),
+            "part of a text: from this byte on, so many bytes", r#"println(substr("watch", 0, 2))"#, pure();
+        stringat(text: String, position: Long) -> Long, Everywhere, Helper("stringat"),
+            "number of the byte at a position of a text, from 0; an error beyond its end", r#"n = stringat("watch", 0)"#, pure();
+        strpos(text: String, part: String) -> Long, Everywhere, Helper("strpos"),
+            "position in bytes where a text has this part first, -1 where it does not", r#"n = strpos(execname(), "sh")"#, pure();
+        isinstr(text: String, part: String) -> Long, Everywhere, Helper("isinstr"),
+            "1 where a text has this part, else 0", r#"if (isinstr(execname(), "sh")) next"#, pure();
+        strtol(text: String, base: Long) -> Long, Everywhere, Helper("strtol"),
+            "number that a text begins with, written to a base, 0 where it begins with none", r#"n = strtol("2a", 16)"#, pure();
+        str_replace(text: String, part: String, replacement: String) -> String, Everywhere, Helper("str_replace"),
+            "a text with each occurrence of a part replaced", r#"println(str_replace(execname(), "-", "_"))"#, pure();
+        text_str(text: String) -> String, Everywhere, Helper("text_str"),
+            "a text with escapes for what can not be printed", "println(text_str(execname()))", pure();
+        text_strn(text: String, length: Long, quoted: Long) -> String, Everywhere, Helper("text_strn"),
+            "at most so many bytes of a text with escapes for what can not be printed, in quotes where the last argument is not 0", "println(text_strn(execname(), 8, 1))", pure();
+        tokenize(text: String, delimiters: String) -> String, Everywhere, Helper("tokenize"),
+            "next part of a text between any of the delimiters: give the text first, then \"\" to go on", r#"println(tokenize("a,b", ","))"#;
+        matched(group: Long) -> String, Everywhere, Helper("matched"),
+            "what the last =~ of this handler met: 0 for all of it, from 1 for what a parenthesis met", r#"if (execname() =~ "^(.*)sh$") println(matched(1))"#;
+    }
+    Printing {
+        log(line: String), Everywhere, Helper("log"),
+            "prints a line", r#"log("armed")"#;
+        warn(line: String), Everywhere, Helper("warn"),
+            "prints a warning to standard error", r#"warn("strange")"#;
+        error(message: String), Everywhere, Helper("error"),
+            "raises an error with this message, which a try can catch", r#"error("not expected")"#;
+        assert(holds: Long, message: String), Everywhere, Helper("assert"),
+            "raises an error with this message where the first argument is 0", r#"assert(n > 0, "n is counted")"#, required(1);
+        thread_indent(change: Long) -> String, Everywhere, Helper("thread_indent"),
+            "time in microseconds, thread and blanks for nested calls, whose depth in this thread changes by so much", r#"printf("%s->\n", thread_indent(1))"#;
+        thread_indent_depth(change: Long) -> Long, Everywhere, Helper("thread_indent_depth"),
+            "depth of thread_indent in this thread, changed by so much", "n = thread_indent_depth(0)";
+        indent(change: Long) -> String, Everywhere, Helper("indent"),
+            "time in microseconds and blanks for nested calls, whose depth changes by so much", r#"printf("%s->\n", indent(1))"#;
+        indent_depth(change: Long) -> Long, Everywhere, Helper("indent_depth"),
+            "depth of indent, changed by so much", "n = indent_depth(0)";
+    }
+    Session {
+        exit(), Everywhere, Helper("exit"),
+            "ends the session after this handler; end probes still run", "exit()";
+        abort(), Everywhere, Helper("abort"),
+            "ends the handler and the session at once; end probes still run", "if (n > 10) abort()";
+        randint(below: Long) -> Long, Everywhere, Helper("randint"),
+            "random number from 0 to below the argument", "n = randint(10)";
+        system(command: String), Everywhere, Helper("system"),
+            "runs a command of the shell after this handler", r#"system("date")"#, needs_unsafe();
+        stop(), Everywhere, Helper("stop"),
+            "stops the process with SIGSTOP as soon as the handler sees the hit, which is some milliseconds after it", "if ($new == 0) stop()";
+        signal(number: Long), Everywhere, Helper("signal"),
+            "sends the process a signal as soon as the handler sees the hit, which is some milliseconds after it", "if ($new == 0) signal(10)";
+        watch(name: String, address: Long), WATCHES, Helper("watch"),
+            "begins to watch data at an address", r#"watch("field", n)"#;
+        unwatch(name: String, address: Long), WATCHES, Helper("unwatch"),
+            "ends to watch data at an address", r#"unwatch("field", n)"#;
+        rearm(), WATCHES, Helper("rearm"),
+            "arms the probe again", "rearm()";
+    }
+}
