@@ -48,9 +48,10 @@ use hwtrace_runtime::kernel::{Kernel, linux::Linux};
 /// Held while a document is read, run and blessed.
 static DOCUMENT_WRITER: Mutex<()> = Mutex::new(());
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "lang/LANGUAGE.md",
+    "lang/FUNCTIONS.md",
     "lang/FROM_SYSTEMTAP.md",
     "lang/FROM_BPFTRACE.md",
     "CONTRIBUTING.md",
