@@ -10,11 +10,12 @@ use hwtrace_probes::process::{
     Holder, HolderKind, Process, ProcessError, perf_event_paranoid, register_holders,
 };
 use hwtrace_probes::resolve::{self, Location, ResolveError};
+use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::slots::{self, CAPACITY, Plan};
 
-use crate::environment::quoted;
+use crate::environment::{Point, quoted};
 use crate::session::{Failure, Request, watch};
 
 /// A script that watches a process was given none.
@@ -22,6 +23,17 @@ pub(crate) fn no_target(request: &Request) -> Diagnostic {
     let message = "the script watches a process, but none is given";
     Diagnostic::new(Code::NoTarget, request.span, message)
         .help("start one with `-c ./prog`, or name one that runs with `-p PID`")
+}
+
+/// What is said of a point that nothing can arm yet.
+pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
+    let Spec::Later(later) = &point.spec else { return None };
+    let message = match &later.part {
+        Some(part) => format!("{part} is not available yet"),
+        None => format!("`{}` is not available yet", point.name),
+    };
+    let diagnostic = Diagnostic::new(Code::NotAvailableYet, point.span, message);
+    Some(diagnostic.help(later.instead))
 }
 
 /// Finds all data, or says everything that is wrong.

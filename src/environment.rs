@@ -15,9 +15,12 @@ use hwtrace_runtime::abi::registers::REGISTER_NAMES;
 pub struct Point {
     /// What it means.
     pub spec: Spec,
+    /// As it is written in the script.
+    pub name: String,
     /// Its number, by which others refer to it.
     pub id: PointId,
-    /// Where it stands in the script.
+    /// Where it stands in the script; of one that cannot be armed yet, the part
+    /// for which that is so.
     pub span: Span,
     /// `?` or `!` behind it: where its data does not exist it is left out.
     pub optional: bool,
@@ -67,27 +70,30 @@ impl environment::Environment for Environment {
         let spec = provider::parse(&components).map_err(|error| {
             let at = point.components.get(error.index);
             let span = at.map_or(point.span, |component| component.span);
-            Box::new(explain(&error.kind, span, point))
+            Box::new(explain(&error.kind, span))
         })?;
-        let context = match spec {
-            Spec::Data(_) => Context::Data,
-            _ => Context::Session,
+        let context = if is_data(&spec) { Context::Data } else { Context::Session };
+        let span = match &spec {
+            Spec::Later(later) => point.components[later.index].span,
+            _ => point.span,
         };
         let id = PointId(self.points.len() as u32);
         self.points.push(Point {
             spec,
+            name: point.to_string(),
             id,
-            span: point.span,
+            span,
             optional: false,
             instead_of: Vec::new(),
         });
         Ok(environment::Point { id, context })
     }
 
-    /// Data exists where its name is found in the target.
+    /// Data exists where its name is found in the target; what cannot be armed
+    /// yet might as well not exist.
     fn is_certain(&self, point: PointId) -> bool {
         let point = self.points.get(point.0 as usize);
-        !point.is_some_and(|point| matches!(point.spec, Spec::Data(_)))
+        !point.is_some_and(|point| matches!(point.spec, Spec::Data(_) | Spec::Later(_)))
     }
 
     fn registers(&self) -> &[&'static str] {
@@ -96,27 +102,31 @@ impl environment::Environment for Environment {
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
         match self.points.get(point.0 as usize) {
-            Some(Point { spec: Spec::Data(_), .. }) => DATA_VARIABLES,
+            Some(point) if is_data(&point.spec) => DATA_VARIABLES,
             _ => &[],
         }
     }
 }
 
-fn explain(kind: &SpecErrorKind, span: Span, point: &ProbePoint) -> Diagnostic {
+/// Whether accesses to data are what fires it.
+fn is_data(spec: &Spec) -> bool {
+    match spec {
+        Spec::Data(_) => true,
+        Spec::Later(later) => later.is_data,
+        _ => false,
+    }
+}
+
+fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
     let code = match kind {
         SpecErrorKind::Unknown { .. }
         | SpecErrorKind::Trailing { .. }
         | SpecErrorKind::Incomplete { .. } => Code::UnknownProbePoint,
-        SpecErrorKind::NotYet { .. } => Code::NotAvailableYet,
         SpecErrorKind::Expression(error) => return explain_expression(error, span),
         SpecErrorKind::BadLength { .. } => Code::BadLength,
         _ => Code::BadProbeArgument,
     };
-    let message = match kind {
-        SpecErrorKind::NotYet { .. } => format!("`{point}` is not available yet"),
-        _ => kind.to_string(),
-    };
-    let diagnostic = Diagnostic::new(code, span, message);
+    let diagnostic = Diagnostic::new(code, span, kind.to_string());
     match kind {
         SpecErrorKind::Unknown { nearest, .. } if nearest.is_empty() => diagnostic.help(
             "probe points are, for example, `process.data(\"counter\").write`, \
@@ -125,7 +135,6 @@ fn explain(kind: &SpecErrorKind, span: Span, point: &ProbePoint) -> Diagnostic {
         SpecErrorKind::Unknown { nearest, .. } => {
             diagnostic.help(format!("did you mean {}?", quoted(nearest)))
         }
-        SpecErrorKind::NotYet { instead, .. } => diagnostic.help(instead.clone()),
         SpecErrorKind::BadLength { .. } => {
             diagnostic.help("watch more bytes with several probes: `.length(8)` each")
         }

@@ -4,7 +4,9 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use hwtrace_probes::spec;
 use hwtrace_runtime::kernel::{Kernel, Taken};
+use hwtrace_runtime::world::Random;
 use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::session::Failure;
@@ -78,12 +80,28 @@ pub(crate) struct Events {
     descriptors: Vec<RawFd>,
     ready: Vec<bool>,
     timers: Vec<Timer>,
+    random: Random,
     end: Option<u64>,
 }
 
 struct Timer {
     period: u64,
+    /// How much longer or shorter each period is at most.
+    spread: u64,
     next: u64,
+}
+
+impl Timer {
+    /// The length of the next period.
+    fn period(&self, random: &mut Random) -> u64 {
+        if self.spread == 0 {
+            return self.period;
+        }
+        let numbers = self.spread.saturating_mul(2).saturating_add(1);
+        let chosen = random.below(i64::try_from(numbers).unwrap_or(i64::MAX));
+        let least = self.period.saturating_sub(self.spread);
+        least.saturating_add(chosen.unsigned_abs())
+    }
 }
 
 impl Events {
@@ -101,15 +119,21 @@ impl Events {
             ready: vec![false; descriptors.len()],
             descriptors,
             timers: Vec::new(),
+            random: Random::from_clock(),
             end: None,
         }
     }
 
-    /// Starts timers with these periods.
-    pub(crate) fn set_timers(&mut self, periods: &[u64], now: u64) {
-        let timer =
-            |period: &u64| Timer { period: *period, next: now.saturating_add(*period) };
-        self.timers = periods.iter().map(timer).collect();
+    /// Starts timers.
+    pub(crate) fn set_timers(&mut self, timers: &[spec::Timer], now: u64) {
+        let random = &mut self.random;
+        let timer = |timer: &spec::Timer| {
+            let (period, spread) = (timer.period_ns, timer.random_ns);
+            let mut timer = Timer { period, spread, next: now };
+            timer.next = now.saturating_add(timer.period(random));
+            timer
+        };
+        self.timers = timers.iter().map(timer).collect();
     }
 
     /// Ends the session after this time.
@@ -162,8 +186,9 @@ impl Events {
         if timer.next > now {
             return None;
         }
-        let periods = (now - timer.next) / timer.period.max(1) + 1;
-        timer.next = timer.next.saturating_add(periods.saturating_mul(timer.period));
+        let period = timer.period(&mut self.random);
+        let periods = (now - timer.next) / period.max(1) + 1;
+        timer.next = timer.next.saturating_add(periods.saturating_mul(period));
         Some(number)
     }
 
@@ -196,12 +221,14 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     /// Events of a session that began at the first second, without a target.
-    fn events(fake: &Rc<Fake>, timers: &[u64], end: Option<u64>) -> Events {
+    fn events(fake: &Rc<Fake>, periods: &[u64], end: Option<u64>) -> Events {
         fake.set_clock(SECOND);
         let kernel: Rc<dyn Kernel> = fake.clone();
         let signals = Rc::new(Signals::take(&kernel).expect("signals"));
         let mut events = Events::new(signals, None, Vec::new());
-        events.set_timers(timers, SECOND);
+        let timer = |period_ns: &u64| spec::Timer { period_ns: *period_ns, random_ns: 0 };
+        let timers: Vec<_> = periods.iter().map(timer).collect();
+        events.set_timers(&timers, SECOND);
         events.set_end(end.map(Duration::from_nanos), SECOND);
         events
     }
@@ -237,6 +264,15 @@ mod tests {
         fake.set_clock(SECOND + 1000);
         assert_eq!(events.wait(SECOND, None).expect("a wake"), Wake::Timer(0));
         assert_eq!(events.wait(SECOND + 1000, None).expect("a wake"), Wake::Drain);
+    }
+
+    #[test]
+    fn a_random_period_stays_within_its_bounds() {
+        let mut random = Random::from_clock();
+        let timer = Timer { period: 10, spread: 4, next: 0 };
+        let periods: Vec<_> = (0..1000).map(|_| timer.period(&mut random)).collect();
+        let (least, most) = (periods.iter().min(), periods.iter().max());
+        assert_eq!((least, most), (Some(&6), Some(&14)));
     }
 
     #[test]

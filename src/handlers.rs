@@ -5,16 +5,18 @@ mod faults;
 
 use std::io::{self, ErrorKind, Write};
 
+use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::PointId;
 use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_probes::resolve::Location;
-use hwtrace_probes::spec::{Mode, Spec};
+use hwtrace_probes::spec::{Mode, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::RawHit;
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
+use crate::arming;
 use crate::environment::Point;
 use crate::pipeline::Compiled;
 use crate::report;
@@ -32,8 +34,8 @@ pub struct Handlers<'a> {
     world: World,
     /// Handlers of data probes, by request.
     data: Vec<DataHandler>,
-    /// Handlers of timers, with their periods.
-    timers: Vec<(u64, usize)>,
+    /// Handlers of timers, with when they fire.
+    timers: Vec<(Timer, usize)>,
     /// By handler: whether it runs when its probe point fires.
     on: Vec<Armed>,
     commands: Commands,
@@ -98,7 +100,7 @@ impl<'a> Handlers<'a> {
             _ => None,
         });
         let timers = points().filter_map(|(handler, point)| match point.spec {
-            Spec::Timer { period_ns } => Some((period_ns, handler)),
+            Spec::Timer(timer) => Some((timer, handler)),
             _ => None,
         });
         Self {
@@ -197,6 +199,7 @@ impl<'a> Handlers<'a> {
     fn beginnings(&self) -> Vec<usize> {
         self.by_priority(|spec| match spec {
             Spec::Begin { priority } => Some(*priority),
+            Spec::Oneshot => Some(0),
             _ => None,
         })
     }
@@ -244,8 +247,18 @@ impl Consumer for Handlers<'_> {
         self.on[self.data[request].handler] == Armed::Yes
     }
 
-    fn timers(&self) -> Vec<u64> {
-        self.timers.iter().map(|(period, _)| *period).collect()
+    fn unarmable(&self, locations: &[Option<Location>]) -> Vec<Diagnostic> {
+        let numbers = Requests::of(&self.script.points);
+        let replaced = |point: &Point| {
+            numbers.numbers(&point.instead_of).iter().any(|it| locations[*it].is_some())
+        };
+        let needed = |point: &&Point| !point.optional && !replaced(point);
+        let points = self.script.points.iter().filter(needed);
+        points.filter_map(arming::not_yet).collect()
+    }
+
+    fn timers(&self) -> Vec<Timer> {
+        self.timers.iter().map(|(timer, _)| *timer).collect()
     }
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
@@ -268,7 +281,11 @@ impl Consumer for Handlers<'_> {
         self.own = HitRecord { pid, tid: pid, execname, ..HitRecord::default() };
         self.arm(&context.locations)?;
         for handler in self.beginnings() {
-            if self.run_own(handler, context.now)? == Flow::Stop {
+            self.run_own(handler, context.now)?;
+            if self.script.points[handler].spec == Spec::Oneshot {
+                self.world.request_exit();
+            }
+            if self.flow() == Flow::Stop {
                 break;
             }
         }

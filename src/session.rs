@@ -11,7 +11,7 @@ use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Span;
 use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::Location;
-use hwtrace_probes::spec::DataSpec;
+use hwtrace_probes::spec::{DataSpec, Timer};
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Armed, Engine, Flow};
 use hwtrace_runtime::event::{RawHit, Watch};
@@ -47,8 +47,14 @@ pub trait Consumer {
     /// What it wants watched.
     fn requests(&self) -> Vec<Request>;
 
-    /// Periods of its timers, in nanoseconds.
-    fn timers(&self) -> Vec<u64> {
+    /// What it wants and nobody can arm yet, given where the data of its requests
+    /// is: where there is any, nothing is armed.
+    fn unarmable(&self, _locations: &[Option<Location>]) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+
+    /// Its timers.
+    fn timers(&self) -> Vec<Timer> {
         Vec::new()
     }
 
@@ -293,14 +299,26 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.context.locations.iter().flatten()
     }
 
-    fn arm_requests(&mut self, requests: &[Request]) -> Result<(), Failure> {
+    /// Finds where the data of the requests is, and in which process.
+    fn locate(&mut self, requests: &[Request]) -> Result<Option<Process>, Failure> {
         self.context.locations = vec![None; requests.len()];
         let (Some(target), false) = (&self.target, requests.is_empty()) else {
-            return Ok(());
+            return Ok(None);
         };
-        let pid = target.pid();
-        let process = Process::open(pid).map_err(|error| arming::process(&error))?;
+        let process =
+            Process::open(target.pid()).map_err(|error| arming::process(&error))?;
         self.context.locations = arming::resolve(&process, requests)?;
+        Ok(Some(process))
+    }
+
+    fn arm_requests(&mut self, requests: &[Request]) -> Result<(), Failure> {
+        let process = self.locate(requests)?;
+        let unarmable = self.consumer.unarmable(&self.context.locations);
+        if !unarmable.is_empty() {
+            return Err(Failure::Diagnosed(unarmable));
+        }
+        let Some(process) = process else { return Ok(()) };
+        let pid = process.pid();
         let plan = arming::plan(requests, &self.context.locations)?;
         let watches = plan.watches();
         if watches.is_empty() {

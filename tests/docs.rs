@@ -1,4 +1,4 @@
-//! The documents as tests: what README.md and lang/LANGUAGE.md show is run.
+//! The documents as tests: what README.md and the pages in `lang/` show is run.
 //!
 //! Fenced blocks, by their info string:
 //!
@@ -39,7 +39,7 @@ use hwtrace_lang::builtins::{
 };
 use hwtrace_lang::code::Code;
 use hwtrace_lang::span::Source;
-use hwtrace_probes::provider::{self, Availability};
+use hwtrace_probes::provider;
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::attr::{EventSpec, Features, Role};
 use hwtrace_runtime::event::{Trigger, Watch};
@@ -48,7 +48,14 @@ use hwtrace_runtime::kernel::{Kernel, linux::Linux};
 /// Held while a document is read, run and blessed.
 static DOCUMENT_WRITER: Mutex<()> = Mutex::new(());
 
-const DOCUMENTS: [&str; 3] = ["README.md", "lang/LANGUAGE.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "lang/LANGUAGE.md",
+    "lang/FUNCTIONS.md",
+    "lang/FROM_SYSTEMTAP.md",
+    "lang/FROM_BPFTRACE.md",
+    "CONTRIBUTING.md",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -485,9 +492,9 @@ fn probe_points(text: &mut String, now: bool) {
     *text += if now { "\n| --- | --- |\n" } else { " for now |\n| --- | --- | --- |\n" };
     for row in provider::providers() {
         let (syntax, doc) = (row.syntax.replace('|', "\\|"), row.doc);
-        match row.availability {
-            Availability::Now if now => writeln!(text, "| `{syntax}` | {doc} |").unwrap(),
-            Availability::Later { instead } if !now => {
+        match row.instead() {
+            None if now => writeln!(text, "| `{syntax}` | {doc} |").unwrap(),
+            Some(instead) if !now => {
                 writeln!(text, "| `{syntax}` | {doc} | {instead} |").unwrap();
             }
             _ => {}

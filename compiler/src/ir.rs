@@ -298,16 +298,17 @@ pub enum Op {
         order: WalkOrder,
         /// Only elements that match; all where empty.
         slice: Slice,
-        /// Elements at most; none where below 0.
+        /// Elements at most; below 0 as 0.
         limit: Option<Value>,
     },
-    /// Starts a walk over the buckets of a histogram; its one key is the index.
+    /// Starts a walk over the buckets of a histogram, the empty ones too; its
+    /// one key is the index.
     WalkBuckets {
         /// The aggregate.
         aggregate: Aggregate,
         /// Its buckets.
         histogram: Histogram,
-        /// Buckets at most; none where below 0.
+        /// Buckets at most; below 0 as 0.
         limit: Option<Value>,
     },
     /// Goes to the next element; 0 at the end.

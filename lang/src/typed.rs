@@ -201,8 +201,8 @@ pub enum StatementKind {
     },
     /// `foreach (value = [keys] in array± limit n) body`
     Foreach(Foreach),
-    /// `foreach (index in @hist_log(place)) body`: once for each bucket that is
-    /// not empty, ascending.
+    /// `foreach (index in @hist_log(place)) body`: once for each bucket, also an
+    /// empty one, ascending; not at all where there are no values.
     ForeachBucket {
         /// Receives the bucket's index, a long.
         index: LocalId,
@@ -508,11 +508,11 @@ pub enum BinaryOp {
     Or,
     /// `^`
     Xor,
-    /// `<<`, count taken modulo 64.
+    /// `<<`. A count below 0 is taken as 0, one above 63 leaves nothing.
     ShiftLeft,
-    /// `>>`, keeps the sign, count taken modulo 64.
+    /// `>>`, keeps the sign; a count above 63 leaves nothing but the sign.
     ShiftRight,
-    /// `>>>`, fills with zeros, count taken modulo 64.
+    /// `>>>`, fills with zeros; counts as those of `<<`.
     ShiftRightLogical,
 }
 

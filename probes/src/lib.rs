@@ -10,12 +10,12 @@
 //!
 //! ```
 //! use hwtrace_probes::provider;
-//! use hwtrace_probes::spec::{ArgumentRef, Component, Spec};
+//! use hwtrace_probes::spec::{ArgumentRef, Component, Spec, Timer};
 //!
 //! let timer = Component { name: "timer", argument: None };
 //! let second = Component { name: "s", argument: Some(ArgumentRef::Long(1)) };
 //! let spec = provider::parse(&[timer, second])?;
-//! assert_eq!(spec, Spec::Timer { period_ns: 1_000_000_000 });
+//! assert_eq!(spec, Spec::Timer(Timer { period_ns: 1_000_000_000, random_ns: 0 }));
 //! # Ok::<(), hwtrace_probes::SpecError>(())
 //! ```
 //!

@@ -11,7 +11,7 @@ mod process;
 mod session;
 mod timer;
 
-use crate::spec::{Component, Spec, SpecError, SpecErrorKind};
+use crate::spec::{Component, Later, Spec, SpecError, SpecErrorKind};
 use pattern::{Mismatch, Pattern};
 
 /// One form of a probe point.
@@ -21,26 +21,21 @@ pub struct Provider {
     pub syntax: &'static str,
     /// When it fires, in one line.
     pub doc: &'static str,
-    /// Can this version arm it?
-    pub availability: Availability,
-    /// Do the modifiers of data probes apply?
-    modifiers: bool,
-    build: Build,
+    meaning: Meaning,
+    /// Does it fire at accesses to data, so that the modifiers apply?
+    is_data: bool,
 }
 
 /// Makes the meaning out of components that fit the row's syntax.
 type Build = fn(&[Component<'_>]) -> Result<Spec, SpecError>;
 
 /// Whether a probe point can be armed by this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
+#[derive(Clone, Copy)]
+enum Meaning {
     /// It can.
-    Now,
-    /// The language has it, but not this version.
-    Later {
-        /// What to write for now.
-        instead: &'static str,
-    },
+    Now(Build),
+    /// It can not; with what to write for now.
+    Later(&'static str),
 }
 
 /// All rows, by family, in the order of the reference.
@@ -50,27 +45,30 @@ const TABLE: [&[Provider]; 5] =
 impl Provider {
     /// A row that can be armed.
     const fn now(syntax: &'static str, doc: &'static str, build: Build) -> Self {
-        Provider { syntax, doc, availability: Availability::Now, modifiers: false, build }
+        Provider { syntax, doc, meaning: Meaning::Now(build), is_data: false }
     }
 
-    /// A row that is recognised, and refused with what to write instead.
+    /// A row that is understood, and refused when it is to be armed, with what
+    /// to write instead.
     const fn later(
         syntax: &'static str,
         doc: &'static str,
         instead: &'static str,
     ) -> Self {
-        Provider {
-            syntax,
-            doc,
-            availability: Availability::Later { instead },
-            modifiers: false,
-            build: |_| Err(not_yet(0, "this probe point", "")),
-        }
+        Provider { syntax, doc, meaning: Meaning::Later(instead), is_data: false }
     }
 
-    /// The same row with the modifiers of data probes.
-    const fn with_modifiers(self) -> Self {
-        Provider { modifiers: true, ..self }
+    /// The same row for accesses to data.
+    const fn of_data(self) -> Self {
+        Provider { is_data: true, ..self }
+    }
+
+    /// What to write for now, where this version cannot arm it.
+    pub fn instead(&self) -> Option<&'static str> {
+        match self.meaning {
+            Meaning::Now(_) => None,
+            Meaning::Later(instead) => Some(instead),
+        }
     }
 }
 
@@ -89,11 +87,11 @@ pub fn modifiers() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// # Errors
 ///
 /// [`SpecError`] with the index of the component that fits no probe point, or
-/// whose argument is wrong, or that this version cannot arm yet.
+/// whose argument is wrong.
 pub fn parse(components: &[Component<'_>]) -> Result<Spec, SpecError> {
     let mut failures: Vec<(Mismatch, &'static Provider)> = Vec::new();
     for provider in providers() {
-        let modifiers = if provider.modifiers { data::MODIFIERS } else { &[] };
+        let modifiers = if provider.is_data { data::MODIFIERS } else { &[] };
         let pattern = Pattern::parse(provider.syntax, modifiers);
         match pattern.matches(components) {
             Ok(()) => return build(provider, components),
@@ -104,18 +102,15 @@ pub fn parse(components: &[Component<'_>]) -> Result<Spec, SpecError> {
 }
 
 fn build(provider: &Provider, components: &[Component<'_>]) -> Result<Spec, SpecError> {
-    match provider.availability {
-        Availability::Now => (provider.build)(components),
-        Availability::Later { instead } => {
-            let index = components.len().saturating_sub(1);
-            Err(not_yet(index, provider.syntax, instead))
-        }
+    let instead = match provider.meaning {
+        Meaning::Now(build) => return build(components),
+        Meaning::Later(instead) => instead,
+    };
+    if provider.is_data {
+        data::check(components)?;
     }
-}
-
-fn not_yet(index: usize, what: &str, instead: &str) -> SpecError {
-    let (what, instead) = (what.to_owned(), instead.to_owned());
-    SpecError { index, kind: SpecErrorKind::NotYet { what, instead } }
+    let index = components.len().saturating_sub(1);
+    Ok(Spec::Later(Later { index, part: None, instead, is_data: provider.is_data }))
 }
 
 /// Makes one error of what every row had against the components: the rows that
@@ -199,7 +194,7 @@ fn nearest_points(components: &[Component<'_>], firsts: Vec<String>) -> Vec<Stri
     }
     let part_of = |provider: &&Provider| {
         let words = provider.syntax.split(|c: char| !c.is_ascii_alphanumeric());
-        provider.availability == Availability::Now
+        provider.instead().is_none()
             && words.into_iter().any(|word| likeness(name, word) >= NEAR)
     };
     let points = providers().filter(part_of);

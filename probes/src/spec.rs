@@ -55,13 +55,40 @@ pub enum Spec {
         /// The argument, 0 without one.
         priority: i64,
     },
+    /// When the session starts, which then ends.
+    Oneshot,
+    /// Never.
+    Never,
     /// Each time a period has passed.
-    Timer {
-        /// The period in nanoseconds, at least 1.
-        period_ns: u64,
-    },
+    Timer(Timer),
     /// At accesses to data of a process.
     Data(DataSpec),
+    /// What the language has and this version cannot arm.
+    Later(Later),
+}
+
+/// A period of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The period in nanoseconds, at least 1.
+    pub period_ns: u64,
+    /// How much longer or shorter each period is at most, by chance; in
+    /// nanoseconds, less than the period.
+    pub random_ns: u64,
+}
+
+/// A probe point that nothing can arm yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// Index of the component that cannot be armed.
+    pub index: usize,
+    /// What cannot be armed, where it is not the whole probe point: a modifier
+    /// or a form of data expression, as a noun phrase.
+    pub part: Option<String>,
+    /// What to write for now.
+    pub instead: &'static str,
+    /// Whether it fires at accesses to data.
+    pub is_data: bool,
 }
 
 /// A watch on data of a process.
@@ -184,14 +211,6 @@ pub enum SpecErrorKind {
     /// The argument of `data` does not name data.
     #[error(transparent)]
     Expression(#[from] ExprError),
-    /// The language has it; this version cannot arm it.
-    #[error("`{what}` is not available yet: {instead}")]
-    NotYet {
-        /// The probe point's or modifier's syntax.
-        what: String,
-        /// What to write for now.
-        instead: String,
-    },
 }
 
 fn unknown_name(name: &str, after: Option<&str>) -> String {

@@ -21,7 +21,7 @@ use crate::schema::{AccessKind, HitRecord};
 use crate::strings::{StringHandle, Strings};
 pub(crate) use outside::Outside;
 pub use outside::{Credentials, ProcessInfo, Signals, SymbolForm, Symbols, UserMemory};
-pub(crate) use session::Random;
+pub use session::Random;
 
 /// What a compiled script needs to be there: the compiler writes it, the
 /// world is made from it.

@@ -41,12 +41,12 @@ fn division_at_the_borders_does_not_trap() {
 }
 
 #[test]
-fn shifts_take_their_count_modulo_64() {
+fn shifts_by_less_than_0_do_nothing_and_by_more_than_63_leave_nothing() {
     let output = prints(
-        "probe begin { c = 65; n = -1
-         printdln(\" \", 1 << c, n >> c, (n >>> c) == 0x7fffffffffffffff, 1 << n) }",
+        "probe begin { c = 64; n = -1
+         printdln(\" \", 1 << c, n >> c, n >>> c, 1 << n, -8 >> n, n >>> n, n >>> 63) }",
     );
-    assert_eq!(output, "2 -1 1 -9223372036854775808\\n");
+    assert_eq!(output, "0 -1 0 1 -8 -1 1\\n");
 }
 
 #[test]

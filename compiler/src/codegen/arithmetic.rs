@@ -34,13 +34,33 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
             BinaryOp::And => ins.band(left, right),
             BinaryOp::Or => ins.bor(left, right),
             BinaryOp::Xor => ins.bxor(left, right),
-            // Cranelift takes the count modulo the width, as hwt does.
-            BinaryOp::ShiftLeft => ins.ishl(left, right),
-            BinaryOp::ShiftRight => ins.sshr(left, right),
-            BinaryOp::ShiftRightLogical => ins.ushr(left, right),
+            BinaryOp::ShiftLeft | BinaryOp::ShiftRight | BinaryOp::ShiftRightLogical => {
+                self.shift(op, left, right)
+            }
             BinaryOp::Divide => self.divide(left, right, false, site),
             BinaryOp::Remainder => self.divide(left, right, true, site),
         }
+    }
+
+    /// Shifts by 0 where the count is below 0, and everything out where it is
+    /// above 63; the machine's take the count modulo 64.
+    fn shift(
+        &mut self,
+        op: BinaryOp,
+        left: clif::Value,
+        count: clif::Value,
+    ) -> clif::Value {
+        let (zero, most) = (self.long(0), self.long(63));
+        let ins = self.builder.ins();
+        let count = ins.smax(count, zero);
+        let within = self.builder.ins().smin(count, most);
+        let shifted = match op {
+            BinaryOp::ShiftLeft => self.builder.ins().ishl(left, within),
+            BinaryOp::ShiftRight => return self.builder.ins().sshr(left, within),
+            _ => self.builder.ins().ushr(left, within),
+        };
+        let out = self.builder.ins().icmp(IntCC::SignedGreaterThan, count, most);
+        self.builder.ins().select(out, zero, shifted)
     }
 
     /// Division without the machine's traps: 0 faults, and by -1 it is

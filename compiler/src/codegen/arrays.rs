@@ -125,7 +125,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
     fn limit(&mut self, limit: Option<Value>) -> clif::Value {
         match limit {
             Some(limit) => self.get(limit),
-            None => self.long(-1),
+            None => self.long(i64::MAX),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Watches on data of processes.
 
-use super::{Provider, find, not_yet};
-use crate::expr::Expression;
+use super::{Provider, find};
+use crate::expr::{ExprError, Expression};
 use crate::spec::{
-    ArgumentRef, Component, DataSpec, Mode, ProcessRef, Spec, SpecError, SpecErrorKind,
+    ArgumentRef, Component, DataSpec, Later, Mode, ProcessRef, Spec, SpecError,
+    SpecErrorKind,
 };
 
 pub(super) const ROWS: &[Provider] = &[
@@ -12,40 +13,41 @@ pub(super) const ROWS: &[Provider] = &[
         "at each store, also one that stores the same value",
         |components| data(components, Mode::Write),
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::now(
         "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].change",
         "at each store that changes the value",
         |components| data(components, Mode::Change),
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::now(
         "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].rw",
         "at each store and each load",
         |components| data(components, Mode::ReadWrite),
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::later(
         "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].read",
         "at each load, and at no store",
         "write `.rw`, which fires at loads and stores",
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::later(
         "process[(\"PATH\"|PID)].function(\"F\").data(\"LOCAL\")[.length(N)]\
          .write|change|read|rw",
         "at accesses to a local variable while F runs",
         "only variables with a fixed address can be watched",
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::later(
         "process[(\"PATH\"|PID)].watch(\"NAME\").write|change|read|rw",
         "at accesses to objects that handlers armed with watch()",
         "name the data: process.data(\"EXPR\").write",
-    ),
+    )
+    .of_data(),
 ];
 
-/// What may follow `data(…)`, besides `.length(N)` and the mode.
+/// What may follow `data(…)` and `watch(…)`, besides `.length(N)` and the mode.
 pub(super) const MODIFIERS: &[(&str, &str)] = &[
     (".thread(TID)", "only accesses of one thread"),
     (".cpu(N)", "only accesses on one CPU"),
@@ -58,17 +60,36 @@ pub(super) const MODIFIERS: &[(&str, &str)] = &[
 ];
 
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
-    let modifier = components.iter().position(|component| is_modifier(component.name));
-    if let Some(index) = modifier {
-        let what = format!(".{}", components[index].name);
-        return Err(not_yet(index, &what, "leave it out"));
+    let process = process(components)?;
+    let length = length(components)?;
+    let later = |index, part: String, instead| {
+        Ok(Spec::Later(Later { index, part: Some(part), instead, is_data: true }))
+    };
+    let expression = match expression(components) {
+        Err(SpecError {
+            index,
+            kind: SpecErrorKind::Expression(ExprError::NotYet { what, instead }),
+        }) => return later(index, what.to_owned(), instead),
+        expression => expression?,
+    };
+    match components.iter().position(|component| is_modifier(component.name)) {
+        Some(index) => {
+            later(index, format!("`.{}`", components[index].name), "leave it out")
+        }
+        None => Ok(Spec::Data(DataSpec { process, expression, length, mode })),
     }
-    Ok(Spec::Data(DataSpec {
-        process: process(components)?,
-        expression: expression(components)?,
-        length: length(components)?,
-        mode,
-    }))
+}
+
+/// Finds what is wrong with the arguments of a point that nothing can arm yet.
+pub(super) fn check(components: &[Component<'_>]) -> Result<(), SpecError> {
+    length(components)?;
+    if find(components, "data").is_none() {
+        return Ok(());
+    }
+    match expression(components).map_err(|error| (error.index, error.kind)) {
+        Ok(_) | Err((_, SpecErrorKind::Expression(ExprError::NotYet { .. }))) => Ok(()),
+        Err((index, kind)) => Err(SpecError { index, kind }),
+    }
 }
 
 fn is_modifier(name: &str) -> bool {

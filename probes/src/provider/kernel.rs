@@ -11,13 +11,13 @@ pub(super) const ROWS: &[Provider] = &[
         "at accesses to kernel data",
         WATCH_PROCESS,
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::later(
         "kernel.task(PID).data(\"FIELD\")[.length(N)].write|change|read|rw",
         "at accesses to a field of a task",
         WATCH_PROCESS,
     )
-    .with_modifiers(),
+    .of_data(),
     Provider::later(
         "kernel.exec(ADDR|\"SYM\")",
         "when a kernel instruction runs, by a debug register",

@@ -59,7 +59,7 @@ impl Mismatch {
 
 impl Pattern {
     /// Takes `syntax` apart; `modifiers` are further optional steps, which may
-    /// come after `data` or any step behind it.
+    /// come after `data` or `watch` or any step behind it.
     pub(super) fn parse(
         syntax: &'static str,
         modifiers: &[(&'static str, &'static str)],
@@ -73,7 +73,8 @@ impl Pattern {
                 pattern.required.push(step);
             }
         }
-        let data = pattern.required.iter().position(|step| step.accepts("data"));
+        let is_data = |step: &Step| step.accepts("data") || step.accepts("watch");
+        let data = pattern.required.iter().position(is_data);
         let after = data.map_or(pattern.required.len(), |index| index + 1);
         for (text, _) in modifiers {
             let step = Step::parse(text.trim_start_matches('.'));

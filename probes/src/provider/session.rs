@@ -13,12 +13,10 @@ pub(super) const ROWS: &[Provider] = &[
         Ok(Spec::End { priority })
     }),
     Provider::now("error[(N)]", "when a run-time error ends the session", error),
-    Provider::later(
-        "oneshot",
-        "when the session starts, which then ends",
-        "write `probe begin { … exit() }`",
-    ),
-    Provider::later("never", "never", "leave the probe out"),
+    Provider::now("oneshot", "when the session starts, which then ends", |_| {
+        Ok(Spec::Oneshot)
+    }),
+    Provider::now("never", "never; but it is checked", |_| Ok(Spec::Never)),
 ];
 
 fn error(components: &[Component<'_>]) -> Result<Spec, SpecError> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::expr::{ExprError, Expression};
-use crate::spec::{ArgumentRef, DataSpec, Mode, ProcessRef};
+use crate::spec::{ArgumentRef, DataSpec, Mode, ProcessRef, Timer};
 use proptest::prelude::*;
 
 fn plain(name: &str) -> Component<'_> {
@@ -34,6 +34,8 @@ fn session_probe_points() {
     assert_eq!(parse(&[plain("begin")]), Ok(Spec::Begin { priority: 0 }));
     assert_eq!(parse(&[long("end", -5)]), Ok(Spec::End { priority: -5 }));
     assert_eq!(parse(&[plain("error")]), Ok(Spec::Error { priority: 0 }));
+    assert_eq!(parse(&[plain("oneshot")]), Ok(Spec::Oneshot));
+    assert_eq!(parse(&[plain("never")]), Ok(Spec::Never));
     let (index, kind) = error(&[string("begin", "x")]);
     assert_eq!(index, 0);
     assert_eq!(kind.to_string(), "`begin` takes an integer");
@@ -49,7 +51,7 @@ fn timers() {
         ("ns", 7, 7),
     ] {
         let spec = parse(&[plain("timer"), long(unit, count)]);
-        assert_eq!(spec, Ok(Spec::Timer { period_ns }));
+        assert_eq!(spec, Ok(Spec::Timer(Timer { period_ns, random_ns: 0 })));
     }
     for count in [0, -1, i64::MAX] {
         let (index, kind) = error(&[plain("timer"), long("s", count)]);
@@ -59,8 +61,19 @@ fn timers() {
     let (index, kind) = error(&[plain("timer"), plain("s")]);
     assert_eq!(index, 1);
     assert!(matches!(kind, SpecErrorKind::MissingArgument { .. }));
-    let (_, kind) = error(&[plain("timer"), long("s", 1), long("randomize", 1)]);
-    assert!(matches!(kind, SpecErrorKind::NotYet { .. }), "{kind}");
+    let timer = |period_ns, random_ns| Ok(Spec::Timer(Timer { period_ns, random_ns }));
+    let random =
+        |random| parse(&[plain("timer"), long("us", 9), long("randomize", random)]);
+    assert_eq!(random(8), timer(9_000, 8_000));
+    for wrong in [9, -1] {
+        let error = random(wrong).expect_err("time would stand still");
+        assert_eq!(error.index, 2);
+        let expected = "`randomize` takes a deviation from 0 to 8";
+        assert_eq!(error.kind.to_string(), expected);
+    }
+    assert_eq!(parse(&[plain("timer"), long("hz", 4)]), timer(250_000_000, 0));
+    let (_, kind) = error(&[plain("timer"), long("hz", 0)]);
+    assert_eq!(kind.to_string(), "`hz` takes a frequency from 1 to 1000000000");
 }
 
 #[test]
@@ -147,10 +160,14 @@ fn arguments_are_checked() {
         assert_eq!(index, 0);
         assert!(matches!(kind, SpecErrorKind::BadArgument { .. }));
     }
-    let (index, kind) = error(&[plain("process"), string("data", "a->b"), write]);
+    let (index, kind) = error(&[plain("process"), string("data", "a b"), write]);
     assert_eq!(index, 1);
-    let not_yet = matches!(kind, SpecErrorKind::Expression(ExprError::NotYet { .. }));
-    assert!(not_yet, "{kind}");
+    assert!(matches!(kind, SpecErrorKind::Expression(ExprError::Syntax { .. })));
+    // Also where nothing can be armed yet.
+    let (index, kind) = error(&[plain("kernel"), data, long("length", 3), write]);
+    assert_eq!((index, kind), (2, SpecErrorKind::BadLength { length: 3 }));
+    let (index, _) = error(&[plain("kernel"), string("data", "a b"), write]);
+    assert_eq!(index, 1);
 }
 
 #[test]
@@ -158,39 +175,59 @@ fn what_the_language_has_and_this_version_has_not() {
     let (process, kernel, write) = (plain("process"), plain("kernel"), plain("write"));
     let data = string("data", "x");
     let points: &[&[Component<'_>]] = &[
-        &[plain("oneshot")],
-        &[plain("never")],
         &[plain("timer"), plain("profile")],
-        &[plain("timer"), long("hz", 10)],
-        &[process, data, plain("read")],
-        &[process, data, write, plain("pinned")],
-        &[process, data, long("thread", 5), write],
-        &[process, data, long("length", 4), long("every", 5), write, plain("user")],
-        &[process, string("function", "f"), string("data", "x"), write],
+        &[plain("timer"), long("jiffies", 10), long("randomize", 2)],
         &[process, string("function", "f")],
         &[process, string("function", "f"), plain("call")],
         &[process, string("function", "f"), plain("return")],
-        &[process, string("watch", "w"), plain("rw")],
         &[process, string("statement", "f@x.c:1")],
         &[process, long("exec", 4096)],
         &[process, plain("begin")],
         &[process, plain("thread"), plain("end")],
-        &[kernel, data, write],
-        &[kernel, data, write, plain("kernel")],
-        &[kernel, long("task", 1), data, plain("rw")],
         &[kernel, string("trace", "sched:sched_switch")],
         &[kernel, string("function", "f"), plain("return")],
         &[plain("syscall"), plain("read")],
         &[plain("syscall"), plain("open*"), plain("return")],
         &[plain("perf"), long("type", 0), long("config", 0), long("sample", 1)],
     ];
-    for components in points {
-        let (_, kind) = error(components);
-        let SpecErrorKind::NotYet { what, instead } = kind else {
-            panic!("{components:?}: {kind}");
-        };
-        assert!(!what.is_empty() && !instead.is_empty());
+    let of_data: &[&[Component<'_>]] = &[
+        &[process, data, plain("read")],
+        &[process, data, write, plain("pinned")],
+        &[process, data, long("thread", 5), write],
+        &[process, data, long("cpu", 0), write, plain("kernel"), plain("follow")],
+        &[process, data, long("length", 4), long("every", 5), write, plain("user")],
+        &[process, string("data", "list->head->next"), write],
+        &[process, string("data", "cfg.limits[2].max"), write],
+        &[process, string("function", "f"), string("data", "x"), write],
+        &[process, string("watch", "w"), long("limit", 3), plain("rw")],
+        &[kernel, data, write],
+        &[kernel, long("data", -4096), long("length", 4), plain("change")],
+        &[kernel, string("data", "s.field"), write, plain("kernel")],
+        &[kernel, long("task", 1), string("data", "mm.owner"), plain("rw")],
+    ];
+    for (points, of_data) in [(points, false), (of_data, true)] {
+        for components in points {
+            let Ok(Spec::Later(later)) = parse(components) else {
+                panic!("{components:?}: {:?}", parse(components));
+            };
+            assert_eq!(later.is_data, of_data, "{components:?}");
+            assert!(later.index < components.len() && !later.instead.is_empty());
+        }
     }
+}
+
+#[test]
+fn what_cannot_be_armed_is_pointed_at() {
+    let (process, write) = (plain("process"), plain("write"));
+    let part = |components: &[Component<'_>]| match parse(components) {
+        Ok(Spec::Later(later)) => (later.index, later.part.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    };
+    let data = string("data", "x");
+    assert_eq!(part(&[process, data, long("every", 5), write]), (2, "`.every`".into()));
+    let (index, what) = part(&[process, string("data", "a->b"), write]);
+    assert_eq!((index, what.as_str()), (1, "a path through a pointer"));
+    assert_eq!(part(&[plain("timer"), plain("profile")]), (1, String::new()));
 }
 
 #[test]

@@ -1,33 +1,30 @@
 //! Probe points that fire with time.
 
-use super::Provider;
-use crate::spec::{ArgumentRef, Component, Spec, SpecError, SpecErrorKind};
+use super::{Provider, find};
+use crate::spec::{ArgumentRef, Component, Spec, SpecError, SpecErrorKind, Timer};
 
 pub(super) const ROWS: &[Provider] = &[
-    Provider::now("timer.s|sec(N)", "every N seconds", |components| {
-        period(components, 1_000_000_000)
+    Provider::now("timer.s|sec(N)[.randomize(M)]", "every N seconds", |components| {
+        timer(components, NS_IN_S)
     }),
-    Provider::now("timer.ms|msec(N)", "every N milliseconds", |components| {
-        period(components, 1_000_000)
-    }),
-    Provider::now("timer.us|usec(N)", "every N microseconds", |components| {
-        period(components, 1_000)
-    }),
-    Provider::now("timer.ns|nsec(N)", "every N nanoseconds", |components| {
-        period(components, 1)
-    }),
-    Provider::later(
-        "timer.s|sec|ms|msec|us|usec|ns|nsec(N).randomize(M)",
-        "every N units, give or take up to M at random",
-        "leave out `.randomize`",
+    Provider::now(
+        "timer.ms|msec(N)[.randomize(M)]",
+        "every N milliseconds",
+        |components| timer(components, 1_000_000),
     ),
-    Provider::later(
-        "timer.hz(N)",
-        "N times a second",
-        "write its period, as in `timer.ms(100)` for ten a second",
+    Provider::now(
+        "timer.us|usec(N)[.randomize(M)]",
+        "every N microseconds",
+        |components| timer(components, 1_000),
     ),
+    Provider::now(
+        "timer.ns|nsec(N)[.randomize(M)]",
+        "every N nanoseconds",
+        |components| timer(components, 1),
+    ),
+    Provider::now("timer.hz(N)", "N times a second", frequency),
     Provider::later(
-        "timer.jiffies(N)",
+        "timer.jiffies(N)[.randomize(M)]",
         "every N ticks of the kernel's clock",
         "write the time, as in `timer.ms(4)`",
     ),
@@ -38,24 +35,43 @@ pub(super) const ROWS: &[Provider] = &[
     ),
 ];
 
-/// The period of `timer.UNIT(N)`, with `unit_ns` nanoseconds in a unit.
-fn period(components: &[Component<'_>], unit_ns: u64) -> Result<Spec, SpecError> {
-    let index = components.len().saturating_sub(1);
-    let component = components.last().copied();
-    let count = match component.and_then(|component| component.argument) {
-        Some(ArgumentRef::Long(count)) => u64::try_from(count).ok(),
+const NS_IN_S: u64 = 1_000_000_000;
+
+/// The meaning of `timer.UNIT(N)`, with `unit_ns` nanoseconds in a unit.
+fn timer(components: &[Component<'_>], unit_ns: u64) -> Result<Spec, SpecError> {
+    let count = number(components, 1, 1, u64::MAX / unit_ns, "a period")?;
+    // Less than the period, so that time does not stand still.
+    let random = match find(components, "randomize") {
+        Some((index, _)) => number(components, index, 0, count - 1, "a deviation")?,
+        None => 0,
+    };
+    Ok(Spec::Timer(Timer { period_ns: count * unit_ns, random_ns: random * unit_ns }))
+}
+
+/// The meaning of `timer.hz(N)`.
+fn frequency(components: &[Component<'_>]) -> Result<Spec, SpecError> {
+    let times = number(components, 1, 1, NS_IN_S, "a frequency")?;
+    Ok(Spec::Timer(Timer { period_ns: NS_IN_S / times, random_ns: 0 }))
+}
+
+/// The argument of a component: `what`, from `least` to `most`.
+fn number(
+    components: &[Component<'_>],
+    index: usize,
+    least: u64,
+    most: u64,
+    what: &str,
+) -> Result<u64, SpecError> {
+    let component = components.get(index);
+    let number = match component.and_then(|component| component.argument) {
+        Some(ArgumentRef::Long(number)) => u64::try_from(number).ok(),
         _ => None,
     };
-    let period = count.filter(|&count| count > 0);
-    let period_ns = period.and_then(|count| count.checked_mul(unit_ns));
-    period_ns.map(|period_ns| Spec::Timer { period_ns }).ok_or_else(|| {
-        let most = u64::MAX / unit_ns;
-        SpecError {
-            index,
-            kind: SpecErrorKind::BadArgument {
-                name: component.map_or("", |component| component.name).to_owned(),
-                expected: format!("a period from 1 to {most}"),
-            },
-        }
+    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| SpecError {
+        index,
+        kind: SpecErrorKind::BadArgument {
+            name: component.map_or("", |component| component.name).to_owned(),
+            expected: format!("{what} from {least} to {most}"),
+        },
     })
 }

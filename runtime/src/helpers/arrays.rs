@@ -226,7 +226,7 @@ pub(super) fn open_walk(world: &mut World, start: impl FnOnce(&World, &mut Walk)
 }
 
 /// `order`: 0 insertion, 1 value, 2 + n key n, -1 - n extractor n. `limit`
-/// below 0: none. Only elements whose keys are equal where `mask` says so.
+/// below 0: as 0. Only elements whose keys are equal where `mask` says so.
 pub(super) extern "C" fn walk_begin(
     context: Context,
     number: i64,
@@ -257,7 +257,7 @@ pub(super) extern "C" fn walk_begin(
             let keys = key_to_find(world, number, words, &mut buffer);
             Slice { keys, mask: mask as u64 }
         };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit).unwrap_or(0);
         let route = Route { by, descending: descending != 0, limit, slice };
         if let Some(array) = world.arrays.get(number) {
             walk.start(number, array, &world.strings, route);

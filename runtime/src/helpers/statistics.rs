@@ -134,7 +134,8 @@ pub(super) extern "C" fn stats_clear(context: Context, slot: i64) {
     }
 }
 
-/// Starts a walk over the buckets that are not empty.
+/// Starts a walk over the buckets, the empty ones too; over none where there are
+/// no values.
 pub(super) extern "C" fn walk_buckets(
     context: Context,
     which: i64,
@@ -143,9 +144,11 @@ pub(super) extern "C" fn walk_buckets(
     limit: i64,
 ) {
     let (world, _) = enter(context);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit).unwrap_or(0);
     open_walk(world, |world, walk| {
-        if let Some((_, shape)) = find(world, which, words) {
+        if let Some((aggregate, shape)) = find(world, which, words) {
+            let has_values = aggregate.is_some_and(|aggregate| aggregate.count() > 0);
+            let limit = if has_values { limit } else { 0 };
             walk.start_buckets(histogram(shape, number), limit);
         }
     });

@@ -87,6 +87,11 @@ impl World {
         self.outside.forget(pid);
     }
 
+    /// Ends the session, as a handler's `exit()` does.
+    pub fn request_exit(&mut self) {
+        self.exit = true;
+    }
+
     /// Whether a handler called `exit()` or `abort()`.
     pub fn exit_requested(&self) -> bool {
         self.exit
@@ -140,7 +145,7 @@ impl World {
 
 /// Pseudo-random numbers (xorshift64*): for sampling, not for secrets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
@@ -148,13 +153,14 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub(crate) fn from_clock() -> Self {
+    /// Other numbers at each start.
+    pub fn from_clock() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self::new(now.map_or(1, |now| now.as_nanos() as u64))
     }
 
     /// A number from 0 to below `n`; 0 where that is empty.
-    pub(crate) fn below(&mut self, n: i64) -> i64 {
+    pub fn below(&mut self, n: i64) -> i64 {
         let Ok(n @ 1..) = u64::try_from(n) else {
             return 0;
         };

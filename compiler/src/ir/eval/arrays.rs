@@ -52,7 +52,7 @@ impl Run<'_, '_> {
                 Datum::Long(0)
             }
             Op::WalkBegin { array, order, slice, limit } => {
-                let limit = limit.map_or(-1, |limit| frame.long(limit));
+                let limit = limit.map_or(i64::MAX, |limit| frame.long(limit));
                 self.walk(*array as usize, *order, limit, |key| {
                     slice.is_empty() || matches(frame, slice, key)
                 });
@@ -124,7 +124,7 @@ impl Run<'_, '_> {
             };
             if descending { ordering.reverse() } else { ordering }
         });
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit).unwrap_or(0);
         let keys: Vec<_> =
             elements.into_iter().map(|(key, _)| key.clone()).take(limit).collect();
         self.start(Some(array), keys);

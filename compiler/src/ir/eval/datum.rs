@@ -93,8 +93,8 @@ pub(super) fn unary(op: UnaryOp, value: i64) -> i64 {
 }
 
 pub(super) fn binary(op: BinaryOp, left: i64, right: i64) -> Result<i64, FaultCode> {
-    // Counts of shifts are taken modulo 64, as the wrapping forms do.
-    let count = right as u32;
+    // Below 0 as SystemTap takes it: nothing is shifted.
+    let count = u32::try_from(right.clamp(0, 64)).unwrap_or(0);
     Ok(match op {
         BinaryOp::Add => left.wrapping_add(right),
         BinaryOp::Subtract => left.wrapping_sub(right),
@@ -107,9 +107,11 @@ pub(super) fn binary(op: BinaryOp, left: i64, right: i64) -> Result<i64, FaultCo
         BinaryOp::And => left & right,
         BinaryOp::Or => left | right,
         BinaryOp::Xor => left ^ right,
-        BinaryOp::ShiftLeft => left.wrapping_shl(count),
-        BinaryOp::ShiftRight => left.wrapping_shr(count),
-        BinaryOp::ShiftRightLogical => (left as u64).wrapping_shr(count) as i64,
+        BinaryOp::ShiftLeft => left.checked_shl(count).unwrap_or(0),
+        BinaryOp::ShiftRight => left >> count.min(63),
+        BinaryOp::ShiftRightLogical => {
+            (left as u64).checked_shr(count).unwrap_or(0) as i64
+        }
     })
 }
 

@@ -102,10 +102,11 @@ impl Run<'_, '_> {
                 }
             }
             Op::WalkBuckets { limit, .. } => {
-                let limit = limit.map_or(-1, |limit| frame.long(limit));
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let indices = whole.buckets(&shape, *histogram);
-                let keys = indices.take(limit).map(|index| vec![Datum::Long(index)]);
+                let limit = limit.map_or(i64::MAX, |limit| frame.long(limit));
+                let limit = usize::try_from(limit).unwrap_or(0);
+                let limit = if whole.count() == 0 { 0 } else { limit };
+                let indices = whole.buckets(&shape, *histogram).take(limit);
+                let keys = indices.map(|index| vec![Datum::Long(index)]);
                 self.start(None, keys.collect());
             }
             _ => {}
