@@ -38,7 +38,7 @@ fn check(text: &str) {
 fn all_scripts_of_the_tests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
     let mut seen = 0;
-    for stage in ["parse_refused", "check_refused", "check_ok"] {
+    for stage in ["parse_ok", "parse_refused", "check_refused", "check_ok"] {
         for entry in std::fs::read_dir(folder.join(stage)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "hwt") {

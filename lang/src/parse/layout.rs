@@ -159,7 +159,7 @@ fn item(
     match grammar::run(text, span, tokens) {
         Ok(pairs) => {
             let base = span.start;
-            Walk { base, marks, rules: Vec::new(), depth: 0, hangs: Vec::new() }
+            Walk { base, marks, rules: Vec::new(), depth: 0, hangs: Vec::new(), name: 0 }
                 .run(pairs);
             marks.entry(base).or_default().before = Before::Line(0);
             Ok(())
@@ -183,6 +183,8 @@ struct Walk<'m> {
     depth: usize,
     /// For each open statement whether it is indented by itself.
     hangs: Vec<bool>,
+    /// Where the part of a probe point's name begins.
+    name: usize,
 }
 
 impl Walk<'_> {
@@ -243,6 +245,7 @@ impl Walk<'_> {
                     _ => Before::Line(depth),
                 };
             }
+            Rule::component_name => self.name = at,
             _ => self.token(rule, at, parent),
         }
     }
@@ -303,8 +306,14 @@ impl Walk<'_> {
         self.mark(at).tight |= tight;
     }
 
-    fn end(&mut self, rule: Rule, _at: usize) {
+    fn end(&mut self, rule: Rule, at: usize) {
         self.rules.pop();
+        if rule == Rule::component_name {
+            // `{a,b}*` is one word, although it is several tokens.
+            for inside in self.name + 1..at {
+                self.mark(inside).before = Before::Glued;
+            }
+        }
         if rule == Rule::statement && self.hangs.pop() == Some(true) {
             self.depth = self.depth.saturating_sub(1);
         }
