@@ -289,7 +289,6 @@ impl Consumer for Handlers<'_> {
                 break;
             }
         }
-        self.flush().map_err(Failure::Output)?;
         Ok(self.flow())
     }
 

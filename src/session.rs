@@ -387,6 +387,8 @@ impl<'a, C: Consumer> Session<'a, C> {
             return Ok(Flow::Stop);
         }
         self.follow_wishes()?;
+        // What begin says is read as a sign that all is armed as it is to be.
+        self.consumer.flush().map_err(Failure::Output)?;
         // Interrupted before: what did not run yet is not to begin.
         if events.is_interrupted()? {
             return Ok(Flow::Continue);

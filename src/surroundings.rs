@@ -124,6 +124,12 @@ mod tests {
             .spawn()
             .expect("sleep");
         let pid = child.id();
+        // The kernel lets the parent go on before it has put the arguments in
+        // place (fs/exec.c, `exec_mmap` before fs/binfmt_elf.c,
+        // `create_elf_tables`).
+        while Facts::of(pid).arguments.is_empty() {
+            std::thread::yield_now();
+        }
         let mut processes = Processes { noted: Some((pid, Facts::of(pid))) };
         let alive = processes.credentials(pid).expect("it is there");
         child.kill().expect("it is ours");
