@@ -6,6 +6,9 @@
 //!   script arguments.
 //! - `hwt-refused CODE`: a script that must be refused, its first error being
 //!   CODE.
+//! - `hwt-typed`, `hwt-refused-typed CODE`: the same, checked with the types of
+//!   `lang/tests/common/types.rs`.
+//! - `c`: what a target is like; not compiled.
 //! - `console`: each line that begins with `$ ` (and those after it that begin
 //!   with `> `) is run by `sh` in a temporary folder with `examples/` linked in
 //!   it, an empty `target/`, and `hwtrace` in the path; standard output and
@@ -26,6 +29,9 @@
 //! program's tables. `HWTRACE_BLESS=1` writes what came out into the documents.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../lang/tests/common/mod.rs"]
+mod language;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -38,6 +44,8 @@ use hwtrace_lang::builtins::{
     Available, BUILTINS, Body, Builtin, OPERATORS, PRINT_FUNCTIONS,
 };
 use hwtrace_lang::code::Code;
+use hwtrace_lang::parse::parse;
+use hwtrace_lang::sema;
 use hwtrace_lang::span::Source;
 use hwtrace_probes::provider;
 use hwtrace_runtime::abi::Limits;
@@ -108,6 +116,15 @@ fn check(name: &str, text: String, arguments: &[String]) -> Result<(), Refused> 
     Ok(())
 }
 
+/// The codes of what is wrong with a script for a target whose types are known.
+fn typed(block: &Block) -> Vec<&'static str> {
+    let source = Source::new(&block.place, block.text());
+    let checked = parse(&source, &[])
+        .and_then(|script| sema::check(&script, &mut language::Memory::default()));
+    let errors = checked.err().unwrap_or_default();
+    errors.iter().map(|error| error.code.as_str()).collect()
+}
+
 /// What a block says after `# arguments: `.
 fn arguments(text: &str) -> Vec<String> {
     let arguments = text.strip_prefix("# arguments: ").unwrap_or_default();
@@ -137,6 +154,10 @@ fn scripts_in_documents_check_or_are_refused_as_they_say() {
                     assert_eq!(codes(&refused).first(), Some(&code), "{}", block.place);
                 }
             },
+            ("hwt-typed", "") => assert_eq!(typed(&block), [""; 0], "{}", block.place),
+            ("hwt-refused-typed", code) => {
+                assert_eq!(typed(&block).first(), Some(&code), "{}", block.place);
+            }
             _ => continue,
         }
         seen += 1;
@@ -148,7 +169,17 @@ fn scripts_in_documents_check_or_are_refused_as_they_say() {
 fn every_fence_is_of_a_kind_that_is_tested() {
     for block in DOCUMENTS.iter().flat_map(|document| blocks(document)) {
         let kind = block.info.split(' ').next().unwrap_or_default();
-        let known = ["hwt", "hwt-refused", "console", "sh", "text", "rust"];
+        let known = [
+            "hwt",
+            "hwt-refused",
+            "hwt-typed",
+            "hwt-refused-typed",
+            "c",
+            "console",
+            "sh",
+            "text",
+            "rust",
+        ];
         assert!(known.contains(&kind), "{}: ```{}", block.place, block.info);
     }
 }
