@@ -44,6 +44,7 @@ use hwtrace_lang::builtins::{
     Available, BUILTINS, Body, Builtin, OPERATORS, PRINT_FUNCTIONS,
 };
 use hwtrace_lang::code::Code;
+use hwtrace_lang::format::format;
 use hwtrace_lang::parse::parse;
 use hwtrace_lang::sema;
 use hwtrace_lang::span::Source;
@@ -198,6 +199,7 @@ fn examples_check_and_are_short() {
         assert!(text.lines().nth(1).is_some_and(|line| line.ends_with('?')), "{name}");
         let code = text.lines().filter(|line| !line.starts_with('#')).count();
         assert!(code <= 20, "{name} has {code} lines");
+        assert_eq!(format(&Source::new(&*name, &*text)).unwrap(), text, "hwtrace fmt");
         // The arguments that its head gives it, in the line of the command.
         let command = text.lines().find(|line| line.starts_with("# $ ")).unwrap();
         let (_, arguments) = command.split_once(".hwt").unwrap();
