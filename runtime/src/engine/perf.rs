@@ -103,7 +103,7 @@ const RINGS_BYTES: usize = 64 << 20;
 /// user may lock per CPU (kernel.perf_event_mlock_kb = 516).
 const RING_BYTES_MIN: usize = 512 << 10;
 /// And at most these.
-const RING_BYTES_MAX: usize = 4 << 20;
+const RING_BYTES_MAX: usize = 16 << 20;
 
 impl Default for PerfOptions {
     fn default() -> Self {
