@@ -61,8 +61,11 @@ fn main() {
         let rates = (0..rounds).map(|_| native(globals, body, &records)).collect();
         let rate = median(rates);
         let aim = aim.map_or(String::new(), |aim| format!("  (aim: {aim})"));
-        let shown =
-            if *body == PRINTF { "printf of five fields, to /dev/null" } else { body };
+        let shown = match *body {
+            PRINTF => "printf of five fields, to /dev/null".to_owned(),
+            body if globals.contains("hist") => format!("{body}, for a histogram"),
+            body => body.to_owned(),
+        };
         println!("  {shown:<46} {rate:>7.1}  {:.2}{aim}", rate / by_hand);
     }
 }
