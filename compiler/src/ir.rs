@@ -175,6 +175,9 @@ pub enum Aggregate {
     Scalar(u32),
     /// The element of an array at the keys.
     Element(u32, Vec<Value>),
+    /// All elements of an array that match, added up in their order; it can be
+    /// asked, and not added to.
+    Merged(u32, Slice),
 }
 
 /// Keys of an array; none where any will do.
@@ -399,11 +402,12 @@ impl Terminator {
 }
 
 impl Aggregate {
-    /// The keys, none of a scalar.
-    pub fn keys(&self) -> &[Value] {
+    /// The keys that are given.
+    pub fn keys(&self) -> Vec<Value> {
         match self {
-            Self::Scalar(_) => &[],
-            Self::Element(_, keys) => keys,
+            Self::Scalar(_) => Vec::new(),
+            Self::Element(_, keys) => keys.clone(),
+            Self::Merged(_, slice) => slice.iter().flatten().copied().collect(),
         }
     }
 }

@@ -302,6 +302,16 @@ fn statistics_are_only_added_to_and_asked() {
         ("the array has no statistics", None, Op::Accumulate(element(TEXTS), LONG)),
         ("v1 is no long", None, Op::Accumulate(scalar(), TEXT)),
         (
+            "many elements can not be added to",
+            None,
+            Op::Accumulate(Aggregate::Merged(STATISTICS, vec![None]), LONG),
+        ),
+        (
+            "the array has no statistics",
+            Some(RESULT),
+            Op::Extract(Extractor::Sum, Aggregate::Merged(TEXTS, vec![None])),
+        ),
+        (
             "v1 is no long",
             None,
             Op::Accumulate(Aggregate::Element(STATISTICS, vec![TEXT]), LONG),

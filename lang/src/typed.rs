@@ -328,6 +328,14 @@ pub enum Place {
         /// Its keys.
         keys: Vec<Expression>,
     },
+    /// All elements of an array of statistics that match, added up: only what
+    /// is asked of statistics has it.
+    Merged {
+        /// The array.
+        array: GlobalId,
+        /// The keys; none for `*`.
+        keys: Vec<Option<Expression>>,
+    },
 }
 
 /// The kinds of expressions.
@@ -422,7 +430,8 @@ pub enum ExpressionKind {
     Extract {
         /// What is asked.
         extractor: Extractor,
-        /// The aggregate: [`Place::Global`] or [`Place::Element`].
+        /// The aggregate: [`Place::Global`], [`Place::Element`] or
+        /// [`Place::Merged`].
         place: Place,
     },
     /// `@percentile(place, p)`: a long; `@p50` and the like are this, too.

@@ -29,6 +29,9 @@ pub struct HandlerContext {
     pub world: *mut World,
 }
 
+/// In place of an array's number: what `stats_merge` has added up.
+pub const MERGED: i64 = i64::MIN;
+
 /// A compiled handler (System V calling convention). It never unwinds.
 pub type HandlerFn = unsafe extern "C" fn(*mut HandlerContext, *const HitRecord);
 

@@ -66,6 +66,12 @@ impl Shape {
         bytes
     }
 
+    /// About how long one more aggregate takes to merge, in steps.
+    pub(crate) fn merge_steps(&self) -> usize {
+        const BYTES_A_STEP: usize = 64;
+        1 + self.bytes_max() / BYTES_A_STEP
+    }
+
     fn is_plain(&self) -> bool {
         self.variance_shift.is_none()
             && !self.log

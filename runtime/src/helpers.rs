@@ -67,6 +67,7 @@ pub static HELPERS: &[Helper] = &[
     row!(stats_bucket(Long, Words, Long, Long) -> Long, !),
     row!(stats_clear(Long)),
     row!(stats_extract(Long, Words, Long) -> Long, !),
+    row!(stats_merge(Long, Words, Long), !),
     row!(stats_percentile(Long, Words, Double) -> Long, !),
     row!(stats_print(Long, Words, Long, Long), !),
     row!(walk_buckets(Long, Words, Long, Long)),

@@ -152,6 +152,21 @@ impl Array {
         self.aggregates.get(self.table.get(key)?)
     }
 
+    /// The aggregates of all elements that match, added up in their order; one
+    /// without samples where none does.
+    pub fn merged(&self, slice: Slice<'_>) -> Aggregate {
+        let shape = &self.shape.statistics;
+        let mut merged = Aggregate::new(shape);
+        self.table.each(&mut |key, word| {
+            if slice.matches(key)
+                && let Some(aggregate) = self.aggregates.get(word)
+            {
+                merged.merge(shape, aggregate);
+            }
+        });
+        merged
+    }
+
     /// Whether there is an element at `key`.
     pub fn contains(&self, key: &[u64]) -> bool {
         self.table.contains(key)

@@ -63,6 +63,8 @@ pub struct World {
     longs: Box<[i64]>,
     pub(crate) texts: Vec<Vec<u8>>,
     pub(crate) statistics: Vec<Aggregate>,
+    /// What was added up last, and of which array.
+    pub(crate) merged: Option<(usize, Aggregate)>,
     pub(crate) arrays: Vec<Array>,
     pub(crate) strings: Strings,
     access_names: [StringHandle; AccessKind::ALL.len()],
@@ -125,6 +127,7 @@ impl World {
             longs: layout.longs.clone().into(),
             texts: layout.texts.iter().map(|text| text.clone().into_bytes()).collect(),
             statistics: layout.statistics.iter().map(Aggregate::new).collect(),
+            merged: None,
             arrays: layout.arrays.iter().cloned().map(Array::new).collect(),
             strings,
             access_names,

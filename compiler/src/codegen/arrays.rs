@@ -2,6 +2,7 @@
 //! the frame, and more.
 
 use cranelift_codegen::ir::{self as clif, InstBuilder, types};
+use hwtrace_runtime::abi::MERGED;
 
 use super::Translator;
 use super::instruction::Outcome;
@@ -225,7 +226,8 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         }
     }
 
-    /// Calls a helper with an aggregate: an array and its keys, or `!slot`.
+    /// Calls a helper with an aggregate: an array and its keys, `!slot`, or what
+    /// was merged just before.
     fn aggregate(
         &mut self,
         helper: &'static str,
@@ -239,6 +241,10 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
                 let (words, _) = self.lay_down(keys.iter().copied().map(Some));
                 (self.long(i64::from(*array)), words)
             }
+            Aggregate::Merged(array, slice) => {
+                self.matching("stats_merge", *array, slice, site)?;
+                (self.long(MERGED), self.long(0))
+            }
         };
         let mut args = vec![which, words];
         args.extend(more);
@@ -250,7 +256,9 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         let layout = &self.module.layout;
         let shape = match aggregate {
             Aggregate::Scalar(slot) => &layout.statistics[*slot as usize],
-            Aggregate::Element(array, _) => &layout.arrays[*array as usize].statistics,
+            Aggregate::Element(array, _) | Aggregate::Merged(array, _) => {
+                &layout.arrays[*array as usize].statistics
+            }
         };
         let number = match histogram {
             Histogram::Log => None,

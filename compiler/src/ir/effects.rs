@@ -79,7 +79,9 @@ enum Way {
 fn access(op: &Op) -> Option<(Global, Way)> {
     let of = |aggregate: &Aggregate| match aggregate {
         Aggregate::Scalar(slot) => Global::Statistics(*slot),
-        Aggregate::Element(array, _) => Global::Array(*array),
+        Aggregate::Element(array, _) | Aggregate::Merged(array, _) => {
+            Global::Array(*array)
+        }
     };
     Some(match op {
         Op::GetLong(slot) => (Global::Long(*slot), Way::Reads),

@@ -335,6 +335,9 @@ impl Shown<'_> {
             Aggregate::Element(array, keys) => {
                 format!("{}[{}]", name(&names.arrays, *array), list(keys))
             }
+            Aggregate::Merged(array, slice) => {
+                format!("{}[{}]", name(&names.arrays, *array), pattern(slice))
+            }
         }
     }
 

@@ -319,6 +319,14 @@ impl Checker<'_> {
                     return Err("the array has no statistics".into());
                 }
             }
+            Aggregate::Merged(..) if matches!(op, Op::Accumulate(..)) => {
+                return Err("many elements can not be added to".into());
+            }
+            Aggregate::Merged(array, slice) => {
+                if self.slice(*array, slice)? != Type::Stats {
+                    return Err("the array has no statistics".into());
+                }
+            }
         }
         Ok(result)
     }

@@ -525,6 +525,11 @@ impl<'a> Lower<'a> {
                 Some(id) if self.handler.parameter(name).is_none() => Place::Global(id),
                 _ => Place::Local(self.local(name)),
             },
+            AstKind::Element { array, keys }
+                if keys.iter().any(|key| key.kind == AstKind::AnyKey) =>
+            {
+                Place::Merged { array: self.array(&array.text), keys: self.keys(keys) }
+            }
             AstKind::Element { array, keys } => {
                 let keys = self.expressions(keys);
                 Place::Element { array: self.array(&array.text), keys }
@@ -536,7 +541,9 @@ impl<'a> Lower<'a> {
     fn place_type(&self, place: &Place) -> Type {
         match place {
             Place::Local(id) => self.locals[id.0 as usize].ty,
-            Place::Global(id) | Place::Element { array: id, .. } => {
+            Place::Global(id)
+            | Place::Element { array: id, .. }
+            | Place::Merged { array: id, .. } => {
                 match &self.globals[id.0 as usize].kind {
                     GlobalKind::Scalar { ty, .. } => *ty,
                     GlobalKind::Array { value, .. } => *value,

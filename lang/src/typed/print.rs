@@ -257,6 +257,9 @@ impl Shown<'_> {
             Place::Element { array, keys } => {
                 format!("{}[{}]", self.global(*array), self.texts(keys))
             }
+            Place::Merged { array, keys } => {
+                format!("{}[{}]", self.global(*array), self.keys(keys))
+            }
         }
     }
 

@@ -1,11 +1,11 @@
-//! Statistics. `which` is the number of an array, whose key follows, or
-//! `!slot` of a scalar, for which the key says nothing.
+//! Statistics. `which` is the number of an array, whose key follows, `!slot` of
+//! a scalar, or [`MERGED`]; for the last two the key says nothing.
 
 use super::arrays::{key_to_find, key_to_store, open_walk};
 use super::{Context, enter, settle};
-use crate::abi::FaultCode;
+use crate::abi::{FaultCode, MERGED};
 use crate::aggregate::{Aggregate, Histogram, Shape};
-use crate::map::{Extractor, KEYS_MAX};
+use crate::map::{Extractor, KEYS_MAX, Slice};
 use crate::world::World;
 
 /// `which <<< value`: one look-up.
@@ -28,12 +28,35 @@ pub(super) extern "C" fn stats_add(
     settle(context, done);
 }
 
+/// Adds up the elements of an array whose keys are equal where `mask` says so,
+/// to be asked as [`MERGED`].
+pub(super) extern "C" fn stats_merge(
+    context: Context,
+    number: i64,
+    words: *const u64,
+    mask: i64,
+) {
+    let (world, _) = enter(context);
+    let number = number as usize;
+    let mut buffer = [0; KEYS_MAX];
+    let keys = key_to_find(world, number, words, &mut buffer);
+    let Some(array) = world.arrays.get(number) else { return };
+    let steps = array.len().saturating_mul(array.shape().statistics.merge_steps());
+    let merged = array.merged(Slice { keys, mask: mask as u64 });
+    world.merged = Some((number, merged));
+    settle(context, world.work(steps));
+}
+
 /// The aggregate, none where there is no element, and what it keeps.
 fn find(
     world: &World,
     which: i64,
     words: *const u64,
 ) -> Option<(Option<&Aggregate>, &Shape)> {
+    if which == MERGED {
+        let (array, merged) = world.merged.as_ref()?;
+        return Some((Some(merged), &world.arrays.get(*array)?.shape().statistics));
+    }
     if which < 0 {
         let slot = !which as usize;
         let shape = world.layout().statistics.get(slot)?;

@@ -150,9 +150,18 @@ impl Generator {
         format!("a{array}[{}]", self.keys(array, depth - 1))
     }
 
+    /// Statistics to ask: an aggregate, or many elements together.
+    fn statistics(&mut self, depth: usize) -> String {
+        if depth == 0 || !self.choices.once_in(3) {
+            return self.aggregate(depth);
+        }
+        let array = self.array(Stats);
+        format!("a{array}[{}]", self.slice(array, depth - 1))
+    }
+
     pub(super) fn histogram(&mut self, depth: usize) -> String {
         let form = self.choices.pick(&HISTOGRAMS);
-        form.replace('#', &self.aggregate(depth))
+        form.replace('#', &self.statistics(depth))
     }
 
     pub(super) fn long(&mut self, depth: usize) -> String {
@@ -239,10 +248,10 @@ impl Generator {
                 let asked =
                     ["count", "sum", "min", "max", "avg", "variance", "p50", "p99"];
                 let asked = self.choices.pick(&asked);
-                format!("@{asked}({})", self.aggregate(depth))
+                format!("@{asked}({})", self.statistics(depth))
             }
             2 => {
-                let aggregate = self.aggregate(depth);
+                let aggregate = self.statistics(depth);
                 format!("@percentile({aggregate}, {})", self.double(depth))
             }
             3 => {
@@ -266,7 +275,11 @@ impl Generator {
             0 => format!("@plus({})", self.long(depth)),
             1 => "randint(1)".to_owned(),
             2 => {
-                format!("@variance({}, {})", self.aggregate(depth), self.choices.below(9))
+                format!(
+                    "@variance({}, {})",
+                    self.statistics(depth),
+                    self.choices.below(9)
+                )
             }
             _ => self.call(Some(Long), depth),
         }

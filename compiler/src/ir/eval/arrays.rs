@@ -156,7 +156,7 @@ pub(super) fn key(frame: &Frame, keys: &[Value]) -> Vec<Datum> {
     frame.list(keys).into_iter().map(Datum::into_key).collect()
 }
 
-fn matches(frame: &Frame, slice: &[Option<Value>], key: &[Datum]) -> bool {
+pub(super) fn matches(frame: &Frame, slice: &[Option<Value>], key: &[Datum]) -> bool {
     slice.iter().zip(key).all(|(wanted, key)| {
         wanted.is_none_or(|wanted| frame.get(wanted).clone().into_key() == *key)
     })

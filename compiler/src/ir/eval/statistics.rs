@@ -3,8 +3,8 @@
 use hwtrace_runtime::abi::FaultCode;
 use hwtrace_runtime::aggregate::{Aggregate as Runtime, Shape};
 
-use super::super::{Aggregate, Extractor, Histogram, Op};
-use super::arrays::key;
+use super::super::{Aggregate, Extractor, Histogram, Op, Value};
+use super::arrays::{key, matches};
 use super::{Datum, Frame, Run, Trap};
 
 /// What an extractor gives of these values, nothing where it faults.
@@ -55,11 +55,16 @@ impl Run<'_, '_> {
                 let layout = &self.state.module.layout;
                 let shape = match aggregate {
                     Aggregate::Scalar(slot) => &layout.statistics[*slot as usize],
-                    Aggregate::Element(array, _) => {
+                    Aggregate::Element(array, _) | Aggregate::Merged(array, _) => {
                         &layout.arrays[*array as usize].statistics
                     }
                 };
-                let value = extract(*extractor, &self.samples(aggregate, frame), shape);
+                let value = match (extractor, aggregate) {
+                    (Extractor::Variance, Aggregate::Merged(array, slice)) => {
+                        self.merged(*array, slice, shape, frame).variance(shape)
+                    }
+                    _ => extract(*extractor, &self.samples(aggregate, frame), shape),
+                };
                 Ok(Datum::Long(value.ok_or(FaultCode::EmptyAggregate)?))
             }
             Op::Percentile(of, percentage) => {
@@ -130,6 +135,7 @@ impl Run<'_, '_> {
                     samples.push(value);
                 }
             }
+            Aggregate::Merged(..) => unreachable!("the verifier lets it be asked only"),
         }
         Ok(())
     }
@@ -143,6 +149,29 @@ impl Run<'_, '_> {
                 let element = elements.get(&key(frame, keys));
                 element.map_or(Vec::new(), |element| element.samples().to_vec())
             }
+            Aggregate::Merged(array, slice) => {
+                let elements = self.state.arrays[*array as usize].iter();
+                let matching = elements.filter(|(key, _)| matches(frame, slice, key));
+                matching.flat_map(|(_, element)| element.samples().to_vec()).collect()
+            }
         }
+    }
+
+    /// Elements added up as aggregates: their variance depends on the order and
+    /// on how they are put together.
+    fn merged(
+        &self,
+        array: u32,
+        slice: &[Option<Value>],
+        shape: &Shape,
+        frame: &Frame,
+    ) -> Runtime {
+        let mut merged = Runtime::new(shape);
+        for (key, element) in &self.state.arrays[array as usize] {
+            if matches(frame, slice, key) {
+                merged.merge(shape, &aggregate(element.samples(), shape));
+            }
+        }
+        merged
     }
 }

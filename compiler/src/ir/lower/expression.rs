@@ -324,6 +324,7 @@ impl Builder<'_> {
                 let (array, value) = self.array(*array);
                 Target::Element { array, value, keys }
             }
+            Place::Merged { .. } => unreachable!("the checker lets it be asked only"),
         }
     }
 

@@ -292,6 +292,7 @@ impl Builder<'_> {
                 let (array, _) = self.array(*array);
                 self.effect(Op::DeleteElement(array, keys), span);
             }
+            Place::Merged { .. } => unreachable!("the checker lets it be asked only"),
         }
     }
 

@@ -20,6 +20,11 @@ impl Builder<'_> {
                 let (array, _) = self.array(*array);
                 Aggregate::Element(array, keys)
             }
+            Place::Merged { array, keys } => {
+                let slice = self.slice(keys);
+                let (array, _) = self.array(*array);
+                Aggregate::Merged(array, slice)
+            }
             Place::Local(_) => unreachable!("no local holds statistics"),
         }
     }
@@ -29,7 +34,7 @@ impl Builder<'_> {
         let layout = &mut self.pool.module.layout;
         match aggregate {
             Aggregate::Scalar(slot) => &mut layout.statistics[*slot as usize],
-            Aggregate::Element(array, _) => {
+            Aggregate::Element(array, _) | Aggregate::Merged(array, _) => {
                 &mut layout.arrays[*array as usize].statistics
             }
         }

@@ -103,7 +103,7 @@ impl Infer<'_, '_> {
             self.report.push(
                 Diagnostic::new(Code::AnyKeyHere, any.span, "`*` stands for many elements")
                     .label("one key is needed here")
-                    .help("`*` can stand in `foreach (… in a[*, x])`, `delete a[*, x]` and `[*, x] in a`"),
+                    .help("`*` can stand in `foreach (… in a[*, x])`, `delete a[*, x]`, `[*, x] in a`, and in what is asked of statistics: `@sum(a[*, x])`"),
             );
         }
     }

@@ -28,7 +28,9 @@ impl Infer<'_, '_> {
                 (name, found)
             }
             ExpressionKind::Element { array, keys } => {
-                self.one_element(keys);
+                if write {
+                    self.one_element(keys);
+                }
                 let found = self.element(array, keys, place.span);
                 if write {
                     self.mark_written(&array.text);
