@@ -6,6 +6,7 @@ mod table;
 
 use crate::types::Type;
 
+pub(crate) use forms::operator_names;
 pub use forms::{Form, OPERATORS, PRINT_FUNCTIONS, is_print};
 pub use table::BUILTINS;
 

@@ -107,6 +107,11 @@ pub static OPERATORS: &[Form] = &[
         "write the enumerator's number"),
 ];
 
+/// Names of the operators without their `@`.
+pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|form| form.name.trim_start_matches('@'))
+}
+
 /// Whether a function is of the print family.
 pub fn is_print(name: &str) -> bool {
     PRINT_FUNCTIONS.iter().any(|form| form.name == name)

@@ -3,6 +3,7 @@
 //! an item. A row's message and help may name the matched tokens: `{0}`, `{1}`.
 
 use super::scan::{Item, ItemKind, Kind, Token};
+use crate::builtins::operator_names;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 
@@ -349,32 +350,12 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// The words of hwt that begin with `@`, without it.
-static AT_WORDS: &[&str] = &[
-    "count",
-    "sum",
-    "min",
-    "max",
-    "avg",
-    "variance",
-    "hist_log",
-    "hist_linear",
-    "p50",
-    "p90",
-    "p99",
-    "percentile",
-    "defined",
-    "define",
-    "cast",
-    "var",
-    "entry",
-    "const",
-    "enum",
-];
+/// Words that begin with `@` besides the operators.
+static AT_WORDS: &[&str] = &["define", "entry", "const"];
 
 /// Whether `@name` belongs to hwt.
 pub(crate) fn is_at_word(name: &str) -> bool {
-    AT_WORDS.contains(&name)
+    AT_WORDS.contains(&name) || operator_names().any(|operator| operator == name)
 }
 
 /// The reserved words, as in the grammar.

@@ -2,6 +2,7 @@
 //! and the limits of regular expressions.
 
 use crate::ast::{Expression, ExpressionKind, Name};
+use crate::builtins::operator_names;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::suggest;
@@ -16,23 +17,6 @@ const SHIFT_MAX: i64 = 62;
 
 /// A compiled regular expression may take this much memory.
 const REGEX_LEN_MAX: usize = 1 << 20;
-
-/// All that is asked, by name.
-static NAMES: &[&str] = &[
-    "count",
-    "sum",
-    "min",
-    "max",
-    "avg",
-    "variance",
-    "hist_log",
-    "hist_linear",
-    "p50",
-    "p90",
-    "p99",
-    "percentile",
-    "defined",
-];
 
 /// What `@name(…)` asks.
 #[derive(Debug)]
@@ -108,14 +92,16 @@ pub(super) fn ask<'e>(
         (_, []) if named(text).is_some() => {
             Ok(Asked::Extractor(named(text).unwrap_or(Extractor::Count)))
         }
-        _ if NAMES.contains(&text) => Err(form(&format!("write `@{text}(s)`"))),
+        _ if operator_names().any(|name| name == text) => {
+            Err(form(&format!("write `@{text}(s)`")))
+        }
         _ => Err(unknown(name)),
     }
 }
 
 fn unknown(name: &Name) -> Box<Diagnostic> {
     let error = wrong(name, format!("statistics are not asked for `@{}`", name.text));
-    let near = suggest::did_you_mean(&name.text, NAMES.iter().copied());
+    let near = suggest::did_you_mean(&name.text, operator_names());
     Box::new(error.help(near.unwrap_or_else(|| {
         "they have `@count`, `@sum`, `@min`, `@max`, `@avg`, `@variance`, `@hist_log`, `@p99`".to_owned()
     })))

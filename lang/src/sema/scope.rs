@@ -142,7 +142,8 @@ fn checked_size((size, span): (i64, Span), report: &mut Report) -> Option<(u32, 
     }
 }
 
-fn redeclared(name: &ast::Name, first: Span) -> Diagnostic {
+/// A name has a second meaning.
+pub(super) fn redeclared(name: &ast::Name, first: Span) -> Diagnostic {
     Diagnostic::new(
         Code::Redeclared,
         name.span,
