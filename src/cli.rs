@@ -1,5 +1,7 @@
 //! The command line: what can be said, and what it means.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -236,6 +238,50 @@ pub enum Stage {
     Asm,
 }
 
+/// The arguments with values that are stuck to options (`-DMAXACTION=9`, as
+/// SystemTap's users write) taken apart. The positional arguments may begin
+/// with a hyphen, so that clap takes such a one for the script.
+pub fn apart(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    /// Options with a value.
+    const VALUED: &[u8] = b"ecpxGDoT";
+    /// Options without.
+    const PLAIN: &[u8] = b"qv";
+    let mut arguments = arguments.into_iter();
+    let mut out: Vec<_> = arguments.next().into_iter().collect();
+    while let Some(argument) = arguments.next() {
+        match argument.as_bytes() {
+            [b'-', option, rest @ ..] if VALUED.contains(option) => {
+                out.push(OsStr::from_bytes(&[b'-', *option]).to_owned());
+                let value = OsStr::from_bytes(rest).to_owned();
+                let stuck = Some(value).filter(|value| !value.is_empty());
+                out.extend(stuck.or_else(|| arguments.next()));
+            }
+            [b'-', flags @ ..]
+                if !flags.is_empty() && flags.iter().all(|flag| PLAIN.contains(flag)) =>
+            {
+                out.extend(
+                    flags.iter().map(|flag| OsStr::from_bytes(&[b'-', *flag]).into()),
+                );
+            }
+            [b'-', b'-', name @ ..] if !name.is_empty() => {
+                // A long option's value stands behind it, unless behind `=`.
+                let valued = [&b"engine"[..], b"ring-size", b"color", b"dump", b"mode"];
+                let more = [&b"length"[..], b"message-format"];
+                let takes = valued.iter().chain(&more).any(|it| *it == name);
+                out.push(argument);
+                out.extend(takes.then(|| arguments.next()).flatten());
+            }
+            // A script, a command, or `--`: what follows is not hwtrace's.
+            _ => {
+                out.push(argument);
+                break;
+            }
+        }
+    }
+    out.extend(arguments);
+    out
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: Option<f64> = text.parse().ok();
     seconds
@@ -289,4 +335,32 @@ pub fn limits(defines: &[(String, String)]) -> Result<Limits, String> {
         )?;
     }
     Ok(limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn apart_is(given: &str, wanted: &str) {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(apart(words(given)), words(wanted));
+    }
+
+    #[test]
+    fn values_are_taken_from_their_options() {
+        apart_is("h -DMAXACTION=5 -e x -T0.5", "h -D MAXACTION=5 -e x -T 0.5");
+        apart_is("h -D MAXACTION=5 -qv -c./a s", "h -D MAXACTION=5 -q -v -c ./a s");
+        apart_is("h --dump ir -p7 s", "h --dump ir -p 7 s");
+        apart_is("h --color=never --unsafe -Gn=1 s", "h --color=never --unsafe -G n=1 s");
+    }
+
+    #[test]
+    fn what_is_not_hwtraces_stays_as_it_is() {
+        apart_is("h s.hwt -DX=1 -p7", "h s.hwt -DX=1 -p7");
+        apart_is("h -e -DX=1 -T5", "h -e -DX=1 -T 5");
+        apart_is("h watch x -- -p7", "h watch x -- -p7");
+        apart_is("h - -p7", "h - -p7");
+        apart_is("h -e", "h -e");
+    }
 }

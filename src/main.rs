@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use command::{explain, fmt, list, script, watch};
-use hwtrace::cli::{Cli, Command};
+use hwtrace::cli::{self, Cli, Command};
 use hwtrace::demo;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(cli::apart(std::env::args_os()));
     let status = match cli.command {
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Demo(args)) => watch::demo(&args),

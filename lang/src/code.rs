@@ -169,6 +169,7 @@ codes! {
     // Doubtful, but the script runs.
     NoKernelConfig "W0001" Warning "the configuration of the kernel could not be read";
     Unused "W0002" Warning "a global is never used";
+    NeverRead "W0003" Warning "a variable is assigned and never read";
 }
 
 impl fmt::Display for Code {

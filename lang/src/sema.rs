@@ -116,6 +116,7 @@ pub fn check_with(
     infer.script = Some(script);
     infer.registers = environment.registers().to_vec();
     let (bodies, handlers) = infer_all(&planned, &mut infer);
+    let doubtful = std::mem::take(&mut infer.warnings);
     let (globals, functions, types) = infer.finish();
     if !report.is_empty() {
         return Err(report.finish());
@@ -131,7 +132,10 @@ pub fn check_with(
     }
     let mut warnings = script.warnings.clone();
     warnings.extend(unused(&globals));
+    warnings.extend(doubtful);
     warnings.sort_by_key(|warning| warning.span.map(|span| span.start));
+    // A handler with several points is looked at for each.
+    warnings.dedup();
     Ok(Checked { program, warnings })
 }
 

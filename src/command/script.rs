@@ -129,10 +129,38 @@ fn target_of_script(args: &ScriptArgs) -> Result<Target, String> {
     let Some(command) = &args.command else {
         return Ok(Target::None);
     };
+    if let Some(what) = shell_syntax(command) {
+        return Err(format!(
+            "`-c` starts a program without a shell, for which `{what}` is one more argument; quote \
+             it if that is meant, else start the program yourself and name it with -p"
+        ));
+    }
     match shlex::split(command) {
         Some(words) => Ok(Target::Command(words)),
         None => Err(format!("the quotes in `-c {command}` are not closed")),
     }
+}
+
+/// What in a command is not quoted and means something to a shell alone.
+fn shell_syntax(command: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, char) in command.char_indices() {
+        match (char, quote) {
+            _ if escaped => escaped = false,
+            ('\\', None | Some('"')) => escaped = true,
+            (open @ ('"' | '\''), None) => quote = Some(open),
+            (close, Some(open)) if close == open => quote = None,
+            ('|' | '&' | ';' | '<' | '>' | '`' | '$', None) => {
+                return Some(&command[at..at + 1]);
+            }
+            _ => {}
+        }
+    }
+    // `NAME=value prog`
+    let first = command.split_whitespace().next()?;
+    let (name, _) = first.split_once('=')?;
+    (!name.contains('/')).then_some(first)
 }
 
 fn listing(compiled: &Compiled, stage: Stage) -> String {

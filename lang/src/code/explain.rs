@@ -355,6 +355,7 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::RecursionTooDeep, text("Functions called one another too deeply; see -D MAXNESTING=.")),
     (Code::NoKernelConfig, text(r#"A condition asked for an option of the kernel's configuration, which is neither in /proc/config.gz nor in /boot/config-RELEASE. The option counts as ""."#)),
     (Code::Unused, text("A global is declared and then neither read nor written. It may be misspelled where it was meant.")),
+    (Code::NeverRead, text("A variable of a handler or function is assigned and then not read there. It may be misspelled, or meant to be a global that outlives the handler.")),
 ];
 
 #[cfg(test)]

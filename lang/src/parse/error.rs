@@ -102,6 +102,13 @@ fn hint(text: &str, tokens: &[Token], at: usize) -> Option<String> {
             let key = back(3);
             Some(format!("walk an array with `foreach`: `foreach ({key} in {name}) …`"))
         }
+        (key, ",") if back(2) == "(" && back(3) == "foreach" => Some(format!(
+            "several keys stand in brackets, `foreach ([{key}, …] in a)`; the value in front: \
+             `foreach (value = {key} in a)`"
+        )),
+        ("?" | "!", ".") => {
+            Some(format!("`{before}` stands behind the whole point: `a.b{before}`"))
+        }
         ("(", name) if back(3) == "." && is_name(name) => {
             Some(format!("put names into quotes: `{}(\"{name}\")`", back(2)))
         }

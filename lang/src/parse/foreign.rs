@@ -86,15 +86,13 @@ const fn missing(
     Row { place, after, pattern, code: Code::Unsupported, message, help }
 }
 
-const BPF_PROBE: &str = "this is how bpftrace names a probe";
+const BPF_PROBE: &str = "this is how bpftrace and DTrace name a probe";
 const BPF_MAP: &str = "`{0}` is a bpftrace map; in hwt variables have no `@`";
 const PREDICATE: &str = "a predicate between slashes is bpftrace's and DTrace's";
 const PREDICATE_IF: &str = "begin the handler with `if (!(predicate)) next`";
 const DECLARED: &str = "variables are not declared; their type follows from their use";
-const JUST_ASSIGN_2: &str =
-    "write `{2} = 0`; declare with `global {2}` what must outlive the handler";
-const JUST_ASSIGN: &str =
-    "write `{1} = 0`; declare with `global {1}` what must outlive the handler";
+const JUST_ASSIGN_2: &str = "write `{2} = …` without a type; declare with `global {2}` what must outlive the handler";
+const JUST_ASSIGN: &str = "write `{1} = …` without a type; declare with `global {1}` what must outlive the handler";
 
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
@@ -111,6 +109,8 @@ static ROWS: &[Row] = &[
     foreign(Anywhere, Anything, &[Is("watchpoint"), Is(":")], BPF_PROBE, "write `probe process.data(ADDRESS).length(8).write { … }`"),
     foreign(Anywhere, Anything, &[Is("asyncwatchpoint"), Is(":")], BPF_PROBE, "write `probe process.data(ADDRESS).length(8).write { … }`"),
     foreign(Anywhere, Anything, &[Is("interval"), Is(":"), Any, Is(":"), Number], BPF_PROBE, "write `probe timer.{2}({4}) { … }`"),
+    foreign(Top, Anything, &[Is("profile"), Is(":"), Is("hz"), Is(":"), Number], BPF_PROBE, "write `probe timer.hz({4}) { … }`"),
+    foreign(Top, Anything, &[Is("w"), Is(":"), Any, Is(":"), Number], BPF_PROBE, "write `probe process.data({2}).length({4}).write { … }`"),
     foreign(Top, Anything, &[Word, Is(":")], BPF_PROBE, "write `probe NAME { … }`, its parts joined by dots: `probe process.data(\"counter\").write { … }`"),
     foreign(Header, Anything, &[Word, Is(":")], BPF_PROBE, "join its parts by dots: `probe process.data(\"counter\").write { … }`"),
     foreign(Header, Anything, &[Is("/")], PREDICATE, PREDICATE_IF),
@@ -124,6 +124,9 @@ static ROWS: &[Row] = &[
     missing(Body, Anything, &[Is("@const")], "`@const` is not available yet", "write the number; a constant of an enumeration is `@enum(\"NAME\")`"),
     foreign(Body, Anything, &[At, Is("="), Is("count"), Is("("), Is(")")], BPF_MAP, "declare `global n` at the top and count with `n++`"),
     foreign(Body, Anything, &[At, Is("[")], BPF_MAP, "declare `global n` at the top and use `n[…]`"),
+    foreign(Body, Anything, &[Is("@median"), Is("(")], "there is no `@median`", "write `@p50(s)`"),
+    foreign(Body, Anything, &[Is("@p95"), Is("(")], "there is no `@p95`", "write `@percentile(s, 95)`"),
+    foreign(Body, Anything, &[Is("@p75"), Is("(")], "there is no `@p75`", "write `@percentile(s, 75)`"),
     foreign(Body, Anything, &[At, Is("(")], "there is no macro `{0}`", "define it before its first use: `@define NAME(a) %( … %)`"),
     foreign(Anywhere, Anything, &[At], BPF_MAP, "declare `global n` at the top and use `n`"),
     foreign(Body, Operand, &[Is("="), Is("count"), Is("("), Is(")")], "`count()` is bpftrace's", "count with `x++`"),
@@ -154,6 +157,7 @@ static ROWS: &[Row] = &[
     foreign(Body, Statement, &[Is("let"), Target], DECLARED, "write a plain name: `x = 0`"),
     foreign(Body, Statement, &[Is("char"), Is("*"), Word], DECLARED, "write `{2} = \"\"`: strings are values here"),
     foreign(Body, Statement, &[Is("void"), Is("*"), Word], DECLARED, "write `{2} = 0`: an address is a long"),
+    foreign(Header, Anything, &[Quoted], "strings stand in double quotes", "write `\"…\"` in place of {0}"),
     foreign(Body, Anything, &[Quoted], "strings stand in double quotes", "write `\"…\"` in place of {0}"),
     foreign(Body, Operand, &[Is("and")], "`and` is spelled `&&`", "write `a && b`"),
     foreign(Body, Operand, &[Is("or")], "`or` is spelled `||`", "write `a || b`"),
@@ -186,9 +190,11 @@ pub(super) fn find(text: &str, item: &Item, tokens: &[Token]) -> Vec<Diagnostic>
         let step = match ROWS.iter().find(|row| matcher.matches(row)) {
             Some(row) => {
                 let finding = matcher.diagnostic(row);
-                // A predicate has two slashes; one of them will do.
+                // A predicate has two slashes, and bpftrace's probes several colons;
+                // one of them will do.
                 let second = found.last().is_some_and(|before: &Diagnostic| {
-                    finding.message == PREDICATE && before.message == PREDICATE
+                    [PREDICATE, BPF_PROBE].contains(&&*finding.message)
+                        && before.message == finding.message
                 });
                 if !second {
                     found.push(finding);

@@ -167,7 +167,10 @@ impl Scanner<'_> {
                 Err(Box::new(
                     Diagnostic::new(Code::Syntax, span, message)
                         .label("no hwt token has it")
-                        .help("outside strings and comments a script is plain ASCII"),
+                        .help(match char {
+                            '`' => "there are no backticks; `system(\"…\")` runs a command, with --unsafe",
+                            _ => "outside strings and comments a script is plain ASCII",
+                        }),
                 ))
             }
         }
@@ -323,7 +326,7 @@ pub(super) fn check_nesting(text: &str, tokens: &[Token]) -> Result<(), Box<Diag
     }
     match open.last() {
         None => Ok(()),
-        Some(token) => Err(never_closed(text, token.span)),
+        Some(token) => Err(never_closed(text, tokens, token.span)),
     }
 }
 
@@ -353,14 +356,21 @@ fn close(text: &str, open: &mut Vec<Token>, span: Span) -> Result<(), Box<Diagno
     ))
 }
 
-fn never_closed(text: &str, span: Span) -> Box<Diagnostic> {
+fn never_closed(text: &str, tokens: &[Token], span: Span) -> Box<Diagnostic> {
     let opened = &text[span.range()];
     let message = format!("`{opened}` is never closed");
-    Box::new(
-        Diagnostic::new(Code::UnbalancedBracket, span, message)
-            .label("opened here")
-            .help(format!("close it with `{}`", partner(opened))),
-    )
+    let error = Diagnostic::new(Code::UnbalancedBracket, span, message)
+        .label("opened here")
+        .help(format!("close it with `{}`", partner(opened)));
+    // What ended the item may have been meant to be inside of it.
+    let end = tokens.last().map_or(0, |token| token.span.range().end);
+    let next = text[end..].split_whitespace().next();
+    Box::new(match next {
+        Some(word @ ("global" | "function" | "probe")) => error.help(format!(
+            "`{word}` stands at the top of a script, not inside of braces"
+        )),
+        _ => error,
+    })
 }
 
 /// The error for nesting beyond the bound.

@@ -38,6 +38,8 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) features: Features,
     /// Functions that need --unsafe may be called.
     pub(super) allow_unsafe: bool,
+    /// What is doubtful, once for each handler.
+    pub(super) warnings: Vec<Diagnostic>,
     /// The whole script, for what an error may want to know.
     pub(super) script: Option<&'s Script>,
     /// Registers that can be asked for; none where any may.
@@ -75,6 +77,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             data_types,
             features,
             allow_unsafe: false,
+            warnings: Vec::new(),
             script: None,
             registers: Vec::new(),
             handler: Handler::anywhere(),
@@ -121,6 +124,12 @@ impl<'s, 'a> Infer<'s, 'a> {
             self.block(block);
         }
         self.check_locals();
+        // What an alias knows need not be of use to each handler.
+        if let [_] = blocks {
+            let globals = || self.globals.names();
+            let doubtful = self.handler.never_read().map(|it| never_read(it, globals()));
+            self.warnings.extend(doubtful);
+        }
         if self.features.statistics {
             let local = |local: &Local| (local.ty, local.span, local.name.clone());
             self.values.extend(self.handler.locals.iter().map(local));
@@ -428,9 +437,10 @@ impl<'s, 'a> Infer<'s, 'a> {
             let known =
                 assigned.map(|other| other.name.as_str()).chain(self.globals.names());
             let near = suggest::did_you_mean(name, known.chain(KEYWORDS.iter().copied()));
-            for help in
-                super::hints::variable(name).map(str::to_owned).into_iter().chain(near)
-            {
+            let function = builtins::names().any(|it| it == name);
+            let call = function.then(|| format!("it is a function: write `{name}(…)`"));
+            let hint = super::hints::variable(name).map(str::to_owned).or(call);
+            for help in hint.into_iter().chain(near) {
                 error = error.help(help);
             }
             if error.help.is_empty() {
@@ -467,6 +477,20 @@ impl<'s, 'a> Infer<'s, 'a> {
     }
 }
 
+/// A variable has no use.
+fn never_read<'a>(local: &Local, globals: impl Iterator<Item = &'a str>) -> Diagnostic {
+    let name = &local.name;
+    let message = format!("`{name}` is assigned and never read");
+    let error =
+        Diagnostic::new(Code::NeverRead, local.span, message).label("of no use here");
+    let near = suggest::did_you_mean(name, globals);
+    error.help(near.unwrap_or_else(|| {
+        format!(
+            "remove it, or declare `global {name}` where it is to outlive the handler"
+        )
+    }))
+}
+
 /// A variable is read where it is not the one that is assigned.
 fn local_of_another(name: &str, span: Span, assigned: Span) -> Diagnostic {
     let message = format!("nothing assigns a value to `{name}` in this handler");
@@ -499,7 +523,10 @@ pub(super) fn is_histogram(expression: &Expression) -> bool {
 /// How to come from one type to another that is wanted.
 fn conversion_help(why: &str, conflict: Conflict) -> &'static str {
     match (why, conflict.right) {
-        ("`+`" | "`+=`", Type::Long) if conflict.left == Type::String => {
+        ("`+=`", Type::Long) if conflict.left == Type::String => {
+            "append to a string with `.=`; the number in a string is `strtol(text, 10)`"
+        }
+        ("`+`", Type::Long) if conflict.left == Type::String => {
             "join strings with `.`; the number in a string is `strtol(text, 10)`"
         }
         (_, Type::Long) if why.starts_with("`%") && conflict.left == Type::Double => {

@@ -203,6 +203,11 @@ pub(super) struct Local {
     pub(super) ty: Term,
     pub(super) written: bool,
     pub(super) first_read: Option<Span>,
+    /// An assignment gives it a value; loops and `catch` do not count, which
+    /// must name a variable.
+    pub(super) assigned: bool,
+    /// Its value is used, also that of an assignment.
+    pub(super) used: bool,
     /// Where it is first named.
     pub(super) span: Span,
 }
@@ -252,7 +257,15 @@ impl Handler {
         let id = LocalId(u32::try_from(self.locals.len()).unwrap_or(u32::MAX));
         self.by_name.insert(name.to_owned(), id);
         let name = name.to_owned();
-        self.locals.push(Local { name, ty, written: false, first_read: None, span });
+        self.locals.push(Local {
+            name,
+            ty,
+            written: false,
+            first_read: None,
+            assigned: false,
+            used: false,
+            span,
+        });
         id
     }
 
@@ -271,6 +284,19 @@ impl Handler {
     /// The parameter called `name`, which hides a global.
     pub(super) fn parameter(&self, name: &str) -> Option<LocalId> {
         self.get(name).filter(|id| (id.0 as usize) < self.params)
+    }
+
+    /// An assignment gives a value to a variable, if it is a local.
+    pub(super) fn mark_assigned(&mut self, name: &str) {
+        if let Some(id) = self.get(name) {
+            self.at_mut(id).assigned = true;
+        }
+    }
+
+    /// Variables that are assigned and not read; parameters need not be.
+    pub(super) fn never_read(&self) -> impl Iterator<Item = &Local> {
+        let locals = self.locals.iter().skip(self.params);
+        locals.filter(|local| local.assigned && !local.used)
     }
 
     pub(super) fn at_mut(&mut self, id: LocalId) -> &mut Local {

@@ -50,7 +50,7 @@ impl Problem {
                     .label("a long, double or string")
                     .help(match element {
                         true => "several keys stand in one pair of brackets: `a[1, 2]`",
-                        false => "say what lies at an address: `@cast(p, \"struct node\")->next`",
+                        false => "numbers and text at an address need no type: `user_int(p + 8)`, `user_string(p)`; where types are known, `@cast(p, \"struct node\")->next` says what lies there",
                     })
             }
             Wrong::NoMember { of, name, members } => no_member(&of, &name, &members),
@@ -72,8 +72,8 @@ fn untyped(name: &str, span: Span) -> Diagnostic {
     let message = format!("the type of `${name}` is not known");
     Diagnostic::new(Code::NoTypes, span, message)
         .label("known as a long only")
-        .help(format!("say what it points to: `@cast(${name}, \"struct node\")->next`"))
-        .help(format!("numbers and text need no type: `user_int(${name} + 8)`, `user_string(${name})`"))
+        .help(format!("numbers and text that it points to need no type: `user_int(${name} + 8)`, `user_string(${name})`"))
+        .help(format!("where types are known, say which: `@cast(${name}, \"struct node\")->next`"))
 }
 
 fn no_member(of: &str, name: &Name, members: &[String]) -> Diagnostic {

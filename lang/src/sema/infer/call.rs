@@ -39,7 +39,7 @@ impl Infer<'_, '_> {
                 for argument in arguments {
                     self.expression(argument, Use::Value);
                 }
-                let error = self.unknown_function(function);
+                let error = self.unknown_function(function, arguments.len());
                 self.report.push(error);
                 self.types.fresh()
             }
@@ -207,7 +207,7 @@ impl Infer<'_, '_> {
         }
     }
 
-    fn unknown_function(&self, function: &Name) -> Diagnostic {
+    fn unknown_function(&self, function: &Name, given: usize) -> Diagnostic {
         let name = &function.text;
         let message = format!("there is no function `{name}`");
         let mut error = Diagnostic::new(Code::UnknownFunction, function.span, message)
@@ -224,7 +224,10 @@ impl Infer<'_, '_> {
             error = error.help(help);
         }
         if error.help.is_empty() {
-            error = error.help(format!("declare it: `function {name}(x) {{ … }}`"));
+            let params: Vec<_> = (1..=given).map(|number| format!("p{number}")).collect();
+            let params = params.join(", ");
+            error =
+                error.help(format!("declare it: `function {name}({params}) {{ … }}`"));
         }
         error
     }

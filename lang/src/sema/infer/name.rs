@@ -15,7 +15,11 @@ impl Infer<'_, '_> {
     /// of the whole assignment is used.
     pub(super) fn place(&mut self, place: &Expression, used: Use) -> Term {
         match &place.kind {
-            ExpressionKind::Variable(name) => self.variable(name, place.span, true, used),
+            ExpressionKind::Variable(name) => {
+                let found = self.variable(name, place.span, true, used);
+                self.handler.mark_assigned(name);
+                found
+            }
             ExpressionKind::Element { array, keys } => {
                 self.one_element(keys);
                 let value = self.element(array, keys, place.span);
@@ -71,6 +75,7 @@ impl Infer<'_, '_> {
         let id = self.handler.local(name, span, &mut self.types);
         let local = self.handler.at_mut(id);
         local.written |= write;
+        local.used |= !write || used == Use::Value;
         if !write {
             local.first_read.get_or_insert(span);
         }
