@@ -206,8 +206,9 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
     );
     remark(
         summary.lost_sideband,
-        "name, birth or end of a thread",
-        "lost with them: some hits may bear the name of another thread",
+        "event",
+        "of threads (names, births, ends) lost with them: some hits may bear the name of \
+         another thread",
     );
     remark(summary.late, "record", "handed on out of the order of time");
     remark(

@@ -92,11 +92,11 @@ builtins! {
     }
     Access {
         access() -> String, DataProbes, Helper("access"),
-            "how the data was accessed: \"read\", \"write\" or \"update\"", "how[access()]++";
+            "how the data was accessed: \"read\", \"write\" or \"update\"; \"unknown\" where the instruction could not be decoded", "how[access()]++";
         addr() -> Long, DataProbes, Field("address"),
-            "address of the instruction that made the access", "hits[addr()]++";
+            "address of the instruction that made the access; in code without symbols of the one behind it", "hits[addr()]++";
         uaddr() -> Long, DataProbes, Field("address"),
-            "address of the instruction that made the access", "hits[uaddr()]++";
+            "address of the instruction that made the access; in code without symbols of the one behind it", "hits[uaddr()]++";
         data_addr() -> Long, DataProbes, Field("data_address"),
             "address of the watched data", r#"printf("%p\n", data_addr())"#;
         data_len() -> Long, DataProbes, Field("data_length"),

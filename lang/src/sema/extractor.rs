@@ -86,7 +86,10 @@ pub(super) fn ask<'e>(
             }
             _ => Err(form("the shift is a number between 0 and 62: `@variance(s, 8)`")),
         },
-        ("percentile", [percentage]) => Ok(Asked::Percentile(Some(percentage))),
+        ("percentile", [percentage]) => match constant(percentage) {
+            Some(0..=100) | None => Ok(Asked::Percentile(Some(percentage))),
+            Some(_) => Err(form("a percentage is from 0 to 100: `@percentile(s, 99.9)`")),
+        },
         ("percentile", _) => Err(form("write `@percentile(s, 99.9)`")),
         ("p50" | "p90" | "p99", []) => Ok(Asked::Percentile(None)),
         (_, []) if named(text).is_some() => {
