@@ -13,6 +13,7 @@ use hwtrace_lang::{overrides, parse, sema, typed};
 use hwtrace_probes::machine::{self, Configuration};
 use hwtrace_runtime::abi::Limits;
 
+use crate::arming;
 use crate::environment::{Environment, Point};
 use crate::render;
 
@@ -133,7 +134,9 @@ impl Parsed {
         let (points, mut diagnostics) = (environment.into_points(), Vec::new());
         let sema::Checked { mut program, warnings } = match checked {
             Ok(checked) => checked,
-            Err(diagnostics) => {
+            Err(mut diagnostics) => {
+                // What is not known there may be for this reason.
+                diagnostics.extend(points.iter().filter_map(arming::not_yet));
                 return Err(Refused { source, diagnostics });
             }
         };
