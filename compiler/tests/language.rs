@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{faults, module, output, run_with};
+use common::{faults, module, native_faults, output, run_with};
 use hwtrace_runtime::abi::{FaultCode, Limits};
 
 fn limits() -> Limits {
@@ -308,4 +308,26 @@ fn builtins_agree() {
          a\\n\\\"\n\"a\"...\na;b;c;line\n     0 sh(7):in\n     0 sh(7):out\n     0 :x\n\
          Position out of bounds\nellcd.\n 0x401000 : 0x401000\n"
     );
+}
+
+/// Few steps can be much work: what helpers do counts, too, whatever catches.
+#[test]
+fn work_of_helpers_ends_a_handler() {
+    let limits = Limits { steps: u32::MAX, string_bytes: 1 << 20, ..Limits::default() };
+    for work in [
+        r#"if (s =~ "^b") n++"#,
+        r#"if (s =~ "^b") x = matched(0)"#,
+        // Sorting compares more often than once.
+        "tries++; foreach (i+ in a limit 1) n = i",
+    ] {
+        let script = format!(
+            r#"global a, n, tries probe begin {{
+                s = "aaaaaaaaaaaaaaaa"
+                for (i = 0; i < 16; i++) s = s . s
+                for (i = 0; i < 60000; i++) a[i] = i
+                while (tries <= 100) try {{ {work} }} catch {{ }}
+            }}"#
+        );
+        assert_eq!(native_faults(&script, &limits), [FaultCode::OutOfFuel], "{work}");
+    }
 }

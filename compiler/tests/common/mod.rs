@@ -383,6 +383,14 @@ pub fn output(script: &str) -> String {
     seen.output
 }
 
+/// The same of native code alone: what its helpers do is counted, which the
+/// evaluator knows nothing of.
+pub fn native_faults(script: &str, limits: &Limits) -> Vec<FaultCode> {
+    let module = module(script, limits);
+    let seen = native(&module, limits, &order(&module, &[]));
+    seen.faults.into_iter().map(|(code, _)| code).collect()
+}
+
 /// The codes of the faults of a script without hits.
 pub fn faults(script: &str, limits: &Limits) -> Vec<FaultCode> {
     let seen = run_with(script, limits, 0);

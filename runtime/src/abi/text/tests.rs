@@ -20,11 +20,15 @@ fn positions() {
 
 #[test]
 fn replacing() {
-    assert_eq!(str_replace(b"a-b-c", b"-", b"+"), b"a+b+c");
-    assert_eq!(str_replace(b"aaa", b"aa", b"a"), b"aa");
-    assert_eq!(str_replace(b"abc", b"", b"x"), b"abc");
-    assert_eq!(str_replace(b"abc", b"b", b""), b"ac");
-    assert_eq!(str_replace(b"aa", b"a", b"aa"), b"aaaa");
+    const MOST: usize = 4096;
+    assert_eq!(str_replace(b"a-b-c", b"-", b"+", MOST), b"a+b+c");
+    assert_eq!(str_replace(b"aaa", b"aa", b"a", MOST), b"aa");
+    assert_eq!(str_replace(b"abc", b"", b"x", MOST), b"abc");
+    assert_eq!(str_replace(b"abc", b"b", b"", MOST), b"ac");
+    assert_eq!(str_replace(b"aa", b"a", b"aa", MOST), b"aaaa");
+    let large = [b'a'; MOST];
+    let cut = str_replace(&large, b"a", &large, MOST);
+    assert!((MOST + 1..4 * MOST).contains(&cut.len()), "{}", cut.len());
 }
 
 /// runtime/stp_string.c.
