@@ -64,8 +64,7 @@ fn search(context: Context, text: u64, part: u64) {
 fn match_counted(context: Context, text: u64, regex: i64) -> bool {
     let (world, _) = enter(context);
     let length = world.strings.get(StringHandle(text)).len();
-    let cost = world.regexes.cost(regex as usize, length) / COMPARED_AT_ONCE;
-    let counted = world.work(cost);
+    let counted = world.work(world.regexes.cost(regex as usize, length));
     settle(context, counted);
     counted.is_ok()
 }

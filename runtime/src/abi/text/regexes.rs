@@ -6,9 +6,11 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
 /// The most memory one compiled expression takes; a larger one is refused.
 const BYTES_MAX: usize = 1 << 20;
-/// What most expressions take at most. A larger one may cost each byte of a text
-/// as many times more.
-const BYTES_USUAL: usize = 1 << 14;
+/// What small expressions take at most.
+const BYTES_LEAST: usize = 1 << 11;
+/// At worst, where an expression is in many states at once, each byte of a text
+/// takes about a step of a handler for so many bytes of the expression.
+const BYTES_A_STEP: usize = 256;
 
 /// The regular expressions of a script, compiled.
 ///
@@ -34,8 +36,8 @@ pub struct Regexes(Vec<Compiled>);
 #[derive(Clone, Debug)]
 struct Compiled {
     regex: Regex,
-    /// How many times more than the usual ones it takes.
-    weight: usize,
+    /// The steps that a byte of a text takes at worst.
+    steps: usize,
 }
 
 impl Regexes {
@@ -76,7 +78,7 @@ impl Regexes {
 
     /// How many steps of a handler it is worth at worst to match `length` bytes.
     pub fn cost(&self, index: usize, length: usize) -> usize {
-        self.0.get(index).map_or(0, |it| length.saturating_mul(it.weight))
+        self.0.get(index).map_or(0, |it| length.saturating_mul(it.steps))
     }
 }
 
@@ -84,11 +86,11 @@ fn compile(expression: &str) -> Result<Compiled, String> {
     let mut builder = RegexBuilder::new(expression);
     builder.unicode(false).dot_matches_new_line(true);
     // Nothing else tells how large it is.
-    let mut limit = BYTES_USUAL;
+    let mut limit = BYTES_LEAST;
     loop {
         match builder.size_limit(limit).build() {
-            Ok(regex) => return Ok(Compiled { regex, weight: limit / BYTES_USUAL }),
-            Err(regex::Error::CompiledTooBig(_)) if limit < BYTES_MAX => limit *= 4,
+            Ok(regex) => return Ok(Compiled { regex, steps: limit / BYTES_A_STEP }),
+            Err(regex::Error::CompiledTooBig(_)) if limit < BYTES_MAX => limit *= 2,
             Err(regex::Error::CompiledTooBig(most)) => {
                 return Err(format!("takes more than {most} bytes when compiled"));
             }

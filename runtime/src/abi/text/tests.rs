@@ -145,6 +145,15 @@ fn matches_and_groups() {
     assert_eq!(groups.get(0), None);
 }
 
+/// The larger an expression, the longer a match may take.
+#[test]
+fn matches_cost_by_the_size_of_their_expression() {
+    let regexes = regexes(&["^sh$", "(a|b)*c", "[01]*1[01]{300}"]).expect("expressions");
+    let costs: Vec<_> = (0..4).map(|index| regexes.cost(index, 100)).collect();
+    assert_eq!((costs[0], costs[1], costs[3]), (800, 800, 0));
+    assert!(costs[2] > 300 * 100 / 4, "{costs:?}");
+}
+
 #[test]
 fn wrong_expressions_are_told() {
     let (index, why) = regexes(&["a", "(b"]).expect_err("not closed");
