@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{faults, module, native_faults, output, run_with};
+use common::{accepted, faults, module, native_faults, output, run_with};
+use hwtrace_runtime::abi::text::Regexes;
 use hwtrace_runtime::abi::{FaultCode, Limits};
 
 fn limits() -> Limits {
@@ -329,5 +330,29 @@ fn work_of_helpers_ends_a_handler() {
             }}"#
         );
         assert_eq!(native_faults(&script, &limits), [FaultCode::OutOfFuel], "{work}");
+    }
+}
+
+/// What the language accepts the runtime compiles: where it could not, no
+/// expression of the script would match anything.
+#[test]
+fn expressions_that_check_are_those_that_are_compiled() {
+    for (expression, accepted_there) in [
+        (r"\\pL", false),
+        ("[é]", false),
+        (r"(?u:.)", true),
+        (r"\\w{1000}", true),
+        (r"\\w{60000}", false),
+        ("\u{e9}+", true),
+        ("[^a]", true),
+        (r"(?s-i:.)\\b", true),
+    ] {
+        let script =
+            format!(r#"probe begin {{ println("a" =~ "a", "" =~ "{expression}") }}"#);
+        let found = accepted(&script, &limits());
+        assert_eq!(found.is_ok(), accepted_there, "{expression}");
+        if let Ok(module) = found {
+            assert!(Regexes::new(&module.layout.regexes).is_ok(), "{expression}");
+        }
     }
 }
