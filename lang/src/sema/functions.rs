@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::report::Report;
+use super::scope::redeclared;
 use super::types::{Term, Types};
 use super::visit;
 use crate::ast::{self, Item, Script};
@@ -56,7 +57,7 @@ impl<'s> Functions<'s> {
     ) {
         let name = ast.name.text.as_str();
         if let Some(first) = self.get(name) {
-            report.push(twice(&ast.name, self.at(first).ast.name.span));
+            report.push(redeclared(&ast.name, self.at(first).ast.name.span));
         } else if builtins::is_print(name) {
             report.push(
                 Diagnostic::new(
@@ -82,7 +83,7 @@ impl<'s> Functions<'s> {
         for (at, param) in ast.params.iter().enumerate() {
             let same = |other: &&ast::Parameter| other.name.text == param.name.text;
             if let Some(first) = ast.params[..at].iter().find(same) {
-                report.push(twice(&param.name, first.name.span));
+                report.push(redeclared(&param.name, first.name.span));
             }
         }
         let id = FunctionId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
@@ -134,15 +135,4 @@ impl<'s> Functions<'s> {
             }
         }
     }
-}
-
-fn twice(name: &ast::Name, first: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::Redeclared,
-        name.span,
-        format!("`{}` is declared twice", name.text),
-    )
-    .label("again here")
-    .related(first, "first declared here")
-    .help("remove one of them, or give it another name")
 }

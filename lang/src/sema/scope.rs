@@ -142,7 +142,8 @@ fn checked_size((size, span): (i64, Span), report: &mut Report) -> Option<(u32, 
     }
 }
 
-fn redeclared(name: &ast::Name, first: Span) -> Diagnostic {
+/// A name that is declared again.
+pub(super) fn redeclared(name: &ast::Name, first: Span) -> Diagnostic {
     Diagnostic::new(
         Code::Redeclared,
         name.span,
