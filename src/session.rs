@@ -229,9 +229,9 @@ struct ArmedTarget {
 impl ArmedTarget {
     /// Arms or disarms a watch. Armed again, the values of now are the old ones
     /// of its first hits; what is stored meanwhile makes them unsure.
-    fn switch(&mut self, watch: usize, on: bool) -> io::Result<()> {
+    fn switch(&mut self, watch: usize, on: bool, now: u64) -> io::Result<()> {
         if on {
-            self.tracker.refresh(watch, &mut self.memory);
+            self.tracker.refresh(watch, now, &mut self.memory);
         }
         self.engine.switch(watch, on)?;
         if on {
@@ -433,7 +433,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         for (watch, subscribers) in self.context.subscribers.iter().enumerate() {
             let on = subscribers.iter().any(|request| self.consumer.wants(*request));
             if on != armed.on[watch] {
-                let switched = armed.switch(watch, on);
+                let switched = armed.switch(watch, on, self.kernel.clock());
                 switched.map_err(|e| Failure::System("PERF_EVENT_IOC_ENABLE", e))?;
             }
         }

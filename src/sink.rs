@@ -83,8 +83,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
                     symbols.borrow_mut().exec(*pid);
                 }
             }
-            Event::Fork { pid, tid, parent_pid, parent_tid, .. } => {
-                if self.tracker.fork((*parent_pid, *parent_tid), (*pid, *tid)) {
+            Event::Fork { time, pid, tid, parent_pid, parent_tid } => {
+                let (parent, child) = ((*parent_pid, *parent_tid), (*pid, *tid));
+                if self.tracker.fork(*time, parent, child) {
                     symbols.borrow_mut().fork(*parent_pid, *pid);
                 }
             }

@@ -44,6 +44,15 @@ fn fmt_writes_standard_input_to_standard_output() {
 }
 
 #[test]
+fn fmt_does_files_beside_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.hwt").display().to_string();
+    fs::write(&path, UGLY).unwrap();
+    assert_eq!(run(&["fmt", &path, "-"], UGLY), (0, NEAT.to_owned(), String::new()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), NEAT);
+}
+
+#[test]
 fn fmt_changes_files_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{faults, module, output, run_with};
+use common::{accepted, faults, module, native_faults, output, run_with};
+use hwtrace_runtime::abi::text::Regexes;
 use hwtrace_runtime::abi::{FaultCode, Limits};
 
 fn limits() -> Limits {
@@ -308,4 +309,50 @@ fn builtins_agree() {
          a\\n\\\"\n\"a\"...\na;b;c;line\n     0 sh(7):in\n     0 sh(7):out\n     0 :x\n\
          Position out of bounds\nellcd.\n 0x401000 : 0x401000\n"
     );
+}
+
+/// Few steps can be much work: what helpers do counts, too, whatever catches.
+#[test]
+fn work_of_helpers_ends_a_handler() {
+    let limits = Limits { steps: u32::MAX, string_bytes: 1 << 20, ..Limits::default() };
+    for work in [
+        r#"if (s =~ "^b") n++"#,
+        r#"if (s =~ "^b") x = matched(0)"#,
+        // Sorting compares more often than once.
+        "tries++; foreach (i+ in a limit 1) n = i",
+    ] {
+        let script = format!(
+            r#"global a, n, tries probe begin {{
+                s = "aaaaaaaaaaaaaaaa"
+                for (i = 0; i < 16; i++) s = s . s
+                for (i = 0; i < 60000; i++) a[i] = i
+                while (tries <= 100) try {{ {work} }} catch {{ }}
+            }}"#
+        );
+        assert_eq!(native_faults(&script, &limits), [FaultCode::OutOfFuel], "{work}");
+    }
+}
+
+/// What the language accepts the runtime compiles: where it could not, no
+/// expression of the script would match anything.
+#[test]
+fn expressions_that_check_are_those_that_are_compiled() {
+    for (expression, accepted_there) in [
+        (r"\\pL", false),
+        ("[é]", false),
+        (r"(?u:.)", true),
+        (r"\\w{1000}", true),
+        (r"\\w{60000}", false),
+        ("\u{e9}+", true),
+        ("[^a]", true),
+        (r"(?s-i:.)\\b", true),
+    ] {
+        let script =
+            format!(r#"probe begin {{ println("a" =~ "a", "" =~ "{expression}") }}"#);
+        let found = accepted(&script, &limits());
+        assert_eq!(found.is_ok(), accepted_there, "{expression}");
+        if let Ok(module) = found {
+            assert!(Regexes::new(&module.layout.regexes).is_ok(), "{expression}");
+        }
+    }
 }

@@ -137,3 +137,33 @@ fn aliases_that_explode() {
     }
     assert!(!errors(format!("{text} probe a59 {{ print(1) }}")).is_empty());
 }
+
+/// Even what comes to nothing ends, where it would double itself.
+#[test]
+fn nothing_that_explodes() {
+    let mut macros = String::from("@define m0 %( %)\n");
+    let mut aliases = String::new();
+    for level in 1..60 {
+        let below = level - 1;
+        macros += &format!("@define m{level} %( @m{below} @m{below} %)\n");
+        aliases += &format!("probe a{below} = a{level}, a{level} {{ }}\n");
+    }
+    aliases += "probe a59 = a0, a0 { }\nprobe a0 { print(1) }";
+    let wildcard = |level: u32| format!("probe a{level}x = a*x, a*x {{ }}\n");
+    let wildcards: String = (0..60).map(wildcard).collect();
+    for text in [
+        format!("{macros} probe begin {{ print(1) @m59 }}"),
+        format!(
+            "@define m(x) %( %( 1 == 2 %? {} %) %) {}",
+            "x ".repeat(9_000),
+            "@m(1) ".repeat(9_000)
+        ),
+        aliases,
+        wildcards + "probe a0x { print(1) }",
+    ] {
+        let found =
+            in_time(Duration::from_secs(20), &text[..40], || errors(text.clone()));
+        let known = [Code::ScriptTooLong, Code::AliasRecursion];
+        assert!(found.iter().any(|error| known.contains(&error.code)), "{found:?}");
+    }
+}

@@ -26,6 +26,9 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 #[derive(Debug)]
 pub struct Tracker {
     watches: Vec<Watch>,
+    /// By watch: when its shadows were last read anew. What happened before and
+    /// is told only now is older than they are.
+    refreshed: Vec<u64>,
     processes: Map<u32, Process>,
     threads: Map<u32, Thread>,
     decoder: Decoder,
@@ -64,6 +67,7 @@ impl Tracker {
     pub fn new(watches: &[Watch]) -> Self {
         Self {
             watches: watches.to_vec(),
+            refreshed: vec![0; watches.len()],
             processes: Map::default(),
             threads: Map::default(),
             decoder: Decoder::new(),
@@ -90,9 +94,11 @@ impl Tracker {
         }
     }
 
-    /// Reads the values at one watch, before it is armed again.
-    pub fn refresh(&mut self, watch: usize, memory: &mut dyn Memory) {
+    /// Reads the values at one watch, before it is armed again; `now` is
+    /// CLOCK_MONOTONIC in nanoseconds.
+    pub fn refresh(&mut self, watch: usize, now: u64, memory: &mut dyn Memory) {
         let Some(what) = self.watches.get(watch) else { return };
+        self.refreshed[watch] = now;
         for (pid, process) in &mut self.processes {
             process.shadow[watch] = read(what, *pid, memory, true);
         }
@@ -126,8 +132,9 @@ impl Tracker {
     }
 
     /// A thread was created; it has its creator's name, and if it is a new
-    /// process a copy of its memory. Says whether it is a new process.
-    pub fn fork(&mut self, parent: (u32, u32), child: (u32, u32)) -> bool {
+    /// process a copy of its memory. Says whether it is a new process. `time` as
+    /// in the event.
+    pub fn fork(&mut self, time: u64, parent: (u32, u32), child: (u32, u32)) -> bool {
         let ((parent_pid, parent_tid), (pid, tid)) = (parent, child);
         // A number that was in use may be given out again.
         let new_process = pid == tid && pid != parent_pid;
@@ -140,6 +147,12 @@ impl Tracker {
             let mut process =
                 self.processes.get(&parent_pid).cloned().unwrap_or_else(unknown);
             (process.threads, process.hit) = (0, false);
+            for (shadow, refreshed) in process.shadow.iter_mut().zip(&self.refreshed) {
+                // Its parent's value is of later.
+                if time < *refreshed {
+                    *shadow = None;
+                }
+            }
             self.processes.insert(pid, process);
         }
         let name = self.threads.get(&parent_tid).map_or(0, |thread| thread.name);
@@ -224,6 +237,10 @@ impl Tracker {
         let shadow = process.shadow[index]
             .or_else(|| read(&watch, hit.pid, memory, false))
             .unwrap_or(Shadow { value: 0, sure: false });
+        // The shadow is of later: it neither tells this hit's old value for sure
+        // nor takes its new one.
+        let belated = hit.time < self.refreshed[index];
+        let shadow = Shadow { sure: shadow.sure && !belated, ..shadow };
         let recovered = match hit.kernel {
             true => Recovered::default(),
             false => self
@@ -254,7 +271,9 @@ impl Tracker {
                 }
             },
         };
-        process.shadow[index] = Some(new);
+        if !belated {
+            process.shadow[index] = Some(new);
+        }
         process.hit = true;
         HitRecord {
             time: hit.time,
@@ -373,7 +392,7 @@ mod tests {
     fn a_child_starts_with_its_parents_values_and_goes_its_own_way() {
         let mut tracker = tracker(5);
         values(&mut tracker, &hit(1, 1), Some(6));
-        assert!(tracker.fork((1, 1), (2, 2)));
+        assert!(tracker.fork(1, (1, 1), (2, 2)));
         assert_eq!(values(&mut tracker, &hit(1, 1), Some(7)), (6, 7));
         assert_eq!(values(&mut tracker, &hit(2, 2), Some(8)), (6, 8));
         let record = tracker.complete(&hit(2, 2), &mut Blind(None), &mut Blind(Some(8)));
@@ -407,6 +426,27 @@ mod tests {
         assert_eq!(sure(&tracker), Some(false));
     }
 
+    /// Records lie in the rings for a while: those of the time before a watch was
+    /// disarmed may come when it is armed again.
+    #[test]
+    fn belated_hits_leave_values_that_were_read_anew_alone() {
+        let mut tracker = tracker(5);
+        tracker.refresh(0, 10, &mut Blind(Some(8)));
+        tracker.confirm(0, &mut Blind(Some(8)));
+        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
+        assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
+        assert!(tracker.fork(9, (1, 1), (2, 2)) && tracker.fork(10, (1, 1), (3, 3)));
+        let sure = RawHit { time: 10, ..hit(3, 3) };
+        for (hit, doubts) in [
+            (RawHit { pid: 1, tid: 1, ..sure }, UNSURE_NEW),
+            (RawHit { pid: 2, tid: 2, ..sure }, UNSURE_NEW | UNSURE_OLD),
+            (sure, UNSURE_NEW),
+        ] {
+            let record = tracker.complete(&hit, &mut Blind(None), &mut Blind(Some(8)));
+            assert_eq!((record.old, record.doubts), (8, doubts), "{}", hit.pid);
+        }
+    }
+
     #[test]
     fn what_can_not_be_read_is_counted() {
         let mut tracker = tracker(5);
@@ -417,7 +457,7 @@ mod tests {
     #[test]
     fn a_process_is_forgotten_with_its_last_thread() {
         let mut tracker = tracker(5);
-        assert!(!tracker.fork((1, 1), (1, 2)));
+        assert!(!tracker.fork(1, (1, 1), (1, 2)));
         tracker.exit(1);
         assert!(tracker.processes.contains_key(&1));
         tracker.exit(2);

@@ -13,13 +13,17 @@ use super::{RUN_TIME, USAGE, put};
 
 pub(crate) fn run(args: &FmtArgs) -> Result<(), u8> {
     let dash = Path::new("-");
-    if args.files.is_empty() || args.files.iter().any(|file| file == dash) {
+    if args.files.is_empty() {
         return standard_input(args.check);
     }
     // Each file is looked at, whatever the others have.
     let mut worst = Ok(());
     for file in &args.files {
-        if let Err(status) = one_file(file, args.check) {
+        let one = match file == dash {
+            true => standard_input(args.check),
+            false => one_file(file, args.check),
+        };
+        if let Err(status) = one {
             worst = Err(worst.err().map_or(status, |before: u8| before.max(status)));
         }
     }

@@ -144,14 +144,16 @@ impl Environment for Everything {
 
 /// The script's module, verified.
 pub fn module(script: &str, limits: &Limits) -> Module {
-    let source = Source::new("test.hwt", script);
-    let refused = |why: Vec<Diagnostic>| -> ! { panic!("{why:#?}\nin\n{script:.2000}") };
-    let parsed = parse::parse(&source, &[]).unwrap_or_else(|why| refused(why));
-    let program = sema::check(&parsed, &mut Everything::default())
-        .unwrap_or_else(|why| refused(why));
+    accepted(script, limits).unwrap_or_else(|why| panic!("{why:#?}\nin\n{script:.2000}"))
+}
+
+/// The same of a script that may be refused.
+pub fn accepted(script: &str, limits: &Limits) -> Result<Module, Vec<Diagnostic>> {
+    let parsed = parse::parse(&Source::new("test.hwt", script), &[])?;
+    let program = sema::check(&parsed, &mut Everything::default())?;
     let module = lower::lower(&program, limits);
     verify::verify(&module).unwrap_or_else(|why| panic!("{why}\n{module}"));
-    module
+    Ok(module)
 }
 
 /// What can be seen of a run of a script.
@@ -381,6 +383,14 @@ pub fn output(script: &str) -> String {
     let seen = run_with(script, &Limits::default(), 0);
     assert_eq!(seen.faults, [], "{}", seen.fault_text);
     seen.output
+}
+
+/// The same of native code alone: what its helpers do is counted, which the
+/// evaluator knows nothing of.
+pub fn native_faults(script: &str, limits: &Limits) -> Vec<FaultCode> {
+    let module = module(script, limits);
+    let seen = native(&module, limits, &order(&module, &[]));
+    seen.faults.into_iter().map(|(code, _)| code).collect()
 }
 
 /// The codes of the faults of a script without hits.

@@ -8,6 +8,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::arguments::Arguments;
 use super::scan::{Kind, Token};
@@ -114,7 +115,7 @@ pub(super) fn expand<'a>(
         macros: HashMap::new(),
         active: Vec::new(),
         depth: 0,
-        length: 0,
+        spent: 0,
         config_missing: None,
     };
     let mut out = Vec::new();
@@ -170,7 +171,7 @@ fn assemble<'a>(
 }
 
 /// A macro of the script.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Macro<'a> {
     params: Vec<&'a str>,
     body: Vec<Piece<'a>>,
@@ -179,12 +180,12 @@ struct Macro<'a> {
 struct Preprocessor<'p, 'g, 'a> {
     platform: &'p Platform<'p>,
     arguments: &'p mut Arguments<'g>,
-    macros: HashMap<&'a str, Macro<'a>>,
+    macros: HashMap<&'a str, Rc<Macro<'a>>>,
     /// The macros that are being written out.
     active: Vec<&'a str>,
     depth: usize,
-    /// Bytes that came out so far.
-    length: usize,
+    /// Bytes that came out so far, and tokens that were looked at for them.
+    spent: usize,
     /// Where an option of an unknown configuration was asked for.
     config_missing: Option<Span>,
 }
@@ -216,20 +217,26 @@ impl<'a> Preprocessor<'_, '_, 'a> {
         Ok(())
     }
 
+    /// Counts what comes out and what is looked at for it, as macros can double
+    /// even what comes to nothing.
+    fn spend(&mut self, amount: usize, span: Span) -> Result<(), Failure> {
+        self.spent += amount;
+        if self.spent <= EXPANDED_LEN_MAX * 2 {
+            return Ok(());
+        }
+        let message = "macros make this script too long";
+        Err(Diagnostic::new(Code::ScriptTooLong, span, message)
+            .label("here it becomes too much")
+            .help("write a function for what macros repeat")
+            .into())
+    }
+
     fn push(
         &mut self,
         piece: Piece<'a>,
         out: &mut Vec<Piece<'a>>,
     ) -> Result<(), Failure> {
-        self.length += piece.text.len() + 1;
-        if self.length > EXPANDED_LEN_MAX * 2 {
-            let message = "macros make this script too long";
-            return Err(Box::new(
-                Diagnostic::new(Code::ScriptTooLong, piece.span(), message)
-                    .label("here it becomes too much")
-                    .help("write a function for what macros repeat"),
-            ));
-        }
+        self.spend(piece.text.len() + 1, piece.span())?;
         out.push(piece);
         Ok(())
     }
@@ -238,7 +245,7 @@ impl<'a> Preprocessor<'_, '_, 'a> {
         if piece.kind != Kind::At {
             return None;
         }
-        self.macros.get(piece.text.strip_prefix('@')?)
+        self.macros.get(piece.text.strip_prefix('@')?).map(|known| &**known)
     }
 
     /// `%( condition %? yes %: no %)` at `at`; where it goes on.
@@ -310,7 +317,7 @@ impl<'a> Preprocessor<'_, '_, 'a> {
             return Err(wrong("the text of this macro is never closed"));
         };
         let body = pieces[next + 1..end].to_vec();
-        self.macros.insert(name.text, Macro { params, body });
+        self.macros.insert(name.text, Rc::new(Macro { params, body }));
         Ok(end + 1)
     }
 
@@ -331,9 +338,10 @@ impl<'a> Preprocessor<'_, '_, 'a> {
                 .into());
         }
         let known = match self.macros.get(name) {
-            Some(known) => known.clone(),
+            Some(known) => Rc::clone(known),
             None => unreachable!("only calls of known macros come here"),
         };
+        self.spend(1, begin.span())?;
         let takes = !known.params.is_empty();
         let (values, end) = match pieces.get(at + 1) {
             Some(piece) if piece.text == "(" && takes => call_arguments(pieces, at + 1)?,
@@ -352,16 +360,10 @@ impl<'a> Preprocessor<'_, '_, 'a> {
         let mut body = Vec::new();
         for piece in &known.body {
             let param = piece.text.strip_prefix('@').and_then(|name| bound.get(name));
+            self.spend(param.map_or(1, Vec::len), span)?;
             match param {
                 Some(value) => body.extend_from_slice(value),
                 None => body.push(Piece { origin: Origin::Call(span), ..*piece }),
-            }
-            if body.len() > EXPANDED_LEN_MAX {
-                let message = "macros make this script too long";
-                return Err(Diagnostic::new(Code::ScriptTooLong, span, message)
-                    .label("here it becomes too much")
-                    .help("write a function for what macros repeat")
-                    .into());
             }
         }
         self.active.push(name);

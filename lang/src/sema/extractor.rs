@@ -147,12 +147,15 @@ fn constant(expression: &Expression) -> Option<i64> {
     }
 }
 
-/// Compiles a regular expression, in bounds.
+/// Compiles a regular expression, in bounds, as the runtime will
+/// (`runtime/src/abi/text/regexes.rs`).
 ///
 /// # Errors
 /// What is wrong with it, on one line.
 pub(super) fn compile(regex: &str) -> Result<(), String> {
     let built = regex::bytes::RegexBuilder::new(regex)
+        .unicode(false)
+        .dot_matches_new_line(true)
         .size_limit(REGEX_LEN_MAX)
         .nest_limit(64)
         .build();

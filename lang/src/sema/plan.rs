@@ -18,6 +18,9 @@ const HANDLERS_LEN_MAX: usize = 16 << 20;
 /// Probes may have this many points together, behind all aliases.
 const POINTS_MAX: usize = 1 << 16;
 
+/// Aliases may be looked up so often: those that lead nowhere can double, too.
+const LOOKUPS_MAX: usize = 1 << 20;
+
 /// Aliases may stand for aliases this deep.
 const ALIAS_DEPTH_MAX: usize = 64;
 
@@ -58,6 +61,7 @@ struct Planner<'s, 'r> {
     report: &'r mut Report,
     points: usize,
     length: usize,
+    lookups: usize,
     /// Nothing more is planned behind this error.
     full: bool,
 }
@@ -68,8 +72,14 @@ pub(super) fn plan<'s>(
     environment: &mut dyn Environment,
     report: &mut Report,
 ) -> Vec<Planned<'s>> {
-    let mut planner =
-        Planner { aliases: HashMap::new(), report, points: 0, length: 0, full: false };
+    let mut planner = Planner {
+        aliases: HashMap::new(),
+        report,
+        points: 0,
+        length: 0,
+        lookups: 0,
+        full: false,
+    };
     for item in &script.items {
         if let Item::Alias(alias) = item {
             planner.aliases.entry(&alias.name).or_default().push(alias);
@@ -140,19 +150,17 @@ impl<'s> Planner<'s, '_> {
         if self.length <= HANDLERS_LEN_MAX && self.points <= POINTS_MAX {
             return true;
         }
-        if !self.full {
-            self.full = true;
-            self.report.push(
-                Diagnostic::new(
-                    Code::ScriptTooLong,
-                    probe.span,
-                    "the handlers of this script are too long",
-                )
-                .label("repeated for each of its probe points")
-                .help("give long handlers fewer probe points"),
-            );
-        }
+        self.too_long(probe.span, "give long handlers fewer probe points");
         false
+    }
+
+    fn too_long(&mut self, span: Span, help: &str) {
+        if !std::mem::replace(&mut self.full, true) {
+            let message = "the handlers of this script are too long";
+            let error = Diagnostic::new(Code::ScriptTooLong, span, message);
+            let label = "repeated for each of its probe points";
+            self.report.push(error.label(label).help(help));
+        }
     }
 
     /// Asks the environment for a point; whether it is there.
@@ -190,6 +198,9 @@ impl<'s> Planner<'s, '_> {
         through: &mut Vec<&'s Alias>,
         out: &mut Vec<Expanded<'s>>,
     ) {
+        if self.lookups > LOOKUPS_MAX {
+            return self.too_long(point.span, "name fewer aliases in an alias");
+        }
         let aliases = self.aliases_of(point);
         if aliases.is_empty() {
             let (prologues, epilogues) = (Vec::new(), Vec::new());
@@ -233,7 +244,8 @@ impl<'s> Planner<'s, '_> {
 
     /// The aliases that the beginning of a point names: the longest name, or
     /// all that its wildcards match.
-    fn aliases_of(&self, point: &ProbePoint) -> Vec<&'s Alias> {
+    fn aliases_of(&mut self, point: &ProbePoint) -> Vec<&'s Alias> {
+        self.lookups += 1;
         if self.aliases.is_empty() {
             return Vec::new();
         }
@@ -249,6 +261,7 @@ impl<'s> Planner<'s, '_> {
         {
             return Vec::new();
         }
+        self.lookups += self.aliases.len();
         let matches = |alias: &[String]| {
             alias.len() == names.len()
                 && names

@@ -48,10 +48,12 @@ pub fn stringat(text: &[u8], position: i64) -> Option<i64> {
 
 /// `str_replace`: `text` with each `from` in it replaced by `to`, from the
 /// left, without looking at what was put in; as it is where `from` is empty.
-pub fn str_replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+/// Ends soon after `most` bytes: what is behind them the caller cuts off.
+pub fn str_replace(text: &[u8], from: &[u8], to: &[u8], most: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while !from.is_empty()
+        && out.len() <= most
         && let Some(position) = find(rest, from)
     {
         out.extend_from_slice(&rest[..position]);

@@ -175,6 +175,16 @@ fn pass(world: &mut World, array: usize) -> Result<(), FaultCode> {
     world.work(elements)
 }
 
+/// Counts what it takes to start a walk: sorting compares more often than once.
+fn start(world: &mut World, array: usize, by: SortBy) -> Result<(), FaultCode> {
+    let elements = world.arrays.get(array).map_or(0, Array::len);
+    let each = match by {
+        SortBy::Insertion => 1,
+        _ => elements.checked_ilog2().map_or(1, |log| log as usize + 1),
+    };
+    world.work(elements.saturating_mul(each))
+}
+
 pub(super) extern "C" fn array_delete(context: Context, array: i64, words: *const u64) {
     let (world, _) = enter(context);
     let array = array as usize;
@@ -246,7 +256,7 @@ pub(super) extern "C" fn walk_begin(
         ),
     };
     let number = number as usize;
-    if let Err(code) = pass(world, number) {
+    if let Err(code) = start(world, number, by) {
         return settle(context, Err(code));
     }
     open_walk(world, |world, walk| {

@@ -1,5 +1,6 @@
 //! The hit, its thread and its process.
 
+use super::strings::COMPARED_AT_ONCE;
 use super::{Context, enter, settle};
 use crate::abi::FaultCode;
 use crate::abi::registers::{self, Register};
@@ -60,6 +61,10 @@ pub(super) extern "C" fn cmdline_str(context: Context) -> u64 {
 pub(super) extern "C" fn env_var(context: Context, name: u64) -> u64 {
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
+    let searched = world.outside.environment(pid).len() / COMPARED_AT_ONCE;
+    if let Err(code) = world.work(searched) {
+        return settle(context, Err::<StringHandle, _>(code)).0;
+    }
     let name = world.strings.get(StringHandle(name));
     let value = world.outside.variable(pid, name);
     settle(context, world.strings.temporary(value)).0

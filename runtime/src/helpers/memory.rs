@@ -35,21 +35,21 @@ fn obstacle(world: &World, pid: Option<u32>) -> String {
     pid.map_or_else(|| world.outside.kernel_obstacle(), |_| String::new())
 }
 
-fn process(context: Context, space: Space) -> Option<u32> {
-    match space {
-        Space::User => {
-            let (world, record) = enter(context);
-            Some(world.asked_of(record))
-        }
+/// The world, and whose memory is meant there: none for the kernel's.
+fn enter_for<'a>(context: Context, space: Space) -> (&'a mut World, Option<u32>) {
+    let (world, record) = enter(context);
+    let pid = match space {
+        Space::User => Some(world.asked_of(record)),
         Space::Kernel => None,
-    }
+    };
+    (world, pid)
 }
 
 /// The unsigned integer of `N` bytes at `address`.
 fn unsigned<const N: usize>(context: Context, space: Space, address: i64) -> u64 {
-    let (world, _) = enter(context);
+    let (world, process) = enter_for(context, space);
     let mut bytes = [0; N];
-    let done = read(world, process(context, space), address, &mut bytes);
+    let done = read(world, process, address, &mut bytes);
     settle(context, done);
     let mut word = [0; 8];
     word[..N].copy_from_slice(&bytes);
@@ -112,8 +112,7 @@ fn string(
     address: i64,
     most: usize,
 ) -> Result<Vec<u8>, FaultCode> {
-    let (world, _) = enter(context);
-    let process = process(context, space);
+    let (world, process) = enter_for(context, space);
     let most = most.min(world.strings.length_max());
     let mut text = Vec::new();
     while text.len() < most {
@@ -189,9 +188,8 @@ macro_rules! strings {
             bytes: i64,
             most: i64,
         ) -> u64 {
-            let (world, _) = enter(context);
+            let (world, process) = enter_for(context, Space::$space);
             let mut buffer = vec![0; length(bytes).min(world.strings.length_max())];
-            let process = process(context, Space::$space);
             let done = read(world, process, address, &mut buffer);
             give_read(context, done.map(|()| text::string_quoted(&buffer, most)))
         }

@@ -49,7 +49,7 @@ pub(super) extern "C" fn substr(
 }
 
 /// Bytes that are compared in about the time of one step.
-const COMPARED_AT_ONCE: usize = 16;
+pub(super) const COMPARED_AT_ONCE: usize = 16;
 
 /// Counts a search: at worst each byte of the one is compared with each of
 /// the other.
@@ -58,6 +58,15 @@ fn search(context: Context, text: u64, part: u64) {
     let length = |text| world.strings.get(StringHandle(text)).len();
     let compared = length(text).saturating_mul(length(part)) / COMPARED_AT_ONCE;
     settle(context, world.work(compared));
+}
+
+/// Counts what a match costs at worst; whether that may be.
+fn match_counted(context: Context, text: u64, regex: i64) -> bool {
+    let (world, _) = enter(context);
+    let length = world.strings.get(StringHandle(text)).len();
+    let counted = world.work(world.regexes.cost(regex as usize, length));
+    settle(context, counted);
+    counted.is_ok()
 }
 
 pub(super) extern "C" fn isinstr(context: Context, text: u64, part: u64) -> i64 {
@@ -94,7 +103,8 @@ pub(super) extern "C" fn str_replace(
     search(context, text, from);
     let strings = &enter(context).0.strings;
     let get = |handle| strings.get(StringHandle(handle));
-    give(context, &text::str_replace(get(text), get(from), get(to)))
+    let most = strings.length_max();
+    give(context, &text::str_replace(get(text), get(from), get(to), most))
 }
 
 pub(super) extern "C" fn text_str(context: Context, text: u64) -> u64 {
@@ -128,6 +138,9 @@ pub(super) extern "C" fn tokenize(context: Context, text: u64, delimiters: u64) 
 
 /// `text =~ regex`, for scripts that ask what matched.
 pub(super) extern "C" fn regex_match(context: Context, text: u64, regex: i64) -> i64 {
+    if !match_counted(context, text, regex) {
+        return 0;
+    }
     let (world, _) = enter(context);
     let text = StringHandle(text);
     world.matched = Some(text);
@@ -137,6 +150,9 @@ pub(super) extern "C" fn regex_match(context: Context, text: u64, regex: i64) ->
 
 /// `text =~ regex`, for scripts that do not.
 pub(super) extern "C" fn regex_find(context: Context, text: u64, regex: i64) -> i64 {
+    if !match_counted(context, text, regex) {
+        return 0;
+    }
     let (world, _) = enter(context);
     world.regexes.is_found(regex as usize, world.strings.get(StringHandle(text))).into()
 }

@@ -8,6 +8,9 @@ use foldhash::fast::RandomState;
 use crate::abi::FaultCode;
 use crate::strings::{StringHandle, Strings};
 
+/// So many texts of symbols are remembered at most; then all are asked for anew.
+const SYMBOL_TEXTS_MAX: usize = 1 << 18;
+
 /// Turns addresses into names.
 pub trait Symbols {
     /// Appends the text of what is at `address`: of process `pid`, or of the
@@ -168,6 +171,9 @@ impl Outside {
         let mut text = Vec::new();
         self.symbols.describe(form, pid, address, &mut text);
         let handle = strings.intern(&text)?;
+        if self.symbol_texts.len() >= SYMBOL_TEXTS_MAX {
+            self.symbol_texts.clear();
+        }
         self.symbol_texts.insert((form, pid, address), handle);
         Ok(handle)
     }
@@ -208,12 +214,16 @@ impl Outside {
         Ok(handle)
     }
 
+    /// The environment of a process, as it was first asked for.
+    pub(crate) fn environment(&mut self, pid: u32) -> &[u8] {
+        let processes = &mut self.processes;
+        self.environments.entry(pid).or_insert_with(|| processes.environment(pid))
+    }
+
     /// The value of a variable of the process's environment, empty where there
     /// is none.
     pub(crate) fn variable(&mut self, pid: u32, name: &[u8]) -> &[u8] {
-        let processes = &mut self.processes;
-        let environment =
-            self.environments.entry(pid).or_insert_with(|| processes.environment(pid));
+        let environment = self.environment(pid);
         let value = |entry| match <[u8]>::strip_prefix(entry, name)? {
             [b'=', value @ ..] => Some(value),
             _ => None,
@@ -241,5 +251,21 @@ impl Outside {
             None => self.memory.read_kernel(address, out),
         };
         read.min(out.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Addresses come from the script, and there are many.
+    #[test]
+    fn what_is_remembered_of_symbols_is_bounded() {
+        let (mut outside, mut strings) = (Outside::default(), Strings::new(64));
+        for address in 0..=SYMBOL_TEXTS_MAX as u64 {
+            let text = outside.symbol(&mut strings, SymbolForm::Module, 1, address);
+            assert_eq!(text, strings.intern(b"<unknown>"));
+        }
+        assert_eq!(outside.symbol_texts.len(), 1);
     }
 }

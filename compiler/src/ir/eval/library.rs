@@ -18,7 +18,8 @@ impl Run<'_, '_> {
         if let Some((space @ ("user" | "kernel"), what)) = space {
             return self.memory(space == "kernel", what, args);
         }
-        if let Some(text) = string_function(helper.name, args) {
+        let most = self.state.module.string_bytes_max as usize;
+        if let Some(text) = string_function(helper.name, args, most) {
             return Ok(match text {
                 Datum::Text(text) => self.state.cut(text),
                 other => other,
@@ -291,8 +292,8 @@ impl Run<'_, '_> {
     }
 }
 
-/// What depends on its arguments alone.
-fn string_function(name: &str, args: &[Datum]) -> Option<Datum> {
+/// What depends on its arguments alone; cut to `most` bytes later.
+fn string_function(name: &str, args: &[Datum], most: usize) -> Option<Datum> {
     Some(match (name, args) {
         ("strlen", [whole]) => Datum::Long(whole.text().len() as i64),
         ("substr", [whole, start, length]) => {
@@ -306,7 +307,8 @@ fn string_function(name: &str, args: &[Datum]) -> Option<Datum> {
             Datum::Long(text::strtol(digits.text(), base.long()))
         }
         ("str_replace", [whole, from, to]) => {
-            Datum::Text(text::str_replace(whole.text(), from.text(), to.text()))
+            let (whole, from, to) = (whole.text(), from.text(), to.text());
+            Datum::Text(text::str_replace(whole, from, to, most))
         }
         ("text_str", [whole]) => Datum::Text(text::text_str(whole.text())),
         ("text_strn", [whole, most, quoted]) => {

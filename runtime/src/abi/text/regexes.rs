@@ -6,11 +6,17 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
 /// The most memory one compiled expression takes; a larger one is refused.
 const BYTES_MAX: usize = 1 << 20;
+/// What small expressions take at most.
+const BYTES_LEAST: usize = 1 << 11;
+/// At worst, where an expression is in many states at once, each byte of a text
+/// takes about a step of a handler for so many bytes of the expression.
+const BYTES_A_STEP: usize = 256;
 
 /// The regular expressions of a script, compiled.
 ///
-/// Matching takes time linear in the text, whatever the expression. Text is
-/// bytes, not characters, and what is said of letters is said of ASCII ones.
+/// Matching takes time linear in the text, whatever the expression; how long a
+/// byte takes depends on how large that is ([`Regexes::cost`]). Text is bytes,
+/// not characters, and what is said of letters is said of ASCII ones.
 ///
 /// Expressions are SystemTap's, that is POSIX extended ones, except that
 /// - of several ways to match at the same place the first alternative is taken
@@ -25,7 +31,14 @@ const BYTES_MAX: usize = 1 << 20;
 /// As in POSIX, `.` is any byte, a newline as well, and `^` and `$` are the
 /// ends of the text.
 #[derive(Clone, Debug, Default)]
-pub struct Regexes(Vec<Regex>);
+pub struct Regexes(Vec<Compiled>);
+
+#[derive(Clone, Debug)]
+struct Compiled {
+    regex: Regex,
+    /// The steps that a byte of a text takes at worst.
+    steps: usize,
+}
 
 impl Regexes {
     /// Compiles `expressions`.
@@ -44,7 +57,7 @@ impl Regexes {
     /// Whether a part of `text` matches the expression with this index, and
     /// in `groups` where; an index that does not exist matches nothing.
     pub fn is_match(&self, index: usize, text: &[u8], groups: &mut Groups) -> bool {
-        let Some(regex) = self.0.get(index) else {
+        let Some(Compiled { regex, .. }) = self.0.get(index) else {
             *groups = Groups::default();
             return false;
         };
@@ -60,19 +73,30 @@ impl Regexes {
     /// As [`Regexes::is_match`], but faster: for scripts that do not call
     /// `matched`.
     pub fn is_found(&self, index: usize, text: &[u8]) -> bool {
-        self.0.get(index).is_some_and(|regex| regex.is_match(text))
+        self.0.get(index).is_some_and(|it| it.regex.is_match(text))
+    }
+
+    /// How many steps of a handler it is worth at worst to match `length` bytes.
+    pub fn cost(&self, index: usize, length: usize) -> usize {
+        self.0.get(index).map_or(0, |it| length.saturating_mul(it.steps))
     }
 }
 
-fn compile(expression: &str) -> Result<Regex, String> {
+fn compile(expression: &str) -> Result<Compiled, String> {
     let mut builder = RegexBuilder::new(expression);
-    builder.unicode(false).dot_matches_new_line(true).size_limit(BYTES_MAX);
-    builder.build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(most) => {
-            format!("takes more than {most} bytes when compiled")
+    builder.unicode(false).dot_matches_new_line(true);
+    // Nothing else tells how large it is.
+    let mut limit = BYTES_LEAST;
+    loop {
+        match builder.size_limit(limit).build() {
+            Ok(regex) => return Ok(Compiled { regex, steps: limit / BYTES_A_STEP }),
+            Err(regex::Error::CompiledTooBig(_)) if limit < BYTES_MAX => limit *= 2,
+            Err(regex::Error::CompiledTooBig(most)) => {
+                return Err(format!("takes more than {most} bytes when compiled"));
+            }
+            Err(error) => return Err(last_line(&error.to_string())),
         }
-        error => last_line(&error.to_string()),
-    })
+    }
 }
 
 /// The reason, which the crate puts into the last line behind a drawing.

@@ -20,11 +20,15 @@ fn positions() {
 
 #[test]
 fn replacing() {
-    assert_eq!(str_replace(b"a-b-c", b"-", b"+"), b"a+b+c");
-    assert_eq!(str_replace(b"aaa", b"aa", b"a"), b"aa");
-    assert_eq!(str_replace(b"abc", b"", b"x"), b"abc");
-    assert_eq!(str_replace(b"abc", b"b", b""), b"ac");
-    assert_eq!(str_replace(b"aa", b"a", b"aa"), b"aaaa");
+    const MOST: usize = 4096;
+    assert_eq!(str_replace(b"a-b-c", b"-", b"+", MOST), b"a+b+c");
+    assert_eq!(str_replace(b"aaa", b"aa", b"a", MOST), b"aa");
+    assert_eq!(str_replace(b"abc", b"", b"x", MOST), b"abc");
+    assert_eq!(str_replace(b"abc", b"b", b"", MOST), b"ac");
+    assert_eq!(str_replace(b"aa", b"a", b"aa", MOST), b"aaaa");
+    let large = [b'a'; MOST];
+    let cut = str_replace(&large, b"a", &large, MOST);
+    assert!((MOST + 1..4 * MOST).contains(&cut.len()), "{}", cut.len());
 }
 
 /// runtime/stp_string.c.
@@ -139,6 +143,15 @@ fn matches_and_groups() {
     assert!(regexes.is_found(3, b"]") && !regexes.is_found(3, b"b"));
     assert!(!regexes.is_match(9, b"7", &mut groups) && !regexes.is_found(9, b""));
     assert_eq!(groups.get(0), None);
+}
+
+/// The larger an expression, the longer a match may take.
+#[test]
+fn matches_cost_by_the_size_of_their_expression() {
+    let regexes = regexes(&["^sh$", "(a|b)*c", "[01]*1[01]{300}"]).expect("expressions");
+    let costs: Vec<_> = (0..4).map(|index| regexes.cost(index, 100)).collect();
+    assert_eq!((costs[0], costs[1], costs[3]), (800, 800, 0));
+    assert!(costs[2] > 300 * 100 / 4, "{costs:?}");
 }
 
 #[test]

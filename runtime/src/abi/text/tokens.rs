@@ -24,7 +24,9 @@ impl Tokenizer {
         let Some(start) = self.next else {
             return &[];
         };
-        let is_delimiter = |byte: &u8| delimiters.contains(byte);
+        let mut ends = [false; 256];
+        delimiters.iter().for_each(|byte| ends[usize::from(*byte)] = true);
+        let is_delimiter = |byte: &u8| ends[usize::from(*byte)];
         let rest = &self.text[start..];
         let blank = rest.iter().position(|byte| !is_delimiter(byte));
         let Some(blank) = blank else {
