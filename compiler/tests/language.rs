@@ -318,6 +318,8 @@ fn work_of_helpers_ends_a_handler() {
     for work in [
         r#"if (s =~ "^b") n++"#,
         r#"if (s =~ "^b") x = matched(0)"#,
+        r#"if (strtol(s, 10)) n++"#,
+        // Out of room for text, too, which can be caught.
         // Sorting compares more often than once.
         "tries++; foreach (i+ in a limit 1) n = i",
     ] {

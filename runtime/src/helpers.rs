@@ -85,7 +85,7 @@ pub static HELPERS: &[Helper] = &[
     row!(stringat(String, Long) -> Long, !),
     row!(strlen(String) -> Long),
     row!(strpos(String, String) -> Long, !),
-    row!(strtol(String, Long) -> Long),
+    row!(strtol(String, Long) -> Long, !),
     row!(substr(String, Long, Long) -> String, !),
     row!(text_str(String) -> String, !),
     row!(text_strn(String, Long, Long) -> String, !),

@@ -46,6 +46,13 @@ struct Process {
     hit: bool,
 }
 
+impl Process {
+    /// One of which no value is known, nor any thread.
+    fn unknown(watches: usize) -> Self {
+        Self { shadow: vec![None; watches], threads: 0, hit: false }
+    }
+}
+
 /// What a process last had at a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shadow {
@@ -139,13 +146,9 @@ impl Tracker {
         // A number that was in use may be given out again.
         let new_process = pid == tid && pid != parent_pid;
         if new_process {
-            let unknown = || Process {
-                shadow: vec![None; self.watches.len()],
-                threads: 0,
-                hit: false,
-            };
+            let parent = self.processes.get(&parent_pid).cloned();
             let mut process =
-                self.processes.get(&parent_pid).cloned().unwrap_or_else(unknown);
+                parent.unwrap_or_else(|| Process::unknown(self.watches.len()));
             (process.threads, process.hit) = (0, false);
             for (shadow, refreshed) in process.shadow.iter_mut().zip(&self.refreshed) {
                 // Its parent's value is of later.
@@ -229,16 +232,14 @@ impl Tracker {
     ) -> HitRecord {
         let index = hit.watch as usize;
         let watch = self.watches[index];
-        let process = self.processes.entry(hit.pid).or_insert_with(|| Process {
-            shadow: vec![None; self.watches.len()],
-            threads: 0,
-            hit: false,
-        });
+        let process = self
+            .processes
+            .entry(hit.pid)
+            .or_insert_with(|| Process::unknown(self.watches.len()));
         let shadow = process.shadow[index]
             .or_else(|| read(&watch, hit.pid, memory, false))
             .unwrap_or(Shadow { value: 0, sure: false });
-        // The shadow is of later: it neither tells this hit's old value for sure
-        // nor takes its new one.
+        // The shadow is of later: it is not sure here, and stays as it is.
         let belated = hit.time < self.refreshed[index];
         let shadow = Shadow { sure: shadow.sure && !belated, ..shadow };
         let recovered = match hit.kernel {

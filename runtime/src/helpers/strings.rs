@@ -51,22 +51,37 @@ pub(super) extern "C" fn substr(
 /// Bytes that are compared in about the time of one step.
 pub(super) const COMPARED_AT_ONCE: usize = 16;
 
-/// Counts a search: at worst each byte of the one is compared with each of
-/// the other.
-fn search(context: Context, text: u64, part: u64) {
-    let (world, _) = enter(context);
-    let length = |text| world.strings.get(StringHandle(text)).len();
-    let compared = length(text).saturating_mul(length(part)) / COMPARED_AT_ONCE;
-    settle(context, world.work(compared));
-}
+/// Bytes that are gone through one by one in about the time of one step.
+const PASSED_AT_ONCE: usize = 4;
 
-/// Counts what a match costs at worst; whether that may be.
-fn match_counted(context: Context, text: u64, regex: i64) -> bool {
-    let (world, _) = enter(context);
-    let length = world.strings.get(StringHandle(text)).len();
-    let counted = world.work(world.regexes.cost(regex as usize, length));
+/// Counts work; whether that may be. A fault that is noted later would hide the
+/// one noted here, which nothing catches.
+fn counted(context: Context, work: usize) -> bool {
+    let counted = enter(context).0.work(work);
     settle(context, counted);
     counted.is_ok()
+}
+
+fn length(context: Context, text: u64) -> usize {
+    enter(context).0.strings.get(StringHandle(text)).len()
+}
+
+/// Counts a search: at worst each byte of the one is compared with each of
+/// the other.
+fn search_counted(context: Context, text: u64, part: u64) -> bool {
+    let compared = length(context, text).saturating_mul(length(context, part));
+    counted(context, compared / COMPARED_AT_ONCE)
+}
+
+/// Counts going through a text.
+fn pass_counted(context: Context, text: u64) -> bool {
+    counted(context, length(context, text) / PASSED_AT_ONCE)
+}
+
+/// Counts what a match costs at worst.
+fn match_counted(context: Context, text: u64, regex: i64) -> bool {
+    let length = length(context, text);
+    counted(context, enter(context).0.regexes.cost(regex as usize, length))
 }
 
 pub(super) extern "C" fn isinstr(context: Context, text: u64, part: u64) -> i64 {
@@ -74,13 +89,18 @@ pub(super) extern "C" fn isinstr(context: Context, text: u64, part: u64) -> i64 
 }
 
 pub(super) extern "C" fn strpos(context: Context, text: u64, part: u64) -> i64 {
-    search(context, text, part);
+    if !search_counted(context, text, part) {
+        return 0;
+    }
     let strings = &enter(context).0.strings;
     let (text, part) = (StringHandle(text), StringHandle(part));
     text::strpos(strings.get(text), strings.get(part))
 }
 
 pub(super) extern "C" fn strtol(context: Context, text: u64, base: i64) -> i64 {
+    if !pass_counted(context, text) {
+        return 0;
+    }
     text::strtol(enter(context).0.strings.get(StringHandle(text)), base)
 }
 
@@ -100,7 +120,9 @@ pub(super) extern "C" fn str_replace(
     from: u64,
     to: u64,
 ) -> u64 {
-    search(context, text, from);
+    if !search_counted(context, text, from) {
+        return 0;
+    }
     let strings = &enter(context).0.strings;
     let get = |handle| strings.get(StringHandle(handle));
     let most = strings.length_max();
@@ -108,6 +130,9 @@ pub(super) extern "C" fn str_replace(
 }
 
 pub(super) extern "C" fn text_str(context: Context, text: u64) -> u64 {
+    if !pass_counted(context, text) {
+        return 0;
+    }
     let strings = &enter(context).0.strings;
     give(context, &text::text_str(strings.get(StringHandle(text))))
 }
@@ -118,17 +143,26 @@ pub(super) extern "C" fn text_strn(
     most: i64,
     quoted: i64,
 ) -> u64 {
+    if !pass_counted(context, text) {
+        return 0;
+    }
     let strings = &enter(context).0.strings;
     give(context, &text::text_strn(strings.get(StringHandle(text)), most, quoted != 0))
 }
 
 pub(super) extern "C" fn string_quoted(context: Context, text: u64) -> u64 {
+    if !pass_counted(context, text) {
+        return 0;
+    }
     let strings = &enter(context).0.strings;
     let most = strings.length_max() as i64;
     give(context, &text::string_quoted(strings.get(StringHandle(text)), most))
 }
 
 pub(super) extern "C" fn tokenize(context: Context, text: u64, delimiters: u64) -> u64 {
+    if !pass_counted(context, text) || !pass_counted(context, delimiters) {
+        return 0;
+    }
     let (world, _) = enter(context);
     let get = |handle| world.strings.get(StringHandle(handle)).to_vec();
     let (text, delimiters) = (get(text), get(delimiters));
