@@ -29,7 +29,7 @@ use preprocess::map::Map;
 
 /// Statements, parentheses and operators may be nested this deep together; the
 /// stages behind recurse and rely on it.
-const DEPTH_MAX: usize = 128;
+const DEPTH_MAX: usize = 512;
 
 /// Longer scripts are refused.
 const SCRIPT_LEN_MAX: usize = 4 << 20;

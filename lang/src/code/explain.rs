@@ -86,7 +86,7 @@ static TABLE: &[(Code, Explanation)] = &[
         r#"probe begin { print("\\q") }"#,
     )),
     (Code::TooDeep, example(
-        "Brackets may be nested 64 deep, operators and statements 128. Scripts by hand never come near; generated ones keep parts in variables.",
+        "Brackets may be nested 64 deep, operators and statements 512; a chain of `else if` or of operators is nested, too. Scripts by hand never come near; generated ones keep parts in variables.",
         "probe begin { print(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))) }",
         "probe begin { print(-1) }",
     )),

@@ -15,7 +15,7 @@ pub(super) const BRACKET_DEPTH_MAX: usize = 64;
 
 /// So many `if`, `else`, `while`, `for` may follow one another without an end
 /// of a statement between them.
-const STATEMENT_RUN_MAX: usize = 128;
+const STATEMENT_RUN_MAX: usize = 512;
 
 /// What a token is, as far as recognition needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
