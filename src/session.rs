@@ -434,7 +434,8 @@ impl<'a, C: Consumer> Session<'a, C> {
             let on = subscribers.iter().any(|request| self.consumer.wants(*request));
             if on != armed.on[watch] {
                 let switched = armed.switch(watch, on, self.kernel.clock());
-                switched.map_err(|e| Failure::System("PERF_EVENT_IOC_ENABLE", e))?;
+                switched
+                    .map_err(|e| Failure::System("switching a watch on or off", e))?;
             }
         }
         Ok(())
