@@ -13,13 +13,8 @@ use hwtrace_lang::code::Code;
 
 /// Codes that no script alone can bring about, each with the file and the test
 /// that does.
-const ELSEWHERE: [(Code, &str, &str); 18] = [
+const ELSEWHERE: [(Code, &str, &str); 17] = [
     (Code::ScriptTooLong, "lang/tests/large.rs", "ten_megabytes"),
-    (
-        Code::NotAvailableYet,
-        "tests/points.rs",
-        "each_checks_and_is_refused_when_it_is_to_be_armed",
-    ),
     (Code::UnknownSymbol, "tests/live_errors.rs", "a_variable_that_is_not_there"),
     (Code::AmbiguousSymbol, "tests/live_programs.rs", "a_variable_that_two_files_have"),
     (Code::StrippedBinary, "tests/live_errors.rs", "a_stripped_program"),
