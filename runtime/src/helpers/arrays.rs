@@ -61,16 +61,44 @@ pub(super) fn key_to_find<'k>(
     &buffer[..words.len().min(KEYS_MAX)]
 }
 
+/// Uses a key to look something up in the array of this number.
+#[inline]
+fn find<T>(
+    context: Context,
+    array: i64,
+    words: *const u64,
+    using: impl FnOnce(&mut World, usize, &[u64]) -> T,
+) -> T {
+    let (world, _) = enter(context);
+    let array = array as usize;
+    let mut buffer = [0; KEYS_MAX];
+    let key = key_to_find(world, array, words, &mut buffer);
+    using(world, array, key)
+}
+
+/// Uses a key to store something in the array of this number; the fault is noted.
+#[inline]
+pub(super) fn store<T: Default>(
+    context: Context,
+    array: i64,
+    words: *const u64,
+    using: impl FnOnce(&mut World, usize, &[u64]) -> Result<T, FaultCode>,
+) -> T {
+    let (world, _) = enter(context);
+    let array = array as usize;
+    let mut buffer = [0; KEYS_MAX];
+    let key = key_to_store(world, array, words, &mut buffer);
+    settle(context, key.and_then(|key| using(world, array, key)))
+}
+
 pub(super) extern "C" fn array_get(
     context: Context,
     array: i64,
     words: *const u64,
 ) -> i64 {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let key = key_to_find(world, array, words, &mut buffer);
-    world.arrays.get(array).map_or(0, |array| array.get(key) as i64)
+    find(context, array, words, |world, array, key| {
+        world.arrays.get(array).map_or(0, |array| array.get(key) as i64)
+    })
 }
 
 pub(super) extern "C" fn array_get_string(
@@ -78,12 +106,11 @@ pub(super) extern "C" fn array_get_string(
     array: i64,
     words: *const u64,
 ) -> u64 {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let key = key_to_find(world, array, words, &mut buffer);
-    let text = world.arrays.get(array).map_or(&[][..], |array| array.text(key));
-    settle(context, world.strings.temporary(text)).0
+    let text = find(context, array, words, |world, array, key| {
+        let text = world.arrays.get(array).map_or(&[][..], |array| array.text(key));
+        world.strings.temporary(text)
+    });
+    settle(context, text).0
 }
 
 pub(super) extern "C" fn array_set(
@@ -92,16 +119,12 @@ pub(super) extern "C" fn array_set(
     words: *const u64,
     value: i64,
 ) {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let done = key_to_store(world, array, words, &mut buffer).and_then(|key| {
+    store(context, array, words, |world, array, key| {
         if let Some(array) = world.arrays.get_mut(array) {
             *array.cell(key)? = value as u64;
         }
         Ok(())
     });
-    settle(context, done);
 }
 
 pub(super) extern "C" fn array_set_string(
@@ -110,14 +133,10 @@ pub(super) extern "C" fn array_set_string(
     words: *const u64,
     value: u64,
 ) {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let done = key_to_store(world, array, words, &mut buffer).and_then(|key| {
+    store(context, array, words, |world, array, key| {
         let text = world.strings.get(StringHandle(value));
         world.arrays.get_mut(array).map_or(Ok(()), |array| array.set_text(key, text))
     });
-    settle(context, done);
 }
 
 pub(super) extern "C" fn array_add(
@@ -126,18 +145,14 @@ pub(super) extern "C" fn array_add(
     words: *const u64,
     delta: i64,
 ) -> i64 {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let sum = key_to_store(world, array, words, &mut buffer).and_then(|key| {
+    store(context, array, words, |world, array, key| {
         let Some(array) = world.arrays.get_mut(array) else {
             return Ok(0);
         };
         let cell = array.cell(key)?;
         *cell = cell.wrapping_add(delta as u64);
         Ok(*cell as i64)
-    });
-    settle(context, sum)
+    })
 }
 
 pub(super) extern "C" fn array_contains(
@@ -145,11 +160,9 @@ pub(super) extern "C" fn array_contains(
     array: i64,
     words: *const u64,
 ) -> i64 {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let key = key_to_find(world, array, words, &mut buffer);
-    world.arrays.get(array).is_some_and(|array| array.contains(key)).into()
+    find(context, array, words, |world, array, key| {
+        world.arrays.get(array).is_some_and(|array| array.contains(key)).into()
+    })
 }
 
 /// Whether there is an element whose keys are equal where `mask` says so.
@@ -159,14 +172,13 @@ pub(super) extern "C" fn array_contains_match(
     words: *const u64,
     mask: i64,
 ) -> i64 {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let keys = key_to_find(world, array, words, &mut buffer);
-    let slice = Slice { keys, mask: mask as u64 };
-    let found = world.arrays.get(array).is_some_and(|array| array.contains_match(slice));
-    settle(context, pass(world, array));
-    found.into()
+    let passed = find(context, array, words, |world, array, keys| {
+        let slice = Slice { keys, mask: mask as u64 };
+        let found =
+            world.arrays.get(array).is_some_and(|array| array.contains_match(slice));
+        pass(world, array).map(|()| i64::from(found))
+    });
+    settle(context, passed)
 }
 
 /// Counts the elements of an array that was passed through.
@@ -186,13 +198,11 @@ fn start(world: &mut World, array: usize, by: SortBy) -> Result<(), FaultCode> {
 }
 
 pub(super) extern "C" fn array_delete(context: Context, array: i64, words: *const u64) {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let key = key_to_find(world, array, words, &mut buffer);
-    if let Some(array) = world.arrays.get_mut(array) {
-        array.remove(key);
-    }
+    find(context, array, words, |world, array, key| {
+        if let Some(array) = world.arrays.get_mut(array) {
+            array.remove(key);
+        }
+    });
 }
 
 /// Removes the elements whose keys are equal where `mask` says so.
@@ -202,14 +212,14 @@ pub(super) extern "C" fn array_delete_matches(
     words: *const u64,
     mask: i64,
 ) {
-    let (world, _) = enter(context);
-    let array = array as usize;
-    let mut buffer = [0; KEYS_MAX];
-    settle(context, pass(world, array));
-    let keys = key_to_find(world, array, words, &mut buffer);
-    if let Some(array) = world.arrays.get_mut(array) {
-        array.remove_matches(Slice { keys, mask: mask as u64 });
-    }
+    let done = find(context, array, words, |world, array, keys| {
+        pass(world, array)?;
+        if let Some(array) = world.arrays.get_mut(array) {
+            array.remove_matches(Slice { keys, mask: mask as u64 });
+        }
+        Ok(())
+    });
+    settle(context, done);
 }
 
 pub(super) extern "C" fn array_clear(context: Context, array: i64) {

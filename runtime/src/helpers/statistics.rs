@@ -1,7 +1,7 @@
 //! Statistics. `which` is the number of an array, whose key follows, `!slot` of
 //! a scalar, or [`MERGED`]; for the last two the key says nothing.
 
-use super::arrays::{key_to_find, key_to_store, open_walk};
+use super::arrays::{key_to_find, open_walk, store};
 use super::{Context, enter, settle};
 use crate::abi::{FaultCode, MERGED};
 use crate::aggregate::{Aggregate, Histogram, Shape};
@@ -20,12 +20,9 @@ pub(super) extern "C" fn stats_add(
         world.accumulate(!which as usize, value);
         return;
     }
-    let array = which as usize;
-    let mut buffer = [0; KEYS_MAX];
-    let done = key_to_store(world, array, words, &mut buffer).and_then(|key| {
+    store(context, which, words, |world, array, key| {
         world.arrays.get_mut(array).map_or(Ok(()), |array| array.accumulate(key, value))
     });
-    settle(context, done);
 }
 
 /// Adds up the elements of an array whose keys are equal where `mask` says so,
