@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hwtrace_lang::suggest;
 use hwtrace_runtime::abi::Limits;
 
@@ -242,22 +242,31 @@ pub enum Stage {
 /// SystemTap's users write) taken apart. The positional arguments may begin
 /// with a hyphen, so that clap takes such a one for the script.
 pub fn apart(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    /// Options with a value.
-    const VALUED: &[u8] = b"ecpxGDoT";
-    /// Options without.
-    const PLAIN: &[u8] = b"qv";
+    let command = Cli::command();
+    let takes_value = |wanted: &dyn Fn(&Arg) -> bool| {
+        let option = command.get_arguments().find(|arg| wanted(arg));
+        option.map(|option| option.get_action().takes_values())
+    };
+    let short = |letter: u8| {
+        let letters = |arg: &Arg| arg.get_short_and_visible_aliases().unwrap_or_default();
+        takes_value(&|arg| letters(arg).contains(&char::from(letter)))
+    };
+    let long = |name: &[u8]| {
+        takes_value(&|arg| arg.get_long().is_some_and(|own| own.as_bytes() == name))
+    };
     let mut arguments = arguments.into_iter();
     let mut out: Vec<_> = arguments.next().into_iter().collect();
     while let Some(argument) = arguments.next() {
         match argument.as_bytes() {
-            [b'-', option, rest @ ..] if VALUED.contains(option) => {
+            [b'-', option, rest @ ..] if short(*option) == Some(true) => {
                 out.push(OsStr::from_bytes(&[b'-', *option]).to_owned());
                 let value = OsStr::from_bytes(rest).to_owned();
                 let stuck = Some(value).filter(|value| !value.is_empty());
                 out.extend(stuck.or_else(|| arguments.next()));
             }
             [b'-', flags @ ..]
-                if !flags.is_empty() && flags.iter().all(|flag| PLAIN.contains(flag)) =>
+                if !flags.is_empty()
+                    && flags.iter().all(|flag| short(*flag) == Some(false)) =>
             {
                 out.extend(
                     flags.iter().map(|flag| OsStr::from_bytes(&[b'-', *flag]).into()),
@@ -265,9 +274,7 @@ pub fn apart(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             }
             [b'-', b'-', name @ ..] if !name.is_empty() => {
                 // A long option's value stands behind it, unless behind `=`.
-                let valued = [&b"engine"[..], b"ring-size", b"color", b"dump", b"mode"];
-                let more = [&b"length"[..], b"message-format"];
-                let takes = valued.iter().chain(&more).any(|it| *it == name);
+                let takes = long(name) == Some(true);
                 out.push(argument);
                 out.extend(takes.then(|| arguments.next()).flatten());
             }
