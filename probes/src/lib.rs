@@ -34,6 +34,7 @@ pub mod resolve;
 pub mod spec;
 pub mod symbolize;
 pub mod symbols;
+pub mod types;
 
 pub use address::{AbsAddr, FileOffset, LoadBias, VirtOffset};
 pub use expr::{ExprError, Expression};
