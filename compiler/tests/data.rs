@@ -110,6 +110,35 @@ fn data_is_shown_one_level_or_deep() {
     );
 }
 
+#[test]
+fn structures_are_shown_as_what_they_stand_for() {
+    let shown = |body: &str| at_value("shown", 0x1300, body);
+    assert_eq!(
+        shown("println($new$$)"),
+        "{.text=\"hello\", .empty=\"\", .short=[100, -2], .long=[100, -2, -3, -4, -5, ...], \
+         .points=[{.x=30, .y=40}, {.x=50, .y=60}], .some=Some(9), .none=None, .odd=?, \
+         .point=Point {.x=3, .y=4}, .nothing=Nothing}\n"
+    );
+    assert_eq!(
+        shown("println($new$)"),
+        "{.text=\"hello\", .empty=\"\", .short=[...], .long=[...], .points=[...], \
+         .some=Some(9), .none=None, .odd=?, .point=Point {...}, .nothing=Nothing}\n"
+    );
+    assert_eq!(
+        shown("println($new->some) println($new->points) print($new->text)"),
+        "Some(9)\n[{...}, {...}]\nhello"
+    );
+    let some = (0xffff_fffe << 32) | 7;
+    assert_eq!(at_value("option", some, "println($new)"), "Some(-2)\n");
+    assert_eq!(at_value("option", 0, "println($new) println($old$)"), "None\nNone\n");
+}
+
+#[test]
+fn a_picture_is_read_and_has_no_address() {
+    assert_eq!(at_list("println($picture->origin$)"), "{.x=10, .y=20}\n");
+    assert_eq!(at_list("println(&$picture->head->id == 0x1200)"), "1\n");
+}
+
 /// The address is computed once, whatever is shown of it.
 #[test]
 fn what_is_shown_is_looked_for_once() {

@@ -123,6 +123,61 @@ pub struct Record {
     pub size: u64,
     /// Its members.
     pub members: Vec<Member>,
+    /// As what it is shown.
+    pub shape: Shape,
+}
+
+/// As what a structure is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Its members.
+    #[default]
+    Plain,
+    /// Text somewhere else: Rust's `&str`, Go's `string`.
+    Text(Extent),
+    /// A part of an array, or an array, somewhere else: Rust's `&[T]`, Go's slices.
+    Slice {
+        /// Where it is.
+        extent: Extent,
+        /// Its elements.
+        of: TypeRef,
+    },
+    /// One of several, as the `enum`s of Rust are: which one, a number in it says.
+    Variants(Variants),
+}
+
+/// Where in a structure pointer and length of something else are, in bytes from
+/// its start; 8 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The pointer.
+    pub data: u64,
+    /// How many elements there are.
+    pub length: u64,
+}
+
+/// What one of several structures is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variants {
+    /// The number that tells: its type, a whole number, and its place in bytes
+    /// from the start. None where there is one variant only.
+    pub discriminant: Option<(TypeRef, u64)>,
+    /// All of them, which are among the structure's members, too.
+    pub all: Vec<Variant>,
+}
+
+/// One of several structures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// The numbers that stand for it, without sign; none where all do that
+    /// stand for no other.
+    pub values: Option<Vec<u64>>,
+    /// Its type, a structure.
+    pub ty: TypeRef,
+    /// Where it begins, in bytes from the start.
+    pub offset: u64,
 }
 
 /// A member of a structure or union.
@@ -368,7 +423,7 @@ mod tests {
         let id = table.add(DataType::Void);
         let itself = Member { name: None, ..Table::member("", id, 0) };
         let record =
-            Record { keyword: "struct", name: None, size: 1, members: vec![itself] };
+            Record { members: vec![itself], ..Table::structure(None, 1, Vec::new()) };
         table.set(id, DataType::Record(record.clone()));
         let types: &dyn DataTypes = &table;
         assert!(types.members(&record).is_empty());

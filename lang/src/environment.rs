@@ -63,6 +63,9 @@ pub enum Location {
     Field(&'static str),
     /// In memory, at this address.
     Memory(u64),
+    /// In the picture that is kept of an object wider than a field, which is read
+    /// like memory at this address, though no process has it there.
+    Picture(u64),
 }
 
 /// Answers questions about what lies outside the script.

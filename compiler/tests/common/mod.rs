@@ -54,6 +54,17 @@ pub fn memory() -> Vec<u8> {
         put(node, &id.to_le_bytes());
         put(node + 8, &next.to_le_bytes());
     }
+    let shown = types::SHOWN;
+    let extents =
+        [(MEMORY_BASE, 5u64), (1, 0), (list + 88, 2), (list + 88, 8), (list + 32, 2)];
+    for (number, (data, length)) in extents.iter().enumerate() {
+        put(shown + 16 * number as u64, &data.to_le_bytes());
+        put(shown + 16 * number as u64 + 8, &length.to_le_bytes());
+    }
+    let numbers = [1u32, 9, 0, 9, 5, 9, 3, 4, 0, 0x8000_0000];
+    for (number, value) in numbers.iter().enumerate() {
+        put(shown + 80 + 4 * number as u64, &value.to_le_bytes());
+    }
     bytes
 }
 

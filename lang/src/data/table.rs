@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{
-    DataType, DataTypes, Enumeration, Member, Named, NotFound, Record, Space, TypeId,
-    TypeRef, Variable,
+    DataType, DataTypes, Enumeration, Member, Named, NotFound, Record, Shape, Space,
+    TypeId, TypeRef, Variable,
 };
 use crate::suggest;
 
@@ -93,12 +93,23 @@ impl Table {
         size: u64,
         members: Vec<Member>,
     ) -> TypeId {
-        let of = Record { keyword, name: name.map(str::to_owned), size, members };
+        self.shaped(Record { keyword, ..Self::structure(name, size, members) })
+    }
+
+    /// Adds a structure of any shape.
+    pub fn shaped(&mut self, of: Record) -> TypeId {
+        let called = of.name.as_ref().map(|name| format!("{} {name}", of.keyword));
         let id = self.add(DataType::Record(of));
-        if let Some(name) = name {
-            self.call(&format!("{keyword} {name}"), id);
+        if let Some(called) = called {
+            self.call(&called, id);
         }
         id
+    }
+
+    /// A structure that is shown by its members; `size` in bytes.
+    pub fn structure(name: Option<&str>, size: u64, members: Vec<Member>) -> Record {
+        let name = name.map(str::to_owned);
+        Record { keyword: "struct", name, size, members, shape: Shape::Plain }
     }
 
     /// A member that is no bit-field; `offset` in bytes.

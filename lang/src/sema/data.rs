@@ -9,7 +9,7 @@ pub(super) use self::problem::{Problem, Wrong};
 use super::scope::Place as Point;
 use crate::ast::{Expression, ExpressionKind, Name};
 use crate::data::{Bits, DataType, DataTypes, NotFound, Place, Space, TypeRef};
-use crate::environment::TargetVariable;
+use crate::environment::{Location, TargetVariable};
 use crate::types::Type;
 
 /// What is known of data before the script runs.
@@ -19,8 +19,22 @@ pub(super) struct Found {
     pub(super) space: Space,
     /// It lies in memory; else it is a value, such as `$new` in its record.
     pub(super) in_memory: bool,
+    /// It only looks as if it did: see [`Location::Picture`].
+    pub(super) picture: bool,
     /// Only these bits of it, of a bit-field.
     pub(super) bits: Option<Bits>,
+}
+
+impl Found {
+    fn new(ty: TypeRef, space: Space, in_memory: bool) -> Self {
+        Self { ty, space, in_memory, picture: false, bits: None }
+    }
+
+    /// A part of it, or of what it points to.
+    fn part(self, ty: TypeRef, behind: bool) -> Self {
+        let in_memory = self.in_memory || behind;
+        Self { ty, in_memory, picture: self.picture && !behind, bits: None, ..self }
+    }
 }
 
 /// What surrounds a use of data.
@@ -56,25 +70,25 @@ impl<'a> Resolver<'a> {
             ExpressionKind::Target(name) => {
                 let variable = self.variable(name).ok_or_else(|| at(Wrong::Target))?;
                 let ty = variable.ty.ok_or_else(|| at(Wrong::Untyped(name.clone())))?;
-                let in_memory =
-                    matches!(variable.location, crate::environment::Location::Memory(_));
-                Ok(Found { ty, space: variable.space, in_memory, bits: None })
+                let picture = matches!(variable.location, Location::Picture(_));
+                let in_memory = matches!(variable.location, Location::Memory(_));
+                let space = variable.space;
+                Ok(Found { ty, space, in_memory, picture, bits: None })
             }
             ExpressionKind::Member(of, name) => {
                 let of = self.resolve(of)?;
                 let (behind, place) = self.member(of.ty, name).map_err(at)?;
-                let (in_memory, bits) = (of.in_memory || behind, place.bits);
-                Ok(Found { ty: place.ty, in_memory, bits, ..of })
+                Ok(Found { bits: place.bits, ..of.part(place.ty, behind) })
             }
             ExpressionKind::Subscript(of, _) => {
                 let of = self.resolve(of)?;
                 let (behind, ty, _) = self.element(of.ty).map_err(at)?;
-                Ok(Found { ty, in_memory: of.in_memory || behind, bits: None, ..of })
+                Ok(of.part(ty, behind))
             }
             ExpressionKind::Dereference(of) => {
                 let of = self.resolve(of)?;
                 let (behind, ty) = self.behind(of.ty).map_err(at)?;
-                Ok(Found { ty, in_memory: of.in_memory || behind, bits: None, ..of })
+                Ok(of.part(ty, behind))
             }
             ExpressionKind::Address(of) => match self.resolve(of)? {
                 of @ Found { in_memory: true, bits: None, .. } => {
@@ -103,14 +117,13 @@ impl<'a> Resolver<'a> {
             "cast" => {
                 let named = self.cast(arguments)?;
                 let in_memory = !self.is_scalar(named.0);
-                Ok(Found { ty: named.0, space: named.1, in_memory, bits: None })
+                Ok(Found::new(named.0, named.1, in_memory))
             }
             "var" => {
                 let (name, module) = names(arguments).ok_or(Wrong::Arguments)?;
                 let found = self.types.variable(name, module);
                 let found = found.map_err(|why| missing("variable", name, why))?;
-                let (ty, space) = (found.ty, found.space);
-                Ok(Found { ty, space, in_memory: true, bits: None })
+                Ok(Found::new(found.ty, found.space, true))
             }
             _ => Err(Wrong::NoData { element: false }),
         }

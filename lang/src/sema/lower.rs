@@ -3,6 +3,7 @@
 
 mod data;
 mod pretty;
+mod shapes;
 
 use super::extractor::{self, Asked};
 use super::functions;

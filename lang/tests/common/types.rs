@@ -2,12 +2,17 @@
 #![allow(unreachable_pub, dead_code)]
 
 use hwtrace_lang::data::{
-    Bits, DataType, DataTypes, Member, Record, Space, Table, TypeId, TypeRef,
+    Bits, DataType, DataTypes, Extent, Member, Record, Shape, Space, Table, TypeId,
+    TypeRef, Variant, Variants,
 };
 use hwtrace_lang::environment::{Location, TargetVariable};
 
 /// Where `config`, a `struct list`, lies.
 pub const CONFIG: u64 = 0x1100;
+
+/// Where a `struct shown` lies, of which the members are shown as what they stand
+/// for.
+pub const SHOWN: u64 = 0x1300;
 
 /// The table, and types by the names that data probes have.
 pub struct Types {
@@ -72,7 +77,7 @@ fn parts(table: &mut Table) -> Parts {
     let node = table.record("struct", Some("node"), 16, Vec::new());
     let next = TypeRef::from(node).pointer();
     let members = vec![Table::member("id", int, 0), Table::member("next", next, 8)];
-    let of = Record { keyword: "struct", name: Some("node".into()), size: 16, members };
+    let of = Table::structure(Some("node"), 16, members);
     table.set(node, DataType::Record(of));
     Parts {
         int,
@@ -118,11 +123,66 @@ fn list(table: &mut Table, of: &Parts) -> TypeId {
     table.record("struct", Some("list"), 104, members)
 }
 
+fn variant(name: &str, values: Option<&[u64]>, ty: TypeId) -> Variant {
+    let values = values.map(<[u64]>::to_vec);
+    Variant { name: name.to_owned(), values, ty: ty.into(), offset: 0 }
+}
+
+/// As Rust has them: `Option<u32>`, an enum whose number is a part of its data,
+/// `&str`, `&[i16]`.
+fn shapes(table: &mut Table, of: &Parts) -> (TypeId, TypeId) {
+    let shaped = |table: &mut Table, name: &str, size, shape| {
+        let whole = Table::structure(Some(name), size, Vec::new());
+        table.shaped(Record { shape, ..whole })
+    };
+    let none = table.record("struct", Some("None"), 8, Vec::new());
+    let some =
+        table.record("struct", Some("Some"), 8, vec![Table::member("__0", of.int, 4)]);
+    let option = Variants {
+        discriminant: Some((of.unsigned.into(), 0)),
+        all: vec![
+            variant("None", Some(&[0]), none),
+            variant("Some", Some(&[1, 7]), some),
+        ],
+    };
+    let option = shaped(table, "Option<i32>", 8, Shape::Variants(option));
+    let fields = vec![Table::member("x", of.int, 0), Table::member("y", of.int, 4)];
+    let point = table.record("struct", Some("Point"), 8, fields);
+    let gap = Variants {
+        discriminant: Some((of.unsigned.into(), 4)),
+        all: vec![
+            variant("Point", None, point),
+            variant("Nothing", Some(&[0x8000_0000]), none),
+        ],
+    };
+    let gap = shaped(table, "Gap", 8, Shape::Variants(gap));
+    let extent = Extent { data: 0, length: 8 };
+    let text = shaped(table, "&str", 16, Shape::Text(extent));
+    let numbers = Shape::Slice { extent, of: of.short.into() };
+    let numbers = shaped(table, "&[i16]", 16, numbers);
+    let points = Shape::Slice { extent, of: of.point.into() };
+    let points = shaped(table, "&[Point]", 16, points);
+    let members = vec![
+        Table::member("text", text, 0),
+        Table::member("empty", text, 16),
+        Table::member("short", numbers, 32),
+        Table::member("long", numbers, 48),
+        Table::member("points", points, 64),
+        Table::member("some", option, 80),
+        Table::member("none", option, 88),
+        Table::member("odd", option, 96),
+        Table::member("point", gap, 104),
+        Table::member("nothing", gap, 112),
+    ];
+    (table.record("struct", Some("shown"), 120, members), option)
+}
+
 impl Default for Types {
     fn default() -> Self {
         let mut table = Table::default();
         let parts = parts(&mut table);
         let list = list(&mut table, &parts);
+        let (shown, option) = shapes(&mut table, &parts);
         table.call("list_t", list);
         table.put("config", list, CONFIG);
         table.put("counter@main.c", parts.int, CONFIG);
@@ -141,6 +201,8 @@ impl Default for Types {
             ("flags", parts.flags.into()),
             ("text", parts.text.into()),
             ("anything", pointer(parts.void)),
+            ("shown", pointer(shown)),
+            ("option", option.into()),
         ];
         Self { table, watched }
     }
@@ -163,6 +225,9 @@ impl Types {
             space: Space::User,
         };
         let raw = TargetVariable { name: "raw".into(), ty: None, ..here.clone() };
-        vec![variable("new").of(*ty), variable("old").of(*ty), here, raw]
+        let picture = Location::Picture(CONFIG);
+        let picture =
+            TargetVariable { name: "picture".into(), location: picture, ..here.clone() };
+        vec![variable("new").of(*ty), variable("old").of(*ty), here, raw, picture]
     }
 }

@@ -60,7 +60,7 @@ impl Lower<'_> {
             Some(variable) if variable.ty.is_some() => None,
             Some(variable) => Some(match variable.location {
                 Location::Field(field) => long(ExpressionKind::Field(field), span),
-                Location::Memory(address) => {
+                Location::Memory(address) | Location::Picture(address) => {
                     load(literal(address as i64, span), 8, true, variable.space)
                 }
             }),
@@ -116,7 +116,9 @@ impl Lower<'_> {
             Location::Field(field) => {
                 Form::Value(long(ExpressionKind::Field(field), span))
             }
-            Location::Memory(address) => Form::Memory(literal(address as i64, span)),
+            Location::Memory(address) | Location::Picture(address) => {
+                Form::Memory(literal(address as i64, span))
+            }
         };
         Datum { ty, space: variable.space, form, bits: None, span }
     }
@@ -232,7 +234,7 @@ impl Datum {
     }
 
     /// The number of so many bytes.
-    fn word(&self, size: u32, signed: bool) -> Expression {
+    pub(super) fn word(&self, size: u32, signed: bool) -> Expression {
         let loaded = |address: &Expression, size, signed| {
             let load = load(address.clone(), size, signed, self.space);
             Expression { span: self.span, ..load }

@@ -5,7 +5,7 @@ use super::Lower;
 use super::data::{Datum, Form, literal, long};
 use crate::ast::{Expression as Ast, ExpressionKind as AstKind};
 use crate::builtins;
-use crate::data::{DataType, Place as Part, Space, TypeRef};
+use crate::data::{DataType, Place as Part, Shape, Space, TypeRef};
 use crate::printf::{Conversion, Directive, Flags, Format, Piece};
 use crate::span::Span;
 use crate::typed::{
@@ -21,7 +21,7 @@ const VALUES_MAX: usize = 32;
 const PARTS_MAX: usize = 4 * VALUES_MAX;
 
 /// So many elements of an array.
-const ELEMENTS_MAX: u64 = 5;
+pub(super) const ELEMENTS_MAX: u64 = 5;
 
 /// Structures and arrays are shown inside of one another so deep.
 const DEPTH_MAX: u32 = 8;
@@ -34,7 +34,7 @@ const FAULTED: &str = "ERROR";
 
 /// How data is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Detail {
+pub(super) enum Detail {
     /// `$x$`: what it has inside, and of that only numbers and text.
     Level,
     /// `$x$$`: all that is inside; pointers are not followed.
@@ -43,15 +43,20 @@ enum Detail {
 
 /// A text that grows, with the values in it.
 #[derive(Default)]
-struct Shown {
+pub(super) struct Shown {
     pieces: Vec<Piece>,
     args: Vec<Expression>,
     /// What was looked at.
-    parts: usize,
+    pub(super) parts: usize,
 }
 
 impl Shown {
-    fn text(&mut self, text: &str) {
+    /// One that goes on where others have looked at so many parts.
+    pub(super) fn after(parts: usize) -> Self {
+        Self { parts, ..Self::default() }
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
         if let Some(Piece::Literal(before)) = self.pieces.last_mut() {
             before.push_str(text);
         } else {
@@ -59,7 +64,12 @@ impl Shown {
         }
     }
 
-    fn value(&mut self, conversion: Conversion, alternate: bool, value: Expression) {
+    pub(super) fn value(
+        &mut self,
+        conversion: Conversion,
+        alternate: bool,
+        value: Expression,
+    ) {
         let flags = Flags { alternate, ..Flags::default() };
         let (width, precision) = (None, None);
         self.pieces.push(Piece::Directive(Directive {
@@ -71,11 +81,11 @@ impl Shown {
         self.args.push(value);
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.args.len() >= VALUES_MAX || self.parts >= PARTS_MAX
     }
 
-    fn finish(self, span: Span) -> Expression {
+    pub(super) fn finish(self, span: Span) -> Expression {
         let Self { pieces, args, .. } = self;
         let kind =
             ExpressionKind::Print { format: Format { pieces }, args, to_string: true };
@@ -111,7 +121,7 @@ impl Lower<'_> {
         if let Some(name) = self.named_value(&datum) {
             return name;
         }
-        if let Some(text) = self.text_of_array(&datum) {
+        if let Some(text) = self.text(&datum) {
             return text;
         }
         if let DataType::Pointer(_) = &*self.resolver().view(datum.ty) {
@@ -174,7 +184,13 @@ impl Lower<'_> {
         (Some((id, computed)), Datum { form, ..datum })
     }
 
-    fn show(&mut self, shown: &mut Shown, datum: &Datum, detail: Detail, depth: u32) {
+    pub(super) fn show(
+        &mut self,
+        shown: &mut Shown,
+        datum: &Datum,
+        detail: Detail,
+        depth: u32,
+    ) {
         if shown.is_full() {
             return shown.text("...");
         }
@@ -182,12 +198,25 @@ impl Lower<'_> {
         if let Some(name) = self.named_value(datum) {
             return shown.value(Conversion::String, false, name);
         }
+        if let Some(text) = self.text(datum) {
+            shown.text("\"");
+            shown.value(Conversion::String, true, text);
+            return shown.text("\"");
+        }
         let of = self.resolver().view(datum.ty);
         match &*of {
-            DataType::Record(record) => {
-                let members = self.names.types.members(record);
-                self.show_record(shown, datum, members, detail, depth);
-            }
+            DataType::Record(record) => match (&record.shape, &datum.form) {
+                (Shape::Slice { extent, of }, Form::Memory(_)) => {
+                    self.show_slice(shown, datum, (*extent, *of), (detail, depth));
+                }
+                (Shape::Variants(variants), _) => {
+                    self.show_variants(shown, datum, variants, (detail, depth));
+                }
+                _ => {
+                    let members = self.names.types.members(record);
+                    self.show_record(shown, datum, members, detail, depth);
+                }
+            },
             DataType::Array { of, length } => {
                 self.show_array(shown, datum, (*of, *length), detail, depth);
             }
@@ -218,7 +247,7 @@ impl Lower<'_> {
         }
     }
 
-    fn show_record(
+    pub(super) fn show_record(
         &mut self,
         shown: &mut Shown,
         datum: &Datum,
@@ -251,11 +280,6 @@ impl Lower<'_> {
         detail: Detail,
         depth: u32,
     ) {
-        if let Some(text) = self.text_of_array(datum) {
-            shown.text("\"");
-            shown.value(Conversion::String, true, text);
-            return shown.text("\"");
-        }
         let size = self.names.types.size(of);
         let (true, Some(size)) = (goes_inside(detail, depth), size) else {
             return shown.text("[...]");
@@ -269,6 +293,11 @@ impl Lower<'_> {
             self.show(shown, &element, detail, depth + 1);
         }
         shown.text(if length > ELEMENTS_MAX { ", ...]" } else { "]" });
+    }
+
+    /// The text that data in memory is; none of other data.
+    fn text(&self, datum: &Datum) -> Option<Expression> {
+        self.text_of_array(datum).or_else(|| self.text_elsewhere(datum))
     }
 
     /// The text in an array of characters in memory; none of others.
@@ -290,7 +319,7 @@ impl Lower<'_> {
     }
 }
 
-fn goes_inside(detail: Detail, depth: u32) -> bool {
+pub(super) fn goes_inside(detail: Detail, depth: u32) -> bool {
     depth == 0 || (detail == Detail::Deep && depth < DEPTH_MAX)
 }
 
@@ -320,7 +349,7 @@ fn unless_unreadable(address: Expression, space: Space) -> Expression {
     call(name, vec![address, otherwise], span)
 }
 
-fn call(name: &str, arguments: Vec<Expression>, span: Span) -> Expression {
+pub(super) fn call(name: &str, arguments: Vec<Expression>, span: Span) -> Expression {
     let Some(builtin) = builtins::lookup(name) else {
         unreachable!("{name} is in the table; the tests call it")
     };
