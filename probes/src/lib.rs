@@ -26,6 +26,7 @@
 pub mod address;
 pub mod expr;
 pub mod kcore;
+pub mod listing;
 pub mod machine;
 pub mod maps;
 pub mod process;

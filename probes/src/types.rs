@@ -9,8 +9,10 @@ use std::sync::Arc;
 use crate::address::VirtOffset;
 
 mod name;
+mod transparent;
 
 pub use name::type_name;
+pub use transparent::unwrapped;
 
 /// A type's number; opaque. Which source it is of, and where there, is in it:
 /// see [`TypeId::new`].
