@@ -24,6 +24,7 @@
 //! grammar; its errors carry what a message needs.
 
 pub mod address;
+pub mod btf;
 pub mod expr;
 pub mod kcore;
 pub mod machine;
