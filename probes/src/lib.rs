@@ -27,6 +27,7 @@ pub mod address;
 pub mod btf;
 pub mod expr;
 pub mod kcore;
+pub mod kernel;
 pub mod machine;
 pub mod maps;
 pub mod process;
