@@ -24,9 +24,11 @@
 //! grammar; its errors carry what a message needs.
 
 pub mod address;
+pub mod btf;
 pub mod dwarf;
 pub mod expr;
 pub mod kcore;
+pub mod kernel;
 pub mod listing;
 pub mod machine;
 pub mod maps;

@@ -7,11 +7,13 @@ pub mod demangle;
 pub mod elf;
 pub mod file;
 pub mod kallsyms;
+pub mod kernel_data;
 mod lookup;
-mod nearest;
+pub(crate) mod nearest;
 mod table;
 
 pub use elf::{Elf, ElfError, ElfKind, Segment, SymbolAt};
 pub use file::{FileBytes, load};
 pub use kallsyms::KernelSymbols;
+pub use kernel_data::KernelData;
 pub use lookup::{Candidate, DataSymbol, LookupError, split_file};

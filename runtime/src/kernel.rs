@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use nix::errno::Errno;
 
 use crate::attr::EventSpec;
+use crate::bpf::Program;
 use crate::ring::RingMemory;
 
 /// What a system call gives.
@@ -359,4 +360,30 @@ pub trait Kernel {
     /// # Errors
     /// As kill(2).
     fn stop_own_group(&self, signal: i32) -> Result<bool>;
+
+    /// Loads a BPF program, close-on-exec (bpf(2), BPF_PROG_LOAD). What the
+    /// verifier says is written into `log`, where that has room, up to a zero.
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF and CAP_PERFMON, ENOSYS on a kernel without BPF,
+    /// EACCES or EINVAL where the verifier refuses it, ENOSPC where `log` is too
+    /// short.
+    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd>;
+
+    /// Runs a program of [`crate::bpf::Role::Call`], which may change its
+    /// context; gives what it gives (bpf(2), BPF_PROG_TEST_RUN).
+    ///
+    /// # Errors
+    /// EINVAL for another program, or where the context is shorter than what
+    /// the program looks at; EPERM.
+    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32>;
+
+    /// A file that is written by a program of [`crate::bpf::Role::Iterator`] as
+    /// it is read, close-on-exec: of the thread with this id as we see it, or of
+    /// all threads with 0, which kernels before 6.1 give in any case (bpf(2),
+    /// BPF_LINK_CREATE and BPF_ITER_CREATE).
+    ///
+    /// # Errors
+    /// ESRCH where there is no such thread, EINVAL for another program, EMFILE.
+    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd>;
 }

@@ -7,6 +7,7 @@ pub mod abi;
 pub mod access;
 pub mod aggregate;
 pub mod attr;
+pub mod bpf;
 mod call;
 pub mod engine;
 pub mod event;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, REGISTERS, Role};
+use crate::bpf::{self, Program, Request, Task};
 use crate::event::Registers;
 use crate::record::{Sample, write};
 use crate::ring::{PlainWriter, RingMemory};
@@ -48,6 +49,9 @@ pub enum Call {
     Kill,
     Terminal,
     StopOwnGroup,
+    BpfLoad,
+    BpfRun,
+    BpfIterate,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -85,6 +89,9 @@ enum Open {
     /// Readable where signals have come.
     Signals,
     Process(u32),
+    Program(Program),
+    /// What is left to be read of an iterator's file.
+    Iterator(VecDeque<Task>),
     Other,
 }
 
@@ -133,6 +140,9 @@ pub struct Fake {
     stoppable: Cell<bool>,
     /// The group in the foreground once we are continued.
     continued_with: Cell<u32>,
+    /// What there is of the kernel's memory.
+    kernel_memory: RefCell<BTreeMap<u64, u8>>,
+    tasks: RefCell<Vec<Task>>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -168,6 +178,8 @@ impl Fake {
             foreground: Cell::new(OWN_GROUP),
             stoppable: Cell::new(true),
             continued_with: Cell::new(OWN_GROUP),
+            kernel_memory: RefCell::default(),
+            tasks: RefCell::default(),
         }
     }
 
@@ -259,6 +271,16 @@ impl Fake {
         self.continued_with.set(group.unwrap_or(OWN_GROUP));
     }
 
+    /// Puts bytes into the kernel's memory.
+    pub fn set_kernel_memory(&self, address: u64, bytes: &[u8]) {
+        self.kernel_memory.borrow_mut().extend((address..).zip(bytes.iter().copied()));
+    }
+
+    /// Sets the tasks that a BPF program finds.
+    pub fn set_tasks(&self, tasks: &[Task]) {
+        *self.tasks.borrow_mut() = tasks.to_vec();
+    }
+
     /// How often somebody slept.
     pub fn slept(&self) -> u32 {
         self.slept.get()
@@ -327,6 +349,18 @@ impl Fake {
         Ok(descriptor)
     }
 
+    fn expect_program(
+        &self,
+        program: RawFd,
+        fits: impl Fn(bpf::Role) -> bool,
+    ) -> Result<()> {
+        match self.open.borrow().get(&program) {
+            Some(Open::Program(program)) if fits(program.role) => Ok(()),
+            Some(_) => Err(Errno::EINVAL),
+            None => Err(Errno::EBADF),
+        }
+    }
+
     fn with_event<T>(
         &self,
         descriptor: RawFd,
@@ -353,7 +387,7 @@ impl Open {
     fn event(&mut self) -> Option<&mut Event> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Signals | Self::Process(_) | Self::Other => None,
+            _ => None,
         }
     }
 }
@@ -582,8 +616,12 @@ impl Kernel for Fake {
         Ok(if self.signals.borrow().is_empty() { bytes.len() } else { 0 })
     }
 
-    fn read(&self, _descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
+    fn read(&self, descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
         self.call(Call::Read)?;
+        if let Some(Open::Iterator(tasks)) = self.open.borrow_mut().get_mut(&descriptor) {
+            // One task a time, as a kernel may.
+            return Ok(tasks.pop_front().map_or(0, |task| write_task(task, buffer)));
+        }
         let Some(errno) = self.exec_failure.get() else {
             return Ok(0);
         };
@@ -649,4 +687,46 @@ impl Kernel for Fake {
         }
         Ok(self.stoppable.get())
     }
+
+    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd> {
+        const SAID: &[u8] = b"R2 is invalid\nprocessed 3 insns\n\0";
+        self.call(Call::BpfLoad).inspect_err(|_| {
+            if let Some(log) = log.get_mut(..SAID.len()) {
+                log.copy_from_slice(SAID);
+            }
+        })?;
+        self.give(Open::Program(program.clone()))
+    }
+
+    /// Reads the kernel's memory: there is no other program that is called.
+    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32> {
+        self.call(Call::BpfRun)?;
+        self.expect_program(program, |role| role == bpf::Role::Call)?;
+        let (address, out) = Request::asked(context).ok_or(Errno::EINVAL)?;
+        let memory = self.kernel_memory.borrow();
+        let there = out.iter_mut().zip(address..).all(|(to, at)| {
+            memory.get(&at).is_some_and(|byte| {
+                *to = *byte;
+                true
+            })
+        });
+        Ok(if there { 0 } else { (-(Errno::EFAULT as i32)).cast_unsigned() })
+    }
+
+    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd> {
+        self.call(Call::BpfIterate)?;
+        self.expect_program(program, |role| role != bpf::Role::Call)?;
+        let tasks = self.tasks.borrow();
+        let wanted = tasks.iter().filter(|task| tid == 0 || task.tid == tid).copied();
+        self.give(Open::Iterator(wanted.collect()))
+    }
+}
+
+/// The record of a task, as a program writes it.
+fn write_task(task: Task, buffer: &mut [u8]) -> usize {
+    let mut record = task.address.to_ne_bytes().to_vec();
+    record.extend(task.tid.to_ne_bytes());
+    record.extend(task.tgid.to_ne_bytes());
+    buffer[..record.len()].copy_from_slice(&record);
+    record.len()
 }
