@@ -260,6 +260,12 @@ pub(crate) fn failed(
             held(diagnostic, &register_holders(process.pid()))
         }
         ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
+        ArmError::KernelPermission { .. } => new(Code::PermissionDenied, None)
+            .help("run hwtrace as root with `sudo`, or with CAP_SYS_ADMIN"),
+        ArmError::SystemPermission { .. } => new(Code::PermissionDenied, None).help(
+            "run hwtrace as root with `sudo`, with CAP_PERFMON, or after \
+             `sudo sysctl kernel.perf_event_paranoid=0`",
+        ),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",

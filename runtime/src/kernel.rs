@@ -20,6 +20,9 @@ use crate::attr::EventSpec;
 use crate::bpf::Program;
 use crate::ring::RingMemory;
 
+/// Stands for all tasks, or all CPUs, where a number is asked for.
+pub const EVERY: u32 = u32::MAX;
+
 /// What a system call gives.
 pub type Result<T> = std::result::Result<T, Errno>;
 
@@ -85,8 +88,9 @@ pub struct Taken {
 /// What hwtrace asks of the kernel. Descriptors are given out bare: who got
 /// one closes it with [`Kernel::close`], by way of a guard.
 pub trait Kernel {
-    /// Opens a perf event on thread `tid` (0: the calling thread) and `cpu`,
-    /// close-on-exec (perf_event_open(2)).
+    /// Opens a perf event on thread `tid` (0: the calling thread, [`EVERY`]: all
+    /// tasks) and `cpu` ([`EVERY`]: all of them), close-on-exec
+    /// (perf_event_open(2)).
     ///
     /// # Errors
     /// EACCES or EPERM without permission, ENOSPC where no debug register is
@@ -108,6 +112,23 @@ pub trait Kernel {
     /// # Errors
     /// As ioctl(2).
     fn perf_disable(&self, event: RawFd) -> Result<()>;
+
+    /// Has an open event, and all children that inherited it, be as `spec` says
+    /// from now on, at work or not (PERF_EVENT_IOC_MODIFY_ATTRIBUTES, Linux
+    /// 4.17). Of a breakpoint the watch can change, and nothing else.
+    ///
+    /// # Errors
+    /// EINVAL for what may not change, or for an address that may not be
+    /// watched; the event is off then, or as it was.
+    fn perf_change(&self, event: RawFd, spec: &EventSpec, on: bool) -> Result<()>;
+
+    /// Which of these events are over for good: their thread has ended, or an
+    /// exec removed them, and nobody is left who inherited them (poll(2),
+    /// POLLHUP). What reads the rings by poll(2) is to read them once after.
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM.
+    fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()>;
 
     /// The identifier that records of the event carry (PERF_EVENT_IOC_ID).
     ///
@@ -320,6 +341,21 @@ pub trait Kernel {
     /// # Errors
     /// ESRCH where it is not stopped.
     fn ptrace_detach(&self, pid: u32) -> Result<()>;
+
+    /// Why a stopped traced child is about to get its signal: `si_code` of
+    /// sigaction(2) (PTRACE_GETSIGINFO).
+    ///
+    /// # Errors
+    /// EINVAL where no signal stopped it, ESRCH where it is not stopped.
+    fn ptrace_signal_code(&self, pid: u32) -> Result<i32>;
+
+    /// Address of the list of robust mutexes of a thread (get_robust_list(2)),
+    /// which the C library keeps within the thread's own block; 0 where it set
+    /// none.
+    ///
+    /// # Errors
+    /// ESRCH, EPERM.
+    fn robust_list(&self, tid: u32) -> Result<u64>;
 
     /// Waits for a child's change of state, stops included; with `block`
     /// false gives [`Wait::Running`] at once where there is none.

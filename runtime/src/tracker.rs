@@ -361,7 +361,16 @@ mod tests {
 
     fn hit(pid: u32, tid: u32) -> RawHit<'static> {
         let registers = Registers::default();
-        RawHit { watch: 0, pid, tid, cpu: 0, time: 1, ip: 9, kernel: false, registers }
+        RawHit {
+            watch: 0,
+            pid,
+            tid,
+            cpu: 0,
+            time: 1,
+            ip: 9,
+            registers,
+            ..RawHit::default()
+        }
     }
 
     fn tracker(first: u64) -> Tracker {

@@ -181,7 +181,7 @@ fn captured(hit: &Hit) -> RawHit<'static> {
     static VALUES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..24).map(register).collect());
     let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
     let registers = Registers { mask: 0xff_ffff, values: &VALUES };
-    RawHit { watch, pid, tid, cpu, time, ip: register(8), kernel: false, registers }
+    RawHit { watch, pid, tid, cpu, time, ip: register(8), registers, ..RawHit::default() }
 }
 
 /// What every process is to the scripts.

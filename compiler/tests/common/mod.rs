@@ -202,7 +202,7 @@ fn set_registers(world: &mut World) {
         cpu: 0,
         time: 0,
         ip: register(8),
-        kernel: false,
+        ..RawHit::default()
         registers,
     });
 }

@@ -6,12 +6,12 @@
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
+use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, REGISTERS, Role};
 use crate::bpf::{self, Program, Request, Task};
 use crate::event::Registers;
@@ -25,6 +25,8 @@ pub enum Call {
     PerfEventOpen,
     PerfEnable,
     PerfDisable,
+    PerfChange,
+    PerfOver,
     PerfId,
     PerfSetOutput,
     PerfRead,
@@ -45,6 +47,8 @@ pub enum Call {
     PtraceSeize,
     PtraceContinue,
     PtraceDetach,
+    PtraceSignalCode,
+    RobustList,
     Wait,
     Kill,
     Terminal,
@@ -130,6 +134,9 @@ pub struct Fake {
     lockable: Cell<usize>,
     waits: RefCell<VecDeque<Wait>>,
     exec_failure: Cell<Option<Errno>>,
+    /// Threads whose events are over.
+    ended: RefCell<BTreeSet<u32>>,
+    signal_code: Cell<i32>,
     slept: Cell<u32>,
     signals: RefCell<VecDeque<i32>>,
     killed: RefCell<Vec<Killed>>,
@@ -171,6 +178,8 @@ impl Fake {
             lockable: Cell::new(usize::MAX),
             waits: RefCell::default(),
             exec_failure: Cell::default(),
+            ended: RefCell::default(),
+            signal_code: Cell::default(),
             slept: Cell::default(),
             signals: RefCell::default(),
             killed: RefCell::default(),
@@ -239,6 +248,28 @@ impl Fake {
         self.exec_failure.set(Some(errno));
     }
 
+    /// Ends a thread: its events are over.
+    pub fn end_thread(&self, tid: u32) {
+        self.ended.borrow_mut().insert(tid);
+    }
+
+    /// Sets why a stopped child is about to get its signal.
+    pub fn set_signal_code(&self, code: i32) {
+        self.signal_code.set(code);
+    }
+
+    /// Addresses of the breakpoints that are enabled on a thread, ascending, one
+    /// for each CPU.
+    pub fn watched(&self, tid: u32) -> Vec<u64> {
+        let mut open = self.open.borrow_mut();
+        let events = open.values_mut().filter_map(Open::event);
+        let enabled = events.filter(|event| event.enabled && event.tid == tid);
+        let mut watched: Vec<_> =
+            enabled.filter_map(|event| Some(event.spec.role.watch()?.address)).collect();
+        watched.sort_unstable();
+        watched
+    }
+
     /// Lets signals come, in this order.
     pub fn set_signals(&self, signals: &[i32]) {
         *self.signals.borrow_mut() = signals.iter().copied().collect();
@@ -292,19 +323,18 @@ impl Fake {
         let mut open = self.open.borrow_mut();
         let mut outputs = Vec::new();
         for event in open.values_mut().filter_map(Open::event) {
-            let Role::Breakpoint { watch } = event.spec.role else {
-                continue;
-            };
-            if watch.address == access.address
-                && (event.tid, event.cpu) == (access.tid, access.cpu)
-                && event.enabled
-            {
+            let hit =
+                event.spec.role.watch().is_some_and(|it| it.address == access.address);
+            let here =
+                [access.tid, EVERY].contains(&event.tid) && event.cpu == access.cpu;
+            if hit && here && event.enabled {
                 event.counter.value += 1;
-                outputs.push((event.id, event.output));
+                let kernel = matches!(event.spec.role, Role::KernelBreakpoint { .. });
+                outputs.push((event.id, event.output, kernel));
             }
         }
-        for (id, output) in outputs {
-            let record = sample(id, access);
+        for (id, output, kernel) in outputs {
+            let record = sample(id, access, kernel);
             let owner = output.and_then(|owner| open.get_mut(&owner)?.event());
             let ring = owner.and_then(|owner| owner.ring.clone());
             if ring.is_some_and(|ring| ring.push(&record)) {
@@ -376,8 +406,7 @@ impl Fake {
         let mut table = self.open.borrow_mut();
         let events = table.values_mut().filter_map(Open::event);
         let taken = events.filter(|event| {
-            matches!(event.spec.role, Role::Breakpoint { .. })
-                && (event.tid, event.cpu) == (tid, cpu)
+            event.spec.role.watch().is_some() && (event.tid, event.cpu) == (tid, cpu)
         });
         taken.count() < self.registers.get()
     }
@@ -393,8 +422,9 @@ impl Open {
 }
 
 /// A sample of an access. Each register holds its place in the sample.
-fn sample(id: u64, access: Access) -> Vec<u64> {
+fn sample(id: u64, access: Access, kernel: bool) -> Vec<u64> {
     let values: Vec<u64> = (0..u64::from(REGISTERS.count_ones())).collect();
+    let registers = Registers { mask: REGISTERS, values: &values };
     write::sample(&Sample {
         id,
         ip: access.ip,
@@ -402,8 +432,10 @@ fn sample(id: u64, access: Access) -> Vec<u64> {
         tid: access.tid,
         time: access.time,
         cpu: access.cpu,
-        kernel: false,
-        registers: Registers { mask: REGISTERS, values: &values },
+        kernel,
+        registers,
+        interrupted: if kernel { registers } else { Registers::default() },
+        kernel_stack: if kernel { &[7, 8] } else { &[] },
     })
 }
 
@@ -436,6 +468,20 @@ impl Kernel for Fake {
     fn perf_disable(&self, event: RawFd) -> Result<()> {
         self.call(Call::PerfDisable)?;
         self.with_event(event, |event| event.enabled = false)
+    }
+
+    fn perf_change(&self, event: RawFd, spec: &EventSpec, on: bool) -> Result<()> {
+        self.call(Call::PerfChange)?;
+        self.with_event(event, |event| (event.spec, event.enabled) = (*spec, on))
+    }
+
+    fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()> {
+        self.call(Call::PerfOver)?;
+        for (over, descriptor) in over.iter_mut().zip(events) {
+            let tid = self.with_event(*descriptor, |event| event.tid)?;
+            *over = self.ended.borrow().contains(&tid);
+        }
+        Ok(())
     }
 
     fn perf_id(&self, event: RawFd) -> Result<u64> {
@@ -643,6 +689,16 @@ impl Kernel for Fake {
         self.call(Call::PtraceDetach)?;
         self.children.set(self.children.get().saturating_sub(1));
         Ok(())
+    }
+
+    fn ptrace_signal_code(&self, _pid: u32) -> Result<i32> {
+        self.call(Call::PtraceSignalCode)?;
+        Ok(self.signal_code.get())
+    }
+
+    fn robust_list(&self, tid: u32) -> Result<u64> {
+        self.call(Call::RobustList)?;
+        Ok(u64::from(tid) << 12)
     }
 
     fn wait(&self, _pid: u32, _block: bool) -> Result<Wait> {

@@ -20,7 +20,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use perf_event_open_sys as perf;
 
-use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
+use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::EventSpec;
 use crate::bpf::Program;
 use crate::bpf::attr::{Command, Iterate, Link, Load, Run, Which};
@@ -72,8 +72,11 @@ fn perf_ioctl(
 impl Kernel for Linux {
     fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
         let mut attr = spec.to_attr();
-        let tid = pid_of(tid)?.as_raw();
-        let cpu = i32::try_from(cpu).map_err(|_| Errno::EINVAL)?;
+        let number = |of| match of {
+            EVERY => Ok(-1),
+            of => i32::try_from(of).map_err(|_| Errno::EINVAL),
+        };
+        let (tid, cpu) = (number(tid)?, number(cpu)?);
         let flags = u64::from(perf::bindings::PERF_FLAG_FD_CLOEXEC);
         retry(|| {
             // SAFETY: the kernel reads attr, and writes its size into it on
@@ -88,6 +91,25 @@ impl Kernel for Linux {
 
     fn perf_disable(&self, event: RawFd) -> Result<()> {
         perf_ioctl(event, perf::ioctls::DISABLE)
+    }
+
+    fn perf_change(&self, event: RawFd, spec: &EventSpec, on: bool) -> Result<()> {
+        let mut attr = spec.to_changed_attr(on);
+        // SAFETY: the kernel reads attr, which lives across the call.
+        retry(|| check(unsafe { perf::ioctls::MODIFY_ATTRIBUTES(event, &mut attr) }))
+            .map(drop)
+    }
+
+    fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()> {
+        let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: 0, revents: 0 };
+        let mut entries: Vec<_> = events.iter().map(entry).collect();
+        let count = entries.len() as libc::nfds_t;
+        // SAFETY: as many entries as said, which live across the call.
+        retry(|| check(unsafe { libc::poll(entries.as_mut_ptr(), count, 0) }))?;
+        for (over, entry) in over.iter_mut().zip(&entries) {
+            *over = entry.revents & libc::POLLHUP != 0;
+        }
+        Ok(())
     }
 
     fn perf_id(&self, event: RawFd) -> Result<u64> {
@@ -416,6 +438,20 @@ impl Kernel for Linux {
 
     fn ptrace_detach(&self, pid: u32) -> Result<()> {
         ptrace::detach(pid_of(pid)?, None)
+    }
+
+    fn ptrace_signal_code(&self, pid: u32) -> Result<i32> {
+        ptrace::getsiginfo(pid_of(pid)?).map(|information| information.si_code)
+    }
+
+    fn robust_list(&self, tid: u32) -> Result<u64> {
+        let tid = pid_of(tid)?.as_raw();
+        let (mut head, mut length) = (0u64, 0usize);
+        // SAFETY: the kernel writes an address and a size to the places given.
+        let result = unsafe {
+            libc::syscall(libc::SYS_get_robust_list, tid, &raw mut head, &raw mut length)
+        };
+        check(result as i32).map(|_| head)
     }
 
     fn wait(&self, pid: u32, block: bool) -> Result<Wait> {
