@@ -131,6 +131,7 @@ pub static HELPERS: &[Helper] = &[
     row!(uid() -> Long),
     row!(umodname(Long) -> String, !),
     row!(usymdata(Long) -> String, !),
+    row!(usymaddr(String) -> Long, !),
     row!(usymname(Long) -> String, !),
     // Memory.
     row!(enumeration_name(Long, Long) -> String, !),

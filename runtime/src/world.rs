@@ -224,6 +224,15 @@ impl World {
         self.outside.symbol(&mut self.strings, form, pid, address)
     }
 
+    /// Where data of a process lies.
+    pub(crate) fn address_of(
+        &mut self,
+        pid: u32,
+        expression: StringHandle,
+    ) -> Result<u64, FaultCode> {
+        self.outside.address_of(&mut self.strings, pid, expression)
+    }
+
     /// Adds to a scalar aggregate.
     pub(crate) fn accumulate(&mut self, slot: usize, value: i64) {
         let shape = self.layout.statistics.get(slot);

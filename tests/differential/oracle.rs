@@ -273,6 +273,7 @@ impl Host for Session<'_> {
                     .push((if hit { record.pid } else { TARGET }, *signal as i32));
                 Datum::Long(0)
             }
+            ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
             ("usymname" | "usymdata" | "symname" | "symdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }

@@ -121,6 +121,8 @@ builtins! {
             "a time in seconds since 1970 as text, in UTC", "println(ctime(gettimeofday_s()))", pure();
     }
     Symbols {
+        usymaddr(expression: String) -> Long, Everywhere, Helper("usymaddr"),
+            "address of data of the process, named as in `data(\"…\")`; 0 where there is none", "println(usymaddr(\"counter\"))";
         usymname(address: Long) -> String, Everywhere, Helper("usymname"),
             "name of the function or object at an address of the process", "println(usymname(addr()))";
         usymdata(address: Long) -> String, Everywhere, Helper("usymdata"),

@@ -90,6 +90,14 @@ symbols! {
     modname, KernelModule;
 }
 
+/// Where data of the process lies.
+pub(super) extern "C" fn usymaddr(context: Context, expression: u64) -> i64 {
+    let (world, record) = enter(context);
+    let pid = world.asked_of(record);
+    let found = world.address_of(pid, StringHandle(expression));
+    settle(context, found) as i64
+}
+
 /// The function that made the access.
 pub(super) extern "C" fn probefunc(context: Context) -> u64 {
     let (world, record) = enter(context);

@@ -47,6 +47,14 @@ impl World {
         self.registers[IP as usize] = hit.ip;
     }
 
+    /// The pictures of a wide object, to be filled before a handler of it runs: what
+    /// it was before the access, and what it is after. Handlers read them at
+    /// [`PICTURE_OLD`](crate::abi::PICTURE_OLD) and
+    /// [`PICTURE_NEW`](crate::abi::PICTURE_NEW).
+    pub fn pictures(&mut self) -> &mut [Vec<u8>; 2] {
+        self.outside.pictures()
+    }
+
     /// Sets what `target()` gives: the process of `-c` or `-p`.
     pub fn set_target(&mut self, pid: u32) {
         self.target = i64::from(pid);
