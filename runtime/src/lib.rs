@@ -22,4 +22,5 @@ pub mod signalling;
 pub mod slots;
 pub mod strings;
 pub mod tracker;
+pub mod view;
 pub mod world;

@@ -191,8 +191,8 @@ fn set_registers(world: &mut World) {
         cpu: 0,
         time: 0,
         ip: register(8),
-        ..RawHit::default()
         registers,
+        ..RawHit::default()
     });
 }
 
