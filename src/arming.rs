@@ -101,11 +101,11 @@ pub(crate) fn plan(
         .zip(locations)
         .enumerate()
         .filter_map(|(number, (request, location))| {
-            Some((number, watch(request, location.as_ref()?)))
+            Some((number, [watch(request, location.as_ref()?)]))
         })
         .unzip();
     let mut plan = slots::plan(&watches, CAPACITY).map_err(|error| {
-        let first_without = numbers.get(error.capacity);
+        let first_without = numbers.get(error.request);
         let span = first_without.and_then(|number| requests[*number].span);
         let message = format!(
             "{} different watches, but a thread has {} debug registers",
@@ -116,7 +116,7 @@ pub(crate) fn plan(
             .help("watch fewer at a time, or neighbours as one with a greater length")
     })?;
     let subscribers = plan.registers.iter_mut().flat_map(|it| &mut it.subscribers);
-    subscribers.for_each(|subscriber| *subscriber = numbers[*subscriber]);
+    subscribers.for_each(|subscriber| subscriber.request = numbers[subscriber.request]);
     Ok(plan)
 }
 
@@ -243,7 +243,7 @@ pub(crate) fn failed(
 ) -> Failure {
     let request = |register: usize| {
         let register = plan.registers.get(register)?;
-        requests.get(*register.subscribers.first()?)
+        requests.get(register.subscribers.first()?.request)
     };
     let span = |register| request(register).and_then(|request| request.span);
     let name = |register| {

@@ -104,7 +104,6 @@ pub static HELPERS: &[Helper] = &[
     // The hit, its thread and its process.
     row!(access() -> String),
     row!(cmdline_str() -> String, !),
-    row!(data_name() -> String),
     row!(egid() -> Long),
     row!(env_var(String) -> String, !),
     row!(euid() -> Long),

@@ -23,4 +23,5 @@ pub mod signalling;
 pub mod slots;
 pub mod strings;
 pub mod tracker;
+pub mod view;
 pub mod world;

@@ -14,11 +14,6 @@ pub(super) extern "C" fn access(context: Context) -> u64 {
     world.access_name(AccessKind::from_number(record.access)).0
 }
 
-pub(super) extern "C" fn data_name(context: Context) -> u64 {
-    let (world, record) = enter(context);
-    world.data_names.get(record.watch as usize).copied().unwrap_or_default().0
-}
-
 pub(super) extern "C" fn pp(context: Context) -> u64 {
     enter(context).0.probe.0
 }
