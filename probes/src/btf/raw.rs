@@ -16,6 +16,8 @@ pub(super) struct Raw {
     /// Where in `bytes` each type begins. The first has the number after the last
     /// of the base; without one it is number 1, as 0 is `void`.
     starts: Vec<u32>,
+    /// Where in `bytes` the sections begin.
+    sections: Vec<u32>,
     base: Option<Arc<Raw>>,
 }
 
@@ -143,8 +145,8 @@ impl Raw {
                 .ok_or(BtfError::Malformed("it ends before its types and names do"))
         };
         let (types, strings) = (part(8)?, part(16)?);
-        let starts = starts(&bytes, types);
-        Ok(Self { bytes, strings, starts, base })
+        let (starts, sections) = starts(&bytes, types);
+        Ok(Self { bytes, strings, starts, sections, base })
     }
 
     /// The number of its first type.
@@ -181,14 +183,27 @@ impl Raw {
         name: &str,
         fits: impl Fn(&Entry<'_>) -> bool,
     ) -> Option<u32> {
-        let mut all = self.entries();
-        let fits = |entry: &Entry<'_>| fits(entry) && self.is_called(entry.name, name);
-        all.find(|(_, entry)| fits(entry)).map(|(id, _)| id)
+        self.find_dyn(name, &fits)
     }
 
-    /// The sections that have variables.
-    pub(super) fn sections(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries().map(|(_, it)| it).filter(|it| it.kind == Kind::Section)
+    /// Looks at the names alone, and at the types that bear it.
+    fn find_dyn(&self, name: &str, fits: &dyn Fn(&Entry<'_>) -> bool) -> Option<u32> {
+        let mut own = (self.first()..).zip(&self.starts);
+        let is_it = |at: u32| {
+            word(&self.bytes, at as usize).is_some_and(|it| self.is_called(it, name))
+                && Entry::at(&self.bytes, at).is_some_and(|entry| fits(&entry))
+        };
+        let found = own.find(|(_, at)| is_it(**at)).map(|(id, _)| id);
+        found.or_else(|| self.base.as_ref()?.find_dyn(name, fits))
+    }
+
+    /// The sections that have variables, those of its base last.
+    pub(super) fn sections(&self) -> Box<dyn Iterator<Item = Entry<'_>> + '_> {
+        let own = self.sections.iter().filter_map(|at| Entry::at(&self.bytes, *at));
+        match &self.base {
+            Some(base) => Box::new(own.chain(base.sections())),
+            None => Box::new(own),
+        }
     }
 
     /// Names from `at` on: those of the base come first.
@@ -207,8 +222,11 @@ impl Raw {
 
     /// Is this the name that begins at `at`?
     pub(super) fn is_called(&self, at: u32, name: &str) -> bool {
-        let rest = self.strings_from(at).and_then(|it| it.strip_prefix(name.as_bytes()));
-        rest.is_some_and(|rest| rest.first() == Some(&0)) && !name.is_empty()
+        let name = name.as_bytes();
+        // Most of them have no name at all, or begin with another letter.
+        let rest = self.strings_from(at).filter(|_| at != 0).unwrap_or_default();
+        rest.first() == name.first()
+            && rest.strip_prefix(name).is_some_and(|rest| rest.first() == Some(&0))
     }
 
     /// The name that begins at `at`; none for what has no name.
@@ -221,9 +239,9 @@ impl Raw {
     }
 }
 
-/// Where each type begins.
-fn starts(bytes: &[u8], types: Range<usize>) -> Vec<u32> {
-    let mut starts = Vec::new();
+/// Where each type begins, and each section.
+fn starts(bytes: &[u8], types: Range<usize>) -> (Vec<u32>, Vec<u32>) {
+    let (mut starts, mut sections) = (Vec::new(), Vec::new());
     let mut at = types.start;
     while let Ok(start) = u32::try_from(at)
         && let Some(entry) = Entry::at(bytes, start)
@@ -231,10 +249,13 @@ fn starts(bytes: &[u8], types: Range<usize>) -> Vec<u32> {
         && end <= types.end
     {
         starts.push(start);
+        if entry.kind == Kind::Section {
+            sections.push(start);
+        }
         at = end;
     }
     starts.shrink_to_fit();
-    starts
+    (starts, sections)
 }
 
 impl<'a> Entry<'a> {

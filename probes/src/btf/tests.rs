@@ -247,6 +247,15 @@ fn the_running_kernel() {
             return;
         }
     };
+    let started = std::time::Instant::now();
+    let again = Btf::running(3).expect("it was there");
+    let opened = started.elapsed();
+    assert!(again.named("struct task_struct").is_some());
+    eprintln!(
+        "{} types: read {opened:?}, first name {:?}",
+        again.len(),
+        started.elapsed()
+    );
     let task = record(&btf, "struct task_struct");
     let comm = member(&task, "comm");
     let length = btf.constant("TASK_COMM_LEN").expect("include/linux/sched.h");

@@ -76,6 +76,16 @@ pub fn store(width: Width, to: Register, offset: i16, from: Register) -> Instruc
     Instruction::new(0x63 | width.code(), to, from, offset, 0)
 }
 
+/// `*(to + offset) = constant`, the constant's sign carried on
+pub fn store_constant(
+    width: Width,
+    to: Register,
+    offset: i16,
+    constant: i32,
+) -> Instruction {
+    Instruction::new(0x62 | width.code(), to, R0, offset, constant)
+}
+
 /// `to = from`
 pub fn copy(to: Register, from: Register) -> Instruction {
     Instruction::new(0xbf, to, from, 0, 0)
@@ -89,6 +99,11 @@ pub fn set(to: Register, constant: i32) -> Instruction {
 /// `to += constant`
 pub fn add(to: Register, constant: i32) -> Instruction {
     Instruction::new(0x07, to, R0, 0, constant)
+}
+
+/// Skips `count` instructions.
+pub fn skip(count: i16) -> Instruction {
+    Instruction::new(0x05, R0, R0, count, 0)
 }
 
 /// Skips `count` instructions where `register == constant`.
@@ -123,11 +138,16 @@ mod tests {
             (load(Width::Word, R2, R7, -4), [0x61, 0x72, 0xfc, 0xff, 0, 0, 0, 0]),
             (store(Width::Double, FRAME, -16, R7), [0x7b, 0x7a, 0xf0, 0xff, 0, 0, 0, 0]),
             (store(Width::Word, FRAME, -8, R2), [0x63, 0x2a, 0xf8, 0xff, 0, 0, 0, 0]),
+            (
+                store_constant(Width::Double, FRAME, -8, 0),
+                [0x7a, 0x0a, 0xf8, 0xff, 0, 0, 0, 0],
+            ),
             (copy(R6, R1), [0xbf, 0x16, 0, 0, 0, 0, 0, 0]),
             (set(R0, -1), [0xb7, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]),
             (add(R2, -16), [0x07, 0x02, 0, 0, 0xf0, 0xff, 0xff, 0xff]),
             (skip_if_equal(R7, 0, 5), [0x15, 0x07, 5, 0, 0, 0, 0, 0]),
             (skip_if_above(R2, 512, 1), [0x25, 0x02, 1, 0, 0, 2, 0, 0]),
+            (skip(2), [0x05, 0, 2, 0, 0, 0, 0, 0]),
             (call(Helper::ProbeReadKernel), [0x85, 0, 0, 0, 113, 0, 0, 0]),
             (exit(), [0x95, 0, 0, 0, 0, 0, 0, 0]),
         ] {

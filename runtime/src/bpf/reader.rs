@@ -7,14 +7,14 @@
 use std::rc::Rc;
 
 use super::insn::{
-    Helper, Instruction, R0, R1, R2, R3, R6, Width, call, copy, exit, load, set,
-    skip_if_above,
+    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, Width, add, call, copy, exit, load,
+    set, skip, skip_if_above, store, store_constant,
 };
 use super::{BpfError, Loaded, Program, Role};
 use crate::kernel::{Errno, Kernel};
 
 /// Bytes that one run reads at most.
-const PIECE: usize = 512;
+const PIECE: usize = 256;
 /// Memory is there or not a page at a time, of this size at least.
 const PAGE: u64 = 4096;
 const WHAT: &str = "reads kernel memory";
@@ -26,8 +26,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// First come the bytes read: to functions that write to it a context can only
-    /// be given as a whole.
+    /// First come the bytes read.
     const ADDRESS: usize = PIECE;
     const LENGTH: usize = PIECE + 8;
     const BYTES: usize = PIECE + 16;
@@ -101,16 +100,30 @@ impl KernelReader {
     }
 }
 
-/// `length > PIECE ? -1 : bpf_probe_read_kernel(context, length, address)`
+/// Reads to the stack, as no function of the kernel may write to the context, and
+/// copies it from there.
 fn program() -> Vec<Instruction> {
-    vec![
+    const STACK: i16 = -(PIECE as i16);
+    let words = || (0..PIECE as i16).step_by(8);
+    let mut program = vec![
         copy(R6, R1),
         load(Width::Double, R2, R6, Request::LENGTH as i16),
         load(Width::Double, R3, R6, Request::ADDRESS as i16),
+        skip_if_above(R2, PIECE as i32, 1),
+        skip(2),
         set(R0, -1),
-        skip_if_above(R2, PIECE as i32, 2),
-        copy(R1, R6),
-        call(Helper::ProbeReadKernel),
         exit(),
-    ]
+    ];
+    // Of unknown length, what is read may leave a part as it was.
+    program.extend(words().map(|at| store_constant(Width::Double, FRAME, STACK + at, 0)));
+    program.extend([
+        copy(R1, FRAME),
+        add(R1, i32::from(STACK)),
+        call(Helper::ProbeReadKernel),
+    ]);
+    program.extend(words().flat_map(|at| {
+        [load(Width::Double, R1, FRAME, STACK + at), store(Width::Double, R6, at, R1)]
+    }));
+    program.push(exit());
+    program
 }
