@@ -266,21 +266,17 @@ impl Session {
             set.switch(kernel, false)?;
         }
         let since = kernel.clock();
-        for at in 0..sets.len() {
-            let moved = match address {
-                Some(address) => sets[at].move_to(kernel, address, on),
-                None => Ok(sets[at].unplace()),
-            };
-            if let Err(errno) = moved {
-                for set in &mut sets {
-                    // What stays on where even this fails can not be helped.
-                    let _ = set.switch(kernel, false);
-                    set.unplace();
-                }
-                return Err(errno);
-            }
+        let moved = address.map_or(Err(None), |address| {
+            let mut sets = sets.iter_mut();
+            sets.try_for_each(|set| set.move_to(kernel, address, on).map_err(Some))
+        });
+        let Err(why) = moved else { return Ok(Some(since)) };
+        for set in &mut sets {
+            // What stays on where even this fails can not be helped.
+            let _ = set.switch(kernel, false);
+            set.unplace();
         }
-        Ok(Some(since))
+        why.map_or(Ok(Some(since)), Err)
     }
 
     /// Ends what was armed for a process, and what its children inherited.
