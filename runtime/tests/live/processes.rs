@@ -1,5 +1,6 @@
 //! Several processes in one session, and processes that become others.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use hwtrace_runtime::engine::perf::PerfOptions;
@@ -202,4 +203,81 @@ fn a_vforked_child_is_hit_under_its_own_number() {
     let watches = [stores_to(&program, "counter")];
     let (pid, trace) = trace_program(&program, &watches, PerfOptions::default());
     assert_eq!(trace.by_process(), [(pid, 60), (trace.born[0], 40)].into());
+}
+
+/// Threads that exist while a child of vfork(2) borrows the memory are hit under
+/// their own numbers, and the child has no threads but its one.
+#[test]
+fn threads_beside_a_vforked_child_keep_their_numbers() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #define _GNU_SOURCE
+        #include <pthread.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        volatile unsigned long counter;
+        static volatile int going;
+        static void *work(void *arg) {
+            while (!going) usleep(100);
+            for (int i = 0; i < 300; i++) counter = i;
+            going = 2;
+            return arg;
+        }
+        int main(void) {
+            pthread_t t;
+            pthread_create(&t, 0, work, 0);
+            int child = vfork();
+            if (child == 0) {
+                for (int i = 0; i < 40; i++) counter = i;
+                going = 1;
+                while (going != 2) usleep(100);
+                _exit(0);
+            }
+            pthread_join(t, 0);
+            wait(0);
+            return 0;
+        }";
+    let program = compile("vfork_thread", source, &[]);
+    let watches = [stores_to(&program, "counter")];
+    let (pid, trace) = trace_program(&program, &watches, PerfOptions::default());
+    let (thread, child) = (trace.born[0], trace.born[1]);
+    assert_eq!(trace.by_process(), [(pid, 300), (child, 40)].into());
+    assert_eq!(trace.by_thread(), [(thread, 300), (child, 40)].into());
+    trace.assert_complete(340);
+}
+
+/// The kernel ends the events of who executes a program that has another user's
+/// rights, ours too, though we are root.
+#[test]
+fn an_exec_that_gains_rights_ends_the_events_and_is_reported() {
+    if !is_live() || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let inner = "
+        #include <unistd.h>
+        int main(void) { usleep(300000); return geteuid() == 0 ? 0 : 1; }";
+    let inner = compile("gains_inner", inner, &[]);
+    let inner = inner.to_str().expect("a path");
+    let set_user = std::fs::Permissions::from_mode(0o4755);
+    std::fs::set_permissions(inner, set_user).expect("ours");
+    let source = format!(
+        "#define _GNU_SOURCE
+        #include <unistd.h>
+        volatile unsigned long counter;
+        int main(void) {{
+            for (int i = 0; i < 10; i++) counter = i;
+            if (setresuid(65534, 65534, 65534)) return 2;
+            execl(\"{inner}\", \"inner\", (char *)0);
+            return 3;
+        }}"
+    );
+    let program = compile("gains", &source, &[]);
+    let watches = [stores_to(&program, "counter")];
+    let (pid, trace) = trace_program(&program, &watches, PerfOptions::default());
+    trace.assert_complete(10);
+    assert!(trace.names.iter().any(|name| name.1 == "gains_inner" && name.2));
+    assert_eq!(trace.ended.iter().filter(|ended| **ended == pid).count(), 1);
+    assert_eq!(trace.account.dropped, 1);
 }

@@ -82,6 +82,8 @@ struct Figures {
     reported_lost: u64,
     /// Whether a record of this round made no sense.
     malformed: bool,
+    /// Processes whose events the kernel ended although they go on.
+    dropped: u64,
 }
 
 impl Session {
@@ -310,6 +312,9 @@ impl Session {
     /// Closes what is over since threads ended, or executed another image. Who
     /// inherited an event keeps it.
     fn settle_ends(&mut self, kernel: &dyn Kernel, now: u64) {
+        let cut = self.family.take_cut();
+        let dropped = cut.iter().filter(|pid| goes_on(kernel, **pid)).count();
+        self.figures.dropped += dropped as u64;
         let executed = self.family.take_executed();
         for set in self.sets.iter_mut().filter(|set| set.watch.is_some()) {
             set.left |= executed.contains(&set.pid);
@@ -347,9 +352,32 @@ impl Session {
             (false, true) => counted.saturating_sub(self.figures.delivered),
             (false, false) => self.figures.reported_lost,
         };
-        let lost_sideband = totals.lost_sideband;
-        Account { counted: totals.counted, lost, lost_sideband, late: self.merge.late() }
+        Account {
+            counted: totals.counted,
+            lost,
+            lost_sideband: totals.lost_sideband,
+            late: self.merge.late(),
+            dropped: self.figures.dropped,
+        }
     }
+}
+
+/// Whether a process is there and not about to end.
+fn goes_on(kernel: &dyn Kernel, pid: u32) -> bool {
+    /// The flag of a task that ends (include/linux/sched.h).
+    const PF_EXITING: u32 = 4;
+    let Ok(text) = kernel.read_file(&format!("/proc/{pid}/stat"), 1024) else {
+        return false;
+    };
+    // The name, which may hold anything, is in parentheses; then come state,
+    // parent, group, session, terminal, its foreground group, and flags
+    // (proc_pid_stat(5)).
+    let text = String::from_utf8_lossy(&text);
+    let Some((_, after)) = text.rsplit_once(") ") else { return false };
+    let fields: Vec<_> = after.split(' ').collect();
+    let flags = fields.get(6).and_then(|flags| flags.parse::<u32>().ok());
+    !matches!(fields.first(), Some(&("Z" | "X")))
+        && flags.is_some_and(|flags| flags & PF_EXITING == 0)
 }
 
 /// Why a record becomes no event.
