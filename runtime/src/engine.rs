@@ -146,6 +146,10 @@ pub struct Account {
     pub lost_sideband: u64,
     /// Records handed on out of the order of time.
     pub late: u64,
+    /// Processes that go on and are reported no more: they executed a program
+    /// that runs with another user's rights, at which the kernel ends all their
+    /// events, whoever opened them (fs/exec.c, `begin_new_exec`).
+    pub dropped: u64,
 }
 
 /// Why nothing could be armed.

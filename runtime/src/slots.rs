@@ -150,7 +150,7 @@ mod tests {
         let asked: Vec<_> = (0..5).map(|index| [watch(8 + index * 8, 8)]).collect();
         let refused = TooMany { needed: 5, capacity: 4, request: 4 };
         assert_eq!(plan(&asked, CAPACITY), Err(refused));
-        assert_eq!(plan(&[[watch(8, 8); 0]], CAPACITY), Ok(Plan::default()));
+        assert_eq!(plan(&[[]; 1], CAPACITY), Ok(Plan::default()));
         let pieces =
             [vec![watch(8, 8)], (0..5).map(|index| watch(8 + index * 8, 8)).collect()];
         let refused = TooMany { request: 1, ..refused };

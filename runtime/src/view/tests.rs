@@ -65,10 +65,10 @@ fn a_bit_field_is_seen_when_it_changes_or_may_have() {
     let field = Part { bits, signed: true, ..part(2, 2, 1) };
     let view = View { parts: [field].into(), window: range(2, 4), ..View::default() };
     let stored = |value: u64| value << 16;
-    let hit = record(stored(0b0_0111_111), stored(0b0_1000_111), range(2, 4));
+    let hit = record(stored(0b0011_1111), stored(0b0100_0111), range(2, 4));
     let seen = view.narrow(&hit).expect("it changed");
     assert_eq!((seen.old, seen.new, seen.data_length), (7, 0xfff8, 2), "-8");
-    let other = record(stored(0b0_0111_111), stored(0b0_0111_000), range(2, 4));
+    let other = record(stored(0b0011_1111), stored(0b0011_1000), range(2, 4));
     assert_eq!(view.narrow(&other), None);
     let doubtful = HitRecord { doubts: UNSURE_NEW, ..other };
     assert!(view.narrow(&doubtful).is_some());

@@ -19,7 +19,16 @@ pub(super) struct Family {
     executed: Vec<u32>,
     /// Whether a thread ended since.
     ended: bool,
+    /// Processes whose events ended at once after an exec: with the process, or
+    /// the kernel ended them.
+    cut: Vec<u32>,
+    /// Who executed another image last, and when.
+    last_executed: Option<(u32, u64)>,
 }
+
+/// An exec that ends the events does so before it returns: so soon after the new
+/// name was reported.
+const CUT_WITHIN_NS: u64 = 20_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Member {
@@ -63,8 +72,12 @@ impl Family {
                 let armed = self.is_armed(parent_pid);
                 self.members.insert(pid, Member { threads: 1, armed });
             }
-            Event::Exit { pid, .. } => {
+            Event::Exit { time, pid, .. } => {
                 self.ended = true;
+                let executed = self.last_executed.take_if(|last| last.0 == pid);
+                if executed.is_some_and(|last| time < last.1 + CUT_WITHIN_NS) {
+                    self.cut.push(pid);
+                }
                 let Some(member) = self.members.get_mut(&pid) else { return };
                 member.threads = member.threads.saturating_sub(1);
                 if member.threads == 0 {
@@ -72,7 +85,8 @@ impl Family {
                 }
             }
             // All threads but one have ended.
-            Event::Comm { pid, exec: true, .. } => {
+            Event::Comm { time, pid, exec: true, .. } => {
+                self.last_executed = Some((pid, time));
                 self.members.insert(pid, Member { threads: 1, armed: false });
                 self.executed.push(pid);
             }
@@ -83,6 +97,11 @@ impl Family {
     /// Who executed another image since this was last asked.
     pub(super) fn take_executed(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.executed)
+    }
+
+    /// Whose events ended at once after an exec, since this was last asked.
+    pub(super) fn take_cut(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.cut)
     }
 
     /// Whether a thread ended since this was last asked.
@@ -135,5 +154,10 @@ mod tests {
         family.note(&exec(5));
         family.note(&exit(5));
         assert!(!family.reports(5), "an exec leaves one thread");
+        assert_eq!(family.take_cut(), [5], "at once after the exec");
+        family.note(&exec(6));
+        let later = 1 + CUT_WITHIN_NS;
+        family.note(&Event::Exit { time: later, pid: 6, tid: 6 });
+        assert_eq!(family.take_cut(), []);
     }
 }

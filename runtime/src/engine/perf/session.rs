@@ -82,6 +82,8 @@ struct Figures {
     reported_lost: u64,
     /// Whether a record of this round made no sense.
     malformed: bool,
+    /// Processes whose events the kernel ended although they go on.
+    dropped: u64,
 }
 
 impl Session {
@@ -266,21 +268,17 @@ impl Session {
             set.switch(kernel, false)?;
         }
         let since = kernel.clock();
-        for at in 0..sets.len() {
-            let moved = match address {
-                Some(address) => sets[at].move_to(kernel, address, on),
-                None => Ok(sets[at].unplace()),
-            };
-            if let Err(errno) = moved {
-                for set in &mut sets {
-                    // What stays on where even this fails can not be helped.
-                    let _ = set.switch(kernel, false);
-                    set.unplace();
-                }
-                return Err(errno);
-            }
+        let moved = address.map_or(Err(None), |address| {
+            let mut sets = sets.iter_mut();
+            sets.try_for_each(|set| set.move_to(kernel, address, on).map_err(Some))
+        });
+        let Err(why) = moved else { return Ok(Some(since)) };
+        for set in &mut sets {
+            // What stays on where even this fails can not be helped.
+            let _ = set.switch(kernel, false);
+            set.unplace();
         }
-        Ok(Some(since))
+        why.map_or(Ok(Some(since)), Err)
     }
 
     /// Ends what was armed for a process, and what its children inherited.
@@ -314,6 +312,9 @@ impl Session {
     /// Closes what is over since threads ended, or executed another image. Who
     /// inherited an event keeps it.
     fn settle_ends(&mut self, kernel: &dyn Kernel, now: u64) {
+        let cut = self.family.take_cut();
+        let dropped = cut.iter().filter(|pid| goes_on(kernel, **pid)).count();
+        self.figures.dropped += dropped as u64;
         let executed = self.family.take_executed();
         for set in self.sets.iter_mut().filter(|set| set.watch.is_some()) {
             set.left |= executed.contains(&set.pid);
@@ -351,9 +352,32 @@ impl Session {
             (false, true) => counted.saturating_sub(self.figures.delivered),
             (false, false) => self.figures.reported_lost,
         };
-        let lost_sideband = totals.lost_sideband;
-        Account { counted: totals.counted, lost, lost_sideband, late: self.merge.late() }
+        Account {
+            counted: totals.counted,
+            lost,
+            lost_sideband: totals.lost_sideband,
+            late: self.merge.late(),
+            dropped: self.figures.dropped,
+        }
     }
+}
+
+/// Whether a process is there and not about to end.
+fn goes_on(kernel: &dyn Kernel, pid: u32) -> bool {
+    /// The flag of a task that ends (include/linux/sched.h).
+    const PF_EXITING: u32 = 4;
+    let Ok(text) = kernel.read_file(&format!("/proc/{pid}/stat"), 1024) else {
+        return false;
+    };
+    // The name, which may hold anything, is in parentheses; then come state,
+    // parent, group, session, terminal, its foreground group, and flags
+    // (proc_pid_stat(5)).
+    let text = String::from_utf8_lossy(&text);
+    let Some((_, after)) = text.rsplit_once(") ") else { return false };
+    let fields: Vec<_> = after.split(' ').collect();
+    let flags = fields.get(6).and_then(|flags| flags.parse::<u32>().ok());
+    !matches!(fields.first(), Some(&("Z" | "X")))
+        && flags.is_some_and(|flags| flags & PF_EXITING == 0)
 }
 
 /// Why a record becomes no event.
