@@ -27,13 +27,19 @@ pub(crate) fn no_target(request: &Request) -> Diagnostic {
 
 /// What is said of a point that nothing can arm yet.
 pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
-    let Spec::Later(later) = &point.spec else { return None };
-    let message = match &later.part {
+    let (part, instead) = match &point.spec {
+        Spec::Later(later) => (later.part.as_ref(), later.instead),
+        Spec::KernelData(_) => {
+            (None, "this version watches data of processes: process.data(\"EXPR\").write")
+        }
+        _ => return None,
+    };
+    let message = match part {
         Some(part) => format!("{part} is not available yet"),
         None => format!("`{}` is not available yet", point.name),
     };
     let diagnostic = Diagnostic::new(Code::NotAvailableYet, point.span, message);
-    Some(diagnostic.help(later.instead))
+    Some(diagnostic.help(instead))
 }
 
 /// Finds all data, or says everything that is wrong.

@@ -93,7 +93,9 @@ impl environment::Environment for Environment {
     /// yet might as well not exist.
     fn is_certain(&self, point: PointId) -> bool {
         let point = self.points.get(point.0 as usize);
-        !point.is_some_and(|point| matches!(point.spec, Spec::Data(_) | Spec::Later(_)))
+        !point.is_some_and(|point| {
+            matches!(point.spec, Spec::Data(_) | Spec::KernelData(_) | Spec::Later(_))
+        })
     }
 
     fn registers(&self) -> &[&'static str] {
@@ -111,7 +113,7 @@ impl environment::Environment for Environment {
 /// Whether accesses to data are what fires it.
 fn is_data(spec: &Spec) -> bool {
     match spec {
-        Spec::Data(_) => true,
+        Spec::Data(_) | Spec::KernelData(_) => true,
         Spec::Later(later) => later.is_data,
         _ => false,
     }

@@ -8,9 +8,12 @@ use std::time::Instant;
 
 use hwtrace_probes::AbsAddr;
 use hwtrace_probes::btf::Btf;
-use hwtrace_probes::kernel::{KernelError, KernelNames, Path, task_offset};
+use hwtrace_probes::kernel::path::split;
+use hwtrace_probes::kernel::{
+    KernelError, KernelLocation, KernelNames, Path, task_offset,
+};
 use hwtrace_probes::symbols::KernelData;
-use hwtrace_probes::types::{Type, Types, type_name};
+use hwtrace_probes::types::{Member, Type, Types, type_name};
 use hwtrace_runtime::bpf::{KernelReader, TaskLayout, Tasks};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
@@ -65,6 +68,11 @@ impl Live {
                 all.iter().map(|task| AbsAddr(task.address)).collect()
             },
         })
+    }
+
+    fn data(&self, text: &str) -> Result<KernelLocation, KernelError> {
+        let (name, path) = split(text).unwrap();
+        self.with(|names| names.data(&name, &path))
     }
 
     fn read(&self, address: AbsAddr, length: u64) -> Vec<u8> {
@@ -141,7 +149,7 @@ fn every_symbol_of_data_is_found() {
     assert!(!live.symbols.is_hidden(), "we may read memory, so we are root");
     let mut found = 0;
     for symbol in live.symbols.variables().take(2000) {
-        match live.with(|names| names.data(symbol.name)) {
+        match live.data(symbol.name) {
             Ok(location) => {
                 found += 1;
                 assert!(location.places.iter().all(|place| place.address.is_kernel()));
@@ -152,7 +160,7 @@ fn every_symbol_of_data_is_found() {
         }
     }
     assert!(found >= 30, "{found}");
-    let missing = live.with(|names| names.data("no_such_variable")).unwrap_err();
+    let missing = live.data("no_such_variable").unwrap_err();
     let listed = matches!(missing, KernelError::NoVariable { .. });
     assert_eq!(listed, live.symbols.is_complete(), "{missing}");
 }
@@ -163,17 +171,58 @@ fn variables_of_each_cpu() {
     let Some(live) = Live::new() else { return };
     let areas = live.with(|names| names.areas());
     assert_eq!(areas.iter().map(|area| area.cpu).collect::<Vec<_>>(), live.cpus);
-    let number = live.with(|names| names.data("cpu_number"));
-    let number = number.or_else(|_| live.with(|names| names.data("pcpu_hot.cpu_number")));
+    let number = live.data("cpu_number");
+    let number = number.or_else(|_| live.data("pcpu_hot.cpu_number"));
     let number = number.expect("Linux has one of them since 6.2, and had before");
     for place in &number.places {
         let bytes = live.read(place.address, number.size.unwrap());
         assert_eq!(signed(&bytes), i64::from(place.cpu.unwrap()), "{place:?}");
     }
-    let idle = live.with(|names| names.data("runqueues.idle->pid")).unwrap();
+    let idle = live.data("runqueues.idle->pid").unwrap();
     assert_eq!(idle.places.len(), live.cpus.len());
     for place in &idle.places {
         assert_eq!(signed(&live.read(place.address, 4)), 0, "{place:?}");
+    }
+}
+
+#[test]
+fn memory_is_read_where_there_is_some() {
+    let Some(live) = Live::new() else { return };
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
+    let code = symbols.lines().find(|line| line.ends_with(" T _stext")).unwrap();
+    let code = u64::from_str_radix(&code[..16], 16).unwrap();
+    let bytes = live.read(AbsAddr(code + 100), 2000);
+    assert!(bytes.iter().filter(|byte| **byte != 0).count() > 500);
+    for nowhere in [0, 0x1000, 0xffff_ffff_ffff_f000, u64::MAX] {
+        assert_eq!(live.reader.read(nowhere, &mut [0; 16]), 0, "{nowhere:#x}");
+    }
+}
+
+#[test]
+fn types_of_the_kernel() {
+    let Some(live) = Live::new() else { return };
+    let types: &dyn Types = &live.types;
+    let record = |name| match &*types.plain(types.named(name).unwrap()).1 {
+        Type::Record(record) => record.clone(),
+        other => panic!("{other:?}"),
+    };
+    let task = record("struct task_struct");
+    let member = |name: &str| {
+        task.members.iter().find(|it| it.name.as_deref() == Some(name)).unwrap()
+    };
+    let length = types.constant("TASK_COMM_LEN").expect("include/linux/sched.h");
+    assert_eq!(type_name(types, member("comm").ty), format!("char [{length}]"));
+    assert_eq!(type_name(types, member("pid").ty), "pid_t");
+    assert_eq!(type_name(types, member("signal").ty), "struct signal_struct *");
+    assert_eq!(types.size(member("pid").ty), Some(4));
+    assert_eq!(types.size(types.named("unsigned long").unwrap()), Some(8));
+    assert!(member("in_execve").bits.is_some());
+    for name in ["task_struct", "signal_struct", "rq", "file", "sk_buff"] {
+        let record = record(name);
+        let end = |member: &Member| member.offset + types.size(member.ty).unwrap_or(0);
+        let inside =
+            |member: &Member| member.bits.is_some() || end(member) <= record.size;
+        assert!(record.members.iter().all(inside), "{record:?}");
     }
 }
 

@@ -69,9 +69,6 @@ pub struct KernelPlace {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
-    /// The text is no path.
-    #[error(transparent)]
-    Path(#[from] PathError),
     /// The kernel shows no addresses.
     #[error(
         "the kernel hides where its data is: that takes root (CAP_SYSLOG) and \
@@ -216,17 +213,16 @@ fn article(ty: &str) -> String {
 }
 
 impl KernelNames<'_> {
-    /// Finds what `kernel.data(TEXT)` names.
+    /// Finds a variable, or what a path from it leads to.
     ///
     /// # Errors
     ///
     /// Every [`KernelError`].
-    pub fn data(&self, text: &str) -> Result<KernelLocation, KernelError> {
-        let (name, path) = path::split(text)?;
-        let object = self.object(&name)?;
+    pub fn data(&self, name: &str, path: &Path) -> Result<KernelLocation, KernelError> {
+        let object = self.object(name)?;
         let spot = |place: KernelPlace| Spot { place, ty: object.ty, bits: None };
         let spots = object.places.into_iter().map(spot).collect();
-        let mut location = self.walk(name, spots, &path)?;
+        let mut location = self.walk(name.to_owned(), spots, path)?;
         // What has no type has a size all the same, if nothing in it is meant.
         if path.0.is_empty() && location.size.is_none() {
             location.size = Some(object.size);
@@ -234,8 +230,8 @@ impl KernelNames<'_> {
         Ok(location)
     }
 
-    /// Finds what `kernel.task(PID).data(TEXT)` names in the thread whose
-    /// `task_struct` is at an address.
+    /// Finds what a path leads to from the thread whose `task_struct` is at an
+    /// address.
     ///
     /// # Errors
     ///

@@ -6,7 +6,9 @@
 
 use std::fmt;
 
+use crate::address::AbsAddr;
 use crate::expr::{ExprError, Expression};
+use crate::kernel::{Path, PathError};
 
 /// One component of a probe point: a name and what is in its parentheses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub enum Spec {
     Timer(Timer),
     /// At accesses to data of a process.
     Data(DataSpec),
+    /// At accesses to data of the kernel.
+    KernelData(KernelDataSpec),
     /// What the language has and this version cannot arm.
     Later(Later),
 }
@@ -102,6 +106,38 @@ pub struct DataSpec {
     pub length: Option<u32>,
     /// At which accesses the probe fires.
     pub mode: Mode,
+}
+
+/// A watch on data of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelDataSpec {
+    /// What is watched.
+    pub object: KernelObject,
+    /// The length asked for by `.length(N)`: 1, 2, 4 or 8 bytes.
+    pub length: Option<u32>,
+    /// At which accesses the probe fires.
+    pub mode: Mode,
+}
+
+/// Data of the kernel, as it is named; [`crate::kernel::KernelNames`] finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelObject {
+    /// A variable, or something in it or behind it.
+    Variable {
+        /// The variable's name.
+        name: String,
+        /// The way from there.
+        path: Path,
+    },
+    /// What lies at an address.
+    Address(AbsAddr),
+    /// Something of a thread.
+    Task {
+        /// The thread's id, that of a process for its first thread.
+        tid: u32,
+        /// The way from its `task_struct`.
+        path: Path,
+    },
 }
 
 /// Which process a probe point means.
@@ -211,6 +247,9 @@ pub enum SpecErrorKind {
     /// The argument of `data` does not name data.
     #[error(transparent)]
     Expression(#[from] ExprError),
+    /// The argument of `data` does not name data of the kernel.
+    #[error(transparent)]
+    KernelPath(#[from] PathError),
 }
 
 fn unknown_name(name: &str, after: Option<&str>) -> String {

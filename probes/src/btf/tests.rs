@@ -237,46 +237,6 @@ fn what_is_no_btf_is_refused() {
     assert!(matches!(missing, Err(BtfError::Missing { .. })));
 }
 
-#[test]
-fn the_running_kernel() {
-    let btf = match Btf::running(3) {
-        Ok(btf) => btf,
-        Err(error) => {
-            eprintln!("SKIPPED: {error}");
-            assert!(std::env::var_os("HWTRACE_REQUIRE_LIVE").is_none(), "{error}");
-            return;
-        }
-    };
-    let started = std::time::Instant::now();
-    let again = Btf::running(3).expect("it was there");
-    let opened = started.elapsed();
-    assert!(again.named("struct task_struct").is_some());
-    eprintln!(
-        "{} types: read {opened:?}, first name {:?}",
-        again.len(),
-        started.elapsed()
-    );
-    let task = record(&btf, "struct task_struct");
-    let comm = member(&task, "comm");
-    let length = btf.constant("TASK_COMM_LEN").expect("include/linux/sched.h");
-    assert_eq!(type_name(&btf, comm.ty), format!("char [{length}]"));
-    assert_eq!(type_name(&btf, member(&task, "pid").ty), "pid_t");
-    assert_eq!(type_name(&btf, member(&task, "signal").ty), "struct signal_struct *");
-    let types: &dyn Types = &btf;
-    assert_eq!(types.size(member(&task, "pid").ty), Some(4));
-    assert_eq!(types.size(btf.named("unsigned long").expect("there")), Some(8));
-    assert!(member(&task, "in_execve").bits.is_some());
-    assert!(btf.function("bpf_iter_task").is_some());
-    assert!(btf.variable("runqueues").is_some_and(|found| found.is_per_cpu()));
-    for name in ["task_struct", "signal_struct", "rq", "file", "sk_buff"] {
-        let record = record(&btf, name);
-        let end = |member: &Member| member.offset + types.size(member.ty).unwrap_or(0);
-        let inside =
-            |member: &Member| member.bits.is_some() || end(member) <= record.size;
-        assert!(record.members.iter().all(inside), "{record:?}");
-    }
-}
-
 /// Asks for everything that there is.
 fn ask_all(btf: &Btf) {
     let types: &dyn Types = btf;

@@ -62,22 +62,28 @@ pub(super) const MODIFIERS: &[(&str, &str)] = &[
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
     let process = process(components)?;
     let length = length(components)?;
-    let later = |index, part: String, instead| {
-        Ok(Spec::Later(Later { index, part: Some(part), instead, is_data: true }))
-    };
     let expression = match expression(components) {
         Err(SpecError {
             index,
             kind: SpecErrorKind::Expression(ExprError::NotYet { what, instead }),
-        }) => return later(index, what.to_owned(), instead),
+        }) => return Ok(later(index, what.to_owned(), instead)),
         expression => expression?,
     };
-    match components.iter().position(|component| is_modifier(component.name)) {
-        Some(index) => {
-            later(index, format!("`.{}`", components[index].name), "leave it out")
-        }
-        None => Ok(Spec::Data(DataSpec { process, expression, length, mode })),
-    }
+    let spec = Spec::Data(DataSpec { process, expression, length, mode });
+    Ok(modified(components).unwrap_or(spec))
+}
+
+/// The modifier that nothing can arm yet, if there is one.
+pub(super) fn modified(components: &[Component<'_>]) -> Option<Spec> {
+    let mut parts = components.iter().enumerate();
+    // The first is no modifier, also where it is `kernel`.
+    let found = parts.find(|(index, part)| *index > 0 && is_modifier(part.name));
+    let (index, Component { name, .. }) = found?;
+    Some(later(index, format!("`.{name}`"), "leave it out"))
+}
+
+fn later(index: usize, part: String, instead: &'static str) -> Spec {
+    Spec::Later(Later { index, part: Some(part), instead, is_data: true })
 }
 
 /// Finds what is wrong with the arguments of a point that nothing can arm yet.
@@ -134,7 +140,7 @@ fn expression(components: &[Component<'_>]) -> Result<Expression, SpecError> {
         .map_err(|error| SpecError { index, kind: SpecErrorKind::Expression(error) })
 }
 
-fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
+pub(super) fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
     let Some((index, component)) = find(components, "length") else {
         return Ok(None);
     };

@@ -1,6 +1,10 @@
 use super::*;
+use crate::address::AbsAddr;
 use crate::expr::{ExprError, Expression};
-use crate::spec::{ArgumentRef, DataSpec, Mode, ProcessRef, Timer};
+use crate::kernel::path::{Path, split};
+use crate::spec::{
+    ArgumentRef, DataSpec, KernelDataSpec, KernelObject, Mode, ProcessRef, Timer,
+};
 use proptest::prelude::*;
 
 fn plain(name: &str) -> Component<'_> {
@@ -171,6 +175,38 @@ fn arguments_are_checked() {
 }
 
 #[test]
+fn data_of_the_kernel() {
+    let (kernel, write) = (plain("kernel"), plain("write"));
+    let spec = |object, length, mode| {
+        Ok(Spec::KernelData(KernelDataSpec { object, length, mode }))
+    };
+    let (name, path) = split("a.b[2]").expect("a path");
+    let variable = KernelObject::Variable { name, path };
+    let found = parse(&[kernel, string("data", "a.b[2]"), write]);
+    assert_eq!(found, spec(variable, None, Mode::Write));
+    let address = KernelObject::Address(AbsAddr(0xffff_ffff_ffff_f000));
+    for at in [long("data", -4096), string("data", "0xfffffffffffff000")] {
+        let found = parse(&[kernel, at, long("length", 4), plain("change")]);
+        assert_eq!(found, spec(address.clone(), Some(4), Mode::Change));
+    }
+    let path = Path::parse("signal->oom_score_adj").expect("a path");
+    let field = string("data", "signal->oom_score_adj");
+    let found = parse(&[kernel, long("task", 7), field, plain("rw")]);
+    assert_eq!(found, spec(KernelObject::Task { tid: 7, path }, None, Mode::ReadWrite));
+    for (components, at) in [
+        (&[kernel, long("data", 4096), write][..], 1),
+        (&[kernel, string("data", ""), write], 1),
+        (&[kernel, long("task", 0), field, write], 1),
+        (&[kernel, long("task", 1 << 40), field, write], 1),
+        (&[kernel, long("task", 7), long("data", -4096), write], 2),
+        (&[kernel, long("task", 7), string("data", "a->"), write], 2),
+        (&[kernel, field, long("length", 3), write], 2),
+    ] {
+        assert_eq!(error(components).0, at, "{components:?}");
+    }
+}
+
+#[test]
 fn what_the_language_has_and_this_version_has_not() {
     let (process, kernel, write) = (plain("process"), plain("kernel"), plain("write"));
     let data = string("data", "x");
@@ -200,10 +236,9 @@ fn what_the_language_has_and_this_version_has_not() {
         &[process, string("data", "cfg.limits[2].max"), write],
         &[process, string("function", "f"), string("data", "x"), write],
         &[process, string("watch", "w"), long("limit", 3), plain("rw")],
-        &[kernel, data, write],
-        &[kernel, long("data", -4096), long("length", 4), plain("change")],
+        &[kernel, data, plain("read")],
         &[kernel, string("data", "s.field"), write, plain("kernel")],
-        &[kernel, long("task", 1), string("data", "mm.owner"), plain("rw")],
+        &[kernel, long("task", 1), string("data", "mm.owner"), plain("read")],
     ];
     for (points, of_data) in [(points, false), (of_data, true)] {
         for components in points {
