@@ -234,6 +234,9 @@ pub trait DebugInfo: Types {
     /// The variables called `name`: by the whole of their path or by its last
     /// parts (`limit`, `Pool::limit`, `app::Pool::limit`), raw linkage names too.
     fn variables(&self, name: &str) -> Vec<Variable>;
+
+    /// The variable whose bytes an address of the file is among.
+    fn variable_at(&self, address: VirtOffset) -> Option<Variable>;
 }
 
 /// What is asked of types whoever knows them.

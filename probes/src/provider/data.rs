@@ -1,7 +1,7 @@
 //! Watches on data of processes.
 
 use super::{Provider, find};
-use crate::expr::{ExprError, Expression};
+use crate::expr::Expression;
 use crate::spec::{
     ArgumentRef, Component, DataSpec, Later, Mode, ProcessRef, Spec, SpecError,
     SpecErrorKind,
@@ -65,13 +65,7 @@ fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
     let later = |index, part: String, instead| {
         Ok(Spec::Later(Later { index, part: Some(part), instead, is_data: true }))
     };
-    let expression = match expression(components) {
-        Err(SpecError {
-            index,
-            kind: SpecErrorKind::Expression(ExprError::NotYet { what, instead }),
-        }) => return later(index, what.to_owned(), instead),
-        expression => expression?,
-    };
+    let expression = expression(components)?;
     match components.iter().position(|component| is_modifier(component.name)) {
         Some(index) => {
             later(index, format!("`.{}`", components[index].name), "leave it out")
@@ -86,10 +80,7 @@ pub(super) fn check(components: &[Component<'_>]) -> Result<(), SpecError> {
     if find(components, "data").is_none() {
         return Ok(());
     }
-    match expression(components).map_err(|error| (error.index, error.kind)) {
-        Ok(_) | Err((_, SpecErrorKind::Expression(ExprError::NotYet { .. }))) => Ok(()),
-        Err((index, kind)) => Err(SpecError { index, kind }),
-    }
+    expression(components).map(|_| ())
 }
 
 fn is_modifier(name: &str) -> bool {
@@ -139,12 +130,10 @@ fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
         return Ok(None);
     };
     match component.argument {
-        Some(ArgumentRef::Long(length @ (1 | 2 | 4 | 8))) => {
-            Ok(u32::try_from(length).ok())
-        }
-        Some(ArgumentRef::Long(length)) => {
-            Err(SpecError { index, kind: SpecErrorKind::BadLength { length } })
-        }
+        Some(ArgumentRef::Long(length)) => match u32::try_from(length) {
+            Ok(length @ 1..) => Ok(Some(length)),
+            _ => Err(SpecError { index, kind: SpecErrorKind::BadLength { length } }),
+        },
         _ => Ok(None),
     }
 }

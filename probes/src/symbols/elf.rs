@@ -240,6 +240,11 @@ impl Elf {
         }
     }
 
+    /// All of the file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn slice(&self, start: u64, length: u64) -> Option<&[u8]> {
         self.bytes.get(byte_range(start, length)?)
     }
