@@ -138,7 +138,7 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
             diagnostic.help(format!("did you mean {}?", quoted(nearest)))
         }
         SpecErrorKind::BadLength { .. } => {
-            diagnostic.help("watch more bytes with several probes: `.length(8)` each")
+            diagnostic.help("leave it out: the length comes from the type or the symbol")
         }
         _ => diagnostic,
     }
@@ -149,14 +149,10 @@ pub fn explain_expression(
     error: &ExprError,
     span: impl Into<Option<Span>>,
 ) -> Diagnostic {
-    match error {
-        ExprError::NotYet { what, instead } => Diagnostic::new(
-            Code::NotAvailableYet,
-            span,
-            format!("{what} cannot be watched yet"),
-        )
-        .help(*instead),
-        _ => Diagnostic::new(Code::BadProbeArgument, span, error.to_string()),
+    let diagnostic = Diagnostic::new(Code::BadProbeArgument, span, error.to_string());
+    match error.help() {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
     }
 }
 

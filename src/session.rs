@@ -308,7 +308,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         };
         let process =
             Process::open(target.pid()).map_err(|error| arming::process(&error))?;
-        self.context.locations = arming::resolve(&process, requests)?;
+        self.context.locations = arming::resolve(&self.kernel, &process, requests)?;
         Ok(Some(process))
     }
 
@@ -519,7 +519,9 @@ pub(crate) fn watch(request: &Request, location: &Location) -> Watch {
         Mode::Write | Mode::Change => Trigger::Write,
         Mode::ReadWrite => Trigger::ReadWrite,
     };
-    Watch { address: location.address.0, length: location.length, trigger }
+    // All locations are of one register: see `arming::resolve`.
+    let length = u32::try_from(location.size).unwrap_or(8);
+    Watch { address: location.address.0, length, trigger }
 }
 
 fn time_of_day_offset(kernel: &dyn Kernel) -> i64 {

@@ -20,6 +20,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::address::VirtOffset;
 use crate::symbols::Elf;
 use crate::types::{DebugInfo, Type, TypeId, Types, Variable};
 
@@ -205,5 +206,13 @@ impl Types for Dwarf {
 impl DebugInfo for Dwarf {
     fn variables(&self, name: &str) -> Vec<Variable> {
         self.find_variables(name)
+    }
+
+    fn variable_at(&self, address: VirtOffset) -> Option<Variable> {
+        Dwarf::variable_at(self, address)
+    }
+
+    fn all_variables(&self, each: &mut dyn FnMut(Variable)) {
+        Dwarf::all_variables(self, each);
     }
 }

@@ -102,10 +102,13 @@ pub struct DataSpec {
     pub process: ProcessRef,
     /// What is watched.
     pub expression: Expression,
-    /// The length asked for by `.length(N)`: 1, 2, 4 or 8 bytes.
+    /// The length asked for by `.length(N)`: 1 byte or more.
     pub length: Option<u32>,
     /// At which accesses the probe fires.
     pub mode: Mode,
+    /// `.follow`: the watch moves when a pointer on the way to the data is stored
+    /// to.
+    pub follow: bool,
 }
 
 /// A watch on data of the kernel.
@@ -238,8 +241,8 @@ pub enum SpecErrorKind {
         /// The component's name.
         name: String,
     },
-    /// A length that no debug register has.
-    #[error("a watch is 1, 2, 4 or 8 bytes long, not {length}")]
+    /// A length that nothing has.
+    #[error("a watch is at least 1 byte long, not {length}")]
     BadLength {
         /// The length asked for.
         length: i64,

@@ -1,7 +1,7 @@
 //! Watches on data of processes.
 
 use super::{Provider, find};
-use crate::expr::{ExprError, Expression};
+use crate::expr::Expression;
 use crate::spec::{
     ArgumentRef, Component, DataSpec, Later, Mode, ProcessRef, Spec, SpecError,
     SpecErrorKind,
@@ -59,25 +59,25 @@ pub(super) const MODIFIERS: &[(&str, &str)] = &[
     (".follow", "moves with the pointers on the path"),
 ];
 
+/// The modifier by which watches move.
+const FOLLOW: &str = "follow";
+
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
     let process = process(components)?;
     let length = length(components)?;
-    let expression = match expression(components) {
-        Err(SpecError {
-            index,
-            kind: SpecErrorKind::Expression(ExprError::NotYet { what, instead }),
-        }) => return Ok(later(index, what.to_owned(), instead)),
-        expression => expression?,
-    };
-    let spec = Spec::Data(DataSpec { process, expression, length, mode });
-    Ok(modified(components).unwrap_or(spec))
+    let expression = expression(components)?;
+    let follow = components.iter().skip(1).any(|part| part.name == FOLLOW);
+    let spec = DataSpec { process, expression, length, mode, follow };
+    Ok(modified(components, &[FOLLOW]).unwrap_or(Spec::Data(spec)))
 }
 
-/// The modifier that nothing can arm yet, if there is one.
-pub(super) fn modified(components: &[Component<'_>]) -> Option<Spec> {
+/// The modifier that nothing can arm yet, if there is one; those of `known` can be.
+pub(super) fn modified(components: &[Component<'_>], known: &[&str]) -> Option<Spec> {
     let mut parts = components.iter().enumerate();
     // The first is no modifier, also where it is `kernel`.
-    let found = parts.find(|(index, part)| *index > 0 && is_modifier(part.name));
+    let found = parts.find(|(index, part)| {
+        *index > 0 && is_modifier(part.name) && !known.contains(&part.name)
+    });
     let (index, Component { name, .. }) = found?;
     Some(later(index, format!("`.{name}`"), "leave it out"))
 }
@@ -92,10 +92,7 @@ pub(super) fn check(components: &[Component<'_>]) -> Result<(), SpecError> {
     if find(components, "data").is_none() {
         return Ok(());
     }
-    match expression(components).map_err(|error| (error.index, error.kind)) {
-        Ok(_) | Err((_, SpecErrorKind::Expression(ExprError::NotYet { .. }))) => Ok(()),
-        Err((index, kind)) => Err(SpecError { index, kind }),
-    }
+    expression(components).map(|_| ())
 }
 
 fn is_modifier(name: &str) -> bool {
@@ -145,12 +142,10 @@ pub(super) fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecEr
         return Ok(None);
     };
     match component.argument {
-        Some(ArgumentRef::Long(length @ (1 | 2 | 4 | 8))) => {
-            Ok(u32::try_from(length).ok())
-        }
-        Some(ArgumentRef::Long(length)) => {
-            Err(SpecError { index, kind: SpecErrorKind::BadLength { length } })
-        }
+        Some(ArgumentRef::Long(length)) => match u32::try_from(length) {
+            Ok(length @ 1..) => Ok(Some(length)),
+            _ => Err(SpecError { index, kind: SpecErrorKind::BadLength { length } }),
+        },
         _ => Ok(None),
     }
 }

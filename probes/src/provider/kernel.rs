@@ -124,7 +124,7 @@ fn data_of(
 ) -> Result<Spec, SpecError> {
     let length = data::length(components)?;
     let spec = Spec::KernelData(KernelDataSpec { object, length, mode });
-    Ok(data::modified(components).unwrap_or(spec))
+    Ok(data::modified(components, &[]).unwrap_or(spec))
 }
 
 /// The argument of the component with this name, which the row's syntax demands.
