@@ -169,7 +169,7 @@ fn check_rust(dwarf: &Dwarf) {
     };
     let shape =
         [named("Circle", Some(0)), named("Square", Some(1)), named("Nothing", Some(2))];
-    assert_eq!(variants("SHAPE"), (Some(4), shape.to_vec()));
+    assert_eq!(variants("SHAPE"), (Some(1), shape.to_vec()));
     // A pointer that is not null stands for `Some`.
     let some = [named("None", Some(0)), named("Some", None)];
     assert_eq!(variants("SOME"), (Some(8), some.to_vec()));

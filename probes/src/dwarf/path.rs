@@ -109,6 +109,27 @@ impl<'a> Unit<'a> {
         path
     }
 
+    /// What an entry says of itself, or else what it completes says.
+    pub(super) fn inherited<T>(
+        &self,
+        die: &Die<'a>,
+        read: &dyn Fn(&Unit<'a>, &Die<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let mut result = read(self, die);
+        let mut next = self.origin(die);
+        for _ in 0..ORIGINS_MAX {
+            if result.is_some() {
+                break;
+            }
+            let entry = next?;
+            let unit = self.dwarf.unit_of(entry)?;
+            let die = unit.die(entry.offset)?;
+            result = read(&unit, &die);
+            next = unit.origin(&die);
+        }
+        result
+    }
+
     /// The path of what is around an entry.
     pub(super) fn around(&self, outer: &[Outer], origins: u32) -> Path {
         // What is within a function or class that is declared elsewhere has the path

@@ -10,8 +10,8 @@ __attribute__((noinline)) int sum(int *values, int count)
 
 static inline __attribute__((always_inline)) int scale(int value, int by)
 {
-    int result = value * by;
-    return result + 1;
+    int result = sum(&value, by);
+    return result + by;
 }
 
 int main(int argc, char **argv)
