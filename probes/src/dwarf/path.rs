@@ -145,6 +145,9 @@ impl<'a> Unit<'a> {
                 && let Some(origin) = self.dwarf.path_of(origin, origins)
             {
                 path = origin;
+                if let Some(last) = path.0.last_mut() {
+                    last.optional = is_optional(&die);
+                }
                 inner = &outer[index + 1..];
                 break;
             }
@@ -158,18 +161,22 @@ impl<'a> Unit<'a> {
     }
 
     fn push_part(&self, path: &mut Path, die: &Die<'a>) {
-        let optional = match die.tag() {
-            dw::DW_TAG_namespace => flag(die, dw::DW_AT_export_symbols),
-            dw::DW_TAG_enumeration_type => !flag(die, dw::DW_AT_enum_class),
-            _ => false,
-        };
         match self.name(die) {
-            Some(name) => path.push(name, optional),
+            Some(name) => path.push(name, is_optional(die)),
             None if die.tag() == dw::DW_TAG_namespace => {
                 path.push(b"(anonymous namespace)", true);
             }
             None => {}
         }
+    }
+}
+
+/// May programmers leave it out, though it has a name?
+fn is_optional(die: &Die<'_>) -> bool {
+    match die.tag() {
+        dw::DW_TAG_namespace => flag(die, dw::DW_AT_export_symbols),
+        dw::DW_TAG_enumeration_type => !flag(die, dw::DW_AT_enum_class),
+        _ => false,
     }
 }
 
