@@ -1,7 +1,7 @@
 //! Parameters and local variables of functions, with where they are.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use gimli::constants as dw;
@@ -27,7 +27,7 @@ const DEPTH_MAX: u32 = 64;
 const ROUNDS: usize = 3;
 
 /// A function, or a copy of it within another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Function {
     /// Its name with its namespaces and classes.
     pub name: String,
@@ -45,7 +45,7 @@ pub struct Function {
 }
 
 /// Where a function was inlined.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inlined {
     /// The name of the function that it is in.
     pub into: String,
@@ -54,7 +54,7 @@ pub struct Inlined {
 }
 
 /// A parameter or local variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Local {
     /// Its name.
     pub name: String,
@@ -78,13 +78,9 @@ impl Dwarf {
         let query = Query::new(name);
         let hits = self.hits(query.last.as_bytes());
         let found = parallel::map(&hits, |hit| self.functions_in(hit, &query));
-        let mut all = Vec::new();
-        for function in found.into_iter().flatten() {
-            if !all.contains(&function) {
-                all.push(function);
-            }
-        }
-        all
+        let mut seen = HashSet::new();
+        let all = found.into_iter().flatten();
+        all.filter(|function| seen.insert(function.clone())).collect()
     }
 
     /// The names of all functions that have code, in the order of the debug

@@ -4,12 +4,15 @@ use gimli::constants as dw;
 
 use super::Dwarf;
 use super::parts::Entry;
-use super::unit::{Die, Unit, flag};
+use super::unit::{Die, NAME_MAX, Unit, flag};
 use super::walk::Outer;
 use crate::symbols::demangle::last_part;
 
 /// An entry completes one that completes one: more often it is a mistake.
 pub(super) const ORIGINS_MAX: u32 = 8;
+
+/// Parts of a name; more are a mistake.
+pub(super) const DEPTH_MAX: usize = 64;
 
 /// The name of an entry, outermost part first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +70,8 @@ impl Path {
     }
 
     fn push(&mut self, name: &[u8], optional: bool) {
+        let length: usize = self.0.iter().map(|part| part.name.len()).sum();
+        let name = &name[..name.len().min(NAME_MAX.saturating_sub(length))];
         let name = String::from_utf8_lossy(name).into_owned();
         self.0.push(Part { name, optional });
     }
@@ -135,6 +140,7 @@ impl<'a> Unit<'a> {
         // What is within a function or class that is declared elsewhere has the path
         // of that.
         let mut path = Path::default();
+        let outer = &outer[outer.len().saturating_sub(DEPTH_MAX)..];
         let mut inner = outer;
         for (index, around) in outer.iter().enumerate().rev() {
             if is_transparent(around.tag) {
