@@ -52,7 +52,7 @@ use sections::Sections;
 /// Units whose abbreviations are kept.
 const UNITS_KEPT: usize = 128;
 /// Units whose scopes are kept.
-const SCOPES_KEPT: usize = 32;
+const SCOPES_KEPT: usize = 128;
 /// Types that are kept.
 const TYPES_KEPT: usize = 16 * 1024;
 /// Answers to what a name means that are kept.

@@ -117,14 +117,14 @@ impl Dwarf {
             let units: Vec<usize> = (0..part.units().all.len()).collect();
             parallel::map(&units, |&unit| self.string_table(number, part, unit))
         });
-        let has = |table: &&(usize, Range<usize>)| {
-            let from = positions.partition_point(|&at| (at as usize) < table.1.start);
-            let inside = positions[from..].iter().map(|&at| at as usize);
-            let mut inside = inside.take_while(|at| *at < table.1.end);
-            inside.any(|at| (at - table.1.start).is_multiple_of(4))
+        let has = |table: &Range<usize>| {
+            let from = positions.partition_point(|&at| (at as usize) < table.start);
+            let inside = positions[from..].iter().take(ALIKE_MAX).map(|&at| at as usize);
+            let mut inside = inside.take_while(|at| *at < table.end);
+            inside.any(|at| (at - table.start).is_multiple_of(4))
         };
-        let tables = tables.iter().cloned().enumerate().collect::<Vec<_>>();
-        tables.iter().filter(has).map(|(unit, _)| *unit).collect()
+        let tables = tables.iter().enumerate();
+        tables.filter(|(_, table)| has(table)).map(|(unit, _)| unit).collect()
     }
 
     /// Where a unit's table of strings is in the part's section of them.
@@ -170,7 +170,7 @@ fn by_unit(number: u16, part: &Part, positions: &[u32], numbered: &[usize]) -> V
         let end = part.units().all[unit].end;
         let (own, others) = rest.split_at(rest.partition_point(|&at| at < end));
         rest = others;
-        if !numbered.contains(&unit) {
+        if numbered.binary_search(&unit).is_err() {
             hits.push(hit(unit, own.to_vec(), false));
         }
     }
@@ -254,5 +254,7 @@ impl Needles {
     }
 }
 
+/// Bytes in one table of strings that look like a number and are not where one is.
+const ALIKE_MAX: usize = 4096;
 /// Bytes searched in one go.
 const BLOCK: usize = 1 << 20;

@@ -18,14 +18,19 @@ pub(super) type Files = Vec<Arc<str>>;
 /// file that wants to keep us busy.
 const READ_MAX: u64 = 64;
 
+/// Bytes of all paths of a unit together; thousands of files have a hundredth of that.
+const PATHS_MAX: usize = 64 << 20;
+
 /// Bytes of line programs read so far.
 #[derive(Debug, Default)]
 pub(super) struct Spent(AtomicU64);
 
-impl Unit<'_> {
+impl<'a> Unit<'a> {
     /// Where an entry is declared.
-    pub(super) fn declared(&self, die: &Die<'_>) -> Option<Line> {
-        self.line(die, dw::DW_AT_decl_file, dw::DW_AT_decl_line)
+    pub(super) fn declared(&self, die: &Die<'a>) -> Option<Line> {
+        self.inherited(die, &|unit, die| {
+            unit.line(die, dw::DW_AT_decl_file, dw::DW_AT_decl_line)
+        })
     }
 
     /// The line that two attributes tell of.
@@ -74,9 +79,12 @@ fn read(sections: &Sections, at: usize, folder: &str, spent: &Spent) -> Option<F
     // Before DWARF 5 files are counted from 1 on, and 0 is the unit's own.
     let first = if header.version() < 5 { 1 } else { 0 };
     let mut files: Files = vec![Arc::from(""); first];
+    let mut left = PATHS_MAX;
     for file in header.file_names() {
         let name = text(file.path_name()).unwrap_or_default();
         let within = file.directory(header).and_then(text).unwrap_or_default();
+        let longest = folder.len() + within.len() + name.len() + 2;
+        left = left.checked_sub(longest)?;
         files.push(joined(folder, &within, &name).into());
     }
     Some(files)

@@ -4,12 +4,15 @@ use gimli::constants as dw;
 
 use super::Dwarf;
 use super::parts::Entry;
-use super::unit::{Die, Unit, flag};
+use super::unit::{Die, NAME_MAX, Unit, flag};
 use super::walk::Outer;
 use crate::symbols::demangle::last_part;
 
 /// An entry completes one that completes one: more often it is a mistake.
 pub(super) const ORIGINS_MAX: u32 = 8;
+
+/// Parts of a name; more are a mistake.
+pub(super) const DEPTH_MAX: usize = 64;
 
 /// The name of an entry, outermost part first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +70,8 @@ impl Path {
     }
 
     fn push(&mut self, name: &[u8], optional: bool) {
+        let length: usize = self.0.iter().map(|part| part.name.len()).sum();
+        let name = &name[..name.len().min(NAME_MAX.saturating_sub(length))];
         let name = String::from_utf8_lossy(name).into_owned();
         self.0.push(Part { name, optional });
     }
@@ -109,11 +114,33 @@ impl<'a> Unit<'a> {
         path
     }
 
+    /// What an entry says of itself, or else what it completes says.
+    pub(super) fn inherited<T>(
+        &self,
+        die: &Die<'a>,
+        read: &dyn Fn(&Unit<'a>, &Die<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let mut result = read(self, die);
+        let mut next = self.origin(die);
+        for _ in 0..ORIGINS_MAX {
+            if result.is_some() {
+                break;
+            }
+            let entry = next?;
+            let unit = self.dwarf.unit_of(entry)?;
+            let die = unit.die(entry.offset)?;
+            result = read(&unit, &die);
+            next = unit.origin(&die);
+        }
+        result
+    }
+
     /// The path of what is around an entry.
     pub(super) fn around(&self, outer: &[Outer], origins: u32) -> Path {
         // What is within a function or class that is declared elsewhere has the path
         // of that.
         let mut path = Path::default();
+        let outer = &outer[outer.len().saturating_sub(DEPTH_MAX)..];
         let mut inner = outer;
         for (index, around) in outer.iter().enumerate().rev() {
             if is_transparent(around.tag) {
@@ -124,6 +151,9 @@ impl<'a> Unit<'a> {
                 && let Some(origin) = self.dwarf.path_of(origin, origins)
             {
                 path = origin;
+                if let Some(last) = path.0.last_mut() {
+                    last.optional = is_optional(&die);
+                }
                 inner = &outer[index + 1..];
                 break;
             }
@@ -137,18 +167,22 @@ impl<'a> Unit<'a> {
     }
 
     fn push_part(&self, path: &mut Path, die: &Die<'a>) {
-        let optional = match die.tag() {
-            dw::DW_TAG_namespace => flag(die, dw::DW_AT_export_symbols),
-            dw::DW_TAG_enumeration_type => !flag(die, dw::DW_AT_enum_class),
-            _ => false,
-        };
         match self.name(die) {
-            Some(name) => path.push(name, optional),
+            Some(name) => path.push(name, is_optional(die)),
             None if die.tag() == dw::DW_TAG_namespace => {
                 path.push(b"(anonymous namespace)", true);
             }
             None => {}
         }
+    }
+}
+
+/// May programmers leave it out, though it has a name?
+fn is_optional(die: &Die<'_>) -> bool {
+    match die.tag() {
+        dw::DW_TAG_namespace => flag(die, dw::DW_AT_export_symbols),
+        dw::DW_TAG_enumeration_type => !flag(die, dw::DW_AT_enum_class),
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::parts::Entry;
+use super::path::DEPTH_MAX;
 use super::unit::{ATTRIBUTES_MAX, Unit};
 use super::walk::Outer;
 
@@ -25,7 +26,9 @@ impl Scopes {
         let before = self.0.partition_point(|scope| scope.outer.offset < offset);
         let mut next = before.checked_sub(1);
         let mut around = Vec::new();
-        while let Some(scope) = next.and_then(|index| self.0.get(index)) {
+        while let Some(scope) = next.and_then(|index| self.0.get(index))
+            && around.len() < DEPTH_MAX
+        {
             if offset < scope.end {
                 around.push(scope.outer);
             }

@@ -112,10 +112,24 @@ impl Dwarf {
         signatures
     }
 
-    /// The bytes of a type, as far as its own entry says.
+    /// The entry behind aliases, with its unit. Types within types ask this of one
+    /// another, because it reads no more than entries.
+    fn unaliased(&self, entry: Entry) -> Option<(Unit<'_>, Die<'_>)> {
+        let mut entry = entry;
+        for _ in 0..QUALIFIERS_MAX {
+            let (unit, die) = self.unqualified(entry)?;
+            if die.tag() != dw::DW_TAG_typedef {
+                return Some((unit, die));
+            }
+            entry = unit.reference(&die, dw::DW_AT_type)?;
+        }
+        None
+    }
+
+    /// The bytes of a type, as its entry says.
     fn bytes_of(&self, entry: Entry) -> Option<u64> {
-        let types: &dyn crate::types::Types = self;
-        types.size(entry.type_id(self.source))
+        let (unit, die) = self.unaliased(entry)?;
+        unit.byte_size(&die)
     }
 }
 

@@ -22,6 +22,11 @@ pub(super) type Value<'a> = AttributeValue<Slice<'a>>;
 /// An entry of real programs has some 20 attributes, 30 at most.
 pub(super) const ATTRIBUTES_MAX: usize = 256;
 
+/// Longer names are cut: nobody could read them.
+pub(super) const NAME_MAX: usize = 4096;
+/// Members of a record, or constants of an enumeration, that are read.
+const CHILDREN_MAX: usize = 1 << 15;
+
 /// A unit, ready to be read.
 pub(super) struct Unit<'a> {
     pub(super) dwarf: &'a Dwarf,
@@ -309,7 +314,7 @@ impl<'a> Unit<'a> {
             }
             _ => None,
         };
-        text.map(|text| text.slice())
+        text.map(|text| &text.slice()[..text.len().min(NAME_MAX)])
     }
 
     pub(super) fn name(&self, die: &Die<'a>) -> Option<&'a [u8]> {
@@ -355,10 +360,11 @@ impl<'a> Unit<'a> {
         if !parent.has_children() || !matches!(cursor.next_entry(), Ok(true)) {
             return;
         }
-        while let Some(die) = cursor.current().filter(|die| !die.is_null()) {
-            if die.attrs().len() > ATTRIBUTES_MAX {
+        for _ in 0..CHILDREN_MAX {
+            let die = cursor.current().filter(|die| !die.is_null());
+            let Some(die) = die.filter(|die| die.attrs().len() <= ATTRIBUTES_MAX) else {
                 return;
-            }
+            };
             each(die);
             if !matches!(cursor.next_sibling(), Ok(Some(_))) {
                 return;

@@ -26,15 +26,24 @@ fn within(types: &dyn Types, id: TypeId, depth: u32) -> String {
         }
         Type::Array { of, length } => {
             let length = length.map_or_else(String::new, |length| length.to_string());
-            format!("{} [{length}]", within(types, *of, depth))
+            // Of several dimensions the outermost is written first.
+            let element = within(types, *of, depth);
+            match (&*types.get(*of), element.find(" [")) {
+                (Type::Array { .. }, Some(at)) => {
+                    format!("{} [{length}]{}", &element[..at], &element[at + 1..])
+                }
+                _ => format!("{element} [{length}]"),
+            }
         }
     }
 }
 
-/// C needs its keywords; names of other languages have their paths.
+/// C needs its keywords; what is no name in C is one of another language: with a path,
+/// or `&str`.
 fn tagged(keyword: &str, name: Option<&str>) -> String {
+    let in_c = |c: char| c.is_alphanumeric() || c == '_';
     match name {
-        Some(name) if name.contains("::") => name.to_owned(),
+        Some(name) if !name.chars().all(in_c) => name.to_owned(),
         Some(name) => format!("{keyword} {name}"),
         None => format!("{keyword} {{…}}"),
     }

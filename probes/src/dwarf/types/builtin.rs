@@ -109,8 +109,7 @@ mod tests {
 
     #[test]
     fn words_in_any_order() {
-        let spelt =
-            |name| find(name).map(|index| crate::dwarf::types::builtin::get(index));
+        let spelt = |name| find(name).map(get);
         let unsigned_long = Some(Type::Integer {
             name: "unsigned long".to_owned(),
             size: 8,

@@ -45,9 +45,12 @@ impl<'a> Unit<'a> {
 
     /// Whether numbers of a type can be negative.
     fn signed(&self, entry: crate::dwarf::Entry) -> Option<bool> {
-        let types: &dyn crate::types::Types = self.dwarf;
-        match &*types.plain(entry.type_id(self.dwarf.source)).1 {
-            Type::Integer { signed, .. } | Type::Char { signed, .. } => Some(*signed),
+        let (unit, die) = self.dwarf.unaliased(entry)?;
+        if die.tag() != dw::DW_TAG_base_type {
+            return None;
+        }
+        match unit.base_type(&die)? {
+            Type::Integer { signed, .. } | Type::Char { signed, .. } => Some(signed),
             Type::Bool { .. } => Some(false),
             _ => None,
         }

@@ -130,11 +130,10 @@ impl<'a> Unit<'a> {
     fn variants(&self, part: &Die<'a>) -> Variants {
         let discriminant = self.reference(part, dw::DW_AT_discr);
         let discriminant = discriminant.and_then(|entry| self.die(entry.offset));
+        let ty =
+            discriminant.as_ref().and_then(|die| self.reference(die, dw::DW_AT_type));
+        let size = ty.and_then(|ty| self.dwarf.bytes_of(ty)).unwrap_or(8);
         let discriminant = discriminant.and_then(|die| self.member(&die));
-        let size = discriminant.as_ref().map_or(8, |member| {
-            let types: &dyn crate::types::Types = self.dwarf;
-            types.size(member.ty).unwrap_or(8)
-        });
         let mask = if size >= 8 { u64::MAX } else { (1 << (size * 8)) - 1 };
         let mut all = Vec::new();
         self.children(self.place(part), &mut |child| {
