@@ -109,7 +109,10 @@ fn locate(
         Err(error) => return Err(self::process(&error)),
     };
     match found {
-        Ok(location) => Ok(in_one_register(request, location).map(Some)),
+        Ok(location) => Ok(match not_one_register(request, &location) {
+            Some(diagnostic) => Err(diagnostic),
+            None => Ok(Some(location)),
+        }),
         Err(ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. })
             if *optional =>
         {
@@ -120,39 +123,38 @@ fn locate(
 }
 
 /// Refuses what takes several registers, or a part of one.
-fn in_one_register(
-    request: &Request,
-    location: Location,
-) -> Result<Location, Diagnostic> {
-    let Location { name, address, size, .. } = &location;
-    let span = request.span;
+fn not_one_register(request: &Request, location: &Location) -> Option<Diagnostic> {
+    let Location { name, address, size, .. } = location;
+    let new = |code, message| Diagnostic::new(code, request.span, message);
     if location.thread_local.is_some() {
         let message = format!("`{name}` is thread-local, which cannot be watched yet");
-        return Err(Diagnostic::new(Code::NotAvailableYet, span, message)
-            .help("watch its address: `0x…`, as gdb's `print &name` gives it"));
+        return Some(
+            new(Code::NotAvailableYet, message)
+                .help("watch its address: `0x…`, as gdb's `print &name` gives it"),
+        );
     }
     if !matches!(size, 1 | 2 | 4 | 8) {
         let message = format!(
             "`{name}` is {size} bytes long, and a watch is 1, 2, 4 or 8 bytes long"
         );
-        return Err(Diagnostic::new(Code::BadLength, span, message).help(format!(
+        return Some(new(Code::BadLength, message).help(format!(
             "watch a part of it: `{name}+0` with {}, then `{name}+8`, and so on",
-            length_option(8, span)
+            length_option(8, request.span)
         )));
     }
     let excess = address.0 % size;
     if excess == 0 {
-        return Ok(location);
+        return None;
     }
     let message = format!(
         "{address} ({name}) is not a multiple of {size}, the length of the watch"
     );
     let moved = |bytes: u64| request.data.expression.moved_by(bytes.cast_signed());
-    Err(Diagnostic::new(Code::Misaligned, span, message).help(format!(
+    Some(new(Code::Misaligned, message).help(format!(
         "watch `{}` or `{}`, or less here with {}",
         moved(excess.wrapping_neg()),
         moved(size - excess),
-        length_option(1 << address.0.trailing_zeros().min(3), span)
+        length_option(1 << address.0.trailing_zeros().min(3), request.span)
     )))
 }
 

@@ -196,7 +196,7 @@ fn what_is_wrong_is_said() {
         (
             "count.0.x",
             "the type of `count.0` is not known: debug information tells nothing of it",
-            "build it with `-g`, or install its debug information",
+            "build it with `-g`",
         ),
         (
             "cfg+64",

@@ -33,7 +33,7 @@ pub(super) fn find_thread_pointer(
     let end = head.0 & !7;
     let mut bytes = [0; REACH as usize];
     let start = end.checked_sub(REACH)?;
-    // A stack may begin within reach: what is there is at the end.
+    // What is below the thread's pages may not be mapped.
     let page = end & !0xfff;
     let (start, bytes) = if memory.read(AbsAddr(start), &mut bytes) == bytes.len() {
         (start, &bytes[..])

@@ -57,100 +57,105 @@ struct TestDebugInfo {
     types: Vec<Arc<Type>>,
 }
 
-impl TestDebugInfo {
-    fn new(source: u16) -> Self {
-        let id = |within| TypeId::new(source, within);
-        let integer = |name: &str, size, signed| Type::Integer {
-            name: name.to_owned(),
-            size,
-            signed,
-        };
-        let member = |name: &str, offset, ty| Member {
-            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
-            ty: id(ty),
-            offset,
-            bits: None,
-            base: false,
-        };
-        let record = |name: &str, size, members: Vec<Member>| Record {
-            keyword: "struct",
-            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
-            size,
-            members,
-            variants: None,
-            declared: false,
-        };
-        let bits = |name, offset, first, width| Member {
-            bits: Some(Bits { offset: first, width }),
-            ..member(name, offset, INT)
-        };
-        let variant = |name: &str, values, ty| Variant {
-            name: name.to_owned(),
-            values,
-            fields: member(name, 0, ty),
-        };
-        let variants = Variants {
-            discriminant: Some(member("", 0, LONG)),
-            all: vec![
-                variant("None", Some(vec![0]), NOTHING),
-                variant("Some", None, SOMETHING),
-            ],
-        };
-        let pointer = |to, reference| Type::Pointer { to: id(to), reference };
-        let config = vec![
-            member("level", 0, INT),
-            member("limits", 8, LIMITS),
-            member("", 40, SIDES),
-            member("next", 48, POINTER),
-            member("rest", 56, LONG),
+/// Makes the types of one source.
+#[derive(Clone, Copy)]
+struct Maker(u16);
+
+impl Maker {
+    fn id(self, ty: u64) -> TypeId {
+        TypeId::new(self.0, ty)
+    }
+
+    /// Without a name where that is empty.
+    fn member(self, name: &str, offset: u64, ty: u64) -> Member {
+        let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+        Member { name, ty: self.id(ty), offset, bits: None, base: false }
+    }
+
+    fn bits(self, name: &str, offset: u64, first: u32, width: u32) -> Member {
+        let bits = Some(Bits { offset: first, width });
+        Member { bits, ..self.member(name, offset, INT) }
+    }
+
+    fn pointer(self, to: u64, reference: bool) -> Type {
+        Type::Pointer { to: self.id(to), reference }
+    }
+
+    fn variant(self, name: &str, values: Option<Vec<u64>>, ty: u64) -> Variant {
+        Variant { name: name.to_owned(), values, fields: self.member(name, 0, ty) }
+    }
+
+    fn choice(self) -> Type {
+        let all = vec![
+            self.variant("None", Some(vec![0]), NOTHING),
+            self.variant("Some", None, SOMETHING),
         ];
+        let discriminant = Some(self.member("", 0, LONG));
+        let variants = Some(Variants { discriminant, all });
+        Type::Record(Record { variants, ..plain_record("choice", 16, vec![]) })
+    }
+
+    fn config(self) -> Type {
+        let members = vec![
+            self.member("level", 0, INT),
+            self.member("limits", 8, LIMITS),
+            self.member("", 40, SIDES),
+            self.member("next", 48, POINTER),
+            self.member("rest", 56, LONG),
+        ];
+        record("config", 64, members)
+    }
+
+    /// In the order of their numbers.
+    fn all(self) -> Vec<Type> {
+        let member = |name, offset, ty| self.member(name, offset, ty);
         let base = Member { base: true, ..member("", 4, BASE) };
-        let types = vec![
+        let sides = vec![member("anonymous", 0, LONG), member("other_side", 0, INT)];
+        let slice = vec![member("data_ptr", 0, TO_LIMIT), member("length", 8, UNSIGNED)];
+        let flags = vec![self.bits("low", 0, 2, 3), self.bits("wide", 1, 1, 12)];
+        vec![
             integer("int", 4, true),
             integer("long", 8, true),
-            Type::Record(record(
-                "limit",
-                8,
-                vec![member("min", 0, INT), member("max", 4, INT)],
-            )),
-            Type::Array { of: id(LIMIT), length: Some(4) },
-            Type::Record(record(
-                "",
-                8,
-                vec![member("anonymous", 0, LONG), member("other_side", 0, INT)],
-            )),
-            Type::Record(record("config", 64, config)),
-            pointer(CONFIG, false),
-            pointer(CONFIG, true),
-            Type::Record(record("base", 4, vec![member("level", 0, INT)])),
-            Type::Record(record("derived", 8, vec![member("own", 0, INT), base])),
-            Type::Record(record(
-                "pair",
-                16,
-                vec![member("__0", 0, INT), member("__1", 8, LONG)],
-            )),
-            Type::Record(record(
-                "flags",
-                4,
-                vec![bits("low", 0, 2, 3), bits("wide", 1, 1, 12)],
-            )),
-            Type::Record(Record {
-                variants: Some(variants),
-                ..record("choice", 16, vec![])
-            }),
-            Type::Record(record("None", 16, vec![])),
-            Type::Record(record("Some", 16, vec![member("__0", 8, LONG)])),
-            pointer(LIMIT, false),
-            Type::Record(record(
-                "&[limit]",
-                16,
-                vec![member("data_ptr", 0, TO_LIMIT), member("length", 8, UNSIGNED)],
-            )),
+            record("limit", 8, vec![member("min", 0, INT), member("max", 4, INT)]),
+            Type::Array { of: self.id(LIMIT), length: Some(4) },
+            record("", 8, sides),
+            self.config(),
+            self.pointer(CONFIG, false),
+            self.pointer(CONFIG, true),
+            record("base", 4, vec![member("level", 0, INT)]),
+            record("derived", 8, vec![member("own", 0, INT), base]),
+            record("pair", 16, vec![member("__0", 0, INT), member("__1", 8, LONG)]),
+            record("flags", 4, flags),
+            self.choice(),
+            record("None", 16, vec![]),
+            record("Some", 16, vec![member("__0", 8, LONG)]),
+            self.pointer(LIMIT, false),
+            record("&[limit]", 16, slice),
             integer("unsigned long", 8, false),
-            Type::Record(Record { declared: true, ..record("opaque", 0, vec![]) }),
-            pointer(OPAQUE, false),
-        ];
-        TestDebugInfo { source, types: types.into_iter().map(Arc::new).collect() }
+            Type::Record(Record { declared: true, ..plain_record("opaque", 0, vec![]) }),
+            self.pointer(OPAQUE, false),
+        ]
+    }
+}
+
+fn integer(name: &str, size: u32, signed: bool) -> Type {
+    Type::Integer { name: name.to_owned(), size, signed }
+}
+
+fn record(name: &str, size: u64, members: Vec<Member>) -> Type {
+    Type::Record(plain_record(name, size, members))
+}
+
+fn plain_record(name: &str, size: u64, members: Vec<Member>) -> Record {
+    let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+    let (variants, declared) = (None, false);
+    Record { keyword: "struct", name, size, members, variants, declared }
+}
+
+impl TestDebugInfo {
+    fn new(source: u16) -> Self {
+        let types = Maker(source).all().into_iter().map(Arc::new).collect();
+        TestDebugInfo { source, types }
     }
 
     fn variable(&self, name: &str, place: Place, ty: u64) -> Variable {
