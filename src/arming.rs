@@ -239,7 +239,13 @@ fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
         ResolveError::Ambiguous { candidates, .. } => {
             let listed: Vec<_> = candidates
                 .iter()
-                .map(|choice| format!("{} at {}", choice.expression, choice.address))
+                .map(|choice| match &choice.declared {
+                    Some(line) => format!(
+                        "{} at {} ({}:{})",
+                        choice.expression, choice.address, line.file, line.line
+                    ),
+                    None => format!("{} at {}", choice.expression, choice.address),
+                })
                 .collect();
             new(Code::AmbiguousSymbol)
                 .note(format!("they are {}", listed.join(", ")))
