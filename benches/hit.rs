@@ -84,8 +84,8 @@ fn count(pid: u32, address: u64) -> OwnedFd {
 }
 
 fn address_of_counter(pid: u32) -> u64 {
-    use hwtrace_probes::{expr::Expression, process::Process, resolve::resolve};
-    let process = Process::open(pid).unwrap();
-    let expression = Expression::parse("counter").unwrap();
-    resolve(&process, &expression, None).unwrap().address.0
+    let process = hwtrace_probes::Process::open(pid).unwrap();
+    let executable = process.executable().unwrap();
+    let counter = executable.elf.find_data("counter").unwrap();
+    executable.bias.to_abs(counter.address).0
 }

@@ -10,6 +10,7 @@ mod basic;
 mod files;
 mod loader;
 mod module;
+mod package;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use files::{Files, OpenDebug, SourceFile};
 pub use loader::Loader;
 pub use module::Module;
+pub(crate) use package::debug_package;
 
 use crate::address::AbsAddr;
 use crate::maps::Mapping;

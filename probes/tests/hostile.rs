@@ -19,6 +19,7 @@ fn use_all(bytes: Vec<u8>) {
     let started = Instant::now();
     if let Ok(elf) = Elf::parse(FileBytes::Owned(bytes)) {
         let _ = (elf.kind(), elf.entry(), elf.has_symbols());
+        let _ = (elf.dynamic(), elf.tls(), elf.tls_cells());
         for name in [
             "counter",
             "shared_name",

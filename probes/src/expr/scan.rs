@@ -97,7 +97,7 @@ fn source_file(text: &str) -> Option<usize> {
         let end = start + word(&text[start..]);
         let extension = &text[start..end];
         let known = |known: &&str| known.eq_ignore_ascii_case(extension);
-        let source = SOURCE_EXTENSIONS.iter().any(|it| known(&it));
+        let source = SOURCE_EXTENSIONS.iter().any(known);
         (source && start > 1 && !text[end..].starts_with('/')).then_some(end)
     });
     ends.next()

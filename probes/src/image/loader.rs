@@ -171,11 +171,11 @@ mod tests {
         let found = parse_cache(&bytes);
         let libc = found.iter().find(|(name, _)| name == "libc.so.6").expect("libc");
         assert!(libc.1.exists(), "{libc:?}");
-        for end in (0..bytes.len()).step_by(7) {
+        for end in (0..bytes.len()).step_by(997) {
             assert!(parse_cache(&bytes[..end]).len() <= found.len());
         }
         let mut damaged = bytes;
-        for at in (20..damaged.len()).step_by(5) {
+        for at in (20..damaged.len()).step_by(499) {
             damaged[at] ^= 0xff;
             let _ = parse_cache(&damaged);
         }

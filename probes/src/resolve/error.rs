@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::address::{AbsAddr, USER_SPACE_END};
+use crate::image::debug_package;
 use crate::types::Line;
 
 /// One of several variables with the same name.
@@ -312,9 +313,10 @@ impl ResolveError {
         Some(match self {
             ResolveError::NoSuchMember { nearest, .. } => did_you_mean(nearest)?,
             ResolveError::WrongArrow { instead, .. } => format!("write `{instead}`"),
-            ResolveError::Untyped { path: Some(_), .. } => {
-                "build it with `-g`, or install its debug information".to_owned()
-            }
+            ResolveError::Untyped { path: Some(path), .. } => match debug_package(path) {
+                Some(install) => format!("install its debug information: {install}"),
+                None => "build it with `-g`".to_owned(),
+            },
             ResolveError::Untyped { .. } => {
                 "cast it: `(struct node*)0x55…` is a pointer with a type".to_owned()
             }

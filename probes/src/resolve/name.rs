@@ -66,7 +66,12 @@ pub(super) fn find_symbol(
         None => 0,
     };
     let elf = image.modules().get(number)?.elf()?;
-    let symbol = elf.search_data(name)?.ok()?;
+    // Only names of C++ and Rust are mangled: all others cost little to look for.
+    let symbol = match name.contains("::") {
+        true => elf.search_data(name),
+        false => elf.search_raw_data(name),
+    };
+    let symbol = symbol?.ok()?;
     Some(with_type(image, number, name, &symbol))
 }
 

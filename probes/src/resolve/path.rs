@@ -30,14 +30,13 @@ pub fn leaf_at(types: &dyn Types, ty: TypeId, offset: u64) -> PathAt {
 
 fn descend(types: &dyn Types, ty: TypeId, offset: u64, to_leaf: bool) -> PathAt {
     let mut at = PathAt { path: String::new(), rest: offset, ty, bits: None };
-    // Each step goes into a smaller part, or one unnamed that is as large.
-    for _ in 0..2 * NESTING_MAX {
+    for _ in 0..NESTING_MAX {
         if at.rest == 0 && !to_leaf {
             break;
         }
         let (_, plain) = types.plain(at.ty);
         let next = match &*plain {
-            Type::Record(record) => in_record(types, record, &at),
+            Type::Record(record) => in_record(types, record, &at, NESTING_MAX),
             Type::Array { of, length } => in_array(types, *of, *length, &at),
             _ => None,
         };
@@ -66,10 +65,17 @@ fn in_array(
     })
 }
 
-fn in_record(types: &dyn Types, whole: &Record, at: &PathAt) -> Option<PathAt> {
+fn in_record(
+    types: &dyn Types,
+    whole: &Record,
+    at: &PathAt,
+    depth: u32,
+) -> Option<PathAt> {
     let contains = |member: &&Member| {
         let size = match member.bits {
-            Some(bits) => u64::from((bits.offset + bits.width).div_ceil(8)),
+            Some(bits) => {
+                u64::from(bits.offset).saturating_add(bits.width.into()).div_ceil(8)
+            }
             None => types.size(member.ty).unwrap_or_else(|| open_size(types, member.ty)),
         };
         let distance = at.rest.checked_sub(member.offset);
@@ -78,14 +84,20 @@ fn in_record(types: &dyn Types, whole: &Record, at: &PathAt) -> Option<PathAt> {
     let members = whole.members.iter().filter(contains);
     // Of a union's members that which begins there, rather than one around it.
     let member = members.min_by_key(|member| at.rest - member.offset)?;
-    let inner = record(types, member.ty);
-    let path = match (&member.name, inner) {
-        (Some(name), _) => format!("{}.{}", at.path, written(name)),
-        (None, Some(_)) => at.path.clone(),
-        (None, None) => return None,
-    };
     let rest = at.rest - member.offset;
-    Some(PathAt { path, rest, ty: member.ty, bits: member.bits })
+    match &member.name {
+        Some(name) => {
+            let path = format!("{}.{}", at.path, written(name));
+            Some(PathAt { path, rest, ty: member.ty, bits: member.bits })
+        }
+        // What has no name is not shown: its members are as those of the whole.
+        None => {
+            let inner = record(types, member.ty)?;
+            let Type::Record(inner) = &*inner else { return None };
+            let at = PathAt { rest, ..at.clone() };
+            in_record(types, inner, &at, depth.checked_sub(1)?)
+        }
+    }
 }
 
 /// An array without a length at the end of a record goes on for as long as you like.

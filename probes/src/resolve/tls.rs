@@ -28,12 +28,12 @@ pub(super) fn find_thread_pointer(
     memory: &mut (impl Memory + ?Sized),
     head: AbsAddr,
 ) -> Option<AbsAddr> {
-    // In all versions of glibc it is less than 0x400 bytes in.
+    // In glibc 2.36 it is 0x2e0 bytes in.
     const REACH: u64 = 0x800;
     let end = head.0 & !7;
     let mut bytes = [0; REACH as usize];
     let start = end.checked_sub(REACH)?;
-    // A stack may begin within reach: what is there is at the end.
+    // What is below the thread's pages may not be mapped.
     let page = end & !0xfff;
     let (start, bytes) = if memory.read(AbsAddr(start), &mut bytes) == bytes.len() {
         (start, &bytes[..])

@@ -154,6 +154,9 @@ impl Elf {
     /// The same without a look for names that are spelt alike: `None` where there is
     /// no such name.
     pub fn search_data(&self, name: &str) -> Option<Result<DataSymbol, LookupError>> {
+        if let Some(result) = self.search_raw_data(name) {
+            return Some(result);
+        }
         let (path, file) = split_file(name);
         let raw = strip_version(path).as_bytes();
         let has_name = |table, symbol: &_| self.has_raw_name(table, symbol, raw);
@@ -161,9 +164,6 @@ impl Elf {
             found.retain(|found| file.is_none_or(|file| self.is_in(found, file)));
             self.choose(found, global_first)
         };
-        if let Some(result) = choose(self.matches(Role::is_variable, has_name), true) {
-            return Some(result);
-        }
         let Demangled { exact, plain, ends } = self.demangled_matches(path);
         let tiers = [(exact, true), (plain, true), (ends, false)];
         let mut tiers = tiers.into_iter();
@@ -174,6 +174,16 @@ impl Elf {
             return None;
         }
         choose(self.matches(|role| !role.is_variable(), has_name), true)
+    }
+
+    /// The variable whose raw ELF name this is, or has this before its version.
+    pub fn search_raw_data(&self, name: &str) -> Option<Result<DataSymbol, LookupError>> {
+        let (path, file) = split_file(name);
+        let raw = strip_version(path).as_bytes();
+        let has_name = |table, symbol: &_| self.has_raw_name(table, symbol, raw);
+        let mut found = self.matches(Role::is_variable, has_name);
+        found.retain(|found| file.is_none_or(|file| self.is_in(found, file)));
+        self.choose(found, true)
     }
 
     /// What to write instead of `name@file.c`, which there is not.
