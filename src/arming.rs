@@ -112,7 +112,7 @@ pub(crate) fn plan(
             error.needed, error.capacity
         );
         Diagnostic::new(Code::TooManyWatches, span, message)
-            .note("watches of the same address, length and mode share a register")
+            .note("watches of one mode share a register where one covers the other")
             .help("watch fewer at a time, or neighbours as one with a greater length")
     })?;
     let subscribers = plan.registers.iter_mut().flat_map(|it| &mut it.subscribers);

@@ -1,6 +1,7 @@
 //! Takes an engine's events one by one: keeps the books on threads and
 //! mappings, completes hits and hands them to the consumer.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
@@ -19,12 +20,16 @@ const ROUND: Duration = Duration::from_millis(20);
 const LOOK_EVERY: u64 = 16;
 
 /// The hit of a register as one of those who share it sees it.
-fn view_of(subscriber: &Subscriber, record: &HitRecord) -> Option<HitRecord> {
+fn view_of<'r>(
+    subscriber: &Subscriber,
+    record: &'r HitRecord,
+) -> Option<Cow<'r, HitRecord>> {
     let Subscriber { window, .. } = *subscriber;
     if u32::from(window.length()) == record.data_length {
-        return Some(*record);
+        return Some(Cow::Borrowed(record));
     }
-    View { window, ..View::identity(0, record.data_name) }.narrow(record)
+    let view = View { window, ..View::identity(0, record.data_name) };
+    view.narrow(record).map(Cow::Owned)
 }
 
 /// How a round ended.
@@ -117,8 +122,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
 
     fn hand_on(&mut self, record: &HitRecord) -> Flow {
         for subscriber in &self.context.subscribers[record.watch as usize] {
-            let Some(record) = view_of(subscriber, record) else { continue };
-            match self.consumer.hit(subscriber.request, &record) {
+            let Some(seen) = view_of(subscriber, record) else { continue };
+            match self.consumer.hit(subscriber.request, &seen) {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::Stop) => self.round = Round::Stopped,
                 Err(failure) => {
