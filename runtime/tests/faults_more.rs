@@ -230,7 +230,7 @@ fn each_call_of_running_to_an_address_may_fail_and_nothing_stays() {
         fake.set_signal_code(6);
         let mut launched = launched(&fake, &[TRAPPED]);
         fake.fail(call, nth, Errno::EINVAL);
-        let error = launched.run_to(0x401000).expect_err("made to fail");
+        let error = launched.run_to(0x401000, &mut || false).expect_err("made to fail");
         let errno = Errno::EINVAL;
         match call {
             Call::PerfEventOpen | Call::PerfEnable => {
@@ -251,9 +251,24 @@ fn a_stop_of_another_kind_is_not_the_address() {
     fake.set_signal_code(0x80);
     let own = Wait::Stopped { signal: libc::SIGUSR1, event: 0 };
     let mut child = launched(&fake, &[TRAPPED, own, Wait::Exited { code: 7 }]);
-    assert_eq!(child.run_to(0x401000), Ok(Reached::Ended));
+    assert_eq!(child.run_to(0x401000, &mut || false), Ok(Reached::Ended));
     assert_eq!(fake.holdings(), NONE);
-    assert_eq!(child.run_to(0x401000), Ok(Reached::Ended), "still");
+    assert_eq!(child.run_to(0x401000, &mut || false), Ok(Reached::Ended), "still");
     let mut ended = child.release().expect("nothing to do");
     assert_eq!(ended.poll(), Ok(ChildState::Exited { code: 7 }));
+}
+
+#[test]
+fn who_never_gets_there_is_given_up_and_ends_with_us() {
+    let fake = Rc::new(Fake::new(1, &[100]));
+    let mut child = launched(&fake, &[]);
+    let mut left = 3;
+    let reached = child.run_to(0x401000, &mut || {
+        left -= 1;
+        left == 0
+    });
+    assert_eq!((reached, fake.slept()), (Ok(Reached::GivenUp), 2));
+    drop(child);
+    assert_eq!(fake.killed(), [(100, false, libc::SIGKILL)]);
+    assert_eq!(fake.holdings(), NONE);
 }
