@@ -224,6 +224,12 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "process",
         "executed another program, not watched from then on",
     );
+    remark(
+        summary.dropped,
+        "process",
+        "executed a program with another user's rights, at which the kernel ended all \
+         that was known of it",
+    );
     if matches!(summary.fate, Fate::Ended | Fate::Killed { .. }) {
         let text = "started by the target outlived it, no longer watched";
         remark(summary.processes_left, "process", text);

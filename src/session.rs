@@ -184,6 +184,9 @@ pub struct Summary {
     pub unseen_stores: u64,
     /// Processes that executed another program, and are not watched since.
     pub executed: u64,
+    /// Processes that executed a program with another user's rights, of which the
+    /// kernel tells nothing since.
+    pub dropped: u64,
     /// Processes that are watched when the session ends, the target apart.
     pub processes_left: u64,
     /// Name of the engine; none where nothing was armed.
@@ -451,6 +454,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.counted = account.counted.iter().sum();
         summary.lost = account.lost;
         summary.late = account.late;
+        summary.dropped = account.dropped;
         summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();

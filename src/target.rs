@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
@@ -13,6 +14,9 @@ use hwtrace_runtime::launch::{
 
 use crate::arming;
 use crate::session::Failure;
+
+/// A program has loaded its libraries after this time.
+const LOADS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whom a session watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +90,16 @@ impl Running {
     /// is held before that.
     pub(crate) fn run_to(&mut self, address: u64) -> Result<bool, Failure> {
         let State::Held(launched) = &mut self.child else { return Ok(false) };
-        match launched.run_to(address) {
+        let started = Instant::now();
+        match launched.run_to(address, &mut || started.elapsed() > LOADS_WITHIN) {
+            Ok(Reached::GivenUp) => Err(Diagnostic::new(
+                Code::ArmingFailed,
+                None,
+                "the target does not come to the end of loading its libraries",
+            )
+            .note(format!("waited for it for {} s", LOADS_WITHIN.as_secs()))
+            .help("start it yourself, and watch it with `-p PID`")
+            .into()),
             Ok(Reached::There) => Ok(true),
             Ok(Reached::Executed) => Ok(false),
             Ok(Reached::Ended) => Err(Diagnostic::new(

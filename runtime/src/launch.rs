@@ -14,6 +14,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::attr::{EventSpec, Features, Role};
 use crate::kernel::{EVERY, Errno, Forked, Kernel, Taken, Wait};
@@ -82,10 +83,14 @@ pub enum Reached {
     There,
     /// It has executed another image, and is held before its first instruction.
     Executed,
+    /// It runs, and did not get there yet; it can only be dropped.
+    GivenUp,
     /// It has ended; releasing it gives a child that tells how.
     Ended,
 }
 
+/// So often it is looked whether a program that runs to an address is there.
+const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// `si_code` of a SIGTRAP from a perf event (include/uapi/asm-generic/siginfo.h).
 const TRAP_PERF: i32 = 6;
 
@@ -115,21 +120,30 @@ impl Launched {
     ///
     /// The register is perf's, since one that ptrace(2) once used stays taken
     /// until the thread ends, and the signal by which it stops the thread is
-    /// withheld. A thread that blocks SIGTRAP does not stop there.
+    /// withheld. A thread that blocks SIGTRAP does not stop there, and others may
+    /// never come there: `give_up` is asked over and over whether that is enough.
     ///
     /// # Errors
     /// [`LaunchError::NoTrap`] where it can not be stopped there: it has not run
     /// then. [`LaunchError::System`].
-    pub fn run_to(&mut self, address: u64) -> Result<Reached, LaunchError> {
+    pub fn run_to(
+        &mut self,
+        address: u64,
+        give_up: &mut dyn FnMut() -> bool,
+    ) -> Result<Reached, LaunchError> {
         if !self.held {
             return Ok(Reached::Ended);
         }
         let kernel = Rc::clone(&self.kernel);
         let trap = Trap::set(&*kernel, self.pid, address)?;
-        let mut signal = 0;
+        kernel.ptrace_continue(self.pid, 0).map_err(system("ptrace"))?;
         let reached = loop {
-            kernel.ptrace_continue(self.pid, signal).map_err(system("ptrace"))?;
-            match kernel.wait(self.pid, true).map_err(system("waitpid"))? {
+            let signal = match kernel.wait(self.pid, false).map_err(system("waitpid"))? {
+                Wait::Running if give_up() => break Reached::GivenUp,
+                Wait::Running => {
+                    kernel.sleep(LOOK_EVERY);
+                    continue;
+                }
                 Wait::Stopped { event: libc::PTRACE_EVENT_EXEC, .. } => {
                     break Reached::Executed;
                 }
@@ -138,13 +152,14 @@ impl Launched {
                 {
                     break Reached::There;
                 }
-                Wait::Stopped { signal: own, event: 0 } => signal = own,
-                Wait::Stopped { .. } | Wait::Running => signal = 0,
+                Wait::Stopped { signal, event: 0 } => signal,
+                Wait::Stopped { .. } => 0,
                 Wait::Exited { code } => break self.end(ChildState::Exited { code }),
                 Wait::Signaled { signal, .. } => {
                     break self.end(ChildState::Killed { signal });
                 }
-            }
+            };
+            kernel.ptrace_continue(self.pid, signal).map_err(system("ptrace"))?;
         };
         drop(trap);
         Ok(reached)

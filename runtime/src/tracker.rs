@@ -326,12 +326,15 @@ impl Tracker {
     }
 
     /// A process executes another image: its code is no longer what was
-    /// decoded, and its watches move with nobody else's any more.
+    /// decoded, and its watches move with nobody else's any more. The thread that
+    /// executes takes the process's number, whichever it was, and is its only
+    /// one.
     pub fn exec(&mut self, pid: u32) {
         self.decoder.forget(pid);
         self.own.remove(&pid);
+        self.threads.retain(|tid, thread| thread.pid != pid || *tid == pid);
         if let Some(process) = self.processes.get_mut(&pid) {
-            process.root = pid;
+            (process.root, process.threads) = (pid, 1);
         }
     }
 

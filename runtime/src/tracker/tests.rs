@@ -221,3 +221,16 @@ fn objects_are_put_together_of_their_registers() {
     assert!(!tracker.image(&stranger, &pieces, true, &mut image[..5]));
     assert_eq!(image[..5], [0, 0, 1, 2, 3]);
 }
+
+/// execve(2): all other threads end, and the caller takes the leader's number.
+#[test]
+fn a_thread_that_executes_becomes_the_process() {
+    let mut tracker = tracker(5);
+    tracker.fork(1, (1, 1), (1, 2));
+    tracker.exit(1);
+    tracker.rename(1, 1, 8);
+    tracker.exec(1);
+    assert_eq!((tracker.knows_thread(1), tracker.knows_thread(2)), (true, false));
+    tracker.exit(1);
+    assert!(tracker.processes.is_empty());
+}

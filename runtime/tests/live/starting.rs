@@ -225,7 +225,7 @@ fn a_program_runs_to_an_address_and_is_held_there() {
         u64::from_ne_bytes(bytes)
     };
     for (place, early) in [("_start", 0), ("main", 5)] {
-        let reached = launched.run_to(symbol(&program, place).0);
+        let reached = launched.run_to(symbol(&program, place).0, &mut || false);
         assert_eq!(reached, Ok(Reached::There), "{place}");
         assert_eq!((value("early"), value("late")), (early, 0), "{place}");
     }
@@ -261,7 +261,7 @@ fn a_program_that_never_gets_there_ends_or_becomes_another() {
     let run = |words: &[&str]| {
         let launched = launch(Rc::new(Linux), &command(words), &Taken::default());
         let mut launched = launched.expect("launched");
-        let reached = launched.run_to(never).expect("a free register");
+        let reached = launched.run_to(never, &mut || false).expect("a free register");
         (launched, reached)
     };
     let (launched, reached) = run(&[path]);

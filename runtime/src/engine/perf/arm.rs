@@ -45,6 +45,11 @@ impl Machine {
         Ok(Self { kernel: Rc::clone(kernel), cpus, features, options: options.clone() })
     }
 
+    /// Whether an exec ends the watches of who executes.
+    pub(super) fn exec_ends_watches(&self) -> bool {
+        self.features.remove_on_exec
+    }
+
     /// Opens a ring for each CPU, smaller ones where locked memory is short.
     pub(super) fn open_rings(&self, pid: u32) -> Result<(Rings, Layouts), ArmError> {
         let layout = |sample_type| {

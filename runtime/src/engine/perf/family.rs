@@ -14,6 +14,8 @@ use crate::event::Event;
 /// The processes, by number.
 #[derive(Debug, Default)]
 pub(super) struct Family {
+    /// Whether an exec ends the watches: before Linux 5.13 it does not.
+    exec_ends: bool,
     members: HashMap<u32, Member, RandomState>,
     /// Processes that executed another image since they were last asked for.
     executed: Vec<u32>,
@@ -37,6 +39,11 @@ struct Member {
 }
 
 impl Family {
+    /// Nobody yet; says whether an exec ends the watches.
+    pub(super) fn new(exec_ends: bool) -> Self {
+        Self { exec_ends, ..Self::default() }
+    }
+
     /// Whether its names, births and ends come.
     pub(super) fn reports(&self, pid: u32) -> bool {
         self.members.contains_key(&pid)
@@ -87,7 +94,8 @@ impl Family {
             // All threads but one have ended.
             Event::Comm { time, pid, exec: true, .. } => {
                 self.last_executed = Some((pid, time));
-                self.members.insert(pid, Member { threads: 1, armed: false });
+                let armed = self.is_armed(pid) && !self.exec_ends;
+                self.members.insert(pid, Member { threads: 1, armed });
                 self.executed.push(pid);
             }
             _ => {}
@@ -128,7 +136,7 @@ mod tests {
 
     #[test]
     fn children_inherit_both_and_an_exec_ends_the_watches_alone() {
-        let mut family = Family::default();
+        let mut family = Family::new(true);
         family.arm(1, 1);
         family.note(&fork(1, 2));
         assert!(family.reports(2) && family.is_armed(2) && !family.reports(3));
@@ -138,11 +146,15 @@ mod tests {
         assert!(family.reports(3) && !family.is_armed(3));
         assert_eq!((family.take_executed(), family.take_ended()), (vec![2], false));
         assert_eq!(family.take_executed(), []);
+        let mut old = Family::new(false);
+        old.arm(1, 1);
+        old.note(&exec(1));
+        assert!(old.is_armed(1), "the kernel leaves the watches");
     }
 
     #[test]
     fn a_process_is_forgotten_with_its_last_thread() {
-        let mut family = Family::default();
+        let mut family = Family::new(true);
         family.arm(1, 2);
         family.note(&fork(1, 1));
         for left in [true, true, false] {

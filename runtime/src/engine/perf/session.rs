@@ -87,7 +87,7 @@ struct Figures {
 }
 
 impl Session {
-    pub(super) fn new(rings: Rings, layouts: Layouts) -> Self {
+    pub(super) fn new(rings: Rings, layouts: Layouts, exec_ends: bool) -> Self {
         let merge = Merge::with_capacity(rings.main.len());
         Self {
             sets: Vec::new(),
@@ -95,7 +95,7 @@ impl Session {
             ids: IdMap::default(),
             merge,
             layouts,
-            family: Family::default(),
+            family: Family::new(exec_ends),
             watches: Vec::new(),
             figures: Figures::default(),
             closed: Totals::default(),

@@ -1,0 +1,274 @@
+//! Several processes, moving watches, threads' own, the kernel's data and holding
+//! at an address, on the fake kernel: each call made to fail, and what is closed.
+
+use std::ffi::CString;
+use std::rc::Rc;
+
+use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{ArmError, Engine, Flow};
+use hwtrace_runtime::event::{Event, Trigger, Watch};
+use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
+use hwtrace_runtime::kernel::{Errno, Taken, Wait};
+use hwtrace_runtime::launch::{ChildState, LaunchError, Launched, Reached, launch};
+use hwtrace_runtime::record::write;
+
+const PID: u32 = 10;
+const OTHER: u32 = 20;
+const WATCH: Watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+const NONE: Holdings = Holdings { descriptors: 0, mappings: 0, children: 0 };
+/// PERF_RECORD_EXIT and PERF_RECORD_FORK.
+const EXIT: u32 = 4;
+const FORK: u32 = 7;
+
+fn machine(options: PerfOptions) -> (Rc<Fake>, PerfEngine) {
+    let fake = Rc::new(Fake::new(2, &[PID]));
+    let engine = PerfEngine::new(fake.clone(), options);
+    (fake, engine)
+}
+
+/// A process is armed; the next is to be, with one thread of its own.
+fn with_one_armed() -> (Rc<Fake>, PerfEngine) {
+    let (fake, mut engine) = machine(PerfOptions::default());
+    engine.arm(PID, &[WATCH]).expect("armed");
+    fake.set_listings(&[&[OTHER]]);
+    (fake, engine)
+}
+
+fn access(address: u64, tid: u32) -> Access {
+    Access { address, pid: tid, tid, cpu: 1, time: 5, ip: 0x400000 }
+}
+
+/// The hits, by watch and thread.
+fn drain(engine: &mut PerfEngine) -> Vec<(u32, u32)> {
+    let mut hits = Vec::new();
+    let drained = engine.drain(true, &mut |event| {
+        if let Event::Hit(hit) = event {
+            assert_eq!(hit.kernel_stack.is_empty(), !hit.kernel);
+            hits.push((hit.watch, hit.tid));
+        }
+        Flow::Continue
+    });
+    drained.expect("good records");
+    hits
+}
+
+#[test]
+fn a_process_that_can_not_be_attached_leaves_the_others_as_they_are() {
+    let calls = [
+        Call::PerfEventOpen,
+        Call::PerfEnable,
+        Call::PerfId,
+        Call::PerfSetOutput,
+        Call::Threads,
+        Call::ThreadCount,
+        Call::DescriptorLimit,
+    ];
+    let there = Watch { address: 0x2000, ..WATCH };
+    for call in calls {
+        let (fake, mut engine) = with_one_armed();
+        let before = fake.calls(call);
+        engine.attach(OTHER, &[Some(there)]).expect("attached");
+        for nth in 0..fake.calls(call) - before {
+            let (fake, mut engine) = with_one_armed();
+            let held = fake.holdings();
+            fake.fail(call, nth, Errno::EIO);
+            let error = engine.attach(OTHER, &[Some(there)]).expect_err("made to fail");
+            assert!(matches!(error, ArmError::System { .. }), "{call:?} {nth}: {error}");
+            assert_eq!(fake.holdings(), held, "{call:?} {nth}");
+            engine.attach(OTHER, &[Some(there)]).expect("attached now");
+            fake.access(access(0x1000, PID));
+            fake.access(access(0x2000, OTHER));
+            fake.access(access(0x1000, OTHER));
+            assert_eq!(drain(&mut engine), [(0, PID), (0, OTHER)], "{call:?} {nth}");
+            drop(engine);
+            assert_eq!(fake.holdings(), NONE);
+        }
+    }
+}
+
+#[test]
+fn a_watch_that_can_not_be_moved_is_nowhere() {
+    for (call, calls) in [(Call::PerfChange, 2), (Call::PerfDisable, 2)] {
+        for nth in 0..calls {
+            let (fake, mut engine) = machine(PerfOptions::default());
+            engine.arm(PID, &[WATCH]).expect("armed");
+            assert_eq!(fake.watched(PID), [0x1000, 0x1000]);
+            engine.retarget(PID, 0, Some(0x2000)).expect("moved");
+            assert_eq!(fake.watched(PID), [0x2000, 0x2000]);
+            fake.fail(call, nth, Errno::EIO);
+            let error = engine.retarget(PID, 0, Some(0x3000)).expect_err("made to fail");
+            assert!(matches!(error, ArmError::System { .. }));
+            if call == Call::PerfChange {
+                assert_eq!(fake.watched(PID), [], "{nth}");
+            }
+            engine.retarget(PID, 0, Some(0x4000)).expect("moved");
+            assert_eq!(fake.watched(PID), [0x4000, 0x4000]);
+            engine.switch(0, false).expect("off");
+            engine.retarget(PID, 0, Some(0x5000)).expect("moved");
+            assert_eq!(fake.watched(PID), [], "it is off");
+            engine.switch(0, true).expect("on");
+            assert_eq!(fake.watched(PID), [0x5000, 0x5000]);
+        }
+    }
+    let (_, mut engine) = machine(PerfOptions::default());
+    assert!(matches!(engine.retarget(PID, 0, None), Err(ArmError::Gone { .. })));
+    engine.arm(PID, &[WATCH]).expect("armed");
+    assert!(matches!(engine.retarget(OTHER, 0, None), Err(ArmError::Gone { .. })));
+}
+
+/// What is attached while a watch is off starts off.
+#[test]
+fn a_watch_is_on_or_off_in_all_processes() {
+    let (fake, mut engine) = with_one_armed();
+    engine.switch(0, false).expect("off");
+    engine.attach(OTHER, &[Some(WATCH)]).expect("attached");
+    assert_eq!((fake.watched(PID), fake.watched(OTHER)), (vec![], vec![]));
+    engine.switch(0, true).expect("on");
+    assert_eq!((fake.watched(PID).len(), fake.watched(OTHER).len()), (2, 2));
+}
+
+#[test]
+fn what_has_ended_is_closed_and_stays_counted() {
+    let (fake, mut engine) = with_one_armed();
+    let with_one = fake.holdings().descriptors;
+    engine.attach(OTHER, &[Some(WATCH)]).expect("attached");
+    fake.access(access(0x1000, OTHER));
+    fake.end_thread(OTHER);
+    let body = [write::pair(OTHER, 1), write::pair(OTHER, 1), 0];
+    assert!(fake.push(1, &write::sideband(EXIT, 0, &body, 6, (OTHER, OTHER))));
+    assert_eq!(drain(&mut engine), [(0, OTHER)]);
+    assert_eq!(fake.holdings().descriptors, with_one);
+    fake.access(access(0x1000, PID));
+    assert_eq!(drain(&mut engine), [(0, PID)]);
+    assert_eq!(engine.account().counted, [2]);
+    engine.detach(PID);
+    assert_eq!(fake.holdings().descriptors, 2, "the rings' owners");
+    assert_eq!(engine.account().counted, [2]);
+}
+
+#[test]
+fn news_are_shown_before_their_turn() {
+    let options = PerfOptions { prompt: true, ..PerfOptions::default() };
+    let (fake, mut engine) = machine(options);
+    engine.arm(PID, &[WATCH]).expect("armed");
+    assert_eq!(engine.wake_fds().len(), 4);
+    let body = [write::pair(11, PID), write::pair(11, PID), 0];
+    assert!(fake.push(0, &write::sideband(FORK, 0, &body, 5, (PID, PID))));
+    let mut born = Vec::new();
+    for _ in 0..2 {
+        let shown = engine.news(&mut |event| {
+            if let Event::Fork { tid, .. } = event {
+                born.push(tid);
+            }
+        });
+        shown.expect("good records");
+    }
+    assert_eq!(born, [11], "once");
+    drop(engine);
+    assert_eq!(fake.holdings(), NONE);
+}
+
+#[test]
+fn a_thread_has_a_watch_and_the_kernel_another() {
+    let (fake, mut engine) = machine(PerfOptions::default());
+    engine.attach(PID, &[Some(WATCH)]).expect("attached");
+    let own = Watch { address: 0x3000, ..WATCH };
+    engine.arm_thread((PID, 12), 1, own).expect("armed");
+    let kernel = Watch { address: 0xffff_8000_0000_0000, ..WATCH };
+    engine.arm_kernel(&[None, None, Some(kernel)]).expect("armed");
+    for (address, tid) in
+        [(0x3000, 12), (0x3000, PID), (kernel.address, 77), (0x1000, PID)]
+    {
+        fake.access(access(address, tid));
+    }
+    assert_eq!(drain(&mut engine), [(1, 12), (2, 77), (0, PID)]);
+    assert_eq!(engine.account().counted, [1, 1, 1]);
+    let held = fake.holdings();
+    fake.fail(Call::PerfEventOpen, 1, Errno::ENOSPC);
+    let error = engine.arm_thread((PID, 13), 1, own).expect_err("made to fail");
+    assert!(matches!(error, ArmError::NoFreeRegister { tid: 13, watch: 1 }), "{error}");
+    fake.fail(Call::PerfEventOpen, 0, Errno::EPERM);
+    let error = engine.arm_kernel(&[Some(kernel)]).expect_err("made to fail");
+    assert!(matches!(error, ArmError::KernelPermission { .. }), "{error}");
+    assert_eq!(fake.holdings(), held);
+}
+
+#[test]
+fn the_whole_system_is_reported_once() {
+    let options = PerfOptions { whole_system: true, ..PerfOptions::default() };
+    let (fake, mut engine) = machine(options.clone());
+    engine.arm(PID, &[WATCH]).expect("armed");
+    assert_eq!(fake.holdings().descriptors, 2 + 2 + 2, "no sideband of its own");
+    let (fake, mut engine) = machine(options);
+    // The probe, the rings, and then the sideband.
+    fake.fail(Call::PerfEventOpen, 3, Errno::EACCES);
+    let error = engine.arm(PID, &[WATCH]).expect_err("made to fail");
+    assert!(matches!(error, ArmError::SystemPermission { .. }), "{error}");
+    assert_eq!(fake.holdings(), NONE);
+}
+
+fn launched(fake: &Rc<Fake>, waits: &[Wait]) -> Launched {
+    let exec = Wait::Stopped { signal: libc::SIGTRAP, event: libc::PTRACE_EVENT_EXEC };
+    let waits: Vec<_> = [exec].into_iter().chain(waits.iter().copied()).collect();
+    fake.set_waits(&waits);
+    let arguments = [CString::new("/bin/true").expect("no zero")];
+    launch(fake.clone(), &arguments, &Taken::default()).expect("launched")
+}
+
+const TRAPPED: Wait = Wait::Stopped { signal: libc::SIGTRAP, event: 0 };
+
+#[test]
+fn each_call_of_running_to_an_address_may_fail_and_nothing_stays() {
+    let calls = [
+        (Call::PerfEventOpen, 0),
+        (Call::PerfEnable, 0),
+        (Call::PtraceContinue, 0),
+        (Call::Wait, 0),
+    ];
+    for (call, nth) in calls {
+        let fake = Rc::new(Fake::new(1, &[100]));
+        fake.set_signal_code(6);
+        let mut launched = launched(&fake, &[TRAPPED]);
+        fake.fail(call, nth, Errno::EINVAL);
+        let error = launched.run_to(0x401000, &mut || false).expect_err("made to fail");
+        let errno = Errno::EINVAL;
+        match call {
+            Call::PerfEventOpen | Call::PerfEnable => {
+                assert_eq!(error, LaunchError::NoTrap { address: 0x401000, errno });
+            }
+            _ => assert!(matches!(error, LaunchError::System { .. })),
+        }
+        assert_eq!(fake.holdings().descriptors, 0, "{call:?}");
+        drop(launched);
+        assert_eq!(fake.holdings(), NONE, "{call:?}");
+    }
+}
+
+#[test]
+fn a_stop_of_another_kind_is_not_the_address() {
+    let fake = Rc::new(Fake::new(1, &[100]));
+    // Another SIGTRAP, as of `int3`: the program's own.
+    fake.set_signal_code(0x80);
+    let own = Wait::Stopped { signal: libc::SIGUSR1, event: 0 };
+    let mut child = launched(&fake, &[TRAPPED, own, Wait::Exited { code: 7 }]);
+    assert_eq!(child.run_to(0x401000, &mut || false), Ok(Reached::Ended));
+    assert_eq!(fake.holdings(), NONE);
+    assert_eq!(child.run_to(0x401000, &mut || false), Ok(Reached::Ended), "still");
+    let mut ended = child.release().expect("nothing to do");
+    assert_eq!(ended.poll(), Ok(ChildState::Exited { code: 7 }));
+}
+
+#[test]
+fn who_never_gets_there_is_given_up_and_ends_with_us() {
+    let fake = Rc::new(Fake::new(1, &[100]));
+    let mut child = launched(&fake, &[]);
+    let mut left = 3;
+    let reached = child.run_to(0x401000, &mut || {
+        left -= 1;
+        left == 0
+    });
+    assert_eq!((reached, fake.slept()), (Ok(Reached::GivenUp), 2));
+    drop(child);
+    assert_eq!(fake.killed(), [(100, false, libc::SIGKILL)]);
+    assert_eq!(fake.holdings(), NONE);
+}
