@@ -56,7 +56,7 @@ impl Builder {
     }
 
     pub(crate) fn integer(&mut self, name: &str, size: u32, signed: bool) -> u32 {
-        self.raw(name, 1 << 24, size, &[u32::from(signed) << 24 | size * 8])
+        self.raw(name, 1 << 24, size, &[(u32::from(signed) << 24) | (size * 8)])
     }
 
     /// A record of these members: name, type, offset in bits.
