@@ -70,6 +70,9 @@ impl<'a> Watcher<'a> {
                 || format!("{:#x}", site.address),
                 |symbols| symbols.borrow_mut().place(tally.pid, site.address),
             ),
+            line: symbols.map_or_else(String::new, |symbols| {
+                symbols.borrow_mut().line(tally.pid, site.address)
+            }),
             address: site.address,
             values: (tally.lowest <= tally.highest)
                 .then_some((tally.lowest, tally.highest)),

@@ -13,6 +13,7 @@
 //! | `find`, `walk`, `scopes` | a name to entries, and what they are within |
 //! | `variables`, `all`, `place`, `path`, `lines` | variables |
 //! | `types` | types |
+//! | `covers`, `rows`, `code` | an address to units, lines, functions |
 //!
 //! Nothing in a file is trusted. What cannot be read costs names.
 
@@ -22,13 +23,17 @@ use std::sync::{Arc, OnceLock};
 use crate::symbols::Elf;
 use crate::types::{DebugInfo, Type, TypeId, Types, Variable};
 
+mod at;
 mod cache;
+mod code;
+mod covers;
 mod find;
 mod lines;
 mod parallel;
 mod parts;
 mod path;
 mod place;
+mod rows;
 mod scopes;
 mod sections;
 mod separate;
@@ -37,6 +42,9 @@ mod types;
 mod unit;
 mod variables;
 mod walk;
+
+pub use code::Frame;
+pub(crate) use code::FunctionAt;
 
 use cache::Cache;
 use parts::{BUILTIN, Entry, INFO, Part};
@@ -52,6 +60,10 @@ const TYPES_KEPT: usize = 16 * 1024;
 const NAMES_KEPT: usize = 4 * 1024;
 /// Tables of source files that are kept.
 const FILES_KEPT: usize = 64;
+/// Line programs that are kept run.
+const ROWS_KEPT: usize = 64;
+/// Units whose functions are kept.
+const SPANS_KEPT: usize = 32;
 
 /// Why there is no debug information.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +112,11 @@ pub struct Dwarf {
     names: Cache<String, Option<TypeId>>,
     files: Cache<(u16, usize), Arc<lines::Files>>,
     spent: lines::Spent,
+    /// Units by their code: as the compiler lists it, and as units tell it.
+    listed: OnceLock<covers::Covers>,
+    covers: OnceLock<covers::Covers>,
+    rows: Cache<usize, Arc<rows::Rows>>,
+    spans: Cache<Entry, Arc<code::Spans>>,
 }
 
 impl Dwarf {
@@ -142,6 +159,10 @@ impl Dwarf {
             names: Cache::new(NAMES_KEPT),
             files: Cache::new(FILES_KEPT),
             spent: lines::Spent::default(),
+            listed: OnceLock::new(),
+            covers: OnceLock::new(),
+            rows: Cache::new(ROWS_KEPT),
+            spans: Cache::new(SPANS_KEPT),
         })
     }
 

@@ -18,8 +18,14 @@
 //! `objdump -d` prints it and `addr2line -e` takes it: what the loader added to all of
 //! them is taken off. Functions of kernel modules have the module's name in brackets
 //! (`[nf_tables] nft_do_chain+0x1a`).
+//!
+//! Lines of code and members of data come from debug information: see
+//! [`Symbolizer::source`], [`Symbolizer::data_path`] and [`Symbolizer::pointer`].
 
+mod kernel;
+mod members;
 mod modules;
+mod source;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -27,10 +33,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
+use crate::dwarf::Frame;
 use crate::maps::{AddressSpace, Mapping};
 use crate::process::{Process, ProcessError};
 use crate::symbols::KernelSymbols;
 use crate::symbols::kallsyms::KERNEL;
+use kernel::KernelDebug;
 use modules::{Modules, NameKind};
 
 /// What is at an address. Cheap to clone.
@@ -82,6 +90,8 @@ pub struct Symbolizer {
     modules: Modules,
     /// Read when an address of the kernel is asked for.
     kernel: OnceCell<KernelSymbols>,
+    /// Looked for when a line of the kernel is asked for.
+    kernel_debug: OnceCell<Option<KernelDebug>>,
     spaces: HashMap<u32, Space>,
 }
 
@@ -91,6 +101,7 @@ struct Space {
     maps: AddressSpace,
     functions: HashMap<u64, Option<Symbol>>,
     data: HashMap<u64, Option<Symbol>>,
+    frames: HashMap<u64, Arc<[Frame]>>,
 }
 
 /// So many answers are kept for a process; then it starts anew.
@@ -139,7 +150,7 @@ impl Symbolizer {
     pub fn note_process(&mut self, process: &Process) -> Result<(), ProcessError> {
         let maps = AddressSpace::new(process.maps()?);
         if let Ok(executable) = process.executable() {
-            self.modules.add_executable(executable);
+            self.modules.add_executable(process.pid(), executable);
         }
         self.spaces.insert(process.pid(), Space::new(maps));
         Ok(())
@@ -151,6 +162,7 @@ impl Symbolizer {
         // Answers in other mappings stay right, but these are few and rare.
         space.functions.clear();
         space.data.clear();
+        space.frames.clear();
         space.maps.note_mapping(mapping);
     }
 
@@ -254,8 +266,7 @@ impl Symbolizer {
         address: AbsAddr,
     ) -> Option<(AbsAddr, &[u8])> {
         let place = self.in_file(pid, address)?;
-        let elf = self.modules.elf(place.module)?;
-        let (start, code) = elf.function_bytes(place.virt)?;
+        let (start, code) = self.modules.function_code(place.module, place.virt)?;
         Some((place.bias.to_abs(start), code))
     }
 

@@ -273,9 +273,12 @@ impl Host for Session<'_> {
                     .push((if hit { record.pid } else { TARGET }, *signal as i32));
                 Datum::Long(0)
             }
-            ("usymname" | "usymdata" | "symname" | "symdata", [Datum::Long(address)]) => {
-                text(&format!("{address:#x}"))
-            }
+            (
+                "usymname" | "usymdata" | "usymptr" | "usymfileline" | "usymfile"
+                | "usymline" | "symname" | "symdata" | "symptr" | "symfileline"
+                | "symfile" | "symline",
+                [Datum::Long(address)],
+            ) => text(&format!("{address:#x}")),
             ("ppid", []) => Datum::Long(CREDENTIALS.parent.into()),
             ("uid", []) => Datum::Long(CREDENTIALS.user.into()),
             ("euid", []) => Datum::Long(CREDENTIALS.effective_user.into()),

@@ -333,9 +333,10 @@ impl Host for Session {
                 Datum::Long(0)
             }
             ("umodname" | "modname", [_]) => text("<unknown>"),
-            ("usymdata" | "usymname" | "symname" | "symdata", [Datum::Long(address)]) => {
-                text(&format!("{address:#x}"))
-            }
+            (
+                "usymdata" | "usymname" | "usymptr" | "symname" | "symdata" | "symptr",
+                [Datum::Long(address)],
+            ) => text(&format!("{address:#x}")),
             other => panic!("the test knows no helper {other:?}"),
         }
     }

@@ -126,6 +126,16 @@ impl KernelSymbols {
         self.entries.is_empty()
     }
 
+    /// Where functions of the kernel itself start, with their names.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (AbsAddr, &str)> {
+        let own = self.entries.iter().filter(|entry| entry.module == 0);
+        own.filter_map(|entry| {
+            let start = usize::try_from(entry.name).ok()?;
+            let name = self.names.get(start..start + usize::from(entry.name_length))?;
+            (!name.is_empty()).then_some((AbsAddr(entry.start), name))
+        })
+    }
+
     /// The function that covers an address.
     pub fn function_at(&self, address: AbsAddr) -> Option<KernelFunction<'_>> {
         let after = self.entries.partition_point(|entry| entry.start <= address.0);

@@ -157,6 +157,17 @@ impl Elf {
         })
     }
 
+    /// Where the only function of this name in the symbol table starts.
+    pub(crate) fn only_function(&self, name: &str) -> Option<VirtOffset> {
+        let has_name =
+            |table, symbol: &_| self.has_raw_name(table, symbol, name.as_bytes());
+        let is_function = |role| matches!(role, Role::Function);
+        match self.matches(is_function, has_name).as_slice() {
+            [only] => Some(VirtOffset(value(only.symbol))),
+            _ => None,
+        }
+    }
+
     /// What to write instead of `name@file.c`, which there is not.
     fn in_other_files(&self, name: &str) -> Vec<String> {
         match self.find_data(name) {

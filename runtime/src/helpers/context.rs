@@ -85,9 +85,17 @@ symbols! {
     usymname, Name;
     usymdata, Data;
     umodname, Module;
+    usymptr, Pointer;
+    usymfileline, FileLine;
+    usymfile, File;
+    usymline, Line;
     symname, KernelName;
     symdata, KernelData;
     modname, KernelModule;
+    symptr, KernelPointer;
+    symfileline, KernelFileLine;
+    symfile, KernelFile;
+    symline, KernelLine;
 }
 
 /// The function that made the access.

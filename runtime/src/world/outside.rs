@@ -27,12 +27,28 @@ pub enum SymbolForm {
     Data,
     /// The file: `umodname()`.
     Module,
+    /// The address and what is there, as pointers are printed: `usymptr()`.
+    Pointer,
+    /// Source file and line: `usymfileline()`.
+    FileLine,
+    /// The source file: `usymfile()`.
+    File,
+    /// The line of the source file: `usymline()`.
+    Line,
     /// The kernel's function: `symname()`.
     KernelName,
     /// The kernel's function, offset, size and module: `symdata()`.
     KernelData,
     /// The kernel's module: `modname()`.
     KernelModule,
+    /// An address of the kernel and what is there: `symptr()`.
+    KernelPointer,
+    /// Source file and line of the kernel: `symfileline()`.
+    KernelFileLine,
+    /// The source file of the kernel: `symfile()`.
+    KernelFile,
+    /// The line of the kernel's source file: `symline()`.
+    KernelLine,
 }
 
 /// Who a process is.
