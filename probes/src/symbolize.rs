@@ -23,9 +23,10 @@
 //! [`Symbolizer::source`], [`Symbolizer::data_path`] and [`Symbolizer::pointer`].
 
 mod kernel;
-mod members;
 mod modules;
 mod source;
+
+pub(crate) use modules::open_mapped;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -36,8 +37,8 @@ use crate::address::{AbsAddr, LoadBias, VirtOffset};
 use crate::dwarf::Frame;
 use crate::maps::{AddressSpace, Mapping};
 use crate::process::{Process, ProcessError};
-use crate::symbols::KernelSymbols;
 use crate::symbols::kallsyms::KERNEL;
+use crate::symbols::{KernelData, KernelSymbols};
 use kernel::KernelDebug;
 use modules::{Modules, NameKind};
 
@@ -90,6 +91,8 @@ pub struct Symbolizer {
     modules: Modules,
     /// Read when an address of the kernel is asked for.
     kernel: OnceCell<KernelSymbols>,
+    /// Read when data of the kernel is asked for.
+    kernel_data: OnceCell<KernelData>,
     /// Looked for when a line of the kernel is asked for.
     kernel_debug: OnceCell<Option<KernelDebug>>,
     spaces: HashMap<u32, Space>,

@@ -104,7 +104,6 @@ pub static HELPERS: &[Helper] = &[
     // The hit, its thread and its process.
     row!(access() -> String),
     row!(cmdline_str() -> String, !),
-    row!(data_name() -> String),
     row!(egid() -> Long),
     row!(env_var(String) -> String, !),
     row!(euid() -> Long),
@@ -134,6 +133,7 @@ pub static HELPERS: &[Helper] = &[
     row!(u_register(String) -> Long, !),
     row!(uid() -> Long),
     row!(umodname(Long) -> String, !),
+    row!(usymaddr(String) -> Long, !),
     row!(usymdata(Long) -> String, !),
     row!(usymfile(Long) -> String, !),
     row!(usymfileline(Long) -> String, !),

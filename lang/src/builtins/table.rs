@@ -98,7 +98,7 @@ builtins! {
             "address of the watched data", r#"printf("%p\n", data_addr())"#;
         data_len() -> Long, DataProbes, Field("data_length"),
             "length of the watched data in bytes", r#"printf("%d\n", data_len())"#;
-        data_name() -> String, DataProbes, Helper("data_name"),
+        data_name() -> String, DataProbes, Field("data_name"),
             "name of the watched data", "println(data_name())";
         exact() -> Long, DataProbes, Field("exact"),
             "1 where $new is the value that this very instruction stored or loaded, else 0", "if (!exact()) next";
@@ -118,6 +118,8 @@ builtins! {
             "a time in seconds since 1970 as text, in UTC", "println(ctime(gettimeofday_s()))", pure();
     }
     Symbols {
+        usymaddr(expression: String) -> Long, Everywhere, Helper("usymaddr"),
+            "address of data of the process, named as in `data(\"…\")`; 0 where there is none", "println(usymaddr(\"counter\"))";
         usymname(address: Long) -> String, Everywhere, Helper("usymname"),
             "name of the function or object at an address of the process", "println(usymname(addr()))";
         usymdata(address: Long) -> String, Everywhere, Helper("usymdata"),
@@ -137,7 +139,7 @@ builtins! {
         symdata(address: Long) -> String, Everywhere, Helper("symdata"),
             "name, offset, size and module of the function at an address of the kernel; the address as text where it is not known", "println(symdata(addr()))";
         symptr(address: Long) -> String, Everywhere, Helper("symptr"),
-            "an address of the kernel as text, with the function that is there; the number alone where none is known", "println(symptr(addr()))";
+            "an address of the kernel as text, with the function or variable that is there; the number alone where none is known", "println(symptr(addr()))";
         symfileline(address: Long) -> String, Everywhere, Helper("symfileline"),
             "source file and line of the code at an address of the kernel; the address as text where they are not known", "println(symfileline(addr()))";
         symfile(address: Long) -> String, Everywhere, Helper("symfile"),

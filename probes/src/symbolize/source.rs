@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::kernel::KernelDebug;
-use super::members::member_at;
 use super::{MAX_ANSWERS, Symbol, Symbolizer};
 use crate::address::AbsAddr;
 use crate::dwarf::Frame;
-use crate::symbols::KernelSymbols;
+use crate::resolve::path_at;
 use crate::symbols::kallsyms::KERNEL;
+use crate::symbols::{KernelData, KernelSymbols};
 use crate::types::{Line, Place};
 
 /// What paths of libraries have in them whose functions are small and inlined: those of
@@ -78,8 +78,15 @@ impl Symbolizer {
 
     /// The data at an address of a process: variable and member, `cache.slots[4].next`;
     /// `+2` behind it where the address is not its first byte. Without debug information
-    /// the variable's symbol alone. `None` for what is in no variable.
+    /// the variable's symbol alone, as also of the kernel's data. `None` for what is in no
+    /// variable.
     pub fn data_path(&mut self, pid: u32, address: AbsAddr) -> Option<String> {
+        if address.is_kernel() {
+            let data = self.kernel_data.get_or_init(KernelData::running);
+            let variable = data.at(address)?;
+            let offset = address.0.checked_sub(variable.start.0)?;
+            return Some(with_rest(variable.name.to_owned(), offset));
+        }
         self.typed_path(pid, address).or_else(|| {
             let Symbol { name, offset, .. } = self.data(pid, address)?;
             Some(with_rest(name.to_string(), offset))
@@ -92,8 +99,8 @@ impl Symbolizer {
         let variable = dwarf.variable_at(place.virt)?;
         let Place::Fixed(start) = variable.place else { return None };
         let offset = place.virt.0.checked_sub(start.0)?;
-        let (path, rest) = member_at(dwarf, variable.ty, offset);
-        Some(with_rest(format!("{}{path}", variable.name), rest))
+        let at = path_at(dwarf, variable.ty, offset);
+        Some(with_rest(format!("{}{}", variable.name, at.path), at.rest))
     }
 
     /// A pointer as text, with what it points to: `0x404080 <&cache.slots[4]>`,
