@@ -175,7 +175,8 @@ impl<'a> Unit<'a> {
 
     fn read_spans(&self) -> Spans {
         let mut spans = Vec::new();
-        let left = self.dwarf.ranges_left(u64::from(self.at.end - self.at.start));
+        // An entry with code has two bytes at least.
+        let left = self.dwarf.ranges_left(u64::from(self.at.end - self.at.start) / 2);
         let is_function =
             |tag| matches!(tag, dw::DW_TAG_subprogram | dw::DW_TAG_inlined_subroutine);
         walk(self, Wanted::Tagged(is_function), &mut |die, outer| {

@@ -31,6 +31,9 @@ pub(super) struct RangesLeft(AtomicU64);
 /// Units that have code at one address; of a proper program there is one.
 const UNITS_MAX: usize = 8;
 
+/// No range in a list is shorter: its kind and two numbers (DWARF 5, 2.17.3).
+const RANGE_BYTES: usize = 3;
+
 impl Covers {
     fn new(mut all: Vec<Cover>) -> Self {
         all.sort_unstable_by_key(|cover| (cover.start, cover.end));
@@ -55,6 +58,9 @@ impl Covers {
 impl Dwarf {
     /// The units of part 0 with code at an address, the likeliest first.
     pub(super) fn units_at(&self, address: u64) -> Vec<usize> {
+        if !self.elf.is_code(VirtOffset(address)) {
+            return Vec::new();
+        }
         // Compilers that list the code of their units list all of it; but those that do
         // not may have made some units of the same program.
         let listed = self.listed.get_or_init(|| Covers::new(self.read_list()));
@@ -127,7 +133,8 @@ impl Dwarf {
         };
         let of_part = |(_, part): (u16, &super::Part)| length(&part.sections, part.dwo);
         let lists: usize = self.parts().map(of_part).sum();
-        RangesLeft(AtomicU64::new(entries.saturating_add(lists as u64)))
+        let most = entries.saturating_add((lists / RANGE_BYTES) as u64);
+        RangesLeft(AtomicU64::new(most))
     }
 }
 
