@@ -105,6 +105,8 @@ struct Space {
     functions: HashMap<u64, Option<Symbol>>,
     data: HashMap<u64, Option<Symbol>>,
     frames: HashMap<u64, Arc<[Frame]>>,
+    /// What pointers are said to point to.
+    pointees: HashMap<u64, Option<Arc<str>>>,
 }
 
 /// So many answers are kept for a process; then it starts anew.
@@ -166,6 +168,7 @@ impl Symbolizer {
         space.functions.clear();
         space.data.clear();
         space.frames.clear();
+        space.pointees.clear();
         space.maps.note_mapping(mapping);
     }
 

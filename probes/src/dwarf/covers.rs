@@ -144,12 +144,11 @@ impl<'a> Unit<'a> {
         let mut code = Vec::new();
         let Ok(mut ranges) = self.view.die_ranges(&self.unit, die) else { return code };
         while let Ok(Some(range)) = ranges.next() {
-            // What is read twice at the very end is no matter.
-            let before = left.0.load(Ordering::Relaxed);
-            if before == 0 {
+            let one_less = |left: u64| left.checked_sub(1);
+            let order = Ordering::Relaxed;
+            if left.0.fetch_update(order, order, one_less).is_err() {
                 break;
             }
-            left.0.store(before - 1, Ordering::Relaxed);
             code.extend(self.dwarf.loaded(range));
         }
         code

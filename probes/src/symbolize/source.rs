@@ -110,16 +110,29 @@ impl Symbolizer {
         if address.0 == 0 {
             return "0x0".into();
         }
-        let code = match self.function(pid, address) {
-            Some(Symbol { name, offset: 0, .. }) => Some(name.to_string()),
-            Some(Symbol { name, offset, .. }) => Some(format!("{name}+{offset:#x}")),
-            None => None,
-        };
-        let data = || self.data_path(pid, address).map(|path| format!("&{path}"));
-        match code.or_else(data) {
+        match self.pointee(pid, address) {
             Some(known) => format!("{address} <{known}>"),
             None => address.to_string(),
         }
+    }
+
+    fn pointee(&mut self, pid: u32, address: AbsAddr) -> Option<Arc<str>> {
+        let space = self.spaces.get(&pid);
+        if let Some(known) = space.and_then(|space| space.pointees.get(&address.0)) {
+            return known.clone();
+        }
+        let code = self.function(pid, address).map(|symbol| match symbol {
+            Symbol { name, offset: 0, .. } => name,
+            Symbol { name, offset, .. } => format!("{name}+{offset:#x}").into(),
+        });
+        let data = || self.data_path(pid, address).map(|path| format!("&{path}").into());
+        let pointee = code.or_else(data);
+        let answers = &mut self.spaces.entry(pid).or_default().pointees;
+        if answers.len() >= MAX_ANSWERS {
+            answers.clear();
+        }
+        answers.insert(address.0, pointee.clone());
+        pointee
     }
 }
 

@@ -200,6 +200,10 @@ impl Outside {
         }
         let mut text = Vec::new();
         self.symbols.describe(form, pid, address, &mut text);
+        if let SymbolForm::Pointer | SymbolForm::KernelPointer = form {
+            // There are as many as the target has memory: they are not kept.
+            return strings.temporary(&text);
+        }
         let handle = strings.intern(&text)?;
         if self.symbol_texts.len() >= SYMBOL_TEXTS_MAX {
             self.symbol_texts.clear();
@@ -340,5 +344,13 @@ mod tests {
             assert_eq!(text, strings.intern(b"<unknown>"));
         }
         assert_eq!(outside.symbol_texts.len(), 1);
+    }
+
+    #[test]
+    fn pointers_are_not_remembered() {
+        let (mut outside, mut strings) = (Outside::default(), Strings::new(64));
+        let text = outside.symbol(&mut strings, SymbolForm::Pointer, 1, 16);
+        assert!(text.is_ok_and(|text| strings.get(text) == b"0x10"));
+        assert!(outside.symbol_texts.is_empty());
     }
 }
