@@ -362,7 +362,9 @@ impl Armed {
             }
             None => return Ok(()),
         };
-        for (number, watch) in self.registers.own(request, &location) {
+        let own = self.registers.own(request, &location);
+        self.figures.own_registers(own.len());
+        for (number, watch) in own {
             self.tracker.add_own((pid, tid), number, watch.address, &mut self.memory);
             match self.engine.arm_thread((pid, tid), number, watch) {
                 Ok(()) => {}

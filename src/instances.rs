@@ -135,12 +135,12 @@ impl Instance {
         }
     }
 
-    /// To where a program that has not run yet is let run, as data of a library or
-    /// of a thread is waited for: an address, and what is there.
+    /// To where a program that has not run yet is let run, as what its loader sets up
+    /// is waited for: libraries, pointers that are set from the start, the first
+    /// thread's own data.
     pub(crate) fn next_stop(&self) -> Option<Stop> {
-        let libraries = self.places.iter().any(
-            |place| matches!(place, Place::Pending { why, .. } if is_of_library(why)),
-        );
+        let waits = |place: &Place| place.why().is_some_and(is_set_by_loader);
+        let libraries = self.places.iter().any(waits);
         let threads =
             self.places.iter().any(|place| matches!(place, Place::EachThread(_)));
         if !libraries && !(threads && !self.has_threads()) {
@@ -168,7 +168,7 @@ impl Instance {
         });
         let loader = modules.next()?;
         let (elf, bias) = (loader.elf()?, loader.bias()?);
-        let symbol = elf.function_named("_dl_debug_state")?;
+        let symbol = elf.only_function("_dl_debug_state")?;
         let state = elf.find_data("_r_debug").ok().map(|it| bias.to_abs(it.address).0);
         Some(Stop { address: bias.to_abs(symbol).0, state: state.map(|it| it + R_STATE) })
     }
@@ -176,7 +176,7 @@ impl Instance {
     /// A program without a loader sets itself up before `main`.
     fn stop_in_main(&self) -> Option<Stop> {
         let main = self.image.modules().first()?;
-        let symbol = main.elf()?.function_named("main")?;
+        let symbol = main.elf()?.only_function("main")?;
         Some(Stop { address: main.bias()?.to_abs(symbol).0, state: None })
     }
 
@@ -237,13 +237,10 @@ fn may_come(why: &ResolveError, follows: bool) -> bool {
     }
 }
 
-fn is_of_library(why: &ResolveError) -> bool {
-    matches!(
-        why,
-        ResolveError::NoSuchModule { .. }
-            | ResolveError::InSharedLibrary { .. }
-            | ResolveError::NotLoaded { .. }
-    )
+/// Whether the loader may bring what is missing: a library, or the addresses in
+/// pointers that are set from the start.
+fn is_set_by_loader(why: &ResolveError) -> bool {
+    why.may_come_later() && !matches!(why, ResolveError::NotAllocated { .. })
 }
 
 /// Where a program is held.

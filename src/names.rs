@@ -228,17 +228,8 @@ impl Names {
 
     /// The scalar that an array is made of.
     fn element(&self, source: Source, ty: types::TypeId) -> Option<TypeId> {
-        let types = self.source(source)?;
-        let mut ty = ty;
-        for _ in 0..types::NESTING_MAX {
-            ty = types::unwrapped(&*types, ty);
-            match &*types.get(ty) {
-                types::Type::Array { of, .. } => ty = *of,
-                types::Type::Record(_) | types::Type::Void => return None,
-                _ => return Some(self.numbers.number(source, ty)),
-            }
-        }
-        None
+        let scalar = types::scalar_of(&*self.source(source)?, ty)?;
+        Some(self.numbers.number(source, scalar))
     }
 
     /// The types of the target's files, and the kernel's.
@@ -246,9 +237,13 @@ impl Names {
         self
     }
 
-    /// How values of data are shown.
+    /// How values of data are shown; of an array in several registers those of its
+    /// elements.
     pub(crate) fn values(&self, location: &Location) -> Values {
-        location.ty.map_or_else(Values::default, |ty| Values::of(self, ty))
+        let Some(ty) = location.ty else { return Values::default() };
+        let wide = location.size > FIELD_BYTES;
+        let element = wide.then(|| types::scalar_of(self, ty)).flatten();
+        Values::of(self, element.unwrap_or(ty))
     }
 
     /// The kernel's types.

@@ -22,6 +22,8 @@ pub struct Row {
     pub access: &'static str,
     /// Function and offset, or the address.
     pub place: String,
+    /// File and line of its source; empty where that is not known.
+    pub line: String,
     /// The address, by which rows of equal hits are sorted.
     pub address: u64,
     /// The smallest and the largest value after the access, as text; none where no
@@ -41,12 +43,16 @@ pub struct Table {
     rows: Vec<Row>,
 }
 
-const HEADINGS: [&str; 6] = ["hits", "%", "access", "where", "values", "threads"];
+const COLUMNS: usize = 7;
+const HEADINGS: [&str; COLUMNS] =
+    ["hits", "%", "access", "where", "line", "values", "threads"];
 /// Columns between two columns.
 const GAP: usize = 2;
 /// Which columns hold numbers, and are aligned to the right.
-const RIGHT: [bool; 6] = [true, true, false, false, false, true];
+const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, true];
 const PLACE: usize = 3;
+/// Left out where no line is known.
+const LINE: usize = 4;
 /// A place is never cut below this.
 const PLACE_WIDTH_MIN: usize = 12;
 
@@ -67,10 +73,14 @@ impl Table {
         }
         let mut lines = vec![HEADINGS.map(str::to_owned)];
         lines.extend(self.rows.iter().map(|row| cells(row, total)));
+        if self.rows.iter().all(|row| row.line.is_empty()) {
+            lines[0][LINE].clear();
+        }
         let widths = widths(&lines, width);
         for line in &lines {
             let mut shown = String::new();
-            for (column, cell) in line.iter().enumerate() {
+            let there = line.iter().enumerate().filter(|(column, _)| widths[*column] > 0);
+            for (column, cell) in there {
                 let cell = shorten(cell, widths[column]);
                 let padding = " ".repeat(widths[column] - cell.chars().count());
                 let (before, after) =
@@ -85,13 +95,14 @@ impl Table {
     }
 }
 
-fn cells(row: &Row, total: u64) -> [String; 6] {
+fn cells(row: &Row, total: u64) -> [String; COLUMNS] {
     let share = row.hits as f64 * 100.0 / total as f64;
     [
         grouped(row.hits),
         format!("{share:.1}"),
         row.access.to_owned(),
         row.place.clone(),
+        row.line.clone(),
         values(row),
         row.threads.to_string(),
     ]
@@ -106,14 +117,15 @@ fn values(row: &Row) -> String {
 
 /// The widest cell of each column; the place gives way where the line would
 /// be too wide.
-fn widths(lines: &[[String; 6]], width: usize) -> [usize; 6] {
-    let mut widths = [0; 6];
+fn widths(lines: &[[String; COLUMNS]], width: usize) -> [usize; COLUMNS] {
+    let mut widths = [0; COLUMNS];
     for line in lines {
         for (column, cell) in line.iter().enumerate() {
             widths[column] = widths[column].max(cell.chars().count());
         }
     }
-    let all: usize = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+    let there = widths.iter().filter(|width| **width > 0).count();
+    let all: usize = widths.iter().sum::<usize>() + GAP * (there - 1);
     let room = widths[PLACE].saturating_sub(all.saturating_sub(width));
     widths[PLACE] = widths[PLACE].min(room.max(PLACE_WIDTH_MIN));
     widths
@@ -275,8 +287,9 @@ mod tests {
             hits,
             access: "write",
             place,
+            line: String::new(),
             address: hits,
-            values: Some((0, 9)),
+            values: Some("0..9".to_owned()),
             doubtful: false,
             threads: 2,
         }
@@ -303,10 +316,25 @@ mod tests {
     }
 
     #[test]
+    fn lines_have_a_column_where_one_is_known() {
+        let known = Row { line: "x.c:12".into(), ..row(3, "b+0x2") };
+        let table = Table::new("x".into(), "hit", vec![row(1, "a+0x1"), known]);
+        let expected = "x, 4 hits\n\
+                        hits     %  access  where  line    values  threads\n   \
+                        3  75.0  write   b+0x2  x.c:12  0..9          2\n   \
+                        1  25.0  write   a+0x1          0..9          2\n";
+        assert_eq!(table.text(80), expected);
+    }
+
+    #[test]
     fn long_names_give_way_so_that_lines_fit() {
         let name = "a_namespace::".repeat(10) + "function+0x12";
-        let text = Table::new("x".into(), "hit", vec![row(3, &name)]).text(80);
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(text.contains("function+0x12"), "{text}");
+        for line in ["", "demo.rs:58"] {
+            let row = Row { line: line.into(), ..row(3, &name) };
+            let text = Table::new("x".into(), "hit", vec![row]).text(80);
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+            assert!(text.contains("function+0x12"), "{text}");
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

@@ -230,6 +230,7 @@ impl Survey {
                 })?,
             );
         }
+        sum.slots += armed.figures.own;
         armed.figures.at_start = sum;
         Ok(armed)
     }

@@ -105,6 +105,16 @@ impl TargetSymbols {
     pub fn place(&mut self, pid: u32, address: u64) -> String {
         self.symbolizer.place(pid, AbsAddr(address))
     }
+
+    /// `file.c:12`, the file without folders; empty where it is not known. Not the line
+    /// of a language's own library, where that was inlined.
+    pub fn line(&mut self, pid: u32, address: u64) -> String {
+        let Some(line) = self.symbolizer.own_line(pid, AbsAddr(address)) else {
+            return String::new();
+        };
+        let name = line.file.rsplit('/').next().unwrap_or(&line.file);
+        format!("{name}:{}", line.line)
+    }
 }
 
 impl TargetSymbols {
@@ -170,6 +180,20 @@ impl Symbols for HandlerSymbols {
             SymbolForm::Data => symbolizer.describe(pid, address).into(),
             SymbolForm::Module => {
                 symbolizer.module_name(pid, address).unwrap_or_else(unknown)
+            }
+            SymbolForm::Pointer | SymbolForm::KernelPointer => {
+                symbolizer.pointer(pid, address).into()
+            }
+            SymbolForm::FileLine | SymbolForm::KernelFileLine => {
+                let line = symbolizer.line(pid, address);
+                line.map_or_else(number, |at| format!("{}:{}", at.file, at.line).into())
+            }
+            SymbolForm::File | SymbolForm::KernelFile => {
+                symbolizer.line(pid, address).map_or_else(number, |at| at.file)
+            }
+            SymbolForm::Line | SymbolForm::KernelLine => {
+                let line = symbolizer.line(pid, address);
+                line.map_or_else(number, |at| at.line.to_string().into())
             }
             SymbolForm::KernelName => {
                 symbolizer.kernel(address).map_or_else(number, |symbol| symbol.name)

@@ -81,6 +81,9 @@ impl<'a> Watcher<'a> {
                 || format!("{:#x}", site.address),
                 |symbols| symbols.borrow_mut().place(tally.pid, site.address),
             ),
+            line: symbols.map_or_else(String::new, |symbols| {
+                symbols.borrow_mut().line(tally.pid, site.address)
+            }),
             address: site.address,
             values: tally.values.map(|range| {
                 let mut name =

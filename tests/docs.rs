@@ -480,7 +480,7 @@ fn the_demo_shows_what_the_readme_says() {
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("hwtrace::demo::BALANCE: 8 bytes at 0x"), "{text}");
         assert!(lines[0].ends_with(", 8,020 hits"), "{text}");
-        assert_eq!(normal(lines[1]), "hits % access where values threads", "{text}");
+        assert_eq!(normal(lines[1]), "hits % access where line values threads", "{text}");
         let last = lines.last().unwrap();
         assert!(last.starts_with("hwtrace: 8,020 hits, 0 lost, engine perf, "), "{text}");
         assert!(last.contains(", slots 1/4"), "{text}");

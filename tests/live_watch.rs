@@ -7,7 +7,8 @@ mod common;
 use common::{Ended, Hwtrace, Target, c, despite_lost_traps, live, rust};
 use nix::sys::signal::Signal;
 
-/// The columns of a row: hits, share, access, place, values, threads.
+/// The columns of a row: hits, share, access, place, values, threads. (These programs
+/// have no debug information, but for the demo.)
 type Row = Vec<String>;
 
 /// The title that begins with `name`, and the rows below it.
@@ -186,7 +187,7 @@ fn the_demo_shows_its_culprit() {
     ended.expect_figures(8020, 6, 1);
     let (_, rows) = table(&ended, "hwtrace::demo::BALANCE");
     let seen: Vec<_> =
-        rows.iter().skip(1).map(|row| (&*row[0], &*row[2], &*row[5])).collect();
+        rows.iter().skip(1).map(|row| (&*row[0], &*row[2], &*row[6])).collect();
     let [first, second, third, culprit] = seen[..] else { panic!("{rows:?}") };
     assert_eq!(first, ("4,000", "update", "2"));
     let mut middle = [second, third];
@@ -196,5 +197,6 @@ fn the_demo_shows_its_culprit() {
     // Without optimisation they are in functions of the standard library.
     if cfg!(not(debug_assertions)) {
         assert!(rows[4][3].contains("forget_a_round+0x"), "{rows:?}");
+        assert!(rows[4][4].starts_with("demo.rs:"), "{rows:?}");
     }
 }

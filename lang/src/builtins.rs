@@ -222,7 +222,8 @@ mod tests {
             "pid tid ppid uid euid gid execname cpu target pp pn ppfunc user_mode
             register u_register print_regs cmdline_str env_var gettimeofday_ns
             gettimeofday_us gettimeofday_ms gettimeofday_s ktime_get_ns ctime usymname
-            usymdata usymfileline umodname symname symdata symfileline modname probefunc
+            usymdata usymptr usymfileline usymfile usymline umodname symname symdata symptr
+            symfileline symfile symline modname probefunc
             print_ubacktrace sprint_ubacktrace ubacktrace print_backtrace
             sprint_backtrace backtrace callers ucallers caller print_usyms print_syms
             user_char user_short user_int user_long user_int8 user_int16 user_int32

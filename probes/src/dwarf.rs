@@ -13,6 +13,7 @@
 //! | `find`, `walk`, `scopes` | a name to entries, and what they are within |
 //! | `variables`, `all`, `place`, `path`, `lines` | variables |
 //! | `types` | types |
+//! | `covers`, `rows`, `code` | an address to units, lines, functions |
 //!
 //! Nothing in a file is trusted. What cannot be read costs names.
 
@@ -26,6 +27,8 @@ use crate::types::{DebugInfo, Type, TypeId, Types, Variable};
 
 mod all;
 mod cache;
+mod code;
+mod covers;
 mod expression;
 mod find;
 mod lines;
@@ -34,6 +37,7 @@ mod parallel;
 mod parts;
 mod path;
 mod place;
+mod rows;
 mod scopes;
 mod sections;
 mod separate;
@@ -43,6 +47,8 @@ mod unit;
 mod variables;
 mod walk;
 
+pub use code::Frame;
+pub(crate) use code::FunctionAt;
 pub use locals::{Function, Inlined, Local};
 
 use cache::Cache;
@@ -59,6 +65,10 @@ const TYPES_KEPT: usize = 16 * 1024;
 const NAMES_KEPT: usize = 4 * 1024;
 /// Tables of source files that are kept.
 const FILES_KEPT: usize = 64;
+/// Line programs that are kept run.
+const ROWS_KEPT: usize = 64;
+/// Units whose functions are kept.
+const SPANS_KEPT: usize = 32;
 
 /// Why there is no debug information.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +119,11 @@ pub struct Dwarf {
     names: Cache<String, Option<TypeId>>,
     files: Cache<(u16, usize), Arc<lines::Files>>,
     spent: lines::Spent,
+    /// Units by their code: as the compiler lists it, and as units tell it.
+    listed: OnceLock<covers::Covers>,
+    covers: OnceLock<covers::Covers>,
+    rows: Cache<usize, Arc<rows::Rows>>,
+    spans: Cache<Entry, Arc<code::Spans>>,
 }
 
 impl Dwarf {
@@ -153,6 +168,10 @@ impl Dwarf {
             names: Cache::new(NAMES_KEPT),
             files: Cache::new(FILES_KEPT),
             spent: lines::Spent::default(),
+            listed: OnceLock::new(),
+            covers: OnceLock::new(),
+            rows: Cache::new(ROWS_KEPT),
+            spans: Cache::new(SPANS_KEPT),
         })
     }
 

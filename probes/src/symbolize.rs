@@ -18,8 +18,13 @@
 //! `objdump -d` prints it and `addr2line -e` takes it: what the loader added to all of
 //! them is taken off. Functions of kernel modules have the module's name in brackets
 //! (`[nf_tables] nft_do_chain+0x1a`).
+//!
+//! Lines of code and members of data come from debug information: see
+//! [`Symbolizer::source`], [`Symbolizer::data_path`] and [`Symbolizer::pointer`].
 
+mod kernel;
 mod modules;
+mod source;
 
 pub(crate) use modules::open_mapped;
 
@@ -29,10 +34,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
+use crate::dwarf::Frame;
 use crate::maps::{AddressSpace, Mapping};
 use crate::process::{Process, ProcessError};
-use crate::symbols::KernelSymbols;
 use crate::symbols::kallsyms::KERNEL;
+use crate::symbols::{KernelData, KernelSymbols};
+use kernel::KernelDebug;
 use modules::{Modules, NameKind};
 
 /// What is at an address. Cheap to clone.
@@ -84,6 +91,10 @@ pub struct Symbolizer {
     modules: Modules,
     /// Read when an address of the kernel is asked for.
     kernel: OnceCell<KernelSymbols>,
+    /// Read when data of the kernel is asked for.
+    kernel_data: OnceCell<KernelData>,
+    /// Looked for when a line of the kernel is asked for.
+    kernel_debug: OnceCell<Option<KernelDebug>>,
     spaces: HashMap<u32, Space>,
 }
 
@@ -93,6 +104,9 @@ struct Space {
     maps: AddressSpace,
     functions: HashMap<u64, Option<Symbol>>,
     data: HashMap<u64, Option<Symbol>>,
+    frames: HashMap<u64, Arc<[Frame]>>,
+    /// What pointers are said to point to.
+    pointees: HashMap<u64, Option<Arc<str>>>,
 }
 
 /// So many answers are kept for a process; then it starts anew.
@@ -141,7 +155,7 @@ impl Symbolizer {
     pub fn note_process(&mut self, process: &Process) -> Result<(), ProcessError> {
         let maps = AddressSpace::new(process.maps()?);
         if let Ok(executable) = process.executable() {
-            self.modules.add_executable(executable);
+            self.modules.add_executable(process.pid(), executable);
         }
         self.spaces.insert(process.pid(), Space::new(maps));
         Ok(())
@@ -153,6 +167,8 @@ impl Symbolizer {
         // Answers in other mappings stay right, but these are few and rare.
         space.functions.clear();
         space.data.clear();
+        space.frames.clear();
+        space.pointees.clear();
         space.maps.note_mapping(mapping);
     }
 
@@ -256,8 +272,7 @@ impl Symbolizer {
         address: AbsAddr,
     ) -> Option<(AbsAddr, &[u8])> {
         let place = self.in_file(pid, address)?;
-        let elf = self.modules.elf(place.module)?;
-        let (start, code) = elf.function_bytes(place.virt)?;
+        let (start, code) = self.modules.function_code(place.module, place.virt)?;
         Some((place.bias.to_abs(start), code))
     }
 

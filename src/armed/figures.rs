@@ -15,6 +15,8 @@ use crate::session::Request;
 pub(crate) struct Figures {
     /// What was armed before the target went on.
     pub(crate) at_start: engine::Armed,
+    /// Registers that hold what is a thread's own, at most.
+    pub(crate) own: u32,
     /// By request: how often its watches moved with a pointer.
     pub(crate) moved: Vec<u64>,
     /// Processes that executed another image, which has none of the data.
@@ -53,6 +55,11 @@ impl Figures {
     pub(crate) fn later_process(&mut self, armed: engine::Armed, after: Option<u64>) {
         self.processes.note(after);
         self.threads_of_processes += u64::from(armed.threads);
+    }
+
+    /// So many registers hold what is a thread's own.
+    pub(crate) fn own_registers(&mut self, count: usize) {
+        self.own = self.own.max(count as u32);
     }
 
     pub(crate) fn later_thread(&mut self, after: Option<u64>) {

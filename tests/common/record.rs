@@ -1,6 +1,8 @@
 //! hwtrace as a library: a consumer that keeps every record.
 
-use hwtrace::session::{Consumer, Context, Failure, Options, Request, Session, Summary};
+use hwtrace::session::{
+    Consumer, Context, Data, Failure, Options, Request, Session, Summary,
+};
 use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
 use hwtrace_runtime::engine::Flow;
@@ -10,7 +12,8 @@ use hwtrace_runtime::schema::HitRecord;
 pub(crate) fn request(name: &str, mode: Mode) -> Request {
     let expression = Expression::name(name);
     let process = ProcessRef::Target;
-    let data = DataSpec { process, expression, length: None, mode };
+    let data = DataSpec { process, expression, length: None, mode, follow: false };
+    let data = Data::Process(data);
     Request { data, span: None, optional: false, instead_of: Vec::new() }
 }
 

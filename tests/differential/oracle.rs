@@ -277,9 +277,12 @@ impl Host for Session<'_> {
                 Datum::Long(0)
             }
             ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
-            ("usymname" | "usymdata" | "symname" | "symdata", [Datum::Long(address)]) => {
-                text(&format!("{address:#x}"))
-            }
+            (
+                "usymname" | "usymdata" | "usymptr" | "usymfileline" | "usymfile"
+                | "usymline" | "symname" | "symdata" | "symptr" | "symfileline"
+                | "symfile" | "symline",
+                [Datum::Long(address)],
+            ) => text(&format!("{address:#x}")),
             ("ppid", []) => Datum::Long(CREDENTIALS.parent.into()),
             ("uid", []) => Datum::Long(CREDENTIALS.user.into()),
             ("euid", []) => Datum::Long(CREDENTIALS.effective_user.into()),

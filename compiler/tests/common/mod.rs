@@ -334,9 +334,10 @@ impl Host for Session {
             }
             ("umodname" | "modname", [_]) => text("<unknown>"),
             ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
-            ("usymdata" | "usymname" | "symname" | "symdata", [Datum::Long(address)]) => {
-                text(&format!("{address:#x}"))
-            }
+            (
+                "usymdata" | "usymname" | "usymptr" | "symname" | "symdata" | "symptr",
+                [Datum::Long(address)],
+            ) => text(&format!("{address:#x}")),
             other => panic!("the test knows no helper {other:?}"),
         }
     }

@@ -5,9 +5,6 @@ use super::Body::{Field, Helper};
 use super::{Builtin, Param, Topic};
 use crate::types::Type::{Long, String};
 
-/// Where lines of code come from is not read yet.
-const LINES: Available =
-    NotYet("`usymdata(addr())` names function and offset; `addr2line -e` tells lines");
 /// Stacks are not walked yet.
 const STACKS: Available = NotYet(
     "`probefunc()` names the function of the access, `usymdata(addr())` the place",
@@ -127,18 +124,28 @@ builtins! {
             "name of the function or object at an address of the process", "println(usymname(addr()))";
         usymdata(address: Long) -> String, Everywhere, Helper("usymdata"),
             "name, offset, size and file of what is at an address of the process", "println(usymdata(addr()))";
-        usymfileline(address: Long) -> String, LINES, Helper("usymfileline"),
-            "file and line of the code at an address of the process", "println(usymfileline(addr()))";
-        usymline(address: Long) -> String, LINES, Helper("usymline"),
-            "line of the code at an address of the process", "println(usymline(addr()))";
+        usymptr(address: Long) -> String, Everywhere, Helper("usymptr"),
+            "an address of the process as text, with what is there, as pointers are printed: `0x404080 <&cache.slots[4]>`, `0x40113a <main+0x14>`; the number alone where nothing is known", "println(usymptr(data_addr()))";
+        usymfileline(address: Long) -> String, Everywhere, Helper("usymfileline"),
+            "source file, as the compiler was given it, and line of the code at an address of the process, `src/demo.c:12`; the address as text where it is not known", "println(usymfileline(addr()))";
+        usymfile(address: Long) -> String, Everywhere, Helper("usymfile"),
+            "source file, as the compiler was given it, of the code at an address of the process; the address as text where it is not known", "println(usymfile(addr()))";
+        usymline(address: Long) -> String, Everywhere, Helper("usymline"),
+            "line, as text, of the code at an address of the process; the address as text where it is not known", "println(usymline(addr()))";
         umodname(address: Long) -> String, Everywhere, Helper("umodname"),
             "name of the file, without directories, that is mapped at an address of the process, \"<unknown>\" where none is", "println(umodname(addr()))";
         symname(address: Long) -> String, Everywhere, Helper("symname"),
             "name of the function at an address of the kernel; the address as text where it is not known", "println(symname(addr()))";
         symdata(address: Long) -> String, Everywhere, Helper("symdata"),
             "name, offset, size and module of the function at an address of the kernel; the address as text where it is not known", "println(symdata(addr()))";
-        symfileline(address: Long) -> String, LINES, Helper("symfileline"),
-            "file and line of the code at an address of the kernel", "println(symfileline(addr()))";
+        symptr(address: Long) -> String, Everywhere, Helper("symptr"),
+            "an address of the kernel as text, with the function or variable that is there; the number alone where none is known", "println(symptr(addr()))";
+        symfileline(address: Long) -> String, Everywhere, Helper("symfileline"),
+            "source file and line of the code at an address of the kernel; the address as text where they are not known", "println(symfileline(addr()))";
+        symfile(address: Long) -> String, Everywhere, Helper("symfile"),
+            "source file of the code at an address of the kernel; the address as text where it is not known", "println(symfile(addr()))";
+        symline(address: Long) -> String, Everywhere, Helper("symline"),
+            "line, as text, of the code at an address of the kernel; the address as text where it is not known", "println(symline(addr()))";
         modname(address: Long) -> String, Everywhere, Helper("modname"),
             "name of the kernel module at an address, \"kernel\" for the kernel itself, \"<unknown>\" where no function is known", "println(modname(addr()))";
     }

@@ -90,7 +90,7 @@ fn read(sections: &Sections, at: usize, folder: &str, spent: &Spent) -> Option<F
     Some(files)
 }
 
-fn joined(folder: &str, within: &str, name: &str) -> String {
+pub(super) fn joined(folder: &str, within: &str, name: &str) -> String {
     let mut path = String::new();
     for part in [folder, within, name] {
         if part.starts_with('/') {
@@ -103,7 +103,7 @@ fn joined(folder: &str, within: &str, name: &str) -> String {
     path
 }
 
-fn text<'a>(
+pub(super) fn text<'a>(
     sections: &'a Sections,
     value: AttributeValue<Slice<'a>>,
 ) -> Option<&'a [u8]> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use gimli::constants as dw;
-use gimli::{DwTag, LocationLists, RangeLists, SectionId};
+use gimli::{DwTag, LocationLists, SectionId};
 
 use super::Dwarf;
 use super::expression::{OPTIMIZED_OUT, constant};
@@ -132,7 +132,7 @@ fn is_copy(tag: DwTag) -> bool {
 }
 
 impl<'a> Unit<'a> {
-    /// Makes lists of places and ranges readable.
+    /// Makes lists of places readable.
     fn add_lists(&mut self) {
         let Some(part) = self.dwarf.part(self.part) else { return };
         let slice = |id| part.sections.slice(id, part.dwo);
@@ -141,16 +141,6 @@ impl<'a> Unit<'a> {
                 slice(SectionId::DebugLoc).into(),
                 slice(SectionId::DebugLocLists).into(),
             );
-            self.view.ranges = RangeLists::new(
-                slice(SectionId::DebugRanges).into(),
-                slice(SectionId::DebugRngLists).into(),
-            );
-        }
-        if part.dwo
-            && let Some(main) = self.dwarf.main()
-        {
-            let ranges = main.slice(SectionId::DebugRanges, false);
-            self.view.ranges.set_debug_ranges(ranges.into());
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use gimli::constants as dw;
 use gimli::{
     Abbreviations, AttributeValue, DebugAbbrev, DebugAbbrevOffset, DebugAddrBase,
-    DebugLocListsBase, DebugRngListsBase, DebugStrOffsetsBase, DebuggingInformationEntry,
-    DwLang, DwarfFileType, DwarfPackage, EndianSlice, LittleEndian, SectionId,
-    UnitOffset, UnitType,
+    DebugLocListsBase, DebugRanges, DebugRngListsBase, DebugStrOffsetsBase,
+    DebuggingInformationEntry, DwLang, DwarfFileType, DwarfPackage, EndianSlice,
+    LittleEndian, RangeLists, SectionId, UnitOffset, UnitType,
 };
 
 use super::parts::{Entry, INFO, Part, SUPPLEMENT, TYPES, UnitAt};
@@ -194,7 +194,16 @@ impl Dwarf {
         if part.dwo {
             view.file_type = DwarfFileType::Dwo;
         }
-        view.debug_addr = self.main()?.slice(SectionId::DebugAddr, false).into();
+        let main = self.main()?;
+        view.debug_addr = main.slice(SectionId::DebugAddr, false).into();
+        if !part.package {
+            let lists = slice(SectionId::DebugRngLists).into();
+            view.ranges = RangeLists::new(DebugRanges::default(), lists);
+        }
+        // Split units of GNU's form have theirs in the program's own file.
+        let sections = if part.dwo { main } else { &part.sections };
+        let ranges = sections.slice(SectionId::DebugRanges, false);
+        view.ranges.set_debug_ranges(ranges.into());
         Some(view)
     }
 }

@@ -82,8 +82,12 @@ fn in_record(
         distance.is_some_and(|distance| distance < size)
     };
     let members = whole.members.iter().filter(contains);
-    // Of a union's members that which begins there, rather than one around it.
-    let member = members.min_by_key(|member| at.rest - member.offset)?;
+    // Of a union's members that which begins there, rather than one around it; of those
+    // around it one with parts.
+    let member = members.min_by_key(|member| {
+        let distance = at.rest - member.offset;
+        (distance, distance > 0 && !has_parts(types, member.ty))
+    })?;
     let rest = at.rest - member.offset;
     match &member.name {
         Some(name) => {
@@ -106,4 +110,8 @@ fn open_size(types: &dyn Types, ty: TypeId) -> u64 {
         Type::Array { length: None, .. } => u64::MAX,
         _ => 0,
     }
+}
+
+fn has_parts(types: &dyn Types, ty: TypeId) -> bool {
+    matches!(&*types.plain(ty).1, Type::Record(_) | Type::Array { .. })
 }

@@ -1,6 +1,8 @@
 //! The ELF files that processes have mapped, each opened once.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 
 use super::Symbol;
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
+use crate::dwarf::{Dwarf, FunctionAt};
 use crate::maps::Mapping;
 use crate::process::Executable;
 use crate::symbols::{Elf, SymbolAt, demangle, file};
@@ -29,6 +32,11 @@ struct Module {
     name: Arc<str>,
     /// Keyed by the symbol's start.
     names: HashMap<(NameKind, u64), Arc<str>>,
+    /// The root folder that the process sees, below which files with debug
+    /// information are.
+    root: PathBuf,
+    /// Looked for when a line or a member is asked for.
+    dwarf: OnceCell<Option<Dwarf>>,
 }
 
 /// All files, by path and inode number (0 where it is not known). `None` stands for
@@ -44,10 +52,11 @@ const MAX_MODULES: usize = 4096;
 
 impl Modules {
     /// Takes over a file that is open already.
-    pub(super) fn add_executable(&mut self, executable: &Executable) {
+    pub(super) fn add_executable(&mut self, pid: u32, executable: &Executable) {
         let key = (executable.path.clone(), executable.inode);
         if !matches!(self.known.get(&key), Some(Some(_))) {
-            let module = self.add(executable.elf.clone(), executable.path.clone());
+            let elf = executable.elf.clone();
+            let module = self.add(pid, elf, executable.path.clone());
             self.known.insert(key, module);
         }
         // Kernel events tell no inode number: the newest file of this path is meant.
@@ -57,15 +66,28 @@ impl Modules {
         }
     }
 
-    fn add(&mut self, elf: Arc<Elf>, path: Arc<Path>) -> Option<usize> {
+    fn add(&mut self, pid: u32, elf: Arc<Elf>, path: Arc<Path>) -> Option<usize> {
         if self.modules.len() >= MAX_MODULES {
             return None;
         }
         let name = path.file_name().unwrap_or(path.as_os_str());
         let name = name.to_string_lossy();
         let name = name.strip_suffix(DELETED).unwrap_or(&name).into();
-        self.modules.push(Module { elf, path, name, names: HashMap::new() });
-        Some(self.modules.len() - 1)
+        let root = root(pid);
+        self.modules.push(Module {
+            elf,
+            path,
+            name,
+            names: HashMap::new(),
+            root: root.clone().unwrap_or_else(|| PathBuf::from("/")),
+            dwarf: OnceCell::new(),
+        });
+        let module = self.modules.len() - 1;
+        if root.is_some() {
+            // Later the process may be gone, and its root with it.
+            self.dwarf(module);
+        }
+        Some(module)
     }
 
     /// The file of a mapping of a process.
@@ -76,7 +98,7 @@ impl Modules {
             return known;
         }
         let elf = open_mapped(pid, mapping, &path);
-        let module = elf.and_then(|elf| self.add(Arc::new(elf), path));
+        let module = elf.and_then(|elf| self.add(pid, Arc::new(elf), path));
         self.known.insert(key, module);
         module
     }
@@ -95,10 +117,20 @@ impl Modules {
         elf.contains(virt).then_some((bias, virt))
     }
 
-    pub(super) fn elf(&self, module: usize) -> Option<&Elf> {
-        self.modules.get(module).map(|module| &*module.elf)
+    /// The debug information of a file, if there is some.
+    pub(super) fn dwarf(&self, module: usize) -> Option<&Dwarf> {
+        let Module { elf, path, root, dwarf, .. } = self.modules.get(module)?;
+        let open = || {
+            let path = path.as_os_str().as_bytes();
+            let path = path.strip_suffix(DELETED.as_bytes()).unwrap_or(path);
+            let path = Path::new(OsStr::from_bytes(path));
+            // All its types are of one source: they are asked of nobody else.
+            Dwarf::open(elf, path, root, 0).ok()
+        };
+        dwarf.get_or_init(open).as_ref()
     }
 
+    /// The file's path, as processes see it.
     pub(super) fn path(&self, module: usize) -> Option<Arc<Path>> {
         self.modules.get(module).map(|module| module.path.clone())
     }
@@ -115,10 +147,17 @@ impl Modules {
         virt: VirtOffset,
         kind: NameKind,
     ) -> Option<Symbol> {
+        let number = module;
         let module = self.modules.get_mut(module)?;
         let found = match kind {
-            NameKind::Function => module.elf.function_at(virt)?,
-            NameKind::Data => module.elf.data_at(virt)?,
+            NameKind::Function => module.elf.function_at(virt),
+            NameKind::Data => module.elf.data_at(virt),
+        };
+        let Some(found) = found else {
+            return match kind {
+                NameKind::Function => self.function_by_debug(number, virt),
+                NameKind::Data => None,
+            };
         };
         let name = module.names.entry((kind, found.start.0));
         Some(Symbol {
@@ -126,6 +165,26 @@ impl Modules {
             offset: virt.0.checked_sub(found.start.0)?,
             size: found.size,
             module: module.name.clone(),
+        })
+    }
+
+    /// A function that has no symbol any more, but debug information.
+    fn function_by_debug(&self, module: usize, virt: VirtOffset) -> Option<Symbol> {
+        let FunctionAt { start, size, name } = self.dwarf(module)?.function_at(virt)?;
+        let offset = virt.0.checked_sub(start.0)?;
+        Some(Symbol { name, offset, size, module: self.name(module)? })
+    }
+
+    /// The code of the function at an address of a file, and where it starts.
+    pub(super) fn function_code(
+        &self,
+        module: usize,
+        virt: VirtOffset,
+    ) -> Option<(VirtOffset, &[u8])> {
+        let elf = &self.modules.get(module)?.elf;
+        elf.function_bytes(virt).or_else(|| {
+            let function = self.dwarf(module)?.function_at(virt)?;
+            Some((function.start, elf.code(function.start, function.size)?))
         })
     }
 }
@@ -154,6 +213,17 @@ pub(crate) fn open_mapped(pid: u32, mapping: &Mapping, path: &Path) -> Option<El
     let candidates = candidates(pid, mapping, path);
     let mut files = candidates.iter().filter_map(|path| file::open(path).ok());
     files.find(same).and_then(elf)
+}
+
+/// The root folder of a process; none where it is ours, or the process is gone.
+fn root(pid: u32) -> Option<PathBuf> {
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let place = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let other = place(&root).is_some_and(|its| Some(its) != place(Path::new("/")));
+    other.then_some(root)
 }
 
 /// Where the file may be reached, surest first.

@@ -232,14 +232,18 @@ impl Elf {
     /// the file.
     pub fn function_bytes(&self, address: VirtOffset) -> Option<(VirtOffset, &[u8])> {
         let function = self.function_at(address)?;
+        Some((function.start, self.code(function.start, function.size)?))
+    }
+
+    /// So many bytes of code from `start` on; fewer where the segment ends before.
+    pub(crate) fn code(&self, start: VirtOffset, size: u64) -> Option<&[u8]> {
         let mut segments = self.segments.iter();
-        let segment = segments
-            .find(|segment| segment.executable && segment.contains(function.start))?;
-        let distance = function.start.0 - segment.virt.0;
+        let segment =
+            segments.find(|segment| segment.executable && segment.contains(start))?;
+        let distance = start.0 - segment.virt.0;
         let left = segment.file_size.checked_sub(distance)?;
         let from = segment.file.0.checked_add(distance)?;
-        let code = self.slice(from, function.size.min(left))?;
-        Some((function.start, code))
+        self.slice(from, size.min(left))
     }
 
     fn symbol_at(&self, entry: &Entry) -> SymbolAt<'_> {
@@ -290,7 +294,7 @@ impl Elf {
     }
 
     /// Is the address in a segment of code?
-    pub(super) fn is_code(&self, address: VirtOffset) -> bool {
+    pub(crate) fn is_code(&self, address: VirtOffset) -> bool {
         let mut segments = self.segments.iter();
         segments.any(|segment| segment.executable && segment.contains(address))
     }

@@ -86,6 +86,14 @@ impl KernelSymbols {
         self.entries.is_empty()
     }
 
+    /// Where functions of the kernel itself start, with their names.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (AbsAddr, &str)> {
+        self.entries.iter().filter_map(|entry| {
+            let (name, module) = self.names.get(entry.name?)?;
+            (module == KERNEL).then_some((AbsAddr(entry.start), name))
+        })
+    }
+
     /// The function that covers an address.
     pub fn function_at(&self, address: AbsAddr) -> Option<KernelFunction<'_>> {
         let after = self.entries.partition_point(|entry| entry.start <= address.0);

@@ -116,17 +116,6 @@ impl<'a> Demangled<'a> {
 }
 
 impl Elf {
-    /// The function that has this name in the file.
-    pub fn function_named(&self, name: &str) -> Option<VirtOffset> {
-        let is_it = |table: usize, symbol: &&RawSymbol| {
-            symbol.st_type() == elf::STT_FUNC
-                && is_defined(symbol)
-                && self.name(table, name_offset(symbol)) == name.as_bytes()
-        };
-        let find = |table| self.symbols(table).iter().find(|symbol| is_it(table, symbol));
-        [0, 1].into_iter().find_map(find).map(|symbol| VirtOffset(value(symbol)))
-    }
-
     /// Finds the variable with this name: a raw ELF name (`counter`, `_ZN3app4HITSE`,
     /// with or without a version), a demangled one (`app::HITS`), or the end of a
     /// demangled one that only one variable has (`stats::HITS`, `HITS`). `crate::`
@@ -184,6 +173,17 @@ impl Elf {
         let mut found = self.matches(Role::is_variable, has_name);
         found.retain(|found| file.is_none_or(|file| self.is_in(found, file)));
         self.choose(found, true)
+    }
+
+    /// Where the only function of this name in the symbol table starts.
+    pub fn only_function(&self, name: &str) -> Option<VirtOffset> {
+        let has_name =
+            |table, symbol: &_| self.has_raw_name(table, symbol, name.as_bytes());
+        let is_function = |role| matches!(role, Role::Function);
+        match self.matches(is_function, has_name).as_slice() {
+            [only] => Some(VirtOffset(value(only.symbol))),
+            _ => None,
+        }
     }
 
     /// What to write instead of `name@file.c`, which there is not.

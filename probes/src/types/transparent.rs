@@ -1,7 +1,7 @@
 //! Records of libraries that are there for the compiler alone: around a value, and
 //! as large as it.
 
-use super::{Record, Type, TypeId, Types};
+use super::{NESTING_MAX, Record, Type, TypeId, Types};
 
 /// Layers that are looked through; more are a mistake of the debug information.
 const LAYERS_MAX: u32 = 16;
@@ -46,4 +46,19 @@ fn only_member(types: &dyn Types, record: &Record) -> Option<(TypeId, u64)> {
     let only = members.next()?;
     let alone = members.next().is_none() && only.bits.is_none();
     alone.then_some((only.ty, only.offset))
+}
+
+/// The scalar that an array is made of, of arrays of arrays, too; none of other
+/// types.
+pub fn scalar_of(types: &dyn Types, array: TypeId) -> Option<TypeId> {
+    let mut ty = array;
+    for depth in 0..NESTING_MAX {
+        ty = unwrapped(types, ty);
+        match &*types.get(ty) {
+            Type::Array { of, .. } => ty = *of,
+            Type::Record(_) | Type::Void => return None,
+            _ => return (depth > 0).then_some(ty),
+        }
+    }
+    None
 }

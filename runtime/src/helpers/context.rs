@@ -80,9 +80,17 @@ symbols! {
     usymname, Name;
     usymdata, Data;
     umodname, Module;
+    usymptr, Pointer;
+    usymfileline, FileLine;
+    usymfile, File;
+    usymline, Line;
     symname, KernelName;
     symdata, KernelData;
     modname, KernelModule;
+    symptr, KernelPointer;
+    symfileline, KernelFileLine;
+    symfile, KernelFile;
+    symline, KernelLine;
 }
 
 /// Where data of the process lies.

@@ -35,12 +35,28 @@ pub enum SymbolForm {
     Data,
     /// The file: `umodname()`.
     Module,
+    /// The address and what is there, as pointers are printed: `usymptr()`.
+    Pointer,
+    /// Source file and line: `usymfileline()`.
+    FileLine,
+    /// The source file: `usymfile()`.
+    File,
+    /// The line of the source file: `usymline()`.
+    Line,
     /// The kernel's function: `symname()`.
     KernelName,
     /// The kernel's function, offset, size and module: `symdata()`.
     KernelData,
     /// The kernel's module: `modname()`.
     KernelModule,
+    /// An address of the kernel and what is there: `symptr()`.
+    KernelPointer,
+    /// Source file and line of the kernel: `symfileline()`.
+    KernelFileLine,
+    /// The source file of the kernel: `symfile()`.
+    KernelFile,
+    /// The line of the kernel's source file: `symline()`.
+    KernelLine,
 }
 
 /// Who a process is.
@@ -184,6 +200,10 @@ impl Outside {
         }
         let mut text = Vec::new();
         self.symbols.describe(form, pid, address, &mut text);
+        if let SymbolForm::Pointer | SymbolForm::KernelPointer = form {
+            // There are as many as the target has memory: they are not kept.
+            return strings.temporary(&text);
+        }
         let handle = strings.intern(&text)?;
         if self.symbol_texts.len() >= SYMBOL_TEXTS_MAX {
             self.symbol_texts.clear();
@@ -324,5 +344,13 @@ mod tests {
             assert_eq!(text, strings.intern(b"<unknown>"));
         }
         assert_eq!(outside.symbol_texts.len(), 1);
+    }
+
+    #[test]
+    fn pointers_are_not_remembered() {
+        let (mut outside, mut strings) = (Outside::default(), Strings::new(64));
+        let text = outside.symbol(&mut strings, SymbolForm::Pointer, 1, 16);
+        assert!(text.is_ok_and(|text| strings.get(text) == b"0x10"));
+        assert!(outside.symbol_texts.is_empty());
     }
 }

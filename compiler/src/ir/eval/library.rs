@@ -162,10 +162,12 @@ impl Run<'_, '_> {
                 Datum::Long(0)
             }
             // Made for the run, so that they are cut like all that is.
-            ("cmdline_str" | "env_var", _) => match self.host.call(name, args) {
-                Datum::Text(text) => self.state.cut(text),
-                other => other,
-            },
+            ("cmdline_str" | "env_var" | "usymptr" | "symptr", _) => {
+                match self.host.call(name, args) {
+                    Datum::Text(text) => self.state.cut(text),
+                    other => other,
+                }
+            }
             _ => self.host.call(name, args),
         }
     }

@@ -125,9 +125,7 @@ impl Lower<'_> {
             return text;
         }
         if let DataType::Pointer(_) = &*self.resolver().view(datum.ty) {
-            let mut shown = Shown::default();
-            shown.value(Conversion::Pointer, false, self.value(&datum));
-            return shown.finish(datum.span);
+            return self.pointer_text(&datum);
         }
         self.whole(datum, Detail::Level)
     }
@@ -227,7 +225,7 @@ impl Lower<'_> {
                 shown.text("\"");
             }
             DataType::Pointer(_) => {
-                shown.value(Conversion::Pointer, false, self.value(datum));
+                shown.value(Conversion::String, false, self.pointer_text(datum));
             }
             DataType::Char { .. } => {
                 shown.text("'");
@@ -293,6 +291,15 @@ impl Lower<'_> {
             self.show(shown, &element, detail, depth + 1);
         }
         shown.text(if length > ELEMENTS_MAX { ", ...]" } else { "]" });
+    }
+
+    /// A pointer, and what is known of the place it points to.
+    fn pointer_text(&self, datum: &Datum) -> Expression {
+        let name = match datum.space {
+            Space::User => "usymptr",
+            Space::Kernel => "symptr",
+        };
+        call(name, vec![self.value(datum)], datum.span)
     }
 
     /// The text that data in memory is; none of other data.
