@@ -21,7 +21,7 @@ impl Consumer for Printer {
             Spec::Data(data) => {
                 let (data, span) = (data.clone(), Some(point.span));
                 let (optional, instead_of) = (point.optional, Vec::new());
-                Some(Request { data, span, optional, instead_of })
+                Some(Request { data: data.into(), span, optional, instead_of })
             }
             _ => None,
         });

@@ -27,6 +27,12 @@ pub enum Data {
     Kernel(KernelDataSpec),
 }
 
+impl From<DataSpec> for Data {
+    fn from(data: DataSpec) -> Self {
+        Self::Process(data)
+    }
+}
+
 impl Data {
     /// At which accesses it is of interest.
     pub fn mode(&self) -> Mode {
