@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use files::{Files, OpenDebug, SourceFile};
 pub use loader::Loader;
 pub use module::Module;
-pub(crate) use package::debug_package;
+pub use package::debug_package;
 
 use crate::address::AbsAddr;
 use crate::maps::Mapping;
