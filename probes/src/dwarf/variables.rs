@@ -14,6 +14,10 @@ use super::unit::{Die, Unit, flag};
 use super::walk::{Outer, Wanted, walk};
 use crate::types::{Line, Place, Variable};
 
+/// What Rust calls the variable behind each `thread_local!`, within namespaces that
+/// end with the name that its programmer gave it.
+const THREAD_LOCAL: &str = "__RUST_STD_INTERNAL_VAL";
+
 /// Locals of one name, in different functions, that are told of.
 const LOCALS_MAX: usize = 64;
 
@@ -44,9 +48,10 @@ impl Dwarf {
     /// why they do not.
     pub(super) fn find_variables(&self, name: &str) -> Vec<Variable> {
         let query = Query::new(name);
-        let hits = self.hits(query.last.as_bytes());
-        let found = parallel::map(&hits, |hit| self.found_in(hit, &query));
-        let mut found = found.concat();
+        let mut found = self.found_called(query.last, &query);
+        if found.is_empty() {
+            found = self.found_called(THREAD_LOCAL, &query);
+        }
         let placed = |found: &[Found]| found.iter().any(Found::is_placed);
         if !placed(&found) {
             self.complete(&mut found);
@@ -54,13 +59,18 @@ impl Dwarf {
         self.choose(found)
     }
 
+    fn found_called(&self, name: &str, query: &Query<'_>) -> Vec<Found> {
+        let hits = self.hits(name.as_bytes());
+        parallel::map(&hits, |hit| self.found_in(hit, name, query)).concat()
+    }
+
     /// The entries of one unit that have the name, each completed from within the
     /// unit.
-    fn found_in(&self, hit: &Hit, query: &Query<'_>) -> Vec<Found> {
+    fn found_in(&self, hit: &Hit, name: &str, query: &Query<'_>) -> Vec<Found> {
         let mut all = Vec::new();
         let Some(unit) = self.unit(hit.part, hit.unit) else { return all };
         hit.walk(&unit, &mut |die, outer| {
-            if is_variable(die) && unit.is_called(die, query) {
+            if is_variable(die) && unit.is_called(die, name, query) {
                 let found = unit.found(die, outer);
                 let raw = unit.linkage_name(die) == Some(query.whole.as_bytes());
                 if raw || found.path.fits(query) {
@@ -212,15 +222,15 @@ pub(super) fn is_static(die: &Die<'_>) -> bool {
 
 impl<'a> Unit<'a> {
     /// Has the entry the name, for itself or for the linker?
-    pub(super) fn is_called(&self, die: &Die<'a>, query: &Query<'_>) -> bool {
-        self.name(die) == Some(query.last.as_bytes())
+    pub(super) fn is_called(&self, die: &Die<'a>, name: &str, query: &Query<'_>) -> bool {
+        self.name(die) == Some(name.as_bytes())
             || self.linkage_name(die) == Some(query.whole.as_bytes())
     }
 
     pub(super) fn found(&self, die: &Die<'a>, outer: &[Outer]) -> Found {
         Found {
             entry: self.entry(die.offset()),
-            path: self.path(die, outer, ORIGINS_MAX),
+            path: self.path(die, outer, ORIGINS_MAX).without_within(THREAD_LOCAL),
             ty: self.type_of(die),
             location: self.location(die),
             inside: outer.iter().any(|outer| is_function(outer.tag)),
