@@ -21,6 +21,9 @@ const THREAD_LOCAL: &str = "__RUST_STD_INTERNAL_VAL";
 /// Locals of one name, in different functions, that are told of.
 const LOCALS_MAX: usize = 64;
 
+/// Units that are searched for locals in one go.
+const LOCALS_BATCH: usize = 16;
+
 /// An entry that has the name that is looked for.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
@@ -61,16 +64,37 @@ impl Dwarf {
 
     fn found_called(&self, name: &str, query: &Query<'_>) -> Vec<Found> {
         let hits = self.hits(name.as_bytes());
-        parallel::map(&hits, |hit| self.found_in(hit, name, query)).concat()
+        let search = |locals| move |hit: &Hit| self.found_in(hit, name, query, locals);
+        let mut found = parallel::map(&hits, search(false)).concat();
+        // Locals of that name may be in every function: they are looked at only
+        // where there is nothing else, and only so many.
+        let mut rest = hits.chunks(LOCALS_BATCH);
+        if found.is_empty() {
+            while found.len() < LOCALS_MAX
+                && let Some(batch) = rest.next()
+            {
+                found.extend(parallel::map(batch, search(true)).concat());
+            }
+        }
+        found
     }
 
     /// The entries of one unit that have the name, each completed from within the
     /// unit.
-    fn found_in(&self, hit: &Hit, name: &str, query: &Query<'_>) -> Vec<Found> {
+    fn found_in(
+        &self,
+        hit: &Hit,
+        name: &str,
+        query: &Query<'_>,
+        locals: bool,
+    ) -> Vec<Found> {
         let mut all = Vec::new();
         let Some(unit) = self.unit(hit.part, hit.unit) else { return all };
         hit.walk(&unit, &mut |die, outer| {
-            if is_variable(die) && unit.is_called(die, name, query) {
+            if is_variable(die)
+                && unit.is_called(die, name, query)
+                && (locals || !is_inside(outer) || unit.is_placed(die))
+            {
                 let found = unit.found(die, outer);
                 let raw = unit.linkage_name(die) == Some(query.whole.as_bytes());
                 if raw || found.path.fits(query) {
@@ -221,6 +245,11 @@ pub(super) fn is_static(die: &Die<'_>) -> bool {
 }
 
 impl<'a> Unit<'a> {
+    fn is_placed(&self, die: &Die<'a>) -> bool {
+        let location = self.location(die);
+        matches!(location, Location::At(Place::Fixed(_) | Place::ThreadLocal(_)))
+    }
+
     /// Has the entry the name, for itself or for the linker?
     pub(super) fn is_called(&self, die: &Die<'a>, name: &str, query: &Query<'_>) -> bool {
         self.name(die) == Some(name.as_bytes())
@@ -233,7 +262,7 @@ impl<'a> Unit<'a> {
             path: self.path(die, outer, ORIGINS_MAX).without_within(THREAD_LOCAL),
             ty: self.type_of(die),
             location: self.location(die),
-            inside: outer.iter().any(|outer| is_function(outer.tag)),
+            inside: is_inside(outer),
             declaration: die.tag() == dw::DW_TAG_member
                 || flag(die, dw::DW_AT_declaration),
             declared: self.declared(die),
@@ -253,6 +282,11 @@ impl<'a> Unit<'a> {
             declared: self.declared(die),
         })
     }
+}
+
+/// Is what is within these in a function?
+fn is_inside(outer: &[Outer]) -> bool {
+    outer.iter().any(|outer| is_function(outer.tag))
 }
 
 /// Is it a function, or a copy of one within another?
