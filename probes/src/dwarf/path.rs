@@ -69,6 +69,18 @@ impl Path {
         })
     }
 
+    /// Without a last part `inner` and the closures and constants (`{closure#0}`) that
+    /// it is in.
+    pub(super) fn without_within(mut self, inner: &str) -> Self {
+        if self.0.last().is_some_and(|part| part.name == inner) {
+            self.0.pop();
+            while self.0.last().is_some_and(|part| part.name.starts_with('{')) {
+                self.0.pop();
+            }
+        }
+        self
+    }
+
     fn push(&mut self, name: &[u8], optional: bool) {
         let length: usize = self.0.iter().map(|part| part.name.len()).sum();
         let name = &name[..name.len().min(NAME_MAX.saturating_sub(length))];
