@@ -49,7 +49,7 @@ fn compile(module: &mut JITModule) -> u32 {
     let value = builder.ins().iconst(I64, 42);
     builder.ins().return_(&[value]);
     builder.seal_all_blocks();
-    builder.finalize();
+    builder.finalize(module.target_config());
     let name = module.declare_function("f", Linkage::Export, &context.func.signature);
     module.define_function(name.expect("a name"), &mut context).expect("sound");
     context.compiled_code().map_or(0, |code| code.code_info().total_size)
