@@ -24,6 +24,7 @@
 //! grammar; its errors carry what a message needs.
 
 pub mod address;
+pub mod dwarf;
 pub mod expr;
 pub mod kcore;
 pub mod machine;
@@ -37,6 +38,7 @@ pub mod symbols;
 pub mod types;
 
 pub use address::{AbsAddr, FileOffset, LoadBias, VirtOffset};
+pub use dwarf::{Dwarf, NoDebugInfo};
 pub use expr::{ExprError, Expression};
 pub use maps::{AddressSpace, Mapping};
 pub use process::{Executable, Process, ProcessError};

@@ -159,6 +159,16 @@ impl Elf {
         self.kind
     }
 
+    /// The file as it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives the memory of a part of [`Self::bytes`] back to the kernel.
+    pub(crate) fn forget(&self, part: &[u8]) {
+        self.bytes.forget(part);
+    }
+
     /// Where it starts to run (`e_entry`).
     pub fn entry(&self) -> VirtOffset {
         self.entry

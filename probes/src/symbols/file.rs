@@ -1,5 +1,5 @@
 //! Gets the bytes of a file: small ones by reading, larger ones by mapping.
-#![allow(unsafe_code)] // `memmap2::Mmap::map`, once, below.
+#![allow(unsafe_code)] // Mapping a file, and unmapping parts for a while.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
 /// The contents of a file.
 #[derive(Debug)]
@@ -26,6 +26,26 @@ impl Deref for FileBytes {
             FileBytes::Mapped(map) => map,
             FileBytes::Owned(bytes) => bytes,
         }
+    }
+}
+
+impl FileBytes {
+    /// Gives the memory of a part of a mapped file back to the kernel: it is read
+    /// again when it is needed. Nothing happens to what is no part of one.
+    pub(crate) fn forget(&self, part: &[u8]) {
+        let FileBytes::Mapped(map) = self else { return };
+        let whole = map.as_ptr_range();
+        let start = (part.as_ptr() as usize).checked_sub(whole.start as usize);
+        let Some(start) = start.filter(|start| start + part.len() <= map.len()) else {
+            return;
+        };
+        // SAFETY: the mapping is of a file and never written to, so that the pages
+        // come back with the same contents.
+        let advised = unsafe {
+            map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, part.len())
+        };
+        // It saves memory; without it nothing is wrong.
+        drop(advised);
     }
 }
 
