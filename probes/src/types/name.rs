@@ -24,11 +24,23 @@ fn within(types: &dyn Types, id: TypeId, depth: u32) -> String {
             let blank = if to.ends_with(['*', '&']) { "" } else { " " };
             format!("{to}{blank}{}", if *reference { '&' } else { '*' })
         }
-        Type::Array { of, length } => {
-            let length = length.map_or_else(String::new, |length| length.to_string());
-            format!("{} [{length}]", within(types, *of, depth))
-        }
+        Type::Array { of, length } => array(types, *of, *length, depth),
     }
+}
+
+/// `int [2][3]`: two arrays of three. The elements' name comes first, whatever they
+/// are arrays of.
+fn array(types: &dyn Types, of: TypeId, length: Option<u64>, depth: u32) -> String {
+    let bounds = |length: Option<u64>| {
+        format!("[{}]", length.map_or_else(String::new, |length| length.to_string()))
+    };
+    let (mut of, mut all) = (of, bounds(length));
+    for _ in 0..depth {
+        let Type::Array { of: inner, length } = *types.get(of) else { break };
+        all.push_str(&bounds(length));
+        of = inner;
+    }
+    format!("{} {all}", within(types, of, depth))
 }
 
 /// C needs its keywords; names of other languages have their paths.
