@@ -2,17 +2,21 @@
 //! says what happened, why, and what to do next.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Span;
+use hwtrace_probes::address::AbsAddr;
+use hwtrace_probes::image::{Files, Image};
 use hwtrace_probes::process::{
     Holder, HolderKind, Process, ProcessError, perf_event_paranoid, register_holders,
 };
-use hwtrace_probes::resolve::{self, Location, ResolveError};
+use hwtrace_probes::resolve::{self, Location, Memory, ResolveError};
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::{self, CAPACITY, Plan};
 
 use crate::environment::{Point, quoted};
@@ -27,20 +31,47 @@ pub(crate) fn no_target(request: &Request) -> Diagnostic {
 
 /// What is said of a point that nothing can arm yet.
 pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
-    let Spec::Later(later) = &point.spec else { return None };
-    let message = match &later.part {
+    let (part, instead) = match &point.spec {
+        Spec::Later(later) => (later.part.as_ref(), later.instead),
+        Spec::KernelData(_) => {
+            (None, "this version watches data of processes: process.data(\"EXPR\").write")
+        }
+        _ => return None,
+    };
+    let message = match part {
         Some(part) => format!("{part} is not available yet"),
         None => format!("`{}` is not available yet", point.name),
     };
     let diagnostic = Diagnostic::new(Code::NotAvailableYet, point.span, message);
-    Some(diagnostic.help(later.instead))
+    Some(diagnostic.help(instead))
+}
+
+/// Memory of the target, read by way of the kernel.
+struct ProcessMemory<'a> {
+    pid: u32,
+    kernel: &'a dyn Kernel,
+}
+
+impl Memory for ProcessMemory<'_> {
+    fn read(&mut self, address: AbsAddr, bytes: &mut [u8]) -> usize {
+        self.kernel.read_memory(self.pid, address.0, bytes).unwrap_or(0)
+    }
+
+    /// Not asked for: thread-locals are not armed.
+    fn robust_list(&mut self, _tid: u32) -> Option<AbsAddr> {
+        None
+    }
 }
 
 /// Finds all data, or says everything that is wrong.
 pub(crate) fn resolve(
+    kernel: &Rc<dyn Kernel>,
     process: &Process,
     requests: &[Request],
 ) -> Result<Vec<Option<Location>>, Failure> {
+    let image = Image::of_process(process, &Files::symbols_only());
+    let image = image.map_err(|error| self::process(&error))?;
+    let mut memory = ProcessMemory { pid: process.pid(), kernel: &**kernel };
     let mut locations: Vec<Option<Location>> = Vec::with_capacity(requests.len());
     let mut diagnostics = Vec::new();
     for request in requests {
@@ -48,7 +79,7 @@ pub(crate) fn resolve(
         let located = if rivals.any(|rival| locations[*rival].is_some()) {
             Ok(None)
         } else {
-            locate(process, request)?
+            locate(process, &image, &mut memory, request)?
         };
         match located {
             Ok(location) => locations.push(location),
@@ -69,19 +100,22 @@ pub(crate) fn resolve(
 /// there. The outer error is about the process, not about the request.
 fn locate(
     process: &Process,
+    image: &Image,
+    memory: &mut ProcessMemory<'_>,
     request: &Request,
 ) -> Result<Result<Option<Location>, Diagnostic>, Failure> {
     let Request { data, span, optional, .. } = request;
     let found = match process.is_named_by(&data.process) {
-        Ok(true) => resolve::resolve(process, &data.expression, data.length),
+        Ok(true) => {
+            let length = data.length.map(u64::from);
+            resolve::resolve(image, memory, &data.expression, length)
+        }
         Ok(false) if *optional => return Ok(Ok(None)),
         Ok(false) => return Ok(Err(other_process(*span))),
         Err(error) => return Err(self::process(&error)),
     };
     match found {
-        Ok(location) => Ok(Ok(Some(location))),
-        // Not about this expression: all others would say it again.
-        Err(ResolveError::Process(error)) => Err(self::process(&error)),
+        Ok(location) => Ok(in_one_register(request, location).map(Some)),
         Err(ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. })
             if *optional =>
         {
@@ -89,6 +123,43 @@ fn locate(
         }
         Err(error) => Ok(Err(unresolved(&error, *span))),
     }
+}
+
+/// Refuses what takes several registers, or a part of one.
+fn in_one_register(
+    request: &Request,
+    location: Location,
+) -> Result<Location, Diagnostic> {
+    let Location { name, address, size, .. } = &location;
+    let span = request.span;
+    if location.thread_local.is_some() {
+        let message = format!("`{name}` is thread-local, which cannot be watched yet");
+        return Err(Diagnostic::new(Code::NotAvailableYet, span, message)
+            .help("watch its address: `0x…`, as gdb's `print &name` gives it"));
+    }
+    if !matches!(size, 1 | 2 | 4 | 8) {
+        let message = format!(
+            "`{name}` is {size} bytes long, and a watch is 1, 2, 4 or 8 bytes long"
+        );
+        return Err(Diagnostic::new(Code::BadLength, span, message).help(format!(
+            "watch a part of it: `{name}+0` with {}, then `{name}+8`, and so on",
+            length_option(8, span)
+        )));
+    }
+    let excess = address.0 % size;
+    if excess == 0 {
+        return Ok(location);
+    }
+    let message = format!(
+        "{address} ({name}) is not a multiple of {size}, the length of the watch"
+    );
+    let moved = |bytes: u64| request.data.expression.moved_by(bytes.cast_signed());
+    Err(Diagnostic::new(Code::Misaligned, span, message).help(format!(
+        "watch `{}` or `{}`, or less here with {}",
+        moved(excess.wrapping_neg()),
+        moved(size - excess),
+        length_option(1 << address.0.trailing_zeros().min(3), span)
+    )))
 }
 
 /// Gives each distinct watch a register.
@@ -101,11 +172,11 @@ pub(crate) fn plan(
         .zip(locations)
         .enumerate()
         .filter_map(|(number, (request, location))| {
-            Some((number, watch(request, location.as_ref()?)))
+            Some((number, [watch(request, location.as_ref()?)]))
         })
         .unzip();
     let mut plan = slots::plan(&watches, CAPACITY).map_err(|error| {
-        let first_without = numbers.get(error.capacity);
+        let first_without = numbers.get(error.request);
         let span = first_without.and_then(|number| requests[*number].span);
         let message = format!(
             "{} different watches, but a thread has {} debug registers",
@@ -116,7 +187,7 @@ pub(crate) fn plan(
             .help("watch fewer at a time, or neighbours as one with a greater length")
     })?;
     let subscribers = plan.registers.iter_mut().flat_map(|it| &mut it.subscribers);
-    subscribers.for_each(|subscriber| *subscriber = numbers[*subscriber]);
+    subscribers.for_each(|subscriber| subscriber.request = numbers[subscriber.request]);
     Ok(plan)
 }
 
@@ -180,27 +251,41 @@ fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
         }
         ResolveError::NotHex { .. } => new(Code::BadProbeArgument)
             .help("addresses are hexadecimal with `0x` in front of them"),
-        ResolveError::BadLength { name, .. } => new(Code::BadLength).help(format!(
-            "watch a part of it: `{name}+0` with {}, then `{name}+8`, and so on",
-            length_option(8, span)
-        )),
-        ResolveError::Misaligned { fitting_length, below, above, .. } => {
-            new(Code::Misaligned).help(format!(
-                "watch `{below}` or `{above}`, or less here with {}",
-                length_option(*fitting_length, span)
-            ))
-        }
-        ResolveError::NotALength { .. } => {
-            new(Code::BadLength).help(format!("for example {}", length_option(8, span)))
-        }
         ResolveError::NotUserSpace { .. } => new(Code::BadProbeArgument),
         ResolveError::Function { name } => {
             new(Code::UnknownSymbol).help(format!("to see where it is, use `nm`; hwtrace watches data, and `{name}` is code"))
         }
-        ResolveError::ThreadLocal { .. } | ResolveError::InSharedLibrary { .. } => {
-            new(Code::NotAvailableYet).help("watch its address: `0x…`, as gdb's `print &name` gives it")
+        other => match other.help() {
+            Some(help) => new(code_of(other)).help(help),
+            None => new(code_of(other)),
+        },
+    }
+}
+
+/// Of those whose help is the same for all who ask.
+fn code_of(error: &ResolveError) -> Code {
+    match error {
+        ResolveError::NoSuchMember { .. } => Code::UnknownMember,
+        ResolveError::NoSuchType { .. } | ResolveError::NoSuchConstant { .. } => {
+            Code::UnknownType
         }
-        _ => new(Code::UnknownSymbol),
+        ResolveError::Untyped { .. } | ResolveError::Incomplete { .. } => Code::NoTypes,
+        ResolveError::BitField { .. } => Code::NoAddress,
+        ResolveError::NoMembers { .. }
+        | ResolveError::WrongArrow { .. }
+        | ResolveError::NotAPointer { .. }
+        | ResolveError::NoElements { .. }
+        | ResolveError::OutOfBounds { .. }
+        | ResolveError::Null { .. }
+        | ResolveError::Dangling { .. }
+        | ResolveError::Unreadable { .. } => Code::NoParts,
+        ResolveError::NotALength { .. } | ResolveError::TooWide { .. } => Code::BadLength,
+        ResolveError::Outside { .. } => Code::BadProbeArgument,
+        ResolveError::InSharedLibrary { .. }
+        | ResolveError::NoSuchModule { .. }
+        | ResolveError::Local { .. }
+        | ResolveError::EachThread { .. } => Code::NotAvailableYet,
+        _ => Code::UnknownSymbol,
     }
 }
 
@@ -243,7 +328,7 @@ pub(crate) fn failed(
 ) -> Failure {
     let request = |register: usize| {
         let register = plan.registers.get(register)?;
-        requests.get(*register.subscribers.first()?)
+        requests.get(register.subscribers.first()?.request)
     };
     let span = |register| request(register).and_then(|request| request.span);
     let name = |register| {
@@ -260,6 +345,12 @@ pub(crate) fn failed(
             held(diagnostic, &register_holders(process.pid()))
         }
         ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
+        ArmError::KernelPermission { .. } => new(Code::PermissionDenied, None)
+            .help("run hwtrace as root with `sudo`, or with CAP_SYS_ADMIN"),
+        ArmError::SystemPermission { .. } => new(Code::PermissionDenied, None).help(
+            "run hwtrace as root with `sudo`, with CAP_PERFMON, or after \
+             `sudo sysctl kernel.perf_event_paranoid=0`",
+        ),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",

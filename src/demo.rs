@@ -23,11 +23,7 @@ static BALANCE: AtomicU64 = AtomicU64::new(1_000_000);
 /// What the demo watches: the program's balance, loads and stores.
 pub fn watched() -> Watched {
     let name = concat!(module_path!(), "::BALANCE").to_owned();
-    Watched {
-        expression: Expression::Symbol { name, offset: 0 },
-        length: None,
-        mode: Mode::ReadWrite,
-    }
+    Watched { expression: Expression::name(name), length: None, mode: Mode::ReadWrite }
 }
 
 /// The program that is watched.

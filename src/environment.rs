@@ -93,7 +93,9 @@ impl environment::Environment for Environment {
     /// yet might as well not exist.
     fn is_certain(&self, point: PointId) -> bool {
         let point = self.points.get(point.0 as usize);
-        !point.is_some_and(|point| matches!(point.spec, Spec::Data(_) | Spec::Later(_)))
+        !point.is_some_and(|point| {
+            matches!(point.spec, Spec::Data(_) | Spec::KernelData(_) | Spec::Later(_))
+        })
     }
 
     fn registers(&self) -> &[&'static str] {
@@ -111,7 +113,7 @@ impl environment::Environment for Environment {
 /// Whether accesses to data are what fires it.
 fn is_data(spec: &Spec) -> bool {
     match spec {
-        Spec::Data(_) => true,
+        Spec::Data(_) | Spec::KernelData(_) => true,
         Spec::Later(later) => later.is_data,
         _ => false,
     }
@@ -136,7 +138,7 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
             diagnostic.help(format!("did you mean {}?", quoted(nearest)))
         }
         SpecErrorKind::BadLength { .. } => {
-            diagnostic.help("watch more bytes with several probes: `.length(8)` each")
+            diagnostic.help("leave it out: the length comes from the type or the symbol")
         }
         _ => diagnostic,
     }
@@ -147,14 +149,10 @@ pub fn explain_expression(
     error: &ExprError,
     span: impl Into<Option<Span>>,
 ) -> Diagnostic {
-    match error {
-        ExprError::NotYet { what, instead } => Diagnostic::new(
-            Code::NotAvailableYet,
-            span,
-            format!("{what} cannot be watched yet"),
-        )
-        .help(*instead),
-        _ => Diagnostic::new(Code::BadProbeArgument, span, error.to_string()),
+    let diagnostic = Diagnostic::new(Code::BadProbeArgument, span, error.to_string());
+    match error.help() {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
     }
 }
 

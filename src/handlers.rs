@@ -51,6 +51,8 @@ struct DataHandler {
     handler: usize,
     /// Fires only where the value differs.
     change: bool,
+    /// Name of the data, a string handle; known once it is armed.
+    name: u64,
 }
 
 /// Whether a handler runs when its probe point fires.
@@ -95,7 +97,7 @@ impl<'a> Handlers<'a> {
         let points = || script.points.iter().enumerate();
         let data = points().filter_map(|(handler, point)| match &point.spec {
             Spec::Data(data) => {
-                Some(DataHandler { handler, change: data.mode == Mode::Change })
+                Some(DataHandler { handler, change: data.mode == Mode::Change, name: 0 })
             }
             _ => None,
         });
@@ -266,16 +268,10 @@ impl Consumer for Handlers<'_> {
         surroundings::set(&mut self.world, &context.kernel, context.target);
         self.world.set_target(context.target.unwrap_or(0));
         self.world.set_time_of_day_offset(context.time_of_day_offset_ns);
-        let names: Vec<_> = context
-            .subscribers
-            .iter()
-            .map(|requests| {
-                let first =
-                    requests.first().and_then(|first| context.locations[*first].as_ref());
-                first.map_or_else(String::new, |location| location.name.clone())
-            })
-            .collect();
-        self.world.set_data_names(&names);
+        for (data, location) in self.data.iter_mut().zip(&context.locations) {
+            let name = location.as_ref().map_or("", |location| &location.name);
+            data.name = self.world.intern(name.as_bytes());
+        }
         let pid = std::process::id();
         let execname = self.world.intern(b"hwtrace");
         self.own = HitRecord { pid, tid: pid, execname, ..HitRecord::default() };
@@ -307,12 +303,12 @@ impl Consumer for Handlers<'_> {
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        let DataHandler { handler, change } = self.data[request];
+        let DataHandler { handler, change, name } = self.data[request];
         // What is in doubt may have changed: rather once too often.
         if change && record.old == record.new && record.doubts == 0 {
             return Ok(Flow::Continue);
         }
-        self.run(handler, record)
+        self.run(handler, &HitRecord { data_name: name, ..*record })
     }
 
     fn timer(&mut self, timer: usize, now: u64) -> Result<Flow, Failure> {

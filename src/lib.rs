@@ -18,4 +18,6 @@ mod sink;
 mod surroundings;
 pub mod symbols;
 pub mod target;
+mod types;
+pub mod values;
 pub mod watch;

@@ -138,7 +138,7 @@ fn shorten(cell: &str, width: usize) -> String {
 
 /// `counter: 8 bytes at 0x404028`
 pub fn title(location: &Location) -> String {
-    let bytes = counted(location.length.into(), "byte");
+    let bytes = counted(location.size, "byte");
     format!("{}: {bytes} at {}", location.name, location.address)
 }
 

@@ -18,6 +18,7 @@ use hwtrace_runtime::event::{RawHit, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::slots::Subscriber;
 use hwtrace_runtime::tracker::Tracker;
 
 use crate::arming;
@@ -125,7 +126,7 @@ pub struct Context {
     /// Where the data is, by request; none for those that were left out.
     pub locations: Vec<Option<Location>>,
     /// For each register that was armed the requests that share it.
-    pub subscribers: Vec<Vec<usize>>,
+    pub subscribers: Vec<Vec<Subscriber>>,
     /// CLOCK_MONOTONIC now, in nanoseconds.
     pub now: u64,
     /// CLOCK_REALTIME less CLOCK_MONOTONIC, in nanoseconds.
@@ -307,7 +308,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         };
         let process =
             Process::open(target.pid()).map_err(|error| arming::process(&error))?;
-        self.context.locations = arming::resolve(&process, requests)?;
+        self.context.locations = arming::resolve(&self.kernel, &process, requests)?;
         Ok(Some(process))
     }
 
@@ -330,7 +331,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         let mut engine = PerfEngine::new(Rc::clone(&self.kernel), options);
         let mut tracker = Tracker::new(&watches);
         let mut memory = TargetMemory::new(&self.kernel);
-        tracker.add_process(pid, &mut memory);
+        let placed: Vec<_> = watches.iter().copied().map(Some).collect();
+        tracker.add_process(pid, &placed, &mut memory);
         let armed = engine
             .arm(pid, &watches)
             .map_err(|error| arming::failed(&error, &process, requests, &plan))?;
@@ -431,7 +433,7 @@ impl<'a, C: Consumer> Session<'a, C> {
     fn follow_wishes(&mut self) -> Result<(), Failure> {
         let Some(armed) = &mut self.armed else { return Ok(()) };
         for (watch, subscribers) in self.context.subscribers.iter().enumerate() {
-            let on = subscribers.iter().any(|request| self.consumer.wants(*request));
+            let on = subscribers.iter().any(|it| self.consumer.wants(it.request));
             if on != armed.on[watch] {
                 let switched = armed.switch(watch, on, self.kernel.clock());
                 switched
@@ -517,7 +519,9 @@ pub(crate) fn watch(request: &Request, location: &Location) -> Watch {
         Mode::Write | Mode::Change => Trigger::Write,
         Mode::ReadWrite => Trigger::ReadWrite,
     };
-    Watch { address: location.address.0, length: location.length, trigger }
+    // All locations are of one register: see `arming::resolve`.
+    let length = u32::try_from(location.size).unwrap_or(8);
+    Watch { address: location.address.0, length, trigger }
 }
 
 fn time_of_day_offset(kernel: &dyn Kernel) -> i64 {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::Event;
 use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::slots::Subscriber;
 use hwtrace_runtime::tracker::Tracker;
+use hwtrace_runtime::view::View;
 
 use crate::session::{Consumer, Context, Failure, Summary};
 use crate::symbols::TargetMemory;
@@ -15,6 +17,15 @@ use crate::symbols::TargetMemory;
 const ROUND: Duration = Duration::from_millis(20);
 /// The clock is looked at once in so many hits.
 const LOOK_EVERY: u64 = 16;
+
+/// The hit of a register as one of those who share it sees it.
+fn view_of(subscriber: &Subscriber, record: &HitRecord) -> Option<HitRecord> {
+    let Subscriber { window, .. } = *subscriber;
+    if u32::from(window.length()) == record.data_length {
+        return Some(*record);
+    }
+    View { window, ..View::identity(0, record.data_name) }.narrow(record)
+}
 
 /// How a round ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +116,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
     }
 
     fn hand_on(&mut self, record: &HitRecord) -> Flow {
-        for request in &self.context.subscribers[record.watch as usize] {
-            match self.consumer.hit(*request, record) {
+        for subscriber in &self.context.subscribers[record.watch as usize] {
+            let Some(record) = view_of(subscriber, record) else { continue };
+            match self.consumer.hit(subscriber.request, &record) {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::Stop) => self.round = Round::Stopped,
                 Err(failure) => {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use hwtrace_probes::kcore::KernelMemory;
 use hwtrace_probes::process::facts::{self, Identity};
+use hwtrace_runtime::bpf::KernelReader;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::signalling::Signaller;
 use hwtrace_runtime::world::{Credentials, ProcessInfo, UserMemory, World};
@@ -88,13 +89,38 @@ impl ProcessInfo for Processes {
 struct Memory {
     kernel: Rc<dyn Kernel>,
     /// Opened when it is first asked for; or why it can not be.
-    kernel_memory: OnceCell<Result<KernelMemory, String>>,
+    kernel_memory: OnceCell<Result<KernelSource, String>>,
+}
+
+/// A way to the kernel's memory.
+enum KernelSource {
+    /// `/proc/kcore`: the quicker one.
+    File(KernelMemory),
+    /// A BPF program, where there is no such file.
+    Program(KernelReader),
+}
+
+impl KernelSource {
+    fn open(kernel: &Rc<dyn Kernel>) -> Result<Self, String> {
+        let file = match KernelMemory::running() {
+            Ok(file) => return Ok(Self::File(file)),
+            Err(error) => error,
+        };
+        let program = KernelReader::open(kernel);
+        program.map(Self::Program).map_err(|error| format!("{file}; {error}"))
+    }
+
+    fn read(&self, address: u64, out: &mut [u8]) -> usize {
+        match self {
+            Self::File(file) => file.read(address, out),
+            Self::Program(program) => program.read(address, out),
+        }
+    }
 }
 
 impl Memory {
-    fn kernel_memory(&self) -> Result<&KernelMemory, &String> {
-        let open = || KernelMemory::running().map_err(|error| error.to_string());
-        self.kernel_memory.get_or_init(open).as_ref()
+    fn kernel_memory(&self) -> Result<&KernelSource, &String> {
+        self.kernel_memory.get_or_init(|| KernelSource::open(&self.kernel)).as_ref()
     }
 }
 

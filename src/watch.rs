@@ -91,6 +91,7 @@ impl Consumer for Watcher<'_> {
                 expression: watched.expression.clone(),
                 length: watched.length,
                 mode: watched.mode,
+                follow: false,
             },
             span: None,
             optional: false,

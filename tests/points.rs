@@ -101,10 +101,10 @@ fn how_the_refusal_looks() {
              probe syscall.read { n++ }"),
         @r#"
     error[E0303]: `kernel.data("jiffies").write` is not available yet
-     --> <command line>:1:30
+     --> <command line>:1:7
       |
     1 | probe kernel.data("jiffies").write { println($new) }
-      |                              ^^^^^
+      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = help: this version watches data of processes: process.data("EXPR").write
 

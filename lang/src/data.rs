@@ -216,8 +216,8 @@ pub struct Named {
 pub struct Variable {
     /// Its type.
     pub ty: TypeRef,
-    /// Where it lies.
-    pub address: u64,
+    /// Where it lies; none where that shows when the script runs.
+    pub address: Option<u64>,
     /// In whose memory.
     pub space: Space,
 }

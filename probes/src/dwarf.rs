@@ -16,15 +16,20 @@
 //!
 //! Nothing in a file is trusted. What cannot be read costs names.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::address::VirtOffset;
 use crate::symbols::Elf;
 use crate::types::{DebugInfo, Type, TypeId, Types, Variable};
 
+mod all;
 mod cache;
+mod expression;
 mod find;
 mod lines;
+mod locals;
 mod parallel;
 mod parts;
 mod path;
@@ -37,6 +42,8 @@ mod types;
 mod unit;
 mod variables;
 mod walk;
+
+pub use locals::{Function, Inlined, Local};
 
 use cache::Cache;
 use parts::{BUILTIN, Entry, INFO, Part};
@@ -87,12 +94,14 @@ pub enum NoDebugInfo {
 pub struct Dwarf {
     source: u16,
     elf: Arc<Elf>,
+    thread_locals: Option<Range<u64>>,
     /// Where the program is, and the root that it sees.
     path: PathBuf,
     root: PathBuf,
     /// The parts that are not split off, by their numbers.
     parts: [Option<Part>; 3],
     split: OnceLock<split::Split>,
+    by_address: OnceLock<all::ByAddress>,
     signatures: OnceLock<types::Signatures>,
     facts: Cache<Entry, Arc<unit::Facts>>,
     scopes: Cache<Entry, Arc<scopes::Scopes>>,
@@ -131,10 +140,12 @@ impl Dwarf {
         Ok(Self {
             source,
             elf: Arc::clone(elf),
+            thread_locals: sections::thread_locals(elf.bytes()),
             path: path.to_path_buf(),
             root: root.to_path_buf(),
             parts,
             split: OnceLock::new(),
+            by_address: OnceLock::new(),
             signatures: OnceLock::new(),
             facts: Cache::new(UNITS_KEPT),
             scopes: Cache::new(SCOPES_KEPT),
@@ -195,5 +206,13 @@ impl Types for Dwarf {
 impl DebugInfo for Dwarf {
     fn variables(&self, name: &str) -> Vec<Variable> {
         self.find_variables(name)
+    }
+
+    fn variable_at(&self, address: VirtOffset) -> Option<Variable> {
+        Dwarf::variable_at(self, address)
+    }
+
+    fn all_variables(&self, each: &mut dyn FnMut(Variable)) {
+        Dwarf::all_variables(self, each);
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! - [`provider::parse`] turns the components of a probe point into a [`Spec`];
 //!   [`provider::providers`] lists all there are.
-//! - [`Expression::parse`] reads what is watched, and [`resolve()`] finds where that
-//!   is in a [`Process`].
+//! - [`Expression::parse`] reads what is watched, [`type_of`] says of which type that is,
+//!   and [`resolve()`] finds where it is in the [`Image`] of a [`Process`].
 //! - [`Symbolizer`] names the function or variable at an address, also of a process
 //!   that has exited, and gives the code around an instruction.
 //!
@@ -24,9 +24,13 @@
 //! grammar; its errors carry what a message needs.
 
 pub mod address;
+pub mod btf;
 pub mod dwarf;
 pub mod expr;
+pub mod image;
 pub mod kcore;
+pub mod kernel;
+pub mod listing;
 pub mod machine;
 pub mod maps;
 pub mod process;
@@ -39,9 +43,10 @@ pub mod types;
 
 pub use address::{AbsAddr, FileOffset, LoadBias, VirtOffset};
 pub use dwarf::{Dwarf, NoDebugInfo};
-pub use expr::{ExprError, Expression};
+pub use expr::{ExprError, ExprErrorKind, Expression};
+pub use image::{Files, Image, Loader};
 pub use maps::{AddressSpace, Mapping};
 pub use process::{Executable, Process, ProcessError};
-pub use resolve::{Location, ResolveError, resolve};
+pub use resolve::{Location, Memory, ResolveError, resolve, resolve_for_thread, type_of};
 pub use spec::{DataSpec, Mode, ProcessRef, Spec, SpecError, SpecErrorKind};
 pub use symbolize::{Named, Symbol, Symbolizer};

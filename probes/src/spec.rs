@@ -6,7 +6,9 @@
 
 use std::fmt;
 
+use crate::address::AbsAddr;
 use crate::expr::{ExprError, Expression};
+use crate::kernel::{Path, PathError};
 
 /// One component of a probe point: a name and what is in its parentheses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub enum Spec {
     Timer(Timer),
     /// At accesses to data of a process.
     Data(DataSpec),
+    /// At accesses to data of the kernel.
+    KernelData(KernelDataSpec),
     /// What the language has and this version cannot arm.
     Later(Later),
 }
@@ -98,10 +102,45 @@ pub struct DataSpec {
     pub process: ProcessRef,
     /// What is watched.
     pub expression: Expression,
+    /// The length asked for by `.length(N)`: 1 byte or more.
+    pub length: Option<u32>,
+    /// At which accesses the probe fires.
+    pub mode: Mode,
+    /// `.follow`: the watch moves when a pointer on the way to the data is stored
+    /// to.
+    pub follow: bool,
+}
+
+/// A watch on data of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelDataSpec {
+    /// What is watched.
+    pub object: KernelObject,
     /// The length asked for by `.length(N)`: 1, 2, 4 or 8 bytes.
     pub length: Option<u32>,
     /// At which accesses the probe fires.
     pub mode: Mode,
+}
+
+/// Data of the kernel, as it is named; [`crate::kernel::KernelNames`] finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelObject {
+    /// A variable, or something in it or behind it.
+    Variable {
+        /// The variable's name.
+        name: String,
+        /// The way from there.
+        path: Path,
+    },
+    /// What lies at an address.
+    Address(AbsAddr),
+    /// Something of a thread.
+    Task {
+        /// The thread's id, that of a process for its first thread.
+        tid: u32,
+        /// The way from its `task_struct`.
+        path: Path,
+    },
 }
 
 /// Which process a probe point means.
@@ -202,8 +241,8 @@ pub enum SpecErrorKind {
         /// The component's name.
         name: String,
     },
-    /// A length that no debug register has.
-    #[error("a watch is 1, 2, 4 or 8 bytes long, not {length}")]
+    /// A length that nothing has.
+    #[error("a watch is at least 1 byte long, not {length}")]
     BadLength {
         /// The length asked for.
         length: i64,
@@ -211,6 +250,9 @@ pub enum SpecErrorKind {
     /// The argument of `data` does not name data.
     #[error(transparent)]
     Expression(#[from] ExprError),
+    /// The argument of `data` does not name data of the kernel.
+    #[error(transparent)]
+    KernelPath(#[from] PathError),
 }
 
 fn unknown_name(name: &str, after: Option<&str>) -> String {

@@ -21,6 +21,8 @@
 
 mod modules;
 
+pub(crate) use modules::open_mapped;
+
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;

@@ -4,14 +4,19 @@
 //! [`file::load`] is the one place that gets them from a file.
 
 pub mod demangle;
+mod dynamic;
 pub mod elf;
 pub mod file;
 pub mod kallsyms;
+pub mod kernel_data;
 mod lookup;
-mod nearest;
+pub(crate) mod nearest;
 mod table;
 
+pub use dynamic::{Dynamic, TlsCell, TlsCellKind, TlsSegment};
 pub use elf::{Elf, ElfError, ElfKind, Segment, SymbolAt};
 pub use file::{FileBytes, load};
 pub use kallsyms::KernelSymbols;
+pub use kernel_data::KernelData;
+pub(crate) use lookup::SOURCE_EXTENSIONS;
 pub use lookup::{Candidate, DataSymbol, LookupError, split_file};

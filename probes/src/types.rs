@@ -9,8 +9,10 @@ use std::sync::Arc;
 use crate::address::VirtOffset;
 
 mod name;
+mod transparent;
 
 pub use name::type_name;
+pub use transparent::unwrapped;
 
 /// A type's number; opaque. Which source it is of, and where there, is in it:
 /// see [`TypeId::new`].
@@ -234,6 +236,12 @@ pub trait DebugInfo: Types {
     /// The variables called `name`: by the whole of their path or by its last
     /// parts (`limit`, `Pool::limit`, `app::Pool::limit`), raw linkage names too.
     fn variables(&self, name: &str) -> Vec<Variable>;
+
+    /// The variable whose bytes an address of the file is among.
+    fn variable_at(&self, address: VirtOffset) -> Option<Variable>;
+
+    /// All of them, in an order that is always the same.
+    fn all_variables(&self, each: &mut dyn FnMut(Variable));
 }
 
 /// What is asked of types whoever knows them.

@@ -4,16 +4,33 @@ mod common;
 
 use common::{Target, build, build_c};
 use hwtrace_probes::process::ProcessError;
+use hwtrace_probes::resolve::{ResolveError, resolve_for_thread};
 use hwtrace_probes::symbols::ElfError;
-use hwtrace_probes::{Expression, Location, Process, ResolveError, resolve};
+use hwtrace_probes::{
+    AbsAddr, Expression, Files, Image, Location, Memory, Process, resolve, type_of,
+};
+
+/// No pointer is followed here.
+struct NoMemory;
+
+impl Memory for NoMemory {
+    fn read(&mut self, _: AbsAddr, _: &mut [u8]) -> usize {
+        0
+    }
+
+    fn robust_list(&mut self, _: u32) -> Option<AbsAddr> {
+        None
+    }
+}
 
 fn find(
     process: &Process,
     text: &str,
-    length: Option<u32>,
+    length: Option<u64>,
 ) -> Result<Location, ResolveError> {
     let expression = Expression::parse(text).expect("an expression");
-    resolve(process, &expression, length)
+    let image = Image::of_process(process, &Files::symbols_only()).expect("it runs");
+    resolve(&image, &mut NoMemory, &expression, length)
 }
 
 /// Everything about the variables of data.c that does not depend on how it is built.
@@ -36,40 +53,74 @@ fn check_c(name: &str, options: &[&str]) {
         let printed = name.strip_prefix("file_static@data.c").map(|_| "file_static");
         let address = target.address(printed.unwrap_or(name));
         assert_eq!(location.address.0, address, "{name}");
-        assert_eq!(location.length, length, "{name}");
+        assert_eq!(location.size, length, "{name}");
         assert_eq!(location.name, name);
         assert!(location.mapped);
     }
     let half = find(&process, "counter", Some(2)).expect("explicit");
-    assert_eq!((half.length, half.symbol_size), (2, Some(4)));
+    assert_eq!((half.size, half.symbol_size), (2, Some(4)));
     let first = find(&process, "limits", Some(8)).expect("explicit");
     assert_eq!(first.address.0, target.address("limits"));
     check_c_errors(&process, &target);
+    check_pieces(&process);
+    check_thread_locals(&process, &target);
 
     let address = target.address("initialised");
     let location = find(&process, &format!("{address:#x}"), None).expect("address");
-    assert_eq!((location.address.0, location.length), (address, 8));
+    assert_eq!((location.address.0, location.size), (address, 8));
     assert_eq!(location.name, format!("{address:#x}"));
     assert!(location.mapped);
     let nowhere = find(&process, "0x1000", None).expect("an address");
     assert!(!nowhere.mapped);
 }
 
+/// Objects of any size and place are covered by registers.
+fn check_pieces(process: &Process) {
+    let whole = find(process, "limits", None).expect("limits");
+    assert_eq!((whole.size, whole.pieces.len()), (64, 8));
+    assert_eq!(whole.pieces[1].parts[0].name, "limits+8");
+    let odd = find(process, "limits+7", Some(3)).expect("limits");
+    let pieces: Vec<_> =
+        odd.pieces.iter().map(|piece| (piece.length, piece.window.clone())).collect();
+    assert_eq!(pieces, [(1, 0..1), (2, 0..2)]);
+    let text = find(process, "text", None).expect("text");
+    assert_eq!((text.size, text.assumed_length), (3, false));
+    let rest = find(process, "text+1", None).expect("text");
+    assert_eq!((rest.size, rest.assumed_length), (2, true));
+    let eight = find(process, "limits+3", None).expect("limits");
+    assert_eq!((eight.size, eight.assumed_length), (8, true));
+}
+
+/// The main thread's, found without stopping it.
+fn check_thread_locals(process: &Process, target: &Target) {
+    let image = Image::of_process(process, &Files::symbols_only()).expect("it runs");
+    let expression = Expression::name("per_thread");
+    let typed = type_of(&image, &expression, None).expect("it is there");
+    assert!(typed.per_thread && typed.size == 4);
+    assert!(find(process, "per_thread", None).expect("one").thread_local.is_some());
+    let mut memory = target.memory();
+    let tid = process.pid();
+    let own = resolve_for_thread(&image, &mut memory, &expression, None, tid);
+    let own = own.expect("the main thread's");
+    assert_eq!(own.address.0, target.address("per_thread"));
+    assert_eq!(own.thread_local, None);
+}
+
 fn check_c_errors(process: &Process, target: &Target) {
     let error = |text, length| find(process, text, length).expect_err(text);
-    match error("limits", None) {
-        ResolveError::BadLength { size: 64, .. } => {}
-        other => panic!("{other}"),
-    }
     match error("cuonter", None) {
         ResolveError::NoSuchSymbol { nearest, .. } => assert_eq!(nearest[0], "counter"),
         other => panic!("{other}"),
     }
-    match error("limits+4", Some(8)) {
-        ResolveError::Misaligned { fitting_length: 4, below, above, .. } => {
-            assert_eq!((&*below, &*above), ("limits", "limits+8"))
+    for outside in ["limits+64", "limits+96", "limits-8"] {
+        match error(outside, None) {
+            ResolveError::Outside { size: 64, address: Some(address), .. } => {
+                let offset: i64 = outside[6..].parse().expect("a number");
+                let start = target.address("limits");
+                assert_eq!(address.0, start.wrapping_add_signed(offset));
+            }
+            other => panic!("{other}"),
         }
-        other => panic!("{other}"),
     }
     let ambiguous = error("shared_name", None);
     let said = ambiguous.to_string();
@@ -105,12 +156,16 @@ fn check_c_errors(process: &Process, target: &Target) {
             other => panic!("{other}"),
         }
     }
-    let other = error("per_thread", None);
-    assert!(matches!(other, ResolveError::ThreadLocal { .. }), "{other}");
     let other = error("main", None);
     assert!(matches!(other, ResolveError::Function { .. }), "{other}");
-    let other = error("counter", Some(3));
-    assert!(matches!(other, ResolveError::NotALength { length: 3 }), "{other}");
+    let other = error("counter", Some(0));
+    assert!(matches!(other, ResolveError::NotALength { length: 0 }), "{other}");
+    let other = error("limits", Some(1 << 20));
+    assert!(matches!(other, ResolveError::TooWide { .. }), "{other}");
+    let other = error("limits.x", None);
+    assert!(matches!(other, ResolveError::Untyped { .. }), "{other}");
+    let other = error("libnone.so:x", None);
+    assert!(other.may_come_later(), "{other}");
     let other = error("0xffffffff81000000", None);
     assert!(matches!(other, ResolveError::NotUserSpace { .. }), "{other}");
 }
@@ -147,7 +202,7 @@ fn a_variable_copied_from_a_library_has_a_version() {
     for name in ["stdout", "stdout@GLIBC_2.2.5", "stdout@@GLIBC_2.2.5"] {
         let location = find(&process, name, None).expect(name);
         assert_eq!(location.address.0, target.address("stdout"));
-        assert_eq!(location.length, 8);
+        assert_eq!(location.size, 8);
     }
 }
 
@@ -269,9 +324,9 @@ fn a_program_that_has_ended() {
     let mut target = Target::start(&build_c("ended", &[]));
     let process = Process::open(target.pid()).expect("it runs");
     target.finish();
-    let error = find(&process, "counter", None).expect_err("it has ended");
-    let gone = matches!(error, ResolveError::Process(ProcessError::Gone { .. }));
-    assert!(gone, "{error:?}");
+    let error = Image::of_process(&process, &Files::symbols_only());
+    let error = error.expect_err("it has ended");
+    assert!(matches!(error, ProcessError::Gone { .. }), "{error:?}");
     assert!(Process::open(target.pid()).is_err());
 }
 

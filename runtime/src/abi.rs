@@ -29,6 +29,14 @@ pub struct HandlerContext {
     pub world: *mut World,
 }
 
+/// Where handlers read what a wide object was before the access of a hit, and what
+/// it is after: a picture, which is read like memory of the process. No process has
+/// memory there: of x86-64's addresses only those with 57 bits, or all of their upper
+/// ones, mean anything (Documentation/arch/x86/x86_64/mm.rst).
+pub const PICTURE_OLD: u64 = 0x4f00_0000_0000_0000;
+/// The same for what it is after the access.
+pub const PICTURE_NEW: u64 = 0x4e00_0000_0000_0000;
+
 /// In place of an array's number: what `stats_merge` has added up.
 pub const MERGED: i64 = i64::MIN;
 

@@ -54,7 +54,7 @@ mod x86_64;
 
 use std::collections::HashMap;
 
-use crate::schema::AccessKind;
+use crate::schema::{AccessKind, ByteRange};
 
 /// Where the decoder gets machine code from.
 pub trait CodeSource {
@@ -153,6 +153,10 @@ pub struct Recovered {
     pub new: Option<u64>,
     /// Whether `new` is what this very instruction stored or loaded.
     pub exact: bool,
+    /// Which of the watched bytes it touched; empty where that is not known.
+    pub touched: ByteRange,
+    /// For which of them `new` is what this very instruction stored or loaded.
+    pub told: ByteRange,
 }
 
 /// One memory operand of an instruction.

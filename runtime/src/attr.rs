@@ -19,6 +19,11 @@ pub const SAMPLE_TYPE: u64 = sys::PERF_SAMPLE_IDENTIFIER as u64
     | sys::PERF_SAMPLE_CPU as u64
     | sys::PERF_SAMPLE_REGS_USER as u64;
 
+/// What a sample of a kernel watch holds besides: the calls that led there,
+/// and the registers of the interrupted code.
+pub const KERNEL_SAMPLE_TYPE: u64 =
+    SAMPLE_TYPE | sys::PERF_SAMPLE_CALLCHAIN as u64 | sys::PERF_SAMPLE_REGS_INTR as u64;
+
 /// The sixteen general registers of x86-64, AX to SP and R8 to R15, and FLAGS,
 /// which tells what conditional instructions did; as bits of
 /// arch/x86/include/uapi/asm/perf_regs.h.
@@ -63,11 +68,63 @@ pub enum Role {
     /// record must not count among a breakpoint's lost hits, and an exec
     /// removes the breakpoints before it reports the new name.
     Sideband,
+    /// The same of every task there is, opened for all of them on one CPU.
+    SystemSideband,
     /// Reports every access to a watched range.
     Breakpoint {
         /// The range.
         watch: Watch,
     },
+    /// The same for one thread alone: what it creates does not inherit it.
+    /// For data of which each thread has its own.
+    ThreadBreakpoint {
+        /// The range.
+        watch: Watch,
+    },
+    /// Reports every access to a range of the kernel's memory, by whichever
+    /// task on one CPU, with the calls that led there.
+    KernelBreakpoint {
+        /// The range.
+        watch: Watch,
+    },
+    /// Stops a thread with SIGTRAP before it executes an instruction. Goes with
+    /// exec, as the kernel demands of such events.
+    Trap {
+        /// The instruction's first byte.
+        address: u64,
+    },
+}
+
+impl Role {
+    /// What it watches; None for a role that watches nothing.
+    pub fn watch(&self) -> Option<Watch> {
+        match *self {
+            Self::Breakpoint { watch }
+            | Self::ThreadBreakpoint { watch }
+            | Self::KernelBreakpoint { watch } => Some(watch),
+            Self::Probe
+            | Self::RingOwner { .. }
+            | Self::Sideband
+            | Self::SystemSideband
+            | Self::Trap { .. } => None,
+        }
+    }
+
+    /// The same role, of a watch at another address.
+    pub fn moved_to(self, address: u64) -> Self {
+        let moved = |watch: Watch| Watch { address, ..watch };
+        match self {
+            Self::Breakpoint { watch } => Self::Breakpoint { watch: moved(watch) },
+            Self::ThreadBreakpoint { watch } => {
+                Self::ThreadBreakpoint { watch: moved(watch) }
+            }
+            Self::KernelBreakpoint { watch } => {
+                Self::KernelBreakpoint { watch: moved(watch) }
+            }
+            Self::Trap { .. } => Self::Trap { address },
+            other => other,
+        }
+    }
 }
 
 /// An event to open.
@@ -85,6 +142,15 @@ impl EventSpec {
         matches!(self.role, Role::Sideband | Role::Breakpoint { .. })
     }
 
+    /// The kernel's structure for an event that is open already and is to be as
+    /// described from now on, at work or not. All that the kernel does not let
+    /// change must be as it was when the event was opened.
+    pub fn to_changed_attr(&self, on: bool) -> sys::perf_event_attr {
+        let mut attr = self.to_attr();
+        attr.set_disabled((!on).into());
+        attr
+    }
+
     /// The kernel's structure. Every event starts disabled.
     pub fn to_attr(&self) -> sys::perf_event_attr {
         let mut attr = self.common();
@@ -97,23 +163,23 @@ impl EventSpec {
                 software_dummy(&mut attr);
                 attr.__bindgen_anon_2.wakeup_watermark = watermark;
             }
-            Role::Sideband => {
+            Role::Sideband | Role::SystemSideband => {
                 software_dummy(&mut attr);
-                attr.set_inherit(1);
-                attr.set_comm(1);
-                attr.set_comm_exec(1);
-                attr.set_task(1);
-                // Executable mappings, with the longer record (mmap2).
-                attr.set_mmap(1);
-                attr.set_mmap2(1);
+                sideband(&mut attr);
             }
-            Role::Breakpoint { watch } => {
-                attr.set_inherit(1);
-                attr.__bindgen_anon_1.sample_period = 1;
+            Role::Breakpoint { watch } | Role::ThreadBreakpoint { watch } => {
                 breakpoint(&mut attr, watch);
                 self.features_of_breakpoints(&mut attr);
             }
+            Role::KernelBreakpoint { watch } => {
+                breakpoint(&mut attr, watch);
+                attr.sample_type = KERNEL_SAMPLE_TYPE;
+                attr.sample_regs_intr = REGISTERS;
+                attr.set_exclude_callchain_user(1);
+            }
+            Role::Trap { address } => trap(&mut attr, address),
         }
+        attr.set_inherit(self.inherit().into());
         attr
     }
 
@@ -154,8 +220,34 @@ fn software_dummy(attr: &mut sys::perf_event_attr) {
     attr.set_exclude_kernel(1);
 }
 
-/// Makes it a hardware breakpoint.
+/// Has it report what becomes of tasks.
+fn sideband(attr: &mut sys::perf_event_attr) {
+    attr.set_comm(1);
+    attr.set_comm_exec(1);
+    attr.set_task(1);
+    // Executable mappings, with the longer record (mmap2).
+    attr.set_mmap(1);
+    attr.set_mmap2(1);
+}
+
+/// Makes it a breakpoint on an instruction that stops the thread there, by a
+/// SIGTRAP of its own kind (TRAP_PERF), synchronously.
+fn trap(attr: &mut sys::perf_event_attr, address: u64) {
+    attr.type_ = sys::PERF_TYPE_BREAKPOINT;
+    attr.__bindgen_anon_1.sample_period = 1;
+    attr.bp_type = sys::HW_BREAKPOINT_X;
+    attr.__bindgen_anon_3.bp_addr = address;
+    // The one length that x86 takes, whatever the instruction's
+    // (arch/x86/kernel/hw_breakpoint.c, `arch_build_bp_info`).
+    attr.__bindgen_anon_4.bp_len = size_of::<libc::c_long>() as u64;
+    attr.set_sigtrap(1);
+    attr.set_remove_on_exec(1);
+    attr.set_exclude_kernel(1);
+}
+
+/// Makes it a hardware breakpoint that samples each hit.
 fn breakpoint(attr: &mut sys::perf_event_attr, watch: Watch) {
+    attr.__bindgen_anon_1.sample_period = 1;
     attr.type_ = sys::PERF_TYPE_BREAKPOINT;
     attr.bp_type = match watch.trigger {
         Trigger::Write => sys::HW_BREAKPOINT_W,
@@ -191,6 +283,32 @@ mod tests {
         assert_eq!((attr.inherit(), attr.remove_on_exec()), (1, 0));
         let owner = spec(Role::RingOwner { watermark: 4096 });
         assert_eq!((owner.task(), owner.inherit()), (0, 0));
+    }
+
+    #[test]
+    fn only_what_tasks_pass_on_is_inherited() {
+        let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+        let own = spec(Role::ThreadBreakpoint { watch });
+        assert_eq!((own.inherit(), own.remove_on_exec()), (0, 1));
+        let kernel = spec(Role::KernelBreakpoint { watch });
+        assert_eq!((kernel.inherit(), kernel.remove_on_exec()), (0, 0));
+        assert_eq!((kernel.exclude_kernel(), kernel.exclude_callchain_user()), (0, 1));
+        let trap = spec(Role::Trap { address: 0x401000 });
+        assert_eq!((trap.inherit(), trap.sigtrap(), trap.remove_on_exec()), (0, 1, 1));
+        assert_eq!(spec(Role::SystemSideband).inherit(), 0);
+    }
+
+    /// The kernel refuses a change of anything but the watch and its state.
+    #[test]
+    fn a_moved_watch_differs_in_its_address_alone() {
+        let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+        let role = Role::Breakpoint { watch };
+        let moved = EventSpec { role: role.moved_to(0x2000), features: Features::ALL };
+        let mut back = moved.to_changed_attr(true);
+        assert_eq!(back.disabled(), 0);
+        back.set_disabled(1);
+        back.__bindgen_anon_3.bp_addr = 0x1000;
+        assert_eq!(format!("{back:?}"), format!("{:?}", spec(role)));
     }
 
     #[test]

@@ -18,6 +18,74 @@ pub trait Engine {
     /// [`ArmError`] says which watch or thread, and why.
     fn arm(&mut self, pid: u32, watches: &[Watch]) -> Result<Armed, ArmError>;
 
+    /// Arms one more process, or one that executes another image since it was
+    /// armed: the same watches by number, at the addresses that they have
+    /// there; none for those that mean nothing there. One that is not
+    /// [placed](Watch::is_placed) keeps a register and hits nothing until
+    /// [`Engine::retarget`]. Drain before, so that what is known of the process
+    /// is known here, too. All or nothing, as [`Engine::arm`].
+    ///
+    /// Once it has ended, and all who inherited its watches, what it took is
+    /// given back; what was counted stays.
+    ///
+    /// # Errors
+    /// As [`Engine::arm`]; [`ArmError::Armed`] where the process inherited or
+    /// was given watches that its image still has.
+    fn attach(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<Armed, ArmError>;
+
+    /// Arms a watch on one thread alone, for data of which each thread has its
+    /// own; threads and children that it creates do not inherit it. The number
+    /// may be used for any number of threads. Ends with the thread, or its
+    /// image.
+    ///
+    /// # Errors
+    /// As [`Engine::arm`], for the thread.
+    fn arm_thread(
+        &mut self,
+        thread: (u32, u32),
+        number: usize,
+        watch: Watch,
+    ) -> Result<(), ArmError>;
+
+    /// Arms watches on the kernel's data, whoever accesses it, by number; none
+    /// for numbers of other watches. Births, ends and names of all tasks come
+    /// only where the engine was set up so.
+    ///
+    /// # Errors
+    /// [`ArmError::KernelPermission`] without CAP_SYS_ADMIN,
+    /// [`ArmError::NoFreeRegister`] on thread 0 where a CPU has none left.
+    fn arm_kernel(&mut self, watches: &[Option<Watch>]) -> Result<Armed, ArmError>;
+
+    /// Has a watch of a process, and of the children that inherited it, be at
+    /// another address from now on, or nowhere. Gives the time from which on
+    /// hits are of that address, nanoseconds of CLOCK_MONOTONIC: the moment at
+    /// which all of its registers were off, so that no hit is of the wrong one.
+    /// What is stored while it moves hits nothing.
+    ///
+    /// # Errors
+    /// [`ArmError::Gone`] where the process has no such watch, or it ended;
+    /// [`ArmError::BadWatch`] for an address that can not be watched. The watch
+    /// is nowhere then.
+    fn retarget(
+        &mut self,
+        pid: u32,
+        watch: usize,
+        address: Option<u64>,
+    ) -> Result<u64, ArmError>;
+
+    /// Ends what was armed for a process, for the children that inherited it,
+    /// too. What was counted stays.
+    fn detach(&mut self, pid: u32);
+
+    /// Shows births, ends, names and mappings as soon as they are reported, by
+    /// CPU and not by time, to be acted on at once; [`Engine::drain`] hands them
+    /// on in their turn all the same. Nothing where the engine was not set up
+    /// for it.
+    ///
+    /// # Errors
+    /// As [`Engine::drain`].
+    fn news(&mut self, sink: &mut dyn FnMut(Event<'_>)) -> std::io::Result<()>;
+
     /// Hands on what has been reported, in the order of time, up to the point
     /// that no other CPU can still precede; with `all` everything that is
     /// there (after [`Engine::disarm`]).
@@ -78,6 +146,10 @@ pub struct Account {
     pub lost_sideband: u64,
     /// Records handed on out of the order of time.
     pub late: u64,
+    /// Processes that go on and are reported no more: they executed a program
+    /// that runs with another user's rights, at which the kernel ends all their
+    /// events, whoever opened them (fs/exec.c, `begin_new_exec`).
+    pub dropped: u64,
 }
 
 /// Why nothing could be armed.
@@ -103,6 +175,25 @@ pub enum ArmError {
     Permission {
         /// The process.
         pid: u32,
+        /// EACCES or EPERM.
+        errno: i32,
+    },
+    /// The process has watches of ours already.
+    #[error("process {pid} is watched already")]
+    Armed {
+        /// The process.
+        pid: u32,
+    },
+    /// The kernel does not let us watch its own data: that needs CAP_SYS_ADMIN.
+    #[error("not permitted to watch the kernel's data")]
+    KernelPermission {
+        /// EACCES or EPERM.
+        errno: i32,
+    },
+    /// The kernel does not let us see what all tasks do: that needs CAP_PERFMON,
+    /// or kernel.perf_event_paranoid at most 0.
+    #[error("not permitted to see the programs that others start")]
+    SystemPermission {
         /// EACCES or EPERM.
         errno: i32,
     },

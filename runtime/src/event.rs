@@ -64,7 +64,7 @@ pub enum Event<'a> {
 }
 
 /// A hit as the engine captured it, before its access is decoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RawHit<'a> {
     /// Index of the watch in the list that was armed.
     pub watch: u32,
@@ -82,8 +82,15 @@ pub struct RawHit<'a> {
     pub ip: u64,
     /// Whether the kernel made the access on behalf of the thread.
     pub kernel: bool,
-    /// User registers after the instruction.
+    /// User registers after the instruction; of a hit in the kernel those with
+    /// which the thread entered it.
     pub registers: Registers<'a>,
+    /// Of a watch on the kernel's data: registers of the code that made the
+    /// access, after the instruction. None of them for other watches.
+    pub interrupted: Registers<'a>,
+    /// Of a watch on the kernel's data: addresses of the calls in the kernel
+    /// that led to the access, the innermost first. Empty for other watches.
+    pub kernel_stack: &'a [u64],
 }
 
 /// Registers as perf samples them: the values of the bits set in `mask`, in
@@ -111,12 +118,31 @@ impl Registers<'_> {
 /// A watch at one address, as engines arm it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Watch {
-    /// First byte, a multiple of `length`.
+    /// First byte, a multiple of `length`; [`Watch::PENDING`] where it is not
+    /// known yet.
     pub address: u64,
     /// 1, 2, 4 or 8 bytes.
     pub length: u32,
     /// Which accesses fire.
     pub trigger: Trigger,
+}
+
+impl Watch {
+    /// Stands for an address that is not known yet: a register is reserved and
+    /// watches nothing until it is given one. No program has data there
+    /// (vm.mmap_min_addr).
+    pub const PENDING: u64 = 0;
+
+    /// Whether its address is known.
+    pub fn is_placed(&self) -> bool {
+        self.address != Self::PENDING
+    }
+
+    /// Whether it is the kernel's memory: the upper half of all addresses, on
+    /// x86-64 and arm64 alike (Documentation/arch/x86/x86_64/mm.rst).
+    pub fn is_kernel(&self) -> bool {
+        self.address >> 63 == 1
+    }
 }
 
 /// Which accesses a debug register reports.

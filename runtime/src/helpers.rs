@@ -104,7 +104,6 @@ pub static HELPERS: &[Helper] = &[
     // The hit, its thread and its process.
     row!(access() -> String),
     row!(cmdline_str() -> String, !),
-    row!(data_name() -> String),
     row!(egid() -> Long),
     row!(env_var(String) -> String, !),
     row!(euid() -> Long),
@@ -131,6 +130,7 @@ pub static HELPERS: &[Helper] = &[
     row!(uid() -> Long),
     row!(umodname(Long) -> String, !),
     row!(usymdata(Long) -> String, !),
+    row!(usymaddr(String) -> Long, !),
     row!(usymname(Long) -> String, !),
     // Memory.
     row!(enumeration_name(Long, Long) -> String, !),

@@ -17,7 +17,11 @@ use std::time::Duration;
 pub use nix::errno::Errno;
 
 use crate::attr::EventSpec;
+use crate::bpf::Program;
 use crate::ring::RingMemory;
+
+/// Stands for all tasks, or all CPUs, where a number is asked for.
+pub const EVERY: u32 = u32::MAX;
 
 /// What a system call gives.
 pub type Result<T> = std::result::Result<T, Errno>;
@@ -84,8 +88,9 @@ pub struct Taken {
 /// What hwtrace asks of the kernel. Descriptors are given out bare: who got
 /// one closes it with [`Kernel::close`], by way of a guard.
 pub trait Kernel {
-    /// Opens a perf event on thread `tid` (0: the calling thread) and `cpu`,
-    /// close-on-exec (perf_event_open(2)).
+    /// Opens a perf event on thread `tid` (0: the calling thread, [`EVERY`]: all
+    /// tasks) and `cpu` ([`EVERY`]: all of them), close-on-exec
+    /// (perf_event_open(2)).
     ///
     /// # Errors
     /// EACCES or EPERM without permission, ENOSPC where no debug register is
@@ -107,6 +112,23 @@ pub trait Kernel {
     /// # Errors
     /// As ioctl(2).
     fn perf_disable(&self, event: RawFd) -> Result<()>;
+
+    /// Has an open event, and all children that inherited it, be as `spec` says
+    /// from now on, at work or not (PERF_EVENT_IOC_MODIFY_ATTRIBUTES, Linux
+    /// 4.17). Of a breakpoint the watch can change, and nothing else.
+    ///
+    /// # Errors
+    /// EINVAL for what may not change, or for an address that may not be
+    /// watched; the event is off then, or as it was.
+    fn perf_change(&self, event: RawFd, spec: &EventSpec, on: bool) -> Result<()>;
+
+    /// Which of these events are over for good: their thread has ended, or an
+    /// exec removed them, and nobody is left who inherited them (poll(2),
+    /// POLLHUP). What reads the rings by poll(2) is to read them once after.
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM.
+    fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()>;
 
     /// The identifier that records of the event carry (PERF_EVENT_IOC_ID).
     ///
@@ -320,6 +342,21 @@ pub trait Kernel {
     /// ESRCH where it is not stopped.
     fn ptrace_detach(&self, pid: u32) -> Result<()>;
 
+    /// Why a stopped traced child is about to get its signal: `si_code` of
+    /// sigaction(2) (PTRACE_GETSIGINFO).
+    ///
+    /// # Errors
+    /// EINVAL where no signal stopped it, ESRCH where it is not stopped.
+    fn ptrace_signal_code(&self, pid: u32) -> Result<i32>;
+
+    /// Address of the list of robust mutexes of a thread (get_robust_list(2)),
+    /// which the C library keeps within the thread's own block; 0 where it set
+    /// none.
+    ///
+    /// # Errors
+    /// ESRCH, EPERM.
+    fn robust_list(&self, tid: u32) -> Result<u64>;
+
     /// Waits for a child's change of state, stops included; with `block`
     /// false gives [`Wait::Running`] at once where there is none.
     ///
@@ -359,4 +396,30 @@ pub trait Kernel {
     /// # Errors
     /// As kill(2).
     fn stop_own_group(&self, signal: i32) -> Result<bool>;
+
+    /// Loads a BPF program, close-on-exec (bpf(2), BPF_PROG_LOAD). What the
+    /// verifier says is written into `log`, where that has room, up to a zero.
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF and CAP_PERFMON, ENOSYS on a kernel without BPF,
+    /// EACCES or EINVAL where the verifier refuses it, ENOSPC where `log` is too
+    /// short.
+    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd>;
+
+    /// Runs a program of [`crate::bpf::Role::Call`], which may change its
+    /// context; gives what it gives (bpf(2), BPF_PROG_TEST_RUN).
+    ///
+    /// # Errors
+    /// EINVAL for another program, or where the context is shorter than what
+    /// the program looks at; EPERM.
+    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32>;
+
+    /// A file that is written by a program of [`crate::bpf::Role::Iterator`] as
+    /// it is read, close-on-exec: of the thread with this id as we see it, or of
+    /// all threads with 0, which kernels before 6.1 give in any case (bpf(2),
+    /// BPF_LINK_CREATE and BPF_ITER_CREATE).
+    ///
+    /// # Errors
+    /// ESRCH where there is no such thread, EINVAL for another program, EMFILE.
+    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd>;
 }

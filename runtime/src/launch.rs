@@ -15,7 +15,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 
-use crate::kernel::{Errno, Forked, Kernel, Taken, Wait};
+use crate::attr::{EventSpec, Features, Role};
+use crate::kernel::{EVERY, Errno, Forked, Kernel, Taken, Wait};
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -39,6 +40,17 @@ pub enum LaunchError {
     /// The child ended before it executed anything.
     #[error("the child ended before it executed the program")]
     Ended,
+    /// It could not be held at an address: the processor's breakpoint for that
+    /// could not be had, or the kernel can not stop a thread by one (before Linux
+    /// 5.13).
+    #[error("the program can not be held at 0x{address:x}: {errno}")]
+    NoTrap {
+        /// The address.
+        address: u64,
+        /// ENOSPC where no debug register is free, EINVAL where the kernel can
+        /// not, EACCES or EPERM without permission.
+        errno: Errno,
+    },
     /// A system call of ours failed.
     #[error("{call} failed: {errno}")]
     System {
@@ -59,7 +71,23 @@ pub struct Launched {
     pid: u32,
     /// Whether it still is to be killed with us.
     held: bool,
+    /// How it ended, where it was let run and did.
+    ended: Option<ChildState>,
 }
+
+/// Where a program came that was let run to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It is held there, before the instruction.
+    There,
+    /// It has executed another image, and is held before its first instruction.
+    Executed,
+    /// It has ended; releasing it gives a child that tells how.
+    Ended,
+}
+
+/// `si_code` of a SIGTRAP from a perf event (include/uapi/asm-generic/siginfo.h).
+const TRAP_PERF: i32 = 6;
 
 impl Launched {
     /// Process of the program, and leader of its own process group.
@@ -72,11 +100,61 @@ impl Launched {
     /// # Errors
     /// [`LaunchError::System`] where it was killed meanwhile.
     pub fn release(mut self) -> Result<Child, LaunchError> {
-        let detached = self.kernel.ptrace_detach(self.pid);
-        detached.map_err(|errno| LaunchError::System { call: "ptrace", errno })?;
-        self.held = false;
+        if self.held {
+            self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?;
+            self.held = false;
+        }
         let kernel = Rc::clone(&self.kernel);
-        Ok(Child { kernel, pid: self.pid, ended: None, has_terminal: false })
+        Ok(Child { kernel, pid: self.pid, ended: self.ended, has_terminal: false })
+    }
+
+    /// Lets the program run until its first thread is about to execute the
+    /// instruction at `address`, and holds it there: at its entry point, say,
+    /// when its libraries are mapped, or in `main`. Nothing is written into it: a
+    /// debug register stops it, which is free again after.
+    ///
+    /// The register is perf's, since one that ptrace(2) once used stays taken
+    /// until the thread ends, and the signal by which it stops the thread is
+    /// withheld. A thread that blocks SIGTRAP does not stop there.
+    ///
+    /// # Errors
+    /// [`LaunchError::NoTrap`] where it can not be stopped there: it has not run
+    /// then. [`LaunchError::System`].
+    pub fn run_to(&mut self, address: u64) -> Result<Reached, LaunchError> {
+        if !self.held {
+            return Ok(Reached::Ended);
+        }
+        let kernel = Rc::clone(&self.kernel);
+        let trap = Trap::set(&*kernel, self.pid, address)?;
+        let mut signal = 0;
+        let reached = loop {
+            kernel.ptrace_continue(self.pid, signal).map_err(system("ptrace"))?;
+            match kernel.wait(self.pid, true).map_err(system("waitpid"))? {
+                Wait::Stopped { event: libc::PTRACE_EVENT_EXEC, .. } => {
+                    break Reached::Executed;
+                }
+                Wait::Stopped { signal: libc::SIGTRAP, event: 0 }
+                    if kernel.ptrace_signal_code(self.pid) == Ok(TRAP_PERF) =>
+                {
+                    break Reached::There;
+                }
+                Wait::Stopped { signal: own, event: 0 } => signal = own,
+                Wait::Stopped { .. } | Wait::Running => signal = 0,
+                Wait::Exited { code } => break self.end(ChildState::Exited { code }),
+                Wait::Signaled { signal, .. } => {
+                    break self.end(ChildState::Killed { signal });
+                }
+            }
+        };
+        drop(trap);
+        Ok(reached)
+    }
+
+    /// It has ended and was reaped.
+    fn end(&mut self, state: ChildState) -> Reached {
+        self.held = false;
+        self.ended = Some(state);
+        Reached::Ended
     }
 }
 
@@ -105,11 +183,10 @@ pub fn launch(
     let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
     // From here on every return without `held` reset kills and reaps.
-    let mut launched = Launched { kernel, pid, held: true };
+    let mut launched = Launched { kernel, pid, held: true, ended: None };
     let kernel = Rc::clone(&launched.kernel);
     let go = Pipe { kernel: &*kernel, descriptor: go };
     let failure = Pipe { kernel: &*kernel, descriptor: failure };
-    let system = |call| move |errno| LaunchError::System { call, errno };
     kernel.ptrace_seize(pid).map_err(system("ptrace"))?;
     kernel.write(go.descriptor, &[1]).map_err(system("write"))?;
     loop {
@@ -166,6 +243,35 @@ fn exec_error(kernel: &dyn Kernel, failure: RawFd) -> LaunchError {
             errno => LaunchError::Exec(errno),
         },
         _ => LaunchError::Ended,
+    }
+}
+
+/// A failure of a system call of ours.
+fn system(call: &'static str) -> impl Fn(Errno) -> LaunchError {
+    move |errno| LaunchError::System { call, errno }
+}
+
+/// An event that stops a thread at an address, closed when it goes.
+struct Trap<'a> {
+    kernel: &'a dyn Kernel,
+    descriptor: RawFd,
+}
+
+impl<'a> Trap<'a> {
+    fn set(kernel: &'a dyn Kernel, tid: u32, address: u64) -> Result<Self, LaunchError> {
+        let no_trap = |errno| LaunchError::NoTrap { address, errno };
+        let role = Role::Trap { address };
+        let spec = EventSpec { role, features: Features::NONE };
+        let descriptor = kernel.perf_event_open(&spec, tid, EVERY).map_err(no_trap)?;
+        let trap = Self { kernel, descriptor };
+        kernel.perf_enable(descriptor).map_err(no_trap)?;
+        Ok(trap)
+    }
+}
+
+impl Drop for Trap<'_> {
+    fn drop(&mut self) {
+        self.kernel.close(self.descriptor);
     }
 }
 

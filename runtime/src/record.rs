@@ -15,8 +15,14 @@ use crate::ring::as_bytes;
 pub struct Layout {
     /// Index of the word with the CPU, in samples.
     cpu: usize,
-    /// Index of the word with the registers' ABI, in samples; 0 for none.
-    registers: usize,
+    /// Index of the first word of what varies in length, in samples.
+    rest: usize,
+    /// Whether that begins with the calls that led to the access,
+    callchain: bool,
+    /// goes on with the user's registers
+    user: bool,
+    /// and ends with those of the interrupted code.
+    interrupted: bool,
     /// Registers that are sampled, one bit each.
     register_mask: u64,
 }
@@ -37,13 +43,19 @@ const NEEDED: u32 = sys::PERF_SAMPLE_IDENTIFIER
 const BEFORE_CPU: u32 =
     sys::PERF_SAMPLE_ADDR | sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
 
+/// Fields after those, whose length varies.
+const VARYING: u32 =
+    sys::PERF_SAMPLE_CALLCHAIN | sys::PERF_SAMPLE_REGS_USER | sys::PERF_SAMPLE_REGS_INTR;
+/// From here on entries of a call chain are no addresses (PERF_CONTEXT_MAX).
+const CONTEXT_MIN: u64 = -4095i64 as u64;
+
 impl Layout {
-    /// The layout of samples with these attributes; None where they lack a
-    /// field that is needed, or have one whose length varies.
+    /// The layout of samples with these attributes, both kinds of registers by
+    /// the same mask; None where they lack a field that is needed, or have one
+    /// that is not known here.
     pub fn new(sample_type: u64, register_mask: u64) -> Option<Self> {
         let fields = u32::try_from(sample_type).ok()?;
-        let known =
-            NEEDED | BEFORE_CPU | sys::PERF_SAMPLE_PERIOD | sys::PERF_SAMPLE_REGS_USER;
+        let known = NEEDED | BEFORE_CPU | sys::PERF_SAMPLE_PERIOD | VARYING;
         // ID and STREAM_ID would lengthen the trailer as well.
         let in_trailer = sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
         if fields & NEEDED != NEEDED || fields & (!known | in_trailer) != 0 {
@@ -51,13 +63,19 @@ impl Layout {
         }
         let cpu = SAMPLE_TIME + 1 + (fields & BEFORE_CPU).count_ones() as usize;
         let period = (fields & sys::PERF_SAMPLE_PERIOD).count_ones() as usize;
-        let with_registers = fields & sys::PERF_SAMPLE_REGS_USER != 0;
-        let registers = if with_registers { cpu + 1 + period } else { 0 };
-        Some(Self { cpu, registers, register_mask })
+        let has = |field| fields & field != 0;
+        Some(Self {
+            cpu,
+            rest: cpu + 1 + period,
+            callchain: has(sys::PERF_SAMPLE_CALLCHAIN),
+            user: has(sys::PERF_SAMPLE_REGS_USER),
+            interrupted: has(sys::PERF_SAMPLE_REGS_INTR),
+            register_mask,
+        })
     }
 
-    /// When a record was made; None for one too short to say.
-    pub fn time(&self, words: &[u64]) -> Option<u64> {
+    /// When a record of any layout was made; None for one too short to say.
+    pub fn time(words: &[u64]) -> Option<u64> {
         let header = Header::new(*words.first()?);
         if header.kind == sys::PERF_RECORD_SAMPLE {
             return words.get(SAMPLE_TIME).copied();
@@ -79,8 +97,16 @@ impl Layout {
         parse_sideband(header, time, body)
     }
 
+    /// The identifier in a record that is a sample, of any layout.
+    pub fn sample_id(words: &[u64]) -> Option<u64> {
+        let header = Header::new(*words.first()?);
+        (header.kind == sys::PERF_RECORD_SAMPLE).then(|| words.get(1).copied())?
+    }
+
     fn sample<'a>(&self, header: Header, words: &'a [u64]) -> Option<Sample<'a>> {
         let (pid, tid) = halves(*words.get(3)?);
+        let mut rest = words.get(self.rest..)?;
+        let kernel_stack = if self.callchain { calls(&mut rest)? } else { &[] };
         Some(Sample {
             id: *words.get(1)?,
             ip: *words.get(2)?,
@@ -89,23 +115,40 @@ impl Layout {
             time: *words.get(SAMPLE_TIME)?,
             cpu: halves(*words.get(self.cpu)?).0,
             kernel: header.cpu_mode() == sys::PERF_RECORD_MISC_KERNEL,
-            registers: self.sampled_registers(words)?,
+            registers: self.registers(self.user, &mut rest)?,
+            interrupted: self.registers(self.interrupted, &mut rest)?,
+            kernel_stack,
         })
     }
 
-    fn sampled_registers<'a>(&self, words: &'a [u64]) -> Option<Registers<'a>> {
-        if self.registers == 0 {
+    /// Takes registers from the front of `rest`, where they are `there`.
+    fn registers<'a>(&self, there: bool, rest: &mut &'a [u64]) -> Option<Registers<'a>> {
+        if !there {
             return Some(Registers::default());
         }
-        let abi = *words.get(self.registers)?;
-        if abi == u64::from(sys::PERF_SAMPLE_REGS_ABI_NONE) {
+        let (abi, after) = rest.split_first()?;
+        let mask = match *abi == u64::from(sys::PERF_SAMPLE_REGS_ABI_NONE) {
             // A kernel thread has none.
-            return Some(Registers::default());
-        }
-        let first = self.registers + 1;
-        let last = first + self.register_mask.count_ones() as usize;
-        Some(Registers { mask: self.register_mask, values: words.get(first..last)? })
+            true => 0,
+            false => self.register_mask,
+        };
+        let (values, after) = after.split_at_checked(mask.count_ones() as usize)?;
+        *rest = after;
+        Some(Registers { mask, values })
     }
+}
+
+/// Takes the calls from the front of `rest`. In front of them the kernel says
+/// whose they are (`enum perf_callchain_context`), which here is always the
+/// same.
+fn calls<'a>(rest: &mut &'a [u64]) -> Option<&'a [u64]> {
+    let (count, after) = rest.split_first()?;
+    let (calls, after) = after.split_at_checked(usize::try_from(*count).ok()?)?;
+    *rest = after;
+    Some(match calls {
+        [context, calls @ ..] if *context >= CONTEXT_MIN => calls,
+        calls => calls,
+    })
 }
 
 /// A record's first word.
@@ -198,6 +241,10 @@ pub struct Sample<'a> {
     pub kernel: bool,
     /// User registers.
     pub registers: Registers<'a>,
+    /// Registers of the interrupted code.
+    pub interrupted: Registers<'a>,
+    /// Calls in the kernel that led there, the innermost first.
+    pub kernel_stack: &'a [u64],
 }
 
 /// A birth or an end.
@@ -282,7 +329,9 @@ pub mod write {
         u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// A sample with the fields of [`crate::attr::SAMPLE_TYPE`].
+    /// A sample with the fields of [`crate::attr::SAMPLE_TYPE`], or with those of
+    /// [`crate::attr::KERNEL_SAMPLE_TYPE`] where it has registers of interrupted
+    /// code.
     pub fn sample(sample: &super::Sample<'_>) -> Vec<u64> {
         let misc = match sample.kernel {
             true => sys::PERF_RECORD_MISC_KERNEL,
@@ -290,8 +339,17 @@ pub mod write {
         };
         let mut words = vec![0, sample.id, sample.ip];
         words.extend([pair(sample.pid, sample.tid), sample.time, pair(sample.cpu, 0)]);
-        words.push(u64::from(sys::PERF_SAMPLE_REGS_ABI_64));
-        words.extend(sample.registers.values);
+        if sample.interrupted.mask != 0 {
+            words.push(sample.kernel_stack.len() as u64 + 1);
+            words.push(-128i64 as u64);
+            words.extend(sample.kernel_stack);
+        }
+        for registers in [&sample.registers, &sample.interrupted] {
+            if registers.mask != 0 {
+                words.push(u64::from(sys::PERF_SAMPLE_REGS_ABI_64));
+                words.extend(registers.values);
+            }
+        }
         words[0] = header(sys::PERF_RECORD_SAMPLE, misc as u16, words.len());
         words
     }
@@ -325,7 +383,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::attr::{REGISTERS, SAMPLE_TYPE};
+    use crate::attr::{KERNEL_SAMPLE_TYPE, REGISTERS, SAMPLE_TYPE};
 
     fn layout() -> Layout {
         Layout::new(SAMPLE_TYPE, REGISTERS).expect("our own attributes")
@@ -344,10 +402,12 @@ mod tests {
             cpu: 3,
             kernel: false,
             registers,
+            interrupted: Registers::default(),
+            kernel_stack: &[],
         };
         let words = write::sample(&sample);
         assert_eq!(words.len(), 24);
-        assert_eq!(layout().time(&words), Some(123_456));
+        assert_eq!(Layout::time(&words), Some(123_456));
         let Some(Record::Sample(back)) = layout().parse(&words) else {
             panic!("not a sample");
         };
@@ -360,12 +420,43 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_of_the_kernel_has_calls_and_two_kinds_of_registers() {
+        let values: Vec<u64> = (100..117).collect();
+        let inner: Vec<u64> = (200..217).collect();
+        let sample = Sample {
+            id: 7,
+            ip: 0xffff_ffff_8100_0000,
+            pid: 10,
+            tid: 11,
+            time: 5,
+            cpu: 1,
+            kernel: true,
+            registers: Registers { mask: REGISTERS, values: &values },
+            interrupted: Registers { mask: REGISTERS, values: &inner },
+            kernel_stack: &[1, 2, 3],
+        };
+        let words = write::sample(&sample);
+        let layout = Layout::new(KERNEL_SAMPLE_TYPE, REGISTERS).expect("our own");
+        let Some(Record::Sample(back)) = layout.parse(&words) else {
+            panic!("not a sample");
+        };
+        assert_eq!(back.kernel_stack, [1, 2, 3]);
+        assert_eq!(
+            (back.registers.get(0), back.interrupted.get(0)),
+            (Some(100), Some(200))
+        );
+        for end in 1..words.len() {
+            assert!(layout.parse(&words[..end]).is_none(), "cut at {end}");
+        }
+    }
+
+    #[test]
     fn a_name_ends_at_its_zero() {
         let mut body = vec![write::pair(5, 6)];
         body.extend(write::string("worker"));
         let misc = sys::PERF_RECORD_MISC_COMM_EXEC as u16;
         let words = write::sideband(sys::PERF_RECORD_COMM, misc, &body, 9, (5, 6));
-        assert_eq!(layout().time(&words), Some(9));
+        assert_eq!(Layout::time(&words), Some(9));
         match layout().parse(&words) {
             Some(Record::Comm {
                 time: 9,
@@ -397,8 +488,8 @@ mod tests {
     #[test]
     fn layouts_that_can_not_be_read_are_refused() {
         assert_eq!(Layout::new(SAMPLE_TYPE & !1, REGISTERS), None);
-        let callchain = u64::from(sys::PERF_SAMPLE_CALLCHAIN);
-        assert_eq!(Layout::new(SAMPLE_TYPE | callchain, REGISTERS), None);
+        let raw = u64::from(sys::PERF_SAMPLE_RAW);
+        assert_eq!(Layout::new(SAMPLE_TYPE | raw, REGISTERS), None);
         assert_eq!(Layout::new(1 << 40, REGISTERS), None);
     }
 
@@ -412,14 +503,16 @@ mod tests {
             if let Some(first) = words.first_mut() {
                 *first = write::header(kind, misc, 0);
             }
-            let _ = layout().time(&words);
+            let _ = Layout::time(&words);
             let _ = layout().parse(&words);
+            let kernel = Layout::new(KERNEL_SAMPLE_TYPE, REGISTERS).expect("our own");
+            let _ = kernel.parse(&words);
         }
 
         #[test]
         fn what_parses_has_a_time(words in proptest::collection::vec(any::<u64>(), 0..40)) {
             if layout().parse(&words).is_some() {
-                prop_assert!(layout().time(&words).is_some());
+                prop_assert!(Layout::time(&words).is_some());
             }
         }
     }

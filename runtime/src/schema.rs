@@ -22,6 +22,8 @@ pub struct HitRecord {
     pub new: u64,
     /// Name of the thread: a string handle, interned when the name was learnt.
     pub execname: u64,
+    /// Name of the data: a string handle, interned when it was armed.
+    pub data_name: u64,
     /// Process of the thread, in hwtrace's pid namespace.
     pub pid: u32,
     /// The thread.
@@ -41,6 +43,55 @@ pub struct HitRecord {
     pub doubts: u32,
     /// 1 where the thread itself made the access, 0 where the kernel made it.
     pub user_mode: u32,
+    /// Which of the watched bytes the instruction touched; empty where that is
+    /// not known. For who shares the register; handlers do not see it.
+    pub touched: ByteRange,
+    /// For which of the watched bytes `new` is what this very instruction stored
+    /// or loaded: all of them where `exact` is 1.
+    pub told: ByteRange,
+}
+
+/// Some of the up to 8 bytes of a register; empty where `end` is not above
+/// `start`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct ByteRange {
+    /// The first byte.
+    pub start: u8,
+    /// The byte after the last.
+    pub end: u8,
+}
+
+impl ByteRange {
+    /// Whether there is no byte in it.
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    /// Number of its bytes.
+    pub fn length(self) -> u8 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// The bytes that are in both.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Self {
+        Self { start: self.start.max(other.start), end: self.end.min(other.end) }
+    }
+
+    /// The same bytes, counted from another.
+    #[must_use]
+    pub fn counted_from(self, first: u8) -> Self {
+        Self {
+            start: self.start.saturating_sub(first),
+            end: self.end.saturating_sub(first),
+        }
+    }
+
+    /// For slices.
+    pub fn as_range(self) -> std::ops::Range<usize> {
+        self.start.into()..self.end.into()
+    }
 }
 
 /// `old` may be another: what was stored before is not known for certain.
@@ -125,6 +176,12 @@ pub const FIELDS: &[Field] = &[
     Field {
         name: "execname",
         offset: offset_of!(HitRecord, execname),
+        width: Width::U64,
+        string: true,
+    },
+    Field {
+        name: "data_name",
+        offset: offset_of!(HitRecord, data_name),
         width: Width::U64,
         string: true,
     },

@@ -3,21 +3,37 @@
 //!
 //! Events come in the order of time, so a plain shadow of the last value a
 //! process saw at each watch gives `$old`. A forked child has its own memory
-//! and so its own shadow, which starts as its parent's.
+//! and so its own shadow, which starts as its parent's. The kernel's memory is
+//! everybody's, and has one shadow.
+
+mod image;
+mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::access::{Access, CodeSource, Decoder, Recovered};
-use crate::event::{RawHit, Registers, Trigger, Watch};
-use crate::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD};
+pub use self::image::Piece;
+use self::slot::{Place, Shadow, Slot};
+use crate::access::{CodeSource, Decoder, Recovered};
+use crate::event::{RawHit, Trigger, Watch};
+use crate::schema::{
+    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
+};
 
 /// Reads the memory of traced processes.
 pub trait Memory {
     /// The unsigned integer of `length` bytes (1, 2, 4 or 8) at `address`;
     /// none where it can not be read.
     fn read(&mut self, pid: u32, address: u64, length: u32) -> Option<u64>;
+
+    /// The same of the kernel's memory; none where it can not be read, or not by
+    /// this.
+    fn read_kernel(&mut self, _address: u64, _length: u32) -> Option<u64> {
+        None
+    }
 }
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -25,12 +41,15 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 /// Follows processes and threads, and completes their hits.
 #[derive(Debug)]
 pub struct Tracker {
+    /// By number. Length and accesses are the same in all processes; the address
+    /// is that of processes of which nothing else is known.
     watches: Vec<Watch>,
-    /// By watch: when its shadows were last read anew. What happened before and
-    /// is told only now is older than they are.
-    refreshed: Vec<u64>,
     processes: Map<u32, Process>,
     threads: Map<u32, Thread>,
+    /// Watches that single threads have.
+    own: Map<u32, Vec<Own>>,
+    /// Watches on the kernel's data, at their numbers.
+    kernel: Vec<Slot>,
     decoder: Decoder,
     threads_seen: u64,
     values_unread: u64,
@@ -39,8 +58,11 @@ pub struct Tracker {
 
 #[derive(Clone, Debug)]
 struct Process {
-    /// The last value at each watch; none where it is not known yet.
-    shadow: Vec<Option<Shadow>>,
+    /// The process that was armed and whose watches it has: itself, or who
+    /// forked it.
+    root: u32,
+    /// By watch.
+    slots: Vec<Slot>,
     threads: u32,
     /// Whether it ever touched what is watched.
     hit: bool,
@@ -48,18 +70,10 @@ struct Process {
 
 impl Process {
     /// One of which no value is known, nor any thread.
-    fn unknown(watches: usize) -> Self {
-        Self { shadow: vec![None; watches], threads: 0, hit: false }
+    fn unknown(pid: u32, watches: &[Watch]) -> Self {
+        let slots = watches.iter().map(|watch| Slot::at(watch.address)).collect();
+        Self { root: pid, slots, threads: 0, hit: false }
     }
-}
-
-/// What a process last had at a watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shadow {
-    value: u64,
-    /// Whether every store up to here was seen, and its value told by the
-    /// instruction; else memory was asked, which may have been stored to since.
-    sure: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +83,23 @@ struct Thread {
     name: u64,
 }
 
+/// A watch that one thread has.
+#[derive(Clone, Debug)]
+struct Own {
+    pid: u32,
+    watch: usize,
+    slot: Slot,
+}
+
 impl Tracker {
-    /// Follows nobody yet; `watches` are those that were armed.
+    /// Follows nobody yet; `watches` are those that there are, by number.
     pub fn new(watches: &[Watch]) -> Self {
         Self {
             watches: watches.to_vec(),
-            refreshed: vec![0; watches.len()],
             processes: Map::default(),
             threads: Map::default(),
+            own: Map::default(),
+            kernel: watches.iter().map(|watch| Slot::at(watch.address)).collect(),
             decoder: Decoder::new(),
             threads_seen: 0,
             values_unread: 0,
@@ -84,46 +107,162 @@ impl Tracker {
         }
     }
 
-    /// Reads the values that `pid` has now, before it is armed: the first
-    /// hits' `$old`.
-    pub fn add_process(&mut self, pid: u32, memory: &mut dyn Memory) {
-        let shadow =
-            self.watches.iter().map(|watch| read(watch, pid, memory, true)).collect();
-        self.processes.insert(pid, Process { shadow, threads: 0, hit: false });
+    /// Follows a process with its own addresses of the watches, none for those
+    /// that mean nothing there, and reads the values that it has now, before it
+    /// is armed: the first hits' `$old`. Of a process that is followed already
+    /// and has executed another image the watches are new.
+    pub fn add_process(
+        &mut self,
+        pid: u32,
+        watches: &[Option<Watch>],
+        memory: &mut dyn Memory,
+    ) {
+        let slots = self.watches.iter().enumerate().map(|(index, like)| {
+            let watch = watches.get(index).copied().flatten();
+            let mut slot = Slot::at(watch.map_or(Watch::PENDING, |watch| watch.address));
+            slot.shadow = read(&slot, *like, pid, memory, true);
+            slot
+        });
+        let slots: Vec<_> = slots.collect();
+        let known = self.processes.remove(&pid);
+        let (threads, hit) = known.map_or((0, false), |it| (it.threads, it.hit));
+        self.processes.insert(pid, Process { root: pid, slots, threads, hit });
     }
 
     /// Reads them again, once it is armed: what was stored in between nobody
     /// saw, so that a value that differs is not sure.
     pub fn confirm_process(&mut self, pid: u32, memory: &mut dyn Memory) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
-        for (watch, shadow) in self.watches.iter().zip(&mut process.shadow) {
-            confirm(shadow, watch, pid, memory);
+        for (watch, slot) in self.watches.iter().zip(&mut process.slots) {
+            confirm(slot, *watch, pid, memory);
+        }
+    }
+
+    /// Follows a watch that one thread has, and reads its value, before it is
+    /// armed. [`Tracker::confirm_thread`] reads it again after.
+    pub fn add_own(
+        &mut self,
+        (pid, tid): (u32, u32),
+        watch: usize,
+        address: u64,
+        memory: &mut dyn Memory,
+    ) {
+        let Some(like) = self.watches.get(watch) else { return };
+        let mut slot = Slot::at(address);
+        slot.shadow = read(&slot, *like, pid, memory, true);
+        let own = self.own.entry(tid).or_default();
+        own.retain(|own| own.watch != watch);
+        own.push(Own { pid, watch, slot });
+    }
+
+    /// Reads the values of a thread's own watches again, once they are armed.
+    pub fn confirm_thread(&mut self, tid: u32, memory: &mut dyn Memory) {
+        for Own { pid, watch, slot } in self.own.get_mut(&tid).into_iter().flatten() {
+            confirm(slot, self.watches[*watch], *pid, memory);
+        }
+    }
+
+    /// Reads the values of the watches on the kernel's data, before they are
+    /// armed.
+    pub fn add_kernel(&mut self, memory: &mut dyn Memory) {
+        for (watch, slot) in self.watches.iter().zip(&mut self.kernel) {
+            if watch.is_kernel() {
+                slot.shadow = read(slot, *watch, 0, memory, true);
+            }
         }
     }
 
     /// Reads the values at one watch, before it is armed again; `now` is
     /// CLOCK_MONOTONIC in nanoseconds.
     pub fn refresh(&mut self, watch: usize, now: u64, memory: &mut dyn Memory) {
-        let Some(what) = self.watches.get(watch) else { return };
-        self.refreshed[watch] = now;
-        for (pid, process) in &mut self.processes {
-            process.shadow[watch] = read(what, *pid, memory, true);
-        }
+        let Some(like) = self.watches.get(watch).copied() else { return };
+        self.each_slot(watch, |slot, pid| {
+            slot.renew(now);
+            slot.shadow = read(slot, like, pid, memory, true);
+        });
     }
 
     /// Reads them once more when it is: one that differs is not sure.
     pub fn confirm(&mut self, watch: usize, memory: &mut dyn Memory) {
-        let Some(what) = self.watches.get(watch) else { return };
+        let Some(like) = self.watches.get(watch).copied() else { return };
+        self.each_slot(watch, |slot, pid| confirm(slot, like, pid, memory));
+    }
+
+    /// A watch is wherever it is; with each the process whose memory it is.
+    fn each_slot(&mut self, watch: usize, mut act: impl FnMut(&mut Slot, u32)) {
+        let is_kernel = self.watches.get(watch).is_some_and(Watch::is_kernel);
+        if is_kernel {
+            self.kernel.get_mut(watch).into_iter().for_each(|slot| act(slot, 0));
+            return;
+        }
         for (pid, process) in &mut self.processes {
-            confirm(&mut process.shadow[watch], what, *pid, memory);
+            process.slots.get_mut(watch).into_iter().for_each(|slot| act(slot, *pid));
+        }
+        for own in self.own.values_mut().flatten().filter(|own| own.watch == watch) {
+            act(&mut own.slot, own.pid);
+        }
+    }
+
+    /// A watch of a process, and of those that inherited it, is about to be moved,
+    /// or to nowhere: reads what is there. To be followed by
+    /// [`Tracker::confirm_move`]; `now` as in [`Tracker::refresh`].
+    pub fn move_watch(
+        &mut self,
+        pid: u32,
+        watch: usize,
+        address: Option<u64>,
+        now: u64,
+        memory: &mut dyn Memory,
+    ) {
+        let address = address.unwrap_or(Watch::PENDING);
+        self.each_heir(pid, watch, |slot, like, pid| {
+            slot.move_to(address, now);
+            slot.shadow = read(slot, like, pid, memory, true);
+        });
+    }
+
+    /// It was moved: hits from `since` on are of the new address, as
+    /// [`Engine::retarget`] says. Reads once more what is there.
+    ///
+    /// [`Engine::retarget`]: crate::engine::Engine::retarget
+    pub fn confirm_move(
+        &mut self,
+        pid: u32,
+        watch: usize,
+        since: u64,
+        memory: &mut dyn Memory,
+    ) {
+        self.each_heir(pid, watch, |slot, like, pid| {
+            slot.renew(since);
+            confirm(slot, like, pid, memory);
+        });
+    }
+
+    /// A watch of a process and of those that inherited it, with whose it is.
+    fn each_heir(
+        &mut self,
+        pid: u32,
+        watch: usize,
+        mut act: impl FnMut(&mut Slot, Watch, u32),
+    ) {
+        let Some(like) = self.watches.get(watch).copied() else { return };
+        for (heir, process) in &mut self.processes {
+            if let (true, Some(slot)) =
+                (process.root == pid, process.slots.get_mut(watch))
+            {
+                act(slot, like, *heir);
+            }
         }
     }
 
     /// Records are missing: any value may have changed.
     pub fn lost(&mut self) {
-        let shadows = self.processes.values_mut().flat_map(|process| &mut process.shadow);
-        for shadow in shadows.flatten() {
-            shadow.sure = false;
+        let slots = self.processes.values_mut().flat_map(|process| &mut process.slots);
+        let own = self.own.values_mut().flatten().map(|own| &mut own.slot);
+        for slot in slots.chain(own).chain(&mut self.kernel) {
+            if let Some(shadow) = &mut slot.shadow {
+                shadow.sure = false;
+            }
         }
     }
 
@@ -132,10 +271,15 @@ impl Tracker {
         if self.threads.insert(tid, Thread { pid, name }).is_some() {
             return;
         }
-        self.threads_seen += 1;
         if let Some(process) = self.processes.get_mut(&pid) {
             process.threads += 1;
+            self.threads_seen += 1;
         }
+    }
+
+    /// Whether the name of a thread is known.
+    pub fn knows_thread(&self, tid: u32) -> bool {
+        self.threads.contains_key(&tid)
     }
 
     /// A thread was created; it has its creator's name, and if it is a new
@@ -146,17 +290,15 @@ impl Tracker {
         // A number that was in use may be given out again.
         let new_process = pid == tid && pid != parent_pid;
         if new_process {
-            let parent = self.processes.get(&parent_pid).cloned();
-            let mut process =
-                parent.unwrap_or_else(|| Process::unknown(self.watches.len()));
-            (process.threads, process.hit) = (0, false);
-            for (shadow, refreshed) in process.shadow.iter_mut().zip(&self.refreshed) {
-                // Its parent's value is of later.
-                if time < *refreshed {
-                    *shadow = None;
+            self.processes.remove(&pid);
+            if let Some(mut process) = self.processes.get(&parent_pid).cloned() {
+                (process.threads, process.hit) = (0, false);
+                // Its parent's value may be of later.
+                for slot in &mut process.slots {
+                    slot.shadow = slot.shadow.filter(|_| !slot.is_younger_than(time));
                 }
+                self.processes.insert(pid, process);
             }
-            self.processes.insert(pid, process);
         }
         let name = self.threads.get(&parent_tid).map_or(0, |thread| thread.name);
         self.add_thread(pid, tid, name);
@@ -169,9 +311,13 @@ impl Tracker {
     }
 
     /// A process executes another image: its code is no longer what was
-    /// decoded.
+    /// decoded, and its watches move with nobody else's any more.
     pub fn exec(&mut self, pid: u32) {
         self.decoder.forget(pid);
+        self.own.remove(&pid);
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.root = pid;
+        }
     }
 
     /// A process has new code at some address.
@@ -183,6 +329,7 @@ impl Tracker {
     /// process if it is gone without ever having touched what is watched:
     /// nobody will ask for it again.
     pub fn exit(&mut self, tid: u32) -> Option<u32> {
+        self.own.remove(&tid);
         let Thread { pid, .. } = self.threads.remove(&tid)?;
         let process = self.processes.get_mut(&pid)?;
         process.threads = process.threads.saturating_sub(1);
@@ -230,52 +377,28 @@ impl Tracker {
         code: &mut dyn CodeSource,
         memory: &mut dyn Memory,
     ) -> HitRecord {
-        let index = hit.watch as usize;
-        let watch = self.watches[index];
-        let process = self
-            .processes
-            .entry(hit.pid)
-            .or_insert_with(|| Process::unknown(self.watches.len()));
-        let shadow = process.shadow[index]
-            .or_else(|| read(&watch, hit.pid, memory, false))
-            .unwrap_or(Shadow { value: 0, sure: false });
+        let like = self.watches[hit.watch as usize];
+        let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
+        let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
+        let Place { address, belated } = slot.place(hit.time);
+        let watch = Watch { address, ..like };
         // The shadow is of later: it is not sure here, and stays as it is.
-        let belated = hit.time < self.refreshed[index];
-        let shadow = Shadow { sure: shadow.sure && !belated, ..shadow };
-        let recovered = match hit.kernel {
-            true => Recovered::default(),
-            false => self
-                .decoder
-                .decode(hit.pid, hit.ip, code)
-                .map_or_else(Recovered::default, |access| {
-                    recover(access, &hit.registers, &watch, shadow.value)
-                }),
-        };
+        let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
+        let shadow = shadow
+            .or_else(|| read_at(&watch, hit.pid, memory, false))
+            .map_or(Shadow { value: 0, sure: false }, |it| it.sure_if(!belated));
+        let recovered = recover(hit, &mut self.decoder, code, &watch, shadow.value);
         let old = match recovered.old {
             Some(value) => Shadow { value, sure: true },
             None => shadow,
         };
-        if shadow.sure && old.value != shadow.value && process.threads <= 1 {
-            self.unseen_stores += 1;
-        }
-        let (new, doubt) = match recovered.new {
-            Some(value) if recovered.exact || old.sure => {
-                (Shadow { value, sure: true }, 0)
-            }
-            // It leans on an old value that is not sure: memory knows better.
-            leaning => match (read(&watch, hit.pid, memory, false), leaning) {
-                (Some(now), _) => (now, UNSURE_NEW),
-                (None, Some(value)) => (Shadow { value, sure: false }, UNSURE_NEW),
-                (None, None) => {
-                    self.values_unread += 1;
-                    (Shadow { sure: false, ..old }, UNKNOWN_NEW)
-                }
-            },
-        };
+        self.unseen_stores +=
+            u64::from(shadow.sure && old.value != shadow.value && alone);
+        let (new, doubt) = value_after(hit, &watch, &recovered, old, memory);
+        self.values_unread += u64::from(doubt == UNKNOWN_NEW);
         if !belated {
-            process.shadow[index] = Some(new);
+            slot.shadow = Some(new);
         }
-        process.hit = true;
         HitRecord {
             time: hit.time,
             address: recovered.address.unwrap_or(hit.ip),
@@ -283,6 +406,7 @@ impl Tracker {
             old: old.value,
             new: new.value,
             execname: self.threads.get(&hit.tid).map_or(0, |thread| thread.name),
+            data_name: 0,
             pid: hit.pid,
             tid: hit.tid,
             cpu: hit.cpu,
@@ -292,41 +416,110 @@ impl Tracker {
             exact: recovered.exact.into(),
             doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
             user_mode: (!hit.kernel).into(),
+            touched: recovered.touched,
+            told: if doubt == 0 { recovered.told } else { ByteRange::default() },
         }
     }
 }
 
-/// The value at a watch as memory has it.
-fn read(watch: &Watch, pid: u32, memory: &mut dyn Memory, sure: bool) -> Option<Shadow> {
-    let value = memory.read(pid, watch.address, watch.length)?;
-    Some(Shadow { value, sure })
-}
+/// Who has watches: processes, threads, the kernel.
+type Holders<'t> =
+    (&'t mut Map<u32, Process>, &'t mut Map<u32, Vec<Own>>, &'t mut Vec<Slot>);
 
-/// Compares a shadow with memory; one that differs is not sure.
-fn confirm(
-    shadow: &mut Option<Shadow>,
-    watch: &Watch,
-    pid: u32,
-    memory: &mut dyn Memory,
-) {
-    let now = read(watch, pid, memory, true);
-    if now != *shadow {
-        *shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
+/// The watch that was hit, as it is where it was hit; and whether nobody but
+/// this thread, the kernel and other processes can store there.
+fn slot_of<'t>(
+    hit: &RawHit<'_>,
+    watches: &[Watch],
+    (processes, own, kernel): &'t mut Holders<'_>,
+) -> (&'t mut Slot, bool) {
+    let index = hit.watch as usize;
+    if watches[index].is_kernel() {
+        return (&mut kernel[index], false);
+    }
+    let process = processes.entry(hit.pid);
+    let process = process.or_insert_with(|| Process::unknown(hit.pid, watches));
+    process.hit = true;
+    let mut own = own.get_mut(&hit.tid).into_iter().flatten();
+    match own.find(|own| own.watch == index) {
+        Some(own) => (&mut own.slot, false),
+        None => (&mut process.slots[index], process.threads <= 1),
     }
 }
 
-/// What the access did. A load can not have fired a register that watches
-/// stores: then it was another instruction.
+/// What the instruction tells of the access. The kernel's own instructions are
+/// not known. A load can not have fired a register that watches stores: then it
+/// was another instruction.
 fn recover(
-    access: &Access,
-    registers: &Registers<'_>,
+    hit: &RawHit<'_>,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
     watch: &Watch,
     old: u64,
 ) -> Recovered {
-    let recovered = access.recover(registers, watch.address, watch.length, old);
+    if hit.kernel {
+        return Recovered::default();
+    }
+    let Some(access) = decoder.decode(hit.pid, hit.ip, code) else {
+        return Recovered::default();
+    };
+    let recovered = access.recover(&hit.registers, watch.address, watch.length, old);
     match (recovered.kind, watch.trigger) {
         (AccessKind::Read, Trigger::Write) => Recovered::default(),
         _ => recovered,
+    }
+}
+
+/// The value after the access, and how far it can be relied on.
+fn value_after(
+    hit: &RawHit<'_>,
+    watch: &Watch,
+    recovered: &Recovered,
+    old: Shadow,
+    memory: &mut dyn Memory,
+) -> (Shadow, u32) {
+    match recovered.new {
+        Some(value) if recovered.exact || old.sure => (Shadow { value, sure: true }, 0),
+        // It leans on an old value that is not sure: memory knows better.
+        leaning => match (read_at(watch, hit.pid, memory, false), leaning) {
+            (Some(now), _) => (now, UNSURE_NEW),
+            (None, Some(value)) => (Shadow { value, sure: false }, UNSURE_NEW),
+            (None, None) => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
+        },
+    }
+}
+
+/// The value at a watch as memory has it.
+fn read_at(
+    watch: &Watch,
+    pid: u32,
+    memory: &mut dyn Memory,
+    sure: bool,
+) -> Option<Shadow> {
+    let value = match watch.is_kernel() {
+        true => memory.read_kernel(watch.address, watch.length)?,
+        false => memory.read(pid, watch.address, watch.length)?,
+    };
+    Some(Shadow { value, sure })
+}
+
+/// The value of a slot as memory has it; none where it is nowhere.
+fn read(
+    slot: &Slot,
+    like: Watch,
+    pid: u32,
+    memory: &mut dyn Memory,
+    sure: bool,
+) -> Option<Shadow> {
+    let there = slot.is_placed().then(|| slot.watch(like))?;
+    read_at(&there, pid, memory, sure)
+}
+
+/// Compares a shadow with memory; one that differs is not sure.
+fn confirm(slot: &mut Slot, like: Watch, pid: u32, memory: &mut dyn Memory) {
+    let now = read(slot, like, pid, memory, true);
+    if now != slot.shadow {
+        slot.shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
     }
 }
 
@@ -335,134 +528,5 @@ fn access_kind(decoded: AccessKind, trigger: Trigger) -> AccessKind {
     match (decoded, trigger) {
         (AccessKind::Unknown, Trigger::Write) => AccessKind::Write,
         (kind, _) => kind,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access::Function;
-    use crate::event::Registers;
-
-    /// No code is known and memory holds one value.
-    struct Blind(Option<u64>);
-
-    impl CodeSource for Blind {
-        fn function(&mut self, _: u32, _: u64) -> Option<Function<'_>> {
-            None
-        }
-    }
-
-    impl Memory for Blind {
-        fn read(&mut self, _: u32, _: u64, _: u32) -> Option<u64> {
-            self.0
-        }
-    }
-
-    fn hit(pid: u32, tid: u32) -> RawHit<'static> {
-        let registers = Registers::default();
-        RawHit { watch: 0, pid, tid, cpu: 0, time: 1, ip: 9, kernel: false, registers }
-    }
-
-    fn tracker(first: u64) -> Tracker {
-        let mut tracker =
-            Tracker::new(&[Watch { address: 64, length: 8, trigger: Trigger::Write }]);
-        tracker.add_process(1, &mut Blind(Some(first)));
-        tracker.add_thread(1, 1, 7);
-        tracker
-    }
-
-    fn values(
-        tracker: &mut Tracker,
-        hit: &RawHit<'_>,
-        memory: Option<u64>,
-    ) -> (u64, u64) {
-        let record = tracker.complete(hit, &mut Blind(None), &mut Blind(memory));
-        assert_eq!(record.exact, 0, "nothing was decoded");
-        (record.old, record.new)
-    }
-
-    #[test]
-    fn each_old_is_the_new_before() {
-        let mut tracker = tracker(5);
-        assert_eq!(values(&mut tracker, &hit(1, 1), Some(6)), (5, 6));
-        assert_eq!(values(&mut tracker, &hit(1, 1), Some(9)), (6, 9));
-    }
-
-    #[test]
-    fn a_child_starts_with_its_parents_values_and_goes_its_own_way() {
-        let mut tracker = tracker(5);
-        values(&mut tracker, &hit(1, 1), Some(6));
-        assert!(tracker.fork(1, (1, 1), (2, 2)));
-        assert_eq!(values(&mut tracker, &hit(1, 1), Some(7)), (6, 7));
-        assert_eq!(values(&mut tracker, &hit(2, 2), Some(8)), (6, 8));
-        let record = tracker.complete(&hit(2, 2), &mut Blind(None), &mut Blind(Some(8)));
-        assert_eq!(record.execname, 7, "a child has its parent's name");
-    }
-
-    #[test]
-    fn what_memory_says_is_doubted_and_so_is_what_follows() {
-        let mut tracker = tracker(5);
-        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
-        assert_eq!(record.doubts, UNSURE_NEW, "the first value was read when armed");
-        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
-        assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
-        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(None));
-        assert_eq!(record.doubts, UNKNOWN_NEW | UNSURE_OLD);
-    }
-
-    #[test]
-    fn a_value_that_changed_while_arming_is_not_sure() {
-        let mut tracker = tracker(5);
-        tracker.confirm_process(1, &mut Blind(Some(5)));
-        let sure = |tracker: &Tracker| tracker.processes[&1].shadow[0].map(|it| it.sure);
-        assert_eq!(sure(&tracker), Some(true));
-        tracker.confirm_process(1, &mut Blind(Some(8)));
-        assert_eq!(
-            tracker.processes[&1].shadow[0],
-            Some(Shadow { value: 8, sure: false })
-        );
-        tracker.add_process(1, &mut Blind(Some(8)));
-        tracker.lost();
-        assert_eq!(sure(&tracker), Some(false));
-    }
-
-    /// Records lie in the rings for a while: those of the time before a watch was
-    /// disarmed may come when it is armed again.
-    #[test]
-    fn belated_hits_leave_values_that_were_read_anew_alone() {
-        let mut tracker = tracker(5);
-        tracker.refresh(0, 10, &mut Blind(Some(8)));
-        tracker.confirm(0, &mut Blind(Some(8)));
-        let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
-        assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
-        assert!(tracker.fork(9, (1, 1), (2, 2)) && tracker.fork(10, (1, 1), (3, 3)));
-        let sure = RawHit { time: 10, ..hit(3, 3) };
-        for (hit, doubts) in [
-            (RawHit { pid: 1, tid: 1, ..sure }, UNSURE_NEW),
-            (RawHit { pid: 2, tid: 2, ..sure }, UNSURE_NEW | UNSURE_OLD),
-            (sure, UNSURE_NEW),
-        ] {
-            let record = tracker.complete(&hit, &mut Blind(None), &mut Blind(Some(8)));
-            assert_eq!((record.old, record.doubts), (8, doubts), "{}", hit.pid);
-        }
-    }
-
-    #[test]
-    fn what_can_not_be_read_is_counted() {
-        let mut tracker = tracker(5);
-        assert_eq!(values(&mut tracker, &hit(1, 1), None), (5, 5));
-        assert_eq!(tracker.values_unread(), 1);
-    }
-
-    #[test]
-    fn a_process_is_forgotten_with_its_last_thread() {
-        let mut tracker = tracker(5);
-        assert!(!tracker.fork(1, (1, 1), (1, 2)));
-        tracker.exit(1);
-        assert!(tracker.processes.contains_key(&1));
-        tracker.exit(2);
-        assert!(!tracker.processes.contains_key(&1));
-        assert_eq!(tracker.threads_seen(), 2);
     }
 }

@@ -83,7 +83,6 @@ pub struct World {
     pub(crate) probe: StringHandle,
     probes: Vec<StringHandle>,
     enumerations: Vec<Vec<(i64, StringHandle)>>,
-    pub(crate) data_names: Vec<StringHandle>,
     pub(crate) regexes: Regexes,
     pub(crate) groups: Groups,
     /// The text that the groups are parts of, of this run.
@@ -145,7 +144,6 @@ impl World {
             probe: StringHandle::EMPTY,
             probes,
             enumerations,
-            data_names: Vec::new(),
             // The language refuses scripts with others.
             regexes: Regexes::new(&layout.regexes).unwrap_or_default(),
             groups: Groups::default(),
@@ -222,6 +220,15 @@ impl World {
         address: u64,
     ) -> Result<StringHandle, FaultCode> {
         self.outside.symbol(&mut self.strings, form, pid, address)
+    }
+
+    /// Where data of a process lies.
+    pub(crate) fn address_of(
+        &mut self,
+        pid: u32,
+        expression: StringHandle,
+    ) -> Result<u64, FaultCode> {
+        self.outside.address_of(&mut self.strings, pid, expression)
     }
 
     /// Adds to a scalar aggregate.

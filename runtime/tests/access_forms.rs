@@ -6,6 +6,7 @@
 use hwtrace_runtime::access::{CodeSource, Decoder, Function, Recovered};
 use hwtrace_runtime::event::Registers;
 use hwtrace_runtime::schema::AccessKind::{self, Read, Unknown, Update, Write};
+use hwtrace_runtime::schema::ByteRange;
 
 use self::Expected::{Hit, Missed, Nothing};
 
@@ -254,6 +255,38 @@ fn recover(bytes: &[u8], at: usize, flags: u64, watch: (u64, u32)) -> Option<Rec
     Some(access.recover(&registers, watch.0, watch.1, OLD))
 }
 
+/// What is exact is told of all bytes, and what is told was touched.
+fn check_bytes(exact: bool, length: u32, touched: ByteRange, told: ByteRange) {
+    assert_eq!(exact, u32::from(told.length()) == length, "{told:?}");
+    assert!(told.is_empty() || told == touched, "{told:?} of {touched:?}");
+    assert!(u32::from(touched.end) <= length);
+}
+
+/// Which of the watched bytes an operand covers.
+#[test]
+fn the_bytes_that_are_touched() {
+    // mov byte ptr [rdi], bl
+    let range = |start, end| ByteRange { start, end };
+    for (watch, touched) in [
+        ((0x2000, 1), range(0, 1)),
+        ((0x2000, 8), range(0, 1)),
+        ((0x1ff8, 8), range(0, 0)),
+        ((0x1ffe, 2), range(0, 0)),
+    ] {
+        let got = recover(b"\x88\x1f", 2, 0x246, watch).expect("a plan");
+        assert_eq!((got.touched, got.told), (touched, touched), "{watch:?}");
+    }
+    // mov dword ptr [rdi + 2], ebx
+    let got = recover(b"\x89\x5f\x02", 3, 0x246, (0x2004, 4)).expect("a plan");
+    assert_eq!((got.touched, got.told, got.exact), (range(0, 2), range(0, 2), false));
+    // add dword ptr [rdi], ebx: leans on what was there
+    let got = recover(b"\x01\x1f", 2, 0x246, (0x2000, 8)).expect("a plan");
+    assert_eq!((got.touched, got.told), (range(0, 4), range(0, 0)));
+    // rep stosb: somewhere before the pointer
+    let got = recover(b"\xf3\xaa", 2, 0x246, (0x1fc0, 8)).expect("a plan");
+    assert_eq!(got.touched, range(0, 0));
+}
+
 #[test]
 fn every_form_of_the_table() {
     let mut wrong = Vec::new();
@@ -262,7 +295,10 @@ fn every_form_of_the_table() {
         let want = match expected {
             Hit(kind, old, new, exact) => {
                 let address = Some(CODE + LEAD.len() as u64);
-                Some(Recovered { address, kind, old, new, exact })
+                let (touched, told) =
+                    got.map_or_else(Default::default, |got| (got.touched, got.told));
+                check_bytes(exact, length, touched, told);
+                Some(Recovered { address, kind, old, new, exact, touched, told })
             }
             Missed => Some(Recovered::default()),
             Nothing => None,

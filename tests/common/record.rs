@@ -8,7 +8,7 @@ use hwtrace_runtime::schema::HitRecord;
 
 /// A watch on a variable of the target.
 pub(crate) fn request(name: &str, mode: Mode) -> Request {
-    let expression = Expression::Symbol { name: name.to_owned(), offset: 0 };
+    let expression = Expression::name(name);
     let process = ProcessRef::Target;
     let data = DataSpec { process, expression, length: None, mode };
     Request { data, span: None, optional: false, instead_of: Vec::new() }

@@ -93,7 +93,6 @@ pub(crate) fn native(
     let mut world = World::new(program.layout(), limits);
     world.set_target(TARGET);
     world.set_time_of_day_offset(TIME_OF_DAY_OFFSET_NS);
-    world.set_data_names(&DATA_NAMES.map(str::to_owned));
     world.set_memory(Box::new(Target));
     world.set_process_info(Box::new(Target));
     let signals = Post::default();
@@ -101,7 +100,8 @@ pub(crate) fn native(
     let mut seen = Seen::default();
     for hit in hits {
         let execname = world.intern(hit.execname.as_bytes());
-        let record = HitRecord { execname, ..hit.record };
+        let data_name = world.intern(data_name(&hit.record).as_bytes());
+        let record = HitRecord { execname, data_name, ..hit.record };
         if program.layout().registers {
             world.set_registers(&captured(hit));
         }
@@ -176,12 +176,17 @@ fn register(number: u64) -> u64 {
     number << 32 | 0xffff_ff00 | number
 }
 
+/// Name of the data that was hit.
+fn data_name(record: &HitRecord) -> &'static str {
+    DATA_NAMES.get(record.watch as usize).copied().unwrap_or_default()
+}
+
 /// The hit as an engine captures it: its registers are those that perf samples.
 fn captured(hit: &Hit) -> RawHit<'static> {
     static VALUES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..24).map(register).collect());
     let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
     let registers = Registers { mask: 0xff_ffff, values: &VALUES };
-    RawHit { watch, pid, tid, cpu, time, ip: register(8), kernel: false, registers }
+    RawHit { watch, pid, tid, cpu, time, ip: register(8), registers, ..RawHit::default() }
 }
 
 /// What every process is to the scripts.
@@ -244,6 +249,7 @@ impl Host for Session<'_> {
             "exact" => record.exact.into(),
             "user_mode" => record.user_mode.into(),
             "execname" => return text(self.hit.execname),
+            "data_name" => return text(data_name(record)),
             other => panic!("the test knows no field `{other}`: teach it"),
         })
     }
@@ -256,9 +262,6 @@ impl Host for Session<'_> {
             ("target", []) => Datum::Long(TARGET.into()),
             ("pp", []) => text(self.probe),
             ("access", []) => text(AccessKind::from_number(record.access).name()),
-            ("data_name", []) => {
-                text(DATA_NAMES.get(record.watch as usize).copied().unwrap_or_default())
-            }
             ("gettimeofday_ns", []) => Datum::Long(time),
             ("gettimeofday_us", []) => Datum::Long(time / 1_000),
             ("gettimeofday_ms", []) => Datum::Long(time / 1_000_000),
@@ -273,6 +276,7 @@ impl Host for Session<'_> {
                     .push((if hit { record.pid } else { TARGET }, *signal as i32));
                 Datum::Long(0)
             }
+            ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
             ("usymname" | "usymdata" | "symname" | "symdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }

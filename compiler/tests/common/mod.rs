@@ -202,8 +202,8 @@ fn set_registers(world: &mut World) {
         cpu: 0,
         time: 0,
         ip: register(8),
-        kernel: false,
         registers,
+        ..RawHit::default()
     });
 }
 
@@ -333,6 +333,7 @@ impl Host for Session {
                 Datum::Long(0)
             }
             ("umodname" | "modname", [_]) => text("<unknown>"),
+            ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
             ("usymdata" | "usymname" | "symname" | "symdata", [Datum::Long(address)]) => {
                 text(&format!("{address:#x}"))
             }

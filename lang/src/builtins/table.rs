@@ -101,7 +101,7 @@ builtins! {
             "address of the watched data", r#"printf("%p\n", data_addr())"#;
         data_len() -> Long, DataProbes, Field("data_length"),
             "length of the watched data in bytes", r#"printf("%d\n", data_len())"#;
-        data_name() -> String, DataProbes, Helper("data_name"),
+        data_name() -> String, DataProbes, Field("data_name"),
             "name of the watched data", "println(data_name())";
         exact() -> Long, DataProbes, Field("exact"),
             "1 where $new is the value that this very instruction stored or loaded, else 0", "if (!exact()) next";
@@ -121,6 +121,8 @@ builtins! {
             "a time in seconds since 1970 as text, in UTC", "println(ctime(gettimeofday_s()))", pure();
     }
     Symbols {
+        usymaddr(expression: String) -> Long, Everywhere, Helper("usymaddr"),
+            "address of data of the process, named as in `data(\"…\")`; 0 where there is none", "println(usymaddr(\"counter\"))";
         usymname(address: Long) -> String, Everywhere, Helper("usymname"),
             "name of the function or object at an address of the process", "println(usymname(addr()))";
         usymdata(address: Long) -> String, Everywhere, Helper("usymdata"),

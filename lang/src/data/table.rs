@@ -119,6 +119,7 @@ impl Table {
 
     /// Adds a variable.
     pub fn put(&mut self, name: &str, ty: impl Into<TypeRef>, address: u64) {
+        let address = Some(address);
         let variable = Variable { ty: ty.into(), address, space: Space::User };
         self.variables.insert(name.to_owned(), variable);
     }

@@ -37,6 +37,13 @@ impl Found {
     }
 }
 
+/// Where a variable lies.
+pub(super) enum VariableAddress {
+    Known(u64),
+    /// To be looked for by this name when the script runs.
+    Named(String),
+}
+
 /// What surrounds a use of data.
 #[derive(Clone, Copy)]
 pub(super) struct Resolver<'a> {
@@ -130,10 +137,19 @@ impl<'a> Resolver<'a> {
     }
 
     /// Where a variable that `@var(…)` names lies.
-    pub(super) fn address(&self, data: &Expression) -> Option<u64> {
+    pub(super) fn address(&self, data: &Expression) -> Option<VariableAddress> {
         let ExpressionKind::At { arguments, .. } = &data.kind else { return None };
         let (name, module) = names(arguments)?;
-        self.types.variable(name, module).ok().map(|variable| variable.address)
+        let known = self.types.variable(name, module).ok()?.address;
+        Some(known.map_or_else(
+            || {
+                VariableAddress::Named(match module {
+                    Some(module) => format!("\"{module}\":{name}"),
+                    None => name.to_owned(),
+                })
+            },
+            VariableAddress::Known,
+        ))
     }
 
     /// The type that a cast names, and whose memory its objects lie in.

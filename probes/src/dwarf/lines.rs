@@ -25,13 +25,23 @@ pub(super) struct Spent(AtomicU64);
 impl Unit<'_> {
     /// Where an entry is declared.
     pub(super) fn declared(&self, die: &Die<'_>) -> Option<Line> {
-        let index = match die.attr_value(dw::DW_AT_decl_file)? {
+        self.line(die, dw::DW_AT_decl_file, dw::DW_AT_decl_line)
+    }
+
+    /// The line that two attributes tell of.
+    pub(super) fn line(
+        &self,
+        die: &Die<'_>,
+        file: gimli::DwAt,
+        line: gimli::DwAt,
+    ) -> Option<Line> {
+        let index = match die.attr_value(file)? {
             AttributeValue::FileIndex(index) => index,
-            _ => number(die, dw::DW_AT_decl_file)?,
+            _ => number(die, file)?,
         };
         let files = self.files.get_or_init(|| self.read_files()).as_deref()?;
         let file = Arc::clone(files.get(usize::try_from(index).ok()?)?);
-        let line = number(die, dw::DW_AT_decl_line).unwrap_or(0);
+        let line = number(die, line).unwrap_or(0);
         Some(Line { file, line: u32::try_from(line).unwrap_or(0) })
     }
 

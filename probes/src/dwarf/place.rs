@@ -71,6 +71,21 @@ impl<'a> Unit<'a> {
         self.checked(place)
     }
 
+    /// gcc's split DWARF has the address of a thread-local's first value where the
+    /// distance from the first thread-local should be.
+    fn thread_local(&self, offset: u64) -> Location {
+        let Some(block) = &self.dwarf.thread_locals else { return Location::Discarded };
+        let size = block.end - block.start;
+        let distance = match block.contains(&offset) {
+            true if offset >= size => offset - block.start,
+            _ => offset,
+        };
+        match distance < size {
+            true => Location::At(Place::ThreadLocal(distance)),
+            false => Location::Discarded,
+        }
+    }
+
     /// Linkers put a number that is no address where they left something out.
     fn checked(&self, place: Place) -> Location {
         match place {
@@ -79,6 +94,7 @@ impl<'a> Unit<'a> {
             {
                 Location::Discarded
             }
+            Place::ThreadLocal(offset) => self.thread_local(offset),
             place => Location::At(place),
         }
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use gimli::{EndianSlice, LittleEndian, SectionId};
 use object::LittleEndian as Little;
 use object::elf::{self, FileHeader64};
-use object::read::elf::{FileHeader, SectionHeader};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::read::{CompressedData, CompressionFormat};
 
 use crate::symbols::{Elf, FileBytes, load};
@@ -146,6 +146,17 @@ impl Packed {
         };
         data.decompress().map(Cow::into_owned).unwrap_or_default()
     }
+}
+
+/// Where a program's thread-locals have the values that they begin with, in its own
+/// address space (`PT_TLS`).
+pub(super) fn thread_locals(program: &[u8]) -> Option<Range<u64>> {
+    let header = FileHeader64::<Little>::parse(program).ok()?;
+    let endian = header.endian().ok()?;
+    let mut headers = header.program_headers(endian, program).ok()?.iter();
+    let segment = headers.find(|segment| segment.p_type(endian) == elf::PT_TLS)?;
+    let start = segment.p_vaddr(endian);
+    Some(start..start.checked_add(segment.p_memsz(endian))?)
 }
 
 /// The sections that tell of names. `None` if it is no such file.

@@ -134,7 +134,7 @@ impl Dwarf {
         variables
     }
 
-    fn variable(&self, found: Found) -> Variable {
+    pub(super) fn variable(&self, found: Found) -> Variable {
         Variable {
             name: found.path.text(),
             ty: self.type_id(found.ty),
@@ -212,7 +212,7 @@ pub(super) fn is_static(die: &Die<'_>) -> bool {
 
 impl<'a> Unit<'a> {
     /// Has the entry the name, for itself or for the linker?
-    fn is_called(&self, die: &Die<'a>, query: &Query<'_>) -> bool {
+    pub(super) fn is_called(&self, die: &Die<'a>, query: &Query<'_>) -> bool {
         self.name(die) == Some(query.last.as_bytes())
             || self.linkage_name(die) == Some(query.whole.as_bytes())
     }

@@ -1,7 +1,7 @@
 //! Watches on data of processes.
 
 use super::{Provider, find};
-use crate::expr::{ExprError, Expression};
+use crate::expr::Expression;
 use crate::spec::{
     ArgumentRef, Component, DataSpec, Later, Mode, ProcessRef, Spec, SpecError,
     SpecErrorKind,
@@ -59,25 +59,31 @@ pub(super) const MODIFIERS: &[(&str, &str)] = &[
     (".follow", "moves with the pointers on the path"),
 ];
 
+/// The modifier by which watches move.
+const FOLLOW: &str = "follow";
+
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
     let process = process(components)?;
     let length = length(components)?;
-    let later = |index, part: String, instead| {
-        Ok(Spec::Later(Later { index, part: Some(part), instead, is_data: true }))
-    };
-    let expression = match expression(components) {
-        Err(SpecError {
-            index,
-            kind: SpecErrorKind::Expression(ExprError::NotYet { what, instead }),
-        }) => return later(index, what.to_owned(), instead),
-        expression => expression?,
-    };
-    match components.iter().position(|component| is_modifier(component.name)) {
-        Some(index) => {
-            later(index, format!("`.{}`", components[index].name), "leave it out")
-        }
-        None => Ok(Spec::Data(DataSpec { process, expression, length, mode })),
-    }
+    let expression = expression(components)?;
+    let follow = components.iter().skip(1).any(|part| part.name == FOLLOW);
+    let spec = DataSpec { process, expression, length, mode, follow };
+    Ok(modified(components, &[FOLLOW]).unwrap_or(Spec::Data(spec)))
+}
+
+/// The modifier that nothing can arm yet, if there is one; those of `known` can be.
+pub(super) fn modified(components: &[Component<'_>], known: &[&str]) -> Option<Spec> {
+    let mut parts = components.iter().enumerate();
+    // The first is no modifier, also where it is `kernel`.
+    let found = parts.find(|(index, part)| {
+        *index > 0 && is_modifier(part.name) && !known.contains(&part.name)
+    });
+    let (index, Component { name, .. }) = found?;
+    Some(later(index, format!("`.{name}`"), "leave it out"))
+}
+
+fn later(index: usize, part: String, instead: &'static str) -> Spec {
+    Spec::Later(Later { index, part: Some(part), instead, is_data: true })
 }
 
 /// Finds what is wrong with the arguments of a point that nothing can arm yet.
@@ -86,10 +92,7 @@ pub(super) fn check(components: &[Component<'_>]) -> Result<(), SpecError> {
     if find(components, "data").is_none() {
         return Ok(());
     }
-    match expression(components).map_err(|error| (error.index, error.kind)) {
-        Ok(_) | Err((_, SpecErrorKind::Expression(ExprError::NotYet { .. }))) => Ok(()),
-        Err((index, kind)) => Err(SpecError { index, kind }),
-    }
+    expression(components).map(|_| ())
 }
 
 fn is_modifier(name: &str) -> bool {
@@ -134,17 +137,15 @@ fn expression(components: &[Component<'_>]) -> Result<Expression, SpecError> {
         .map_err(|error| SpecError { index, kind: SpecErrorKind::Expression(error) })
 }
 
-fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
+pub(super) fn length(components: &[Component<'_>]) -> Result<Option<u32>, SpecError> {
     let Some((index, component)) = find(components, "length") else {
         return Ok(None);
     };
     match component.argument {
-        Some(ArgumentRef::Long(length @ (1 | 2 | 4 | 8))) => {
-            Ok(u32::try_from(length).ok())
-        }
-        Some(ArgumentRef::Long(length)) => {
-            Err(SpecError { index, kind: SpecErrorKind::BadLength { length } })
-        }
+        Some(ArgumentRef::Long(length)) => match u32::try_from(length) {
+            Ok(length @ 1..) => Ok(Some(length)),
+            _ => Err(SpecError { index, kind: SpecErrorKind::BadLength { length } }),
+        },
         _ => Ok(None),
     }
 }

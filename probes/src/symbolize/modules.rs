@@ -75,7 +75,7 @@ impl Modules {
         if let Some(&known) = self.known.get(&key) {
             return known;
         }
-        let elf = open(pid, mapping, &path);
+        let elf = open_mapped(pid, mapping, &path);
         let module = elf.and_then(|elf| self.add(Arc::new(elf), path));
         self.known.insert(key, module);
         module
@@ -145,7 +145,7 @@ const DELETED: &str = " (deleted)";
 /// Opens the file that was mapped, and no other that has its name by now: its inode
 /// number must be the mapping's, where that is known. (Not the device: overlayfs
 /// and btrfs show another one in `/proc/PID/maps` than `stat(2)` does.)
-fn open(pid: u32, mapping: &Mapping, path: &Path) -> Option<Elf> {
+pub(crate) fn open_mapped(pid: u32, mapping: &Mapping, path: &Path) -> Option<Elf> {
     let same = |file: &File| {
         let inode = file.metadata().map(|metadata| metadata.ino()).ok();
         mapping.inode == 0 || inode == Some(mapping.inode)

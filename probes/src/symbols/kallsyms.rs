@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::num::NonZeroU16;
 
 use crate::address::AbsAddr;
 
@@ -17,21 +17,15 @@ use crate::address::AbsAddr;
 pub struct KernelSymbols {
     /// Sorted by `start`, one at each.
     entries: Vec<Entry>,
-    /// All names, one behind the other.
-    names: String,
-    /// Modules by their number; the first is the kernel itself.
-    modules: Vec<String>,
+    names: Names,
 }
 
 /// A function, or something else that ends the one before it.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: u64,
-    /// Where its name starts in `names`.
-    name: u32,
-    /// Zero for what is no function.
-    name_length: u16,
-    module: u16,
+    /// None for what is no function.
+    name: Option<Name>,
 }
 
 /// A function of the kernel that covers an address.
@@ -62,63 +56,29 @@ const MAX_FUNCTION: u64 = 1 << 20;
 impl KernelSymbols {
     /// Those of the running kernel; none where they may not be seen.
     pub fn running() -> Self {
-        Self::read(Path::new("/proc/kallsyms")).unwrap_or_default()
-    }
-
-    fn read(path: &Path) -> std::io::Result<Self> {
-        let mut text = Vec::new();
-        File::open(path)?.take(MAX_TEXT).read_to_end(&mut text)?;
-        Ok(Self::parse(&text))
+        running().map(|text| Self::parse(&text)).unwrap_or_default()
     }
 
     /// Takes the text of `/proc/kallsyms`. What is no line of it is passed over.
     pub fn parse(text: &[u8]) -> Self {
-        let mut symbols = Self { modules: vec![KERNEL.to_owned()], ..Self::default() };
-        for line in text.split(|&byte| byte == b'\n') {
-            if symbols.entries.len() >= MAX_SYMBOLS {
-                break;
-            }
-            if let Some(line) = Line::parse(line) {
-                symbols.add(&line);
-            }
+        let mut symbols = Self::default();
+        for line in lines(text).filter(|line| line.address.is_kernel()) {
+            let function = line.kind == Kind::Function;
+            let name = if function { symbols.names.add(&line) } else { None };
+            symbols.entries.push(Entry { start: line.address.0, name });
         }
         // Of several at one address the first, as the kernel does in its own
         // messages, but a function before all else.
-        symbols.entries.sort_by_key(|entry| (entry.start, entry.name_length == 0));
+        symbols.entries.sort_by_key(|entry| (entry.start, entry.name.is_none()));
         symbols.entries.dedup_by_key(|entry| entry.start);
         // Of neighbours that are no functions, one is enough as an end.
-        symbols.entries.dedup_by_key(|entry| match entry.name_length {
-            0 => u64::MAX,
-            _ => entry.start,
+        symbols.entries.dedup_by_key(|entry| match entry.name {
+            None => u64::MAX,
+            Some(_) => entry.start,
         });
         symbols.entries.shrink_to_fit();
-        symbols.names.shrink_to_fit();
+        symbols.names.text.shrink_to_fit();
         symbols
-    }
-
-    fn add(&mut self, line: &Line<'_>) {
-        let mut entry = Entry { start: line.address, name: 0, name_length: 0, module: 0 };
-        if line.function
-            && let Some(module) = self.module(line.module)
-            && let Ok(name) = u32::try_from(self.names.len())
-            && let Ok(name_length) = u16::try_from(line.name.len())
-        {
-            self.names.push_str(line.name);
-            entry = Entry { name, name_length, module, ..entry };
-        }
-        self.entries.push(entry);
-    }
-
-    /// The number of a module. Its symbols follow one another.
-    fn module(&mut self, name: &str) -> Option<u16> {
-        if name == KERNEL {
-            return Some(0);
-        }
-        if self.modules.last().is_none_or(|last| last != name) {
-            u16::try_from(self.modules.len()).ok()?;
-            self.modules.push(name.to_owned());
-        }
-        u16::try_from(self.modules.len() - 1).ok()
     }
 
     /// Is there none, as without the privilege to see them?
@@ -133,25 +93,99 @@ impl KernelSymbols {
         let longest = entry.start.saturating_add(MAX_FUNCTION);
         let next = self.entries.get(after).map_or(longest, |next| next.start);
         let end = next.min(longest);
-        let name = usize::try_from(entry.name).ok()?;
-        let name = self.names.get(name..name + usize::from(entry.name_length))?;
-        let covers = address.0 < end && !name.is_empty();
-        covers.then_some(KernelFunction {
+        let (name, module) = self.names.get(entry.name?)?;
+        (address.0 < end).then_some(KernelFunction {
             start: AbsAddr(entry.start),
             size: end - entry.start,
             name,
-            module: self.modules.get(usize::from(entry.module))?,
+            module,
         })
     }
 }
 
+/// The text of the running kernel.
+pub(super) fn running() -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open("/proc/kallsyms")?.take(MAX_TEXT).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Names of symbols and of the modules that they are in.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// All names, one behind the other.
+    text: String,
+    /// Modules by their number; the first is the kernel itself.
+    modules: Vec<String>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { text: String::new(), modules: vec![KERNEL.to_owned()] }
+    }
+}
+
+/// One of [`Names`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    /// Where it starts in the text.
+    start: u32,
+    /// Never zero, so that having none takes no room.
+    length: NonZeroU16,
+    module: u16,
+}
+
+impl Names {
+    pub(super) fn add(&mut self, line: &Line<'_>) -> Option<Name> {
+        let module = self.module(line.module)?;
+        let start = u32::try_from(self.text.len()).ok()?;
+        let length = NonZeroU16::new(u16::try_from(line.name.len()).ok()?)?;
+        self.text.push_str(line.name);
+        Some(Name { start, length, module })
+    }
+
+    /// The number of a module. Its symbols follow one another.
+    fn module(&mut self, name: &str) -> Option<u16> {
+        if name == KERNEL {
+            return Some(0);
+        }
+        if self.modules.last().is_none_or(|last| last != name) {
+            u16::try_from(self.modules.len()).ok()?;
+            self.modules.push(name.to_owned());
+        }
+        u16::try_from(self.modules.len() - 1).ok()
+    }
+
+    /// A name, and the module that it is in.
+    pub(super) fn get(&self, name: Name) -> Option<(&str, &str)> {
+        let start = usize::try_from(name.start).ok()?;
+        let text = self.text.get(start..start + usize::from(name.length.get()))?;
+        Some((text, self.modules.get(usize::from(name.module))?))
+    }
+}
+
 /// What a line says.
-struct Line<'a> {
-    address: u64,
-    /// Is it code, by its letter (nm(1))?
-    function: bool,
-    name: &'a str,
-    module: &'a str,
+pub(super) struct Line<'a> {
+    /// Zero where it may not be seen.
+    pub(super) address: AbsAddr,
+    pub(super) kind: Kind,
+    pub(super) name: &'a str,
+    pub(super) module: &'a str,
+}
+
+/// What a symbol is, by its letter (nm(1)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Function,
+    Data,
+    /// A number: before Linux 6.15 also the offset of a variable that each CPU has.
+    Absolute,
+    Other,
+}
+
+/// The symbols of a text.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    text.split(|&byte| byte == b'\n').filter_map(Line::parse).take(MAX_SYMBOLS)
 }
 
 impl<'a> Line<'a> {
@@ -161,20 +195,18 @@ impl<'a> Line<'a> {
         }
         let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
         let address = AbsAddr(u64::from_str_radix(words.next()?, 16).ok()?);
-        let letter = words.next()?;
+        let kind = match words.next()? {
+            "t" | "T" | "w" | "W" => Kind::Function,
+            "d" | "D" | "b" | "B" | "r" | "R" | "v" | "V" => Kind::Data,
+            "a" | "A" => Kind::Absolute,
+            _ => Kind::Other,
+        };
         let name = words.next().filter(|name| name.len() < MAX_NAME)?;
         let module = match words.next() {
             Some(module) => module.strip_prefix('[')?.strip_suffix(']')?,
             None => KERNEL,
         };
-        // Zero where they may not be seen; small numbers are offsets of variables
-        // that each CPU has.
-        address.is_kernel().then_some(Self {
-            address: address.0,
-            function: matches!(letter, "t" | "T" | "w" | "W"),
-            name,
-            module,
-        })
+        Some(Self { address, kind, name, module })
     }
 }
 
@@ -250,7 +282,7 @@ ffffffffc0300000 t bpf_prog_6deef7357e7b4530\t[bpf]
         let (name, offset, size, module) = at(&symbols, address + 3).expect("code");
         assert_eq!((name, offset, module), ("schedule", 3, KERNEL));
         assert!((4..4096).contains(&size));
-        let bytes = symbols.names.len() + symbols.entries.len() * size_of::<Entry>();
+        let bytes = symbols.names.text.len() + symbols.entries.len() * size_of::<Entry>();
         assert!(bytes < text.len(), "{bytes}");
     }
 

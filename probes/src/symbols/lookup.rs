@@ -17,10 +17,13 @@ use crate::address::VirtOffset;
 /// A variable with a fixed place in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSymbol {
-    /// Its address before loading.
+    /// Its address before loading; of a thread-local its distance from the start of
+    /// the file's block of them.
     pub address: VirtOffset,
     /// Its length in bytes; 0 where the file does not say.
     pub size: u64,
+    /// Whether each thread has its own.
+    pub thread_local: bool,
 }
 
 /// One of several variables with the same name.
@@ -52,9 +55,6 @@ pub enum LookupError {
         /// All of them.
         candidates: Vec<Candidate>,
     },
-    /// Each thread has its own.
-    #[error("it is a thread-local variable")]
-    ThreadLocal,
     /// It is code.
     #[error("it is a function")]
     Function,
@@ -131,6 +131,18 @@ impl Elf {
     ///
     /// [`LookupError`].
     pub fn find_data(&self, name: &str) -> Result<DataSymbol, LookupError> {
+        self.search_data(name).unwrap_or_else(|| {
+            let nearest = match split_file(name) {
+                (path, Some(_)) => self.in_other_files(path),
+                (path, None) => self.nearest_data(path),
+            };
+            Err(LookupError::Missing { nearest })
+        })
+    }
+
+    /// The same without a look for names that are spelt alike: `None` where there is
+    /// no such name.
+    pub fn search_data(&self, name: &str) -> Option<Result<DataSymbol, LookupError>> {
         let (path, file) = split_file(name);
         let raw = strip_version(path).as_bytes();
         let has_name = |table, symbol: &_| self.has_raw_name(table, symbol, raw);
@@ -139,22 +151,18 @@ impl Elf {
             self.choose(found, global_first)
         };
         if let Some(result) = choose(self.matches(Role::is_variable, has_name), true) {
-            return result;
+            return Some(result);
         }
         let Demangled { exact, plain, ends } = self.demangled_matches(path);
         let tiers = [(exact, true), (plain, true), (ends, false)];
         let mut tiers = tiers.into_iter();
         if let Some(result) = tiers.find_map(|(found, global)| choose(found, global)) {
-            return result;
+            return Some(result);
         }
         if file.is_some() {
-            return Err(LookupError::Missing { nearest: self.in_other_files(path) });
+            return None;
         }
-        let others = self.matches(|role| !role.is_variable(), has_name);
-        choose(others, true).unwrap_or_else(|| {
-            let nearest = self.nearest_data(path);
-            Err(LookupError::Missing { nearest })
-        })
+        choose(self.matches(|role| !role.is_variable(), has_name), true)
     }
 
     /// What to write instead of `name@file.c`, which there is not.
@@ -212,17 +220,15 @@ impl Elf {
 
     fn role(&self, symbol: &RawSymbol) -> Option<Role> {
         let kind = symbol.st_type();
-        if kind == elf::STT_TLS {
-            return Some(Role::ThreadLocal);
-        }
         if symbol.is_undefined(object::LittleEndian) {
-            let data = matches!(kind, elf::STT_OBJECT | elf::STT_NOTYPE);
+            let data = [elf::STT_OBJECT, elf::STT_NOTYPE, elf::STT_TLS].contains(&kind);
             return data.then_some(Role::Imported);
         }
         if !is_defined(symbol) {
             return None;
         }
         match kind {
+            elf::STT_TLS => Some(Role::ThreadLocal),
             elf::STT_OBJECT | elf::STT_COMMON => Some(Role::Data),
             elf::STT_FUNC | elf::STT_GNU_IFUNC => Some(Role::Function),
             // Labels in assembly have no type; what matters is where they are.
@@ -255,12 +261,11 @@ impl Elf {
         let role = found.iter().map(|found| found.role);
         let role = role.min_by_key(|role| *role as u8)?;
         match role {
-            Role::Data => {}
-            Role::ThreadLocal => return Some(Err(LookupError::ThreadLocal)),
+            Role::Data | Role::ThreadLocal => {}
             Role::Function => return Some(Err(LookupError::Function)),
             Role::Imported => return Some(Err(LookupError::Imported)),
         }
-        found.retain(|found| found.role == Role::Data);
+        found.retain(|found| found.role == role);
         let local = |found: &Match<'_>| found.symbol.st_bind() == elf::STB_LOCAL;
         if global_first && found.iter().any(|found| !local(found)) {
             found.retain(|found| !local(found));
@@ -271,6 +276,7 @@ impl Elf {
             [only] => Some(Ok(DataSymbol {
                 address: VirtOffset(value(only.symbol)),
                 size: size(only.symbol),
+                thread_local: role == Role::ThreadLocal,
             })),
             several => {
                 let several = several.iter().take(MAX_CANDIDATES);
@@ -367,15 +373,17 @@ pub(super) const MAX_DEMANGLED: usize = 50_000;
 /// How demanglers call what guards the first use of a function's static variable.
 const GUARD: &str = "guard variable";
 
+/// How names of source files end.
+pub(crate) const SOURCE_EXTENSIONS: [&str; 10] =
+    ["c", "cc", "cpp", "cxx", "h", "hh", "hpp", "rs", "go", "s"];
+
 /// `state@u1.c` is the variable and its file. An `@` before anything but a
 /// source file's name begins a version: `stdout@GLIBC_2.2.5`.
 pub fn split_file(name: &str) -> (&str, Option<&str>) {
-    const EXTENSIONS: [&str; 10] =
-        ["c", "cc", "cpp", "cxx", "h", "hh", "hpp", "rs", "go", "s"];
     let is_source = |file: &str| {
         let extension = file.rsplit_once('.').map(|(_, extension)| extension);
         extension.is_some_and(|extension| {
-            EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+            SOURCE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
         })
     };
     match name.split_once('@') {

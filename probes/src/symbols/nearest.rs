@@ -91,6 +91,24 @@ impl Spelling {
     }
 }
 
+/// Those of the names that are spelt like `wanted`, nearest first, at most three.
+pub(crate) fn nearest<'a>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let wanted = wanted.to_lowercase();
+    let mut best: Vec<(f64, &str)> = Vec::new();
+    for name in names.into_iter().take(MAX_COMPARED) {
+        let score = likeness(&wanted, &name.to_lowercase());
+        if score >= NEAR && best.iter().all(|(_, known)| *known != name) {
+            best.push((score, name));
+            best.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+            best.truncate(3);
+        }
+    }
+    best.into_iter().map(|(_, name)| name.to_owned()).collect()
+}
+
 /// Likeness from which a spelling is taken for a mistake.
 const NEAR: f64 = 0.6;
 

@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use hwtrace_probes::{AbsAddr, Memory};
 
 /// Where a target's source is.
 pub(crate) fn source(name: &str) -> PathBuf {
@@ -89,5 +92,33 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// Memory of a target, by way of `/proc`. Where its threads keep their lists of robust
+/// futexes it says itself.
+pub(crate) struct TargetMemory<'a> {
+    target: &'a Target,
+    file: std::fs::File,
+}
+
+impl Target {
+    pub(crate) fn memory(&self) -> TargetMemory<'_> {
+        let path = format!("/proc/{}/mem", self.pid());
+        TargetMemory { target: self, file: std::fs::File::open(path).expect("readable") }
+    }
+}
+
+impl Memory for TargetMemory<'_> {
+    fn read(&mut self, address: AbsAddr, bytes: &mut [u8]) -> usize {
+        self.file.read_at(bytes, address.0).unwrap_or(0)
+    }
+
+    fn robust_list(&mut self, tid: u32) -> Option<AbsAddr> {
+        let name = match tid == self.target.pid() {
+            true => "robust_list".to_owned(),
+            false => format!("robust_list@{tid}"),
+        };
+        self.target.addresses.get(&name).copied().map(AbsAddr)
     }
 }

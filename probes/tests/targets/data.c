@@ -1,6 +1,8 @@
 /* Variables of all kinds, whose addresses the program prints itself: one line
    "NAME ADDRESS" each, then "ready"; it ends when standard input does. */
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int counter;
 long initialised = 7;
@@ -39,6 +41,11 @@ int main(void) {
     printf("shared_name@data.c %p\n", (void *)&shared_name);
     printf("shared_name@other.c %p\n", (void *)other_shared_name());
     printf("other_shared_name %p\n", (void *)other_shared_name());
+    void *head = 0;
+    size_t length;
+    syscall(SYS_get_robust_list, 0, &head, &length);
+    printf("robust_list %p\n", head);
+    printf("per_thread %p\n", (void *)&per_thread);
     printf("stdout %p\n", (void *)&stdout);
     printf("bump %p\n", (void *)bump);
     printf("main %p\n", (void *)main);

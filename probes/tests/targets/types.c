@@ -34,18 +34,18 @@ struct everything {
     uint8_t tail[];
 };
 
-struct everything everything = {.text = "hello", .mid = 9};
-struct node *list;
-static int counter = 7;
-__thread int per_thread = 3;
-__thread long per_thread_too;
+__attribute__((used)) struct everything everything = {.text = "hello", .mid = 9};
+__attribute__((used)) struct node *list;
+__attribute__((used)) static int counter = 7;
+__attribute__((used)) __thread int per_thread = 3;
+__attribute__((used)) __thread long per_thread_too;
 extern int elsewhere_only;
 int zero_length[0];
-enum color favourite = GREEN;
+__attribute__((used)) enum color favourite = GREEN;
 
-int bump(int by)
+__attribute__((noinline)) int bump(int by)
 {
-    static int calls;
+    __attribute__((used)) static int calls;
     int before = counter;
     calls++;
     counter += by;

@@ -4,9 +4,9 @@ struct hidden {
     int counter;
 };
 
-struct hidden hidden = {1, 2};
-int elsewhere_only;
-static int counter = 9;
+__attribute__((used)) struct hidden hidden = {1, 2};
+__attribute__((used)) int elsewhere_only;
+__attribute__((used)) static int counter = 9;
 
 int *other_counter(void)
 {

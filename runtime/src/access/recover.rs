@@ -3,7 +3,7 @@
 use super::{Access, Condition, Operation, Place, Recovered, RegisterPart};
 use super::{Source, Touch, Value};
 use crate::event::Registers;
-use crate::schema::AccessKind;
+use crate::schema::{AccessKind, ByteRange};
 
 /// perf's numbers (Linux: arch/x86/include/uapi/asm/perf_regs.h).
 const AX: u8 = 0;
@@ -79,7 +79,16 @@ fn join(first: Option<Recovered>, second: Recovered, both: bool) -> Recovered {
         AccessKind::Unknown
     };
     let address = first.address.filter(|_| same);
-    Recovered { address, kind, ..Recovered::default() }
+    let touched = match both {
+        true => hull(first.touched, second.touched),
+        false => ByteRange::default(),
+    };
+    Recovered { address, kind, touched, ..Recovered::default() }
+}
+
+/// The bytes from the first to the last of two ranges.
+fn hull(one: ByteRange, other: ByteRange) -> ByteRange {
+    ByteRange { start: one.start.min(other.start), end: one.end.max(other.end) }
 }
 
 /// A hit's registers and watch.
@@ -174,6 +183,7 @@ impl Hit<'_> {
         let mut outcome = Recovered {
             address: Some(touch.instruction),
             kind: touch.kind,
+            touched: offset.map_or_else(ByteRange::default, |at| self.touched(touch, at)),
             ..Recovered::default()
         };
         let sure = offset.is_some();
@@ -186,12 +196,22 @@ impl Hit<'_> {
         let size = i64::from(touch.size);
         let covers = sure && offset <= 0 && offset + size >= i64::from(self.length);
         outcome.new = bytes.after.map(|value| self.lay(value, offset, touch.size));
-        outcome.exact = outcome.new.is_some() && covers && !bytes.leans;
+        if sure && outcome.new.is_some() && !bytes.leans {
+            outcome.told = outcome.touched;
+            outcome.exact = covers;
+        }
         outcome.old = bytes
             .before
             .filter(|_| covers)
             .map(|value| self.lay(value, offset, touch.size));
         outcome
+    }
+
+    /// The watched bytes that an operand `offset` bytes after their start covers.
+    fn touched(&self, touch: &Touch, offset: i64) -> ByteRange {
+        let length = i64::from(self.length);
+        let inside = |at: i64| at.clamp(0, length) as u8;
+        ByteRange { start: inside(offset), end: inside(offset + i64::from(touch.size)) }
     }
 
     /// The operand's bytes; None: not known.

@@ -14,11 +14,6 @@ pub(super) extern "C" fn access(context: Context) -> u64 {
     world.access_name(AccessKind::from_number(record.access)).0
 }
 
-pub(super) extern "C" fn data_name(context: Context) -> u64 {
-    let (world, record) = enter(context);
-    world.data_names.get(record.watch as usize).copied().unwrap_or_default().0
-}
-
 pub(super) extern "C" fn pp(context: Context) -> u64 {
     enter(context).0.probe.0
 }
@@ -88,6 +83,14 @@ symbols! {
     symname, KernelName;
     symdata, KernelData;
     modname, KernelModule;
+}
+
+/// Where data of the process lies.
+pub(super) extern "C" fn usymaddr(context: Context, expression: u64) -> i64 {
+    let (world, record) = enter(context);
+    let pid = world.asked_of(record);
+    let found = world.address_of(pid, StringHandle(expression));
+    settle(context, found) as i64
 }
 
 /// The function that made the access.

@@ -6,13 +6,14 @@
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
+use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, REGISTERS, Role};
+use crate::bpf::{self, Program, Request, Task};
 use crate::event::Registers;
 use crate::record::{Sample, write};
 use crate::ring::{PlainWriter, RingMemory};
@@ -24,6 +25,8 @@ pub enum Call {
     PerfEventOpen,
     PerfEnable,
     PerfDisable,
+    PerfChange,
+    PerfOver,
     PerfId,
     PerfSetOutput,
     PerfRead,
@@ -44,10 +47,15 @@ pub enum Call {
     PtraceSeize,
     PtraceContinue,
     PtraceDetach,
+    PtraceSignalCode,
+    RobustList,
     Wait,
     Kill,
     Terminal,
     StopOwnGroup,
+    BpfLoad,
+    BpfRun,
+    BpfIterate,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -85,6 +93,9 @@ enum Open {
     /// Readable where signals have come.
     Signals,
     Process(u32),
+    Program(Program),
+    /// What is left to be read of an iterator's file.
+    Iterator(VecDeque<Task>),
     Other,
 }
 
@@ -123,6 +134,9 @@ pub struct Fake {
     lockable: Cell<usize>,
     waits: RefCell<VecDeque<Wait>>,
     exec_failure: Cell<Option<Errno>>,
+    /// Threads whose events are over.
+    ended: RefCell<BTreeSet<u32>>,
+    signal_code: Cell<i32>,
     slept: Cell<u32>,
     signals: RefCell<VecDeque<i32>>,
     killed: RefCell<Vec<Killed>>,
@@ -133,6 +147,9 @@ pub struct Fake {
     stoppable: Cell<bool>,
     /// The group in the foreground once we are continued.
     continued_with: Cell<u32>,
+    /// What there is of the kernel's memory.
+    kernel_memory: RefCell<BTreeMap<u64, u8>>,
+    tasks: RefCell<Vec<Task>>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -161,6 +178,8 @@ impl Fake {
             lockable: Cell::new(usize::MAX),
             waits: RefCell::default(),
             exec_failure: Cell::default(),
+            ended: RefCell::default(),
+            signal_code: Cell::default(),
             slept: Cell::default(),
             signals: RefCell::default(),
             killed: RefCell::default(),
@@ -168,6 +187,8 @@ impl Fake {
             foreground: Cell::new(OWN_GROUP),
             stoppable: Cell::new(true),
             continued_with: Cell::new(OWN_GROUP),
+            kernel_memory: RefCell::default(),
+            tasks: RefCell::default(),
         }
     }
 
@@ -227,6 +248,28 @@ impl Fake {
         self.exec_failure.set(Some(errno));
     }
 
+    /// Ends a thread: its events are over.
+    pub fn end_thread(&self, tid: u32) {
+        self.ended.borrow_mut().insert(tid);
+    }
+
+    /// Sets why a stopped child is about to get its signal.
+    pub fn set_signal_code(&self, code: i32) {
+        self.signal_code.set(code);
+    }
+
+    /// Addresses of the breakpoints that are enabled on a thread, ascending, one
+    /// for each CPU.
+    pub fn watched(&self, tid: u32) -> Vec<u64> {
+        let mut open = self.open.borrow_mut();
+        let events = open.values_mut().filter_map(Open::event);
+        let enabled = events.filter(|event| event.enabled && event.tid == tid);
+        let mut watched: Vec<_> =
+            enabled.filter_map(|event| Some(event.spec.role.watch()?.address)).collect();
+        watched.sort_unstable();
+        watched
+    }
+
     /// Lets signals come, in this order.
     pub fn set_signals(&self, signals: &[i32]) {
         *self.signals.borrow_mut() = signals.iter().copied().collect();
@@ -259,6 +302,16 @@ impl Fake {
         self.continued_with.set(group.unwrap_or(OWN_GROUP));
     }
 
+    /// Puts bytes into the kernel's memory.
+    pub fn set_kernel_memory(&self, address: u64, bytes: &[u8]) {
+        self.kernel_memory.borrow_mut().extend((address..).zip(bytes.iter().copied()));
+    }
+
+    /// Sets the tasks that a BPF program finds.
+    pub fn set_tasks(&self, tasks: &[Task]) {
+        *self.tasks.borrow_mut() = tasks.to_vec();
+    }
+
     /// How often somebody slept.
     pub fn slept(&self) -> u32 {
         self.slept.get()
@@ -270,19 +323,18 @@ impl Fake {
         let mut open = self.open.borrow_mut();
         let mut outputs = Vec::new();
         for event in open.values_mut().filter_map(Open::event) {
-            let Role::Breakpoint { watch } = event.spec.role else {
-                continue;
-            };
-            if watch.address == access.address
-                && (event.tid, event.cpu) == (access.tid, access.cpu)
-                && event.enabled
-            {
+            let hit =
+                event.spec.role.watch().is_some_and(|it| it.address == access.address);
+            let here =
+                [access.tid, EVERY].contains(&event.tid) && event.cpu == access.cpu;
+            if hit && here && event.enabled {
                 event.counter.value += 1;
-                outputs.push((event.id, event.output));
+                let kernel = matches!(event.spec.role, Role::KernelBreakpoint { .. });
+                outputs.push((event.id, event.output, kernel));
             }
         }
-        for (id, output) in outputs {
-            let record = sample(id, access);
+        for (id, output, kernel) in outputs {
+            let record = sample(id, access, kernel);
             let owner = output.and_then(|owner| open.get_mut(&owner)?.event());
             let ring = owner.and_then(|owner| owner.ring.clone());
             if ring.is_some_and(|ring| ring.push(&record)) {
@@ -327,6 +379,18 @@ impl Fake {
         Ok(descriptor)
     }
 
+    fn expect_program(
+        &self,
+        program: RawFd,
+        fits: impl Fn(bpf::Role) -> bool,
+    ) -> Result<()> {
+        match self.open.borrow().get(&program) {
+            Some(Open::Program(program)) if fits(program.role) => Ok(()),
+            Some(_) => Err(Errno::EINVAL),
+            None => Err(Errno::EBADF),
+        }
+    }
+
     fn with_event<T>(
         &self,
         descriptor: RawFd,
@@ -342,8 +406,7 @@ impl Fake {
         let mut table = self.open.borrow_mut();
         let events = table.values_mut().filter_map(Open::event);
         let taken = events.filter(|event| {
-            matches!(event.spec.role, Role::Breakpoint { .. })
-                && (event.tid, event.cpu) == (tid, cpu)
+            event.spec.role.watch().is_some() && (event.tid, event.cpu) == (tid, cpu)
         });
         taken.count() < self.registers.get()
     }
@@ -353,14 +416,15 @@ impl Open {
     fn event(&mut self) -> Option<&mut Event> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Signals | Self::Process(_) | Self::Other => None,
+            _ => None,
         }
     }
 }
 
 /// A sample of an access. Each register holds its place in the sample.
-fn sample(id: u64, access: Access) -> Vec<u64> {
+fn sample(id: u64, access: Access, kernel: bool) -> Vec<u64> {
     let values: Vec<u64> = (0..u64::from(REGISTERS.count_ones())).collect();
+    let registers = Registers { mask: REGISTERS, values: &values };
     write::sample(&Sample {
         id,
         ip: access.ip,
@@ -368,8 +432,10 @@ fn sample(id: u64, access: Access) -> Vec<u64> {
         tid: access.tid,
         time: access.time,
         cpu: access.cpu,
-        kernel: false,
-        registers: Registers { mask: REGISTERS, values: &values },
+        kernel,
+        registers,
+        interrupted: if kernel { registers } else { Registers::default() },
+        kernel_stack: if kernel { &[7, 8] } else { &[] },
     })
 }
 
@@ -402,6 +468,20 @@ impl Kernel for Fake {
     fn perf_disable(&self, event: RawFd) -> Result<()> {
         self.call(Call::PerfDisable)?;
         self.with_event(event, |event| event.enabled = false)
+    }
+
+    fn perf_change(&self, event: RawFd, spec: &EventSpec, on: bool) -> Result<()> {
+        self.call(Call::PerfChange)?;
+        self.with_event(event, |event| (event.spec, event.enabled) = (*spec, on))
+    }
+
+    fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()> {
+        self.call(Call::PerfOver)?;
+        for (over, descriptor) in over.iter_mut().zip(events) {
+            let tid = self.with_event(*descriptor, |event| event.tid)?;
+            *over = self.ended.borrow().contains(&tid);
+        }
+        Ok(())
     }
 
     fn perf_id(&self, event: RawFd) -> Result<u64> {
@@ -582,8 +662,12 @@ impl Kernel for Fake {
         Ok(if self.signals.borrow().is_empty() { bytes.len() } else { 0 })
     }
 
-    fn read(&self, _descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
+    fn read(&self, descriptor: RawFd, buffer: &mut [u8]) -> Result<usize> {
         self.call(Call::Read)?;
+        if let Some(Open::Iterator(tasks)) = self.open.borrow_mut().get_mut(&descriptor) {
+            // One task a time, as a kernel may.
+            return Ok(tasks.pop_front().map_or(0, |task| write_task(task, buffer)));
+        }
         let Some(errno) = self.exec_failure.get() else {
             return Ok(0);
         };
@@ -605,6 +689,16 @@ impl Kernel for Fake {
         self.call(Call::PtraceDetach)?;
         self.children.set(self.children.get().saturating_sub(1));
         Ok(())
+    }
+
+    fn ptrace_signal_code(&self, _pid: u32) -> Result<i32> {
+        self.call(Call::PtraceSignalCode)?;
+        Ok(self.signal_code.get())
+    }
+
+    fn robust_list(&self, tid: u32) -> Result<u64> {
+        self.call(Call::RobustList)?;
+        Ok(u64::from(tid) << 12)
     }
 
     fn wait(&self, _pid: u32, _block: bool) -> Result<Wait> {
@@ -649,4 +743,46 @@ impl Kernel for Fake {
         }
         Ok(self.stoppable.get())
     }
+
+    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd> {
+        const SAID: &[u8] = b"R2 is invalid\nprocessed 3 insns\n\0";
+        self.call(Call::BpfLoad).inspect_err(|_| {
+            if let Some(log) = log.get_mut(..SAID.len()) {
+                log.copy_from_slice(SAID);
+            }
+        })?;
+        self.give(Open::Program(program.clone()))
+    }
+
+    /// Reads the kernel's memory: there is no other program that is called.
+    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32> {
+        self.call(Call::BpfRun)?;
+        self.expect_program(program, |role| role == bpf::Role::Call)?;
+        let (address, out) = Request::asked(context).ok_or(Errno::EINVAL)?;
+        let memory = self.kernel_memory.borrow();
+        let there = out.iter_mut().zip(address..).all(|(to, at)| {
+            memory.get(&at).is_some_and(|byte| {
+                *to = *byte;
+                true
+            })
+        });
+        Ok(if there { 0 } else { (-(Errno::EFAULT as i32)).cast_unsigned() })
+    }
+
+    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd> {
+        self.call(Call::BpfIterate)?;
+        self.expect_program(program, |role| role != bpf::Role::Call)?;
+        let tasks = self.tasks.borrow();
+        let wanted = tasks.iter().filter(|task| tid == 0 || task.tid == tid).copied();
+        self.give(Open::Iterator(wanted.collect()))
+    }
+}
+
+/// The record of a task, as a program writes it.
+fn write_task(task: Task, buffer: &mut [u8]) -> usize {
+    let mut record = task.address.to_ne_bytes().to_vec();
+    record.extend(task.tid.to_ne_bytes());
+    record.extend(task.tgid.to_ne_bytes());
+    buffer[..record.len()].copy_from_slice(&record);
+    record.len()
 }

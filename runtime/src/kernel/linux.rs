@@ -20,8 +20,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use perf_event_open_sys as perf;
 
-use super::{Counter, Errno, Forked, Kernel, Result, Taken, Wait};
+use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::EventSpec;
+use crate::bpf::Program;
+use crate::bpf::attr::{Command, Iterate, Link, Load, Run, Which};
 use crate::ring::RingMemory;
 
 /// The kernel that runs us.
@@ -70,8 +72,11 @@ fn perf_ioctl(
 impl Kernel for Linux {
     fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
         let mut attr = spec.to_attr();
-        let tid = pid_of(tid)?.as_raw();
-        let cpu = i32::try_from(cpu).map_err(|_| Errno::EINVAL)?;
+        let number = |of| match of {
+            EVERY => Ok(-1),
+            of => i32::try_from(of).map_err(|_| Errno::EINVAL),
+        };
+        let (tid, cpu) = (number(tid)?, number(cpu)?);
         let flags = u64::from(perf::bindings::PERF_FLAG_FD_CLOEXEC);
         retry(|| {
             // SAFETY: the kernel reads attr, and writes its size into it on
@@ -86,6 +91,25 @@ impl Kernel for Linux {
 
     fn perf_disable(&self, event: RawFd) -> Result<()> {
         perf_ioctl(event, perf::ioctls::DISABLE)
+    }
+
+    fn perf_change(&self, event: RawFd, spec: &EventSpec, on: bool) -> Result<()> {
+        let mut attr = spec.to_changed_attr(on);
+        // SAFETY: the kernel reads attr, which lives across the call.
+        retry(|| check(unsafe { perf::ioctls::MODIFY_ATTRIBUTES(event, &mut attr) }))
+            .map(drop)
+    }
+
+    fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()> {
+        let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: 0, revents: 0 };
+        let mut entries: Vec<_> = events.iter().map(entry).collect();
+        let count = entries.len() as libc::nfds_t;
+        // SAFETY: as many entries as said, which live across the call.
+        retry(|| check(unsafe { libc::poll(entries.as_mut_ptr(), count, 0) }))?;
+        for (over, entry) in over.iter_mut().zip(&entries) {
+            *over = entry.revents & libc::POLLHUP != 0;
+        }
+        Ok(())
     }
 
     fn perf_id(&self, event: RawFd) -> Result<u64> {
@@ -416,6 +440,20 @@ impl Kernel for Linux {
         ptrace::detach(pid_of(pid)?, None)
     }
 
+    fn ptrace_signal_code(&self, pid: u32) -> Result<i32> {
+        ptrace::getsiginfo(pid_of(pid)?).map(|information| information.si_code)
+    }
+
+    fn robust_list(&self, tid: u32) -> Result<u64> {
+        let tid = pid_of(tid)?.as_raw();
+        let (mut head, mut length) = (0u64, 0usize);
+        // SAFETY: the kernel writes an address and a size to the places given.
+        let result = unsafe {
+            libc::syscall(libc::SYS_get_robust_list, tid, &raw mut head, &raw mut length)
+        };
+        check(result as i32).map(|_| head)
+    }
+
     fn wait(&self, pid: u32, block: bool) -> Result<Wait> {
         let mut flags = WaitPidFlag::WUNTRACED;
         flags.set(WaitPidFlag::WNOHANG, !block);
@@ -477,6 +515,52 @@ impl Kernel for Linux {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
         sent.map(|_| stopped)
     }
+
+    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd> {
+        let mut load = Load::new(program, log);
+        // SAFETY: the kernel reads the program and writes the log, both as long
+        // as said, and both outlive the call.
+        unsafe { bpf(Command::ProgramLoad, &mut load) }
+    }
+
+    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32> {
+        let mut run = Run::new(program as u32, context);
+        // SAFETY: the kernel reads and writes the context, which is as long as
+        // said and outlives the call.
+        unsafe { bpf(Command::ProgramRun, &mut run) }?;
+        Ok(run.result)
+    }
+
+    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd> {
+        let which = Which::thread(tid);
+        let mut link = Link::new(program as u32, &which);
+        // SAFETY: the kernel reads `which`, which outlives the call.
+        let link = unsafe { bpf(Command::LinkCreate, &mut link) }?;
+        let mut iterate = Iterate { link: link as u32, flags: 0 };
+        // SAFETY: numbers only.
+        let file = unsafe { bpf(Command::IteratorCreate, &mut iterate) };
+        // The file keeps what it needs of the link.
+        self.close(link);
+        file
+    }
+}
+
+/// bpf(2): gives a descriptor or 0.
+///
+/// # Safety
+///
+/// `attr` is what the command takes, and memory that it points to is as long as it
+/// says and lives until the call returns.
+unsafe fn bpf<T>(command: Command, attr: &mut T) -> Result<RawFd> {
+    let attr = std::ptr::from_mut(attr);
+    retry(|| {
+        // SAFETY: as the caller promises. The kernel touches nothing behind the
+        // size given.
+        let result = unsafe {
+            libc::syscall(libc::SYS_bpf, command as libc::c_int, attr, size_of::<T>())
+        };
+        check(result as i32)
+    })
 }
 
 /// Whether the signal is ignored.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::abi::FaultCode;
+use crate::abi::{FaultCode, PICTURE_NEW, PICTURE_OLD};
 use crate::strings::{StringHandle, Strings};
 
 /// So many texts of symbols are remembered at most; then all are asked for anew.
@@ -16,6 +16,14 @@ pub trait Symbols {
     /// Appends the text of what is at `address`: of process `pid`, or of the
     /// kernel, where the form says so.
     fn describe(&mut self, form: SymbolForm, pid: u32, address: u64, out: &mut Vec<u8>);
+
+    /// Where the data lies that `expression` names in process `pid`, as probe
+    /// points name data, and whether it stays there; none where there is none.
+    /// None is known unless implemented.
+    fn address_of(&mut self, pid: u32, expression: &str) -> Option<(u64, bool)> {
+        let _ = (pid, expression);
+        None
+    }
 }
 
 /// What is to be said of an address.
@@ -137,6 +145,10 @@ pub(crate) struct Outside {
     pub(super) memory: Box<dyn UserMemory>,
     pub(crate) signals: Box<dyn Signals>,
     symbol_texts: HashMap<(SymbolForm, u32, u64), StringHandle, RandomState>,
+    /// By process and expression.
+    addresses: HashMap<(u32, u64), u64, RandomState>,
+    /// What a wide object was, and is.
+    pictures: [Vec<u8>; 2],
     credentials: HashMap<u32, Credentials, RandomState>,
     command_lines: HashMap<u32, StringHandle, RandomState>,
     environments: HashMap<u32, Vec<u8>, RandomState>,
@@ -150,6 +162,8 @@ impl Default for Outside {
             memory: Box::new(Nothing),
             signals: Box::new(Nothing),
             symbol_texts: HashMap::default(),
+            addresses: HashMap::default(),
+            pictures: [Vec::new(), Vec::new()],
             credentials: HashMap::default(),
             command_lines: HashMap::default(),
             environments: HashMap::default(),
@@ -178,8 +192,46 @@ impl Outside {
         Ok(handle)
     }
 
+    /// Where data lies in a process; 0 where there is none of this name.
+    pub(crate) fn address_of(
+        &mut self,
+        strings: &mut Strings,
+        pid: u32,
+        expression: StringHandle,
+    ) -> Result<u64, FaultCode> {
+        let expression = strings.keep(expression)?;
+        if let Some(address) = self.addresses.get(&(pid, expression.0)) {
+            return Ok(*address);
+        }
+        let text = String::from_utf8_lossy(strings.get(expression));
+        // What is not there yet may come.
+        let Some((address, stays)) = self.symbols.address_of(pid, &text) else {
+            return Ok(0);
+        };
+        if stays {
+            self.addresses.insert((pid, expression.0), address);
+        }
+        Ok(address)
+    }
+
+    /// Where the pictures of a wide object are written, to be read by the next
+    /// handlers: first what it was, then what it is.
+    pub(super) fn pictures(&mut self) -> &mut [Vec<u8>; 2] {
+        &mut self.pictures
+    }
+
+    /// The bytes of a picture from an address on.
+    fn picture(&self, address: u64) -> Option<&[u8]> {
+        let [old, new] = &self.pictures;
+        [(PICTURE_OLD, old), (PICTURE_NEW, new)].into_iter().find_map(|(start, bytes)| {
+            let offset = usize::try_from(address.checked_sub(start)?).ok()?;
+            bytes.get(offset..).filter(|_| offset < bytes.len())
+        })
+    }
+
     /// Forgets what was said of a process.
     pub(super) fn forget(&mut self, pid: u32) {
+        self.addresses.retain(|(owner, _), _| *owner != pid);
         self.symbol_texts.retain(|(_, owner, _), _| *owner != pid);
         self.credentials.remove(&pid);
         self.command_lines.remove(&pid);
@@ -246,6 +298,11 @@ impl Outside {
         address: u64,
         out: &mut [u8],
     ) -> usize {
+        if let Some(bytes) = self.picture(address) {
+            let length = bytes.len().min(out.len());
+            out[..length].copy_from_slice(&bytes[..length]);
+            return length;
+        }
         let read = match pid {
             Some(pid) => self.memory.read(pid, address, out),
             None => self.memory.read_kernel(address, out),

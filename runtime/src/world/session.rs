@@ -47,6 +47,14 @@ impl World {
         self.registers[IP as usize] = hit.ip;
     }
 
+    /// The pictures of a wide object, to be filled before a handler of it runs: what
+    /// it was before the access, and what it is after. Handlers read them at
+    /// [`PICTURE_OLD`](crate::abi::PICTURE_OLD) and
+    /// [`PICTURE_NEW`](crate::abi::PICTURE_NEW).
+    pub fn pictures(&mut self) -> &mut [Vec<u8>; 2] {
+        self.outside.pictures()
+    }
+
     /// Sets what `target()` gives: the process of `-c` or `-p`.
     pub fn set_target(&mut self, pid: u32) {
         self.target = i64::from(pid);
@@ -58,20 +66,12 @@ impl World {
         self.time_of_day_offset_ns = offset_ns;
     }
 
-    /// Sets what `data_name()` gives, by watch index.
-    pub fn set_data_names(&mut self, names: &[String]) {
-        let intern = |name: &String| {
-            self.strings.intern(name.as_bytes()).unwrap_or(StringHandle::EMPTY)
-        };
-        self.data_names = names.iter().map(intern).collect();
-    }
-
     /// Sets where the numbers of `randint()` start, so that they come again.
     pub fn set_random_seed(&mut self, seed: u64) {
         self.random = Random::new(seed);
     }
 
-    /// A handle for a name that records carry (`execname`). Names beyond the
+    /// A handle for a name that records carry (`execname`, `data_name`). Names beyond the
     /// bound on kept text read as empty.
     pub fn intern(&mut self, text: &[u8]) -> u64 {
         self.strings.intern(text).unwrap_or(StringHandle::EMPTY).0

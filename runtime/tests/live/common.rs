@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -99,6 +101,13 @@ impl Trace {
         counts
     }
 
+    /// Hits by process.
+    pub(crate) fn by_process(&self) -> BTreeMap<u32, usize> {
+        let mut counts = BTreeMap::new();
+        self.hits.iter().for_each(|hit| *counts.entry(hit.pid).or_default() += 1);
+        counts
+    }
+
     /// Nothing lost, nothing out of order, and every counted hit there.
     pub(crate) fn assert_complete(&self, hits: usize) {
         assert_eq!(self.hits.len(), hits, "{:?}", self.account);
@@ -167,6 +176,16 @@ impl Tracer {
         self.engine.drain(all, &mut |event| trace.add(event)).expect("good records");
     }
 
+    /// Drains until `seen` says so of what came.
+    pub(crate) fn await_that(&mut self, seen: impl Fn(&Trace) -> bool) {
+        let begun = std::time::Instant::now();
+        while !seen(&self.trace) {
+            assert!(begun.elapsed().as_secs() < 20, "{:?}", self.trace.names);
+            self.drain(false);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Drains until `ended`, then disarms and takes what is left.
     pub(crate) fn follow(mut self, mut ended: impl FnMut() -> bool) -> Trace {
         while !ended() {
@@ -181,6 +200,66 @@ impl Tracer {
         self.drain(true);
         self.trace.account = self.engine.account();
         self.trace
+    }
+}
+
+/// A target that speaks when it is ready, and waits for a line.
+pub(crate) struct Target {
+    pub(crate) child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Target {
+    pub(crate) fn start(program: &Path) -> Self {
+        Self::start_with(program, &[])
+    }
+
+    pub(crate) fn start_with(program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut target = Self { child, out };
+        assert_eq!(target.line(), "ready");
+        target
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    pub(crate) fn go(&mut self) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input.write_all(b"go\n").expect("a reader");
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended, well.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().expect("our child");
+        assert!(status.is_none_or(|status| status.success()), "{status:?}");
+        status.is_some()
+    }
+
+    /// Follows it to its end; gives its last line too. None where it was
+    /// killed by SIGTRAP.
+    pub(crate) fn follow(mut self, tracer: Tracer) -> Option<(String, Trace)> {
+        let mut trapped = false;
+        let trace = tracer.follow(|| {
+            let Some(status) = self.child.try_wait().expect("our child") else {
+                return false;
+            };
+            trapped = status.signal() == Some(libc::SIGTRAP);
+            assert!(status.success() || trapped, "{status}");
+            true
+        });
+        (!trapped).then(|| (self.line(), trace))
     }
 }
 

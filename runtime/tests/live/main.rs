@@ -5,6 +5,9 @@
 
 mod common;
 mod hits;
+mod kernel;
 mod limits;
+mod moves;
+mod processes;
 mod starting;
 mod threads;

@@ -9,13 +9,13 @@ use std::rc::Rc;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::kernel::{Errno, Kernel, Taken};
-use hwtrace_runtime::launch::{ChildState, EndWatch, LaunchError, launch};
+use hwtrace_runtime::launch::{ChildState, EndWatch, LaunchError, Reached, launch};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
 use crate::common::{
-    Tracer, alone, compile, is_alone, is_live, stores_to, trace_program,
+    Tracer, alone, compile, is_alone, is_live, stores_to, symbol, trace_program,
 };
 
 fn command(words: &[&str]) -> Vec<CString> {
@@ -200,6 +200,81 @@ fn tracer_to_be_killed() {
     loop {
         tracer.drain(false);
     }
+}
+
+/// Held at its entry point, in `main`, and let go: nothing of it ran before.
+#[test]
+fn a_program_runs_to_an_address_and_is_held_there() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #include <stdlib.h>
+        volatile unsigned long early, late;
+        __attribute__((constructor)) static void before(void) { early = 5; }
+        int main(void) { late = 6; return early == 5 && late == 6 ? 3 : 1; }";
+    let program = compile("run_to", source, &["-static"]);
+    let path = program.to_str().expect("a path");
+    let linux: Rc<dyn Kernel> = Rc::new(Linux);
+    let mut launched = launch(Rc::clone(&linux), &command(&[path]), &Taken::default())
+        .expect("launched");
+    let pid = launched.pid();
+    let value = |name| {
+        let mut bytes = [0; 8];
+        linux.read_memory(pid, symbol(&program, name).0, &mut bytes).expect("read");
+        u64::from_ne_bytes(bytes)
+    };
+    for (place, early) in [("_start", 0), ("main", 5)] {
+        let reached = launched.run_to(symbol(&program, place).0);
+        assert_eq!(reached, Ok(Reached::There), "{place}");
+        assert_eq!((value("early"), value("late")), (early, 0), "{place}");
+    }
+    assert_ne!(linux.robust_list(pid).expect("its own"), 0, "the C library has set it");
+    // All registers are free: four watches fit.
+    let mut tracer = Tracer::new(PerfOptions::default());
+    let watches = [stores_to(&program, "late"); 4];
+    tracer.arm(pid, &watches);
+    let mut child = launched.release().expect("released");
+    while child.poll().expect("our child") == ChildState::Running {
+        std::thread::yield_now();
+    }
+    assert_eq!(child.poll(), Ok(ChildState::Exited { code: 3 }));
+    tracer.finish().assert_complete(4);
+}
+
+#[test]
+fn a_program_that_never_gets_there_ends_or_becomes_another() {
+    if !is_live() {
+        return;
+    }
+    let source = "
+        #include <unistd.h>
+        void never(void) { write(1, \"x\", 1); }
+        int main(int argc, char **argv) {
+            if (argc > 5) never();
+            if (argc > 1) execl(\"/bin/true\", \"true\", (char *)0);
+            return 4;
+        }";
+    let program = compile("never", source, &[]);
+    let path = program.to_str().expect("a path");
+    let never = symbol(&program, "never").0;
+    let run = |words: &[&str]| {
+        let launched = launch(Rc::new(Linux), &command(words), &Taken::default());
+        let mut launched = launched.expect("launched");
+        let reached = launched.run_to(never).expect("a free register");
+        (launched, reached)
+    };
+    let (launched, reached) = run(&[path]);
+    assert_eq!(reached, Reached::Ended);
+    let mut child = launched.release().expect("nothing to do");
+    assert_eq!(child.poll(), Ok(ChildState::Exited { code: 4 }));
+    let (launched, reached) = run(&[path, "x"]);
+    assert_eq!(reached, Reached::Executed);
+    let mut child = launched.release().expect("released");
+    while child.poll().expect("our child") == ChildState::Running {
+        std::thread::yield_now();
+    }
+    assert_eq!(child.poll(), Ok(ChildState::Exited { code: 0 }));
 }
 
 /// Killed before the child is released: the child runs on by itself.

@@ -1,14 +1,9 @@
 //! Threads and children: those that are there, those that come, each once.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-
 use hwtrace_runtime::engine::perf::PerfOptions;
 
 use crate::common::{
-    Trace, Tracer, compile, despite_lost_traps, is_live, stores_to, trace_program,
+    Target, Tracer, compile, despite_lost_traps, is_live, stores_to, trace_program,
 };
 
 #[test]
@@ -69,50 +64,6 @@ fn a_forked_child_is_hit_under_its_own_number() {
         trace.hits.iter().map(|hit| hit.time).max(),
         trace.hits.last().map(|h| h.time)
     );
-}
-
-/// A target that speaks when it is ready, and waits for a line.
-struct Target {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Target {
-    fn start(program: &Path) -> Self {
-        let mut command = Command::new(program);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("started");
-        let out = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut target = Self { child, out };
-        assert_eq!(target.line(), "ready");
-        target
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
-    }
-
-    fn go(&mut self) {
-        let input = self.child.stdin.as_mut().expect("a pipe");
-        input.write_all(b"go\n").expect("a reader");
-    }
-
-    /// Follows it to its end; gives its last line too. None where it was
-    /// killed by SIGTRAP.
-    fn follow(mut self, tracer: Tracer) -> Option<(String, Trace)> {
-        let mut trapped = false;
-        let trace = tracer.follow(|| {
-            let Some(status) = self.child.try_wait().expect("our child") else {
-                return false;
-            };
-            trapped = status.signal() == Some(libc::SIGTRAP);
-            assert!(status.success() || trapped, "{status}");
-            true
-        });
-        (!trapped).then(|| (self.line(), trace))
-    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Data of the target: from its form in the script to loads from memory.
 
 use super::Lower;
+use super::pretty::call;
 use crate::ast::{Expression as Ast, ExpressionKind as AstKind};
 use crate::data::{Bits, DataType, Place, Space, TypeRef};
 use crate::environment::Location;
-use crate::sema::data::{Resolver, Wrong};
+use crate::sema::data::{Resolver, VariableAddress, Wrong};
 use crate::span::Span;
 use crate::typed::{BinaryOp, Expression, ExpressionKind, Literal, Names, NamesId};
 use crate::types::Type;
@@ -133,10 +134,13 @@ impl Lower<'_> {
         let form = match value {
             Some(value) if known.in_memory => Form::Memory(value),
             Some(value) => Form::Value(value),
-            None => {
-                let address = resolver.address(data).unwrap_or_default();
-                Form::Memory(literal(address as i64, data.span))
-            }
+            None => Form::Memory(match resolver.address(data) {
+                Some(VariableAddress::Named(name)) => address_of(name, data.span),
+                Some(VariableAddress::Known(address)) => {
+                    literal(address as i64, data.span)
+                }
+                None => unreachable!("the first walk has found it"),
+            }),
         };
         Datum { ty: known.ty, space: known.space, form, bits: None, span: data.span }
     }
@@ -292,6 +296,13 @@ pub(super) fn long(kind: ExpressionKind, span: Span) -> Expression {
 
 pub(super) fn literal(value: i64, span: Span) -> Expression {
     long(ExpressionKind::Literal(Literal::Long(value)), span)
+}
+
+/// The address of what is called so in the process of the hit.
+fn address_of(name: String, span: Span) -> Expression {
+    let kind = ExpressionKind::Literal(Literal::String(name));
+    let name = Expression { kind, ty: Type::String, span };
+    Expression { ty: Type::Long, ..call("usymaddr", vec![name], span) }
 }
 
 fn load(address: Expression, size: u32, signed: bool, space: Space) -> Expression {

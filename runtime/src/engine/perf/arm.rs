@@ -4,45 +4,217 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::PerfOptions;
+use super::events::EventSet;
 use super::guard::{CpuRing, PerfEvent, RingError};
-use crate::attr::{EventSpec, Features, REGISTERS, Role, SAMPLE_TYPE};
+use super::session::{Layouts, Rings};
+use crate::attr::{
+    EventSpec, Features, KERNEL_SAMPLE_TYPE, REGISTERS, Role, SAMPLE_TYPE,
+};
 use crate::engine::ArmError;
 use crate::event::Watch;
-use crate::kernel::{Errno, Kernel};
+use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
 use crate::record::Layout;
 
 /// Listings of the threads within one try, at most.
 const LISTINGS_MAX: usize = 8;
 /// Descriptors that the rest of hwtrace may need besides the events.
 const DESCRIPTORS_SPARE: u64 = 256;
+/// Bytes of each CPU's ring of news. Some hundred records: they are read at
+/// once, or come too late anyway.
+const NEWS_BYTES: usize = 32 << 10;
 
-/// An event on a thread and CPU.
-pub(super) struct ThreadEvent {
-    pub(super) event: PerfEvent,
-    /// Index of its CPU.
-    pub(super) cpu: usize,
-    /// Index of its watch; None for the sideband.
-    pub(super) watch: Option<u32>,
+/// What is known of kernel and machine, and how events are opened there.
+pub(super) struct Machine {
+    pub(super) kernel: Rc<dyn Kernel>,
+    cpus: Vec<u32>,
+    features: Features,
+    options: PerfOptions,
 }
 
-/// What arming has to know.
+impl Machine {
+    /// Finds out what the kernel takes and lets us do. `pid` is whom errors
+    /// are about.
+    pub(super) fn probe(
+        kernel: &Rc<dyn Kernel>,
+        options: &PerfOptions,
+        pid: u32,
+    ) -> Result<Self, ArmError> {
+        let cpus = kernel.online_cpus().map_err(|e| system("online CPUs", e))?;
+        let first = *cpus.first().ok_or_else(|| system("online CPUs", Errno::EINVAL))?;
+        let features = probe_features(kernel, pid, first, options)?;
+        Ok(Self { kernel: Rc::clone(kernel), cpus, features, options: options.clone() })
+    }
+
+    /// Opens a ring for each CPU, smaller ones where locked memory is short.
+    pub(super) fn open_rings(&self, pid: u32) -> Result<(Rings, Layouts), ArmError> {
+        let layout = |sample_type| {
+            Layout::new(sample_type, REGISTERS).ok_or_else(|| ArmError::Unsupported {
+                reason: "samples of unknown layout".to_owned(),
+            })
+        };
+        let layouts =
+            Layouts { user: layout(SAMPLE_TYPE)?, kernel: layout(KERNEL_SAMPLE_TYPE)? };
+        let mut rings = Rings::default();
+        let page = self.kernel.page_size();
+        if self.options.prompt {
+            // One unread byte is enough to wake.
+            rings.news = self.open_rings_of(NEWS_BYTES.div_ceil(page), pid, |_| 1)?;
+        }
+        let pages = self.options.data_pages(page, self.cpus.len());
+        // Woken at a quarter, a reader has three quarters left to come.
+        rings.main = self.open_rings_of(pages, pid, |pages| {
+            u32::try_from(pages * page / 4).unwrap_or(u32::MAX)
+        })?;
+        Ok((rings, layouts))
+    }
+
+    fn open_rings_of(
+        &self,
+        mut pages: usize,
+        pid: u32,
+        watermark: impl Fn(usize) -> u32,
+    ) -> Result<Vec<CpuRing>, ArmError> {
+        loop {
+            let open = |&cpu| {
+                let watermark = watermark(pages);
+                CpuRing::open(&self.kernel, self.features, cpu, pages, watermark)
+            };
+            match self.cpus.iter().map(open).collect() {
+                Ok(rings) => return Ok(rings),
+                Err(RingError::Open(errno)) => {
+                    return Err(own_error(errno, pid, self.cpus.len() as u64));
+                }
+                Err(RingError::Map(Errno::EPERM | Errno::ENOMEM)) if pages > 1 => {
+                    pages /= 2;
+                }
+                Err(RingError::Map(Errno::EPERM)) => {
+                    let kib = self.kernel.page_size() as u64 * 2 / 1024;
+                    let limit = "kernel.perf_event_mlock_kb";
+                    return Err(ArmError::Limit { limit, needed: kib });
+                }
+                Err(RingError::Map(errno)) => return Err(system("mmap", errno)),
+            }
+        }
+    }
+
+    /// Opens the events that a role needs for a thread, disabled: one for each
+    /// CPU.
+    fn open_set(&self, role: Role, mut set: EventSet) -> KernelResult<EventSet> {
+        let spec = EventSpec { role, features: self.features };
+        let open = || {
+            let on = |&cpu| PerfEvent::open(&self.kernel, spec, set.tid, cpu);
+            self.cpus.iter().map(on).collect::<KernelResult<Vec<_>>>()
+        };
+        let events = open()?;
+        let news = match self.options.prompt && role.watch().is_none() {
+            true => open()?,
+            false => Vec::new(),
+        };
+        (set.events, set.news) = (events, news);
+        Ok(set)
+    }
+
+    /// Opens one thread's own watch, disabled.
+    pub(super) fn open_own(
+        &self,
+        (pid, tid): (u32, u32),
+        number: u32,
+        watch: Watch,
+    ) -> Result<EventSet, ArmError> {
+        self.raise_limit(self.cpus.len() as u64)?;
+        let set = EventSet::new(pid, tid, Some(number));
+        self.open_set(Role::ThreadBreakpoint { watch }, set).map_err(|errno| {
+            open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
+        })
+    }
+
+    /// Opens watches on the kernel's data, disabled.
+    pub(super) fn open_kernel(
+        &self,
+        watches: &[Option<Watch>],
+    ) -> Result<Vec<EventSet>, ArmError> {
+        let needed = (self.cpus.len() * watches.len()) as u64;
+        self.raise_limit(needed)?;
+        numbered(watches)
+            .map(|(number, watch)| {
+                let set = EventSet::new(0, EVERY, Some(number));
+                let opened = self.open_set(Role::KernelBreakpoint { watch }, set);
+                opened.map_err(|errno| match errno {
+                    Errno::EACCES | Errno::EPERM => {
+                        ArmError::KernelPermission { errno: errno as i32 }
+                    }
+                    errno => open_error(errno, 0, 0, number as usize, needed),
+                })
+            })
+            .collect()
+    }
+
+    /// Opens the sideband of all tasks, disabled.
+    pub(super) fn open_system_sideband(&self) -> Result<EventSet, ArmError> {
+        let set = EventSet::new(0, EVERY, None);
+        self.open_set(Role::SystemSideband, set).map_err(|errno| match errno {
+            Errno::EACCES | Errno::EPERM => {
+                ArmError::SystemPermission { errno: errno as i32 }
+            }
+            errno => own_error(errno, 0, self.cpus.len() as u64),
+        })
+    }
+
+    /// Leads the events' records into the rings.
+    pub(super) fn connect(
+        &self,
+        sets: &[EventSet],
+        rings: &Rings,
+    ) -> Result<(), ArmError> {
+        for set in sets {
+            let main = set.events.iter().zip(&rings.main);
+            for (event, ring) in main.chain(set.news.iter().zip(&rings.news)) {
+                let led = self.kernel.perf_set_output(event.descriptor(), ring.owner());
+                led.map_err(|e| system("PERF_EVENT_IOC_SET_OUTPUT", e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Raises the soft limit of descriptors to the hard one if need be.
+    fn raise_limit(&self, needed: u64) -> Result<(), ArmError> {
+        let limit = self.kernel.descriptor_limit();
+        let (soft, hard) = limit.map_err(|errno| system("getrlimit", errno))?;
+        if needed > hard {
+            return Err(ArmError::Limit { limit: "RLIMIT_NOFILE", needed });
+        }
+        if needed + DESCRIPTORS_SPARE <= soft || soft == hard {
+            return Ok(());
+        }
+        let raised = self.kernel.set_descriptor_limit(hard);
+        raised.map_err(|errno| system("setrlimit", errno))
+    }
+}
+
+/// The watches that there are, with their numbers.
+fn numbered(watches: &[Option<Watch>]) -> impl Iterator<Item = (u32, Watch)> {
+    let all = watches.iter().enumerate();
+    all.filter_map(|(number, watch)| Some((number as u32, (*watch)?)))
+}
+
+/// What arming a process has to know.
 pub(super) struct Target<'a> {
-    pub(super) kernel: &'a Rc<dyn Kernel>,
+    pub(super) machine: &'a Machine,
     pub(super) pid: u32,
-    pub(super) watches: &'a [Watch],
-    pub(super) cpus: &'a [u32],
-    pub(super) features: Features,
-    pub(super) options: &'a PerfOptions,
+    /// By number; none for those that mean nothing in this process.
+    pub(super) watches: &'a [Option<Watch>],
+    /// Whether its names, births and ends are to be reported: they are not yet.
+    pub(super) sideband: bool,
 }
 
 /// Events that are open on all threads, still disabled.
 pub(super) struct Opened {
-    pub(super) events: Vec<ThreadEvent>,
+    pub(super) sets: Vec<EventSet>,
     pub(super) threads: u32,
 }
 
 /// Finds out what the kernel takes and lets us do.
-pub(super) fn probe_features(
+fn probe_features(
     kernel: &Rc<dyn Kernel>,
     pid: u32,
     cpu: u32,
@@ -72,38 +244,12 @@ pub(super) fn probe_features(
     })
 }
 
-/// Opens a ring for each CPU, smaller ones where locked memory is short.
-pub(super) fn open_rings(target: &Target<'_>) -> Result<Vec<CpuRing>, ArmError> {
-    let layout = Layout::new(SAMPLE_TYPE, REGISTERS).ok_or_else(|| {
-        ArmError::Unsupported { reason: "samples of unknown layout".to_owned() }
-    })?;
-    let mut pages =
-        target.options.data_pages(target.kernel.page_size(), target.cpus.len());
-    loop {
-        let open =
-            |&cpu| CpuRing::open(target.kernel, target.features, layout, cpu, pages);
-        match target.cpus.iter().map(open).collect() {
-            Ok(rings) => return Ok(rings),
-            Err(RingError::Open(errno)) => {
-                return Err(own_error(errno, target.pid, target.descriptors_for(1)));
-            }
-            Err(RingError::Map(Errno::EPERM | Errno::ENOMEM)) if pages > 1 => pages /= 2,
-            Err(RingError::Map(Errno::EPERM)) => {
-                let kib = target.kernel.page_size() as u64 * 2 / 1024;
-                let limit = "kernel.perf_event_mlock_kb";
-                return Err(ArmError::Limit { limit, needed: kib });
-            }
-            Err(RingError::Map(errno)) => return Err(system("mmap", errno)),
-        }
-    }
-}
-
 impl Target<'_> {
     /// Opens all events on all threads, disabled.
     pub(super) fn open_events(&self) -> Result<Opened, ArmError> {
-        for attempt in 0..self.options.tries {
+        for attempt in 0..self.machine.options.tries {
             let threads = self.list()?;
-            self.raise_limit(self.descriptors_for(threads.len()))?;
+            self.machine.raise_limit(self.descriptors_for(threads.len()))?;
             let opened = self.open_threads(&threads)?;
             if self.is_unchanged(&threads)? {
                 // Threads without one that could be opened are on their way
@@ -116,23 +262,21 @@ impl Target<'_> {
             // step with whatever makes the threads.
             let pause = 10 * u64::from(attempt.saturating_sub(16).min(100));
             if pause > 0 {
-                self.kernel.sleep(Duration::from_micros(pause));
+                self.machine.kernel.sleep(Duration::from_micros(pause));
             }
         }
         Err(ArmError::Unstable { pid: self.pid })
     }
 
     fn open_threads(&self, threads: &[u32]) -> Result<Opened, ArmError> {
-        let each = self.cpus.len() * (self.watches.len() + 1);
-        let mut opened =
-            Opened { events: Vec::with_capacity(threads.len() * each), threads: 0 };
+        let mut opened = Opened { sets: Vec::new(), threads: 0 };
         let needed = self.descriptors_for(threads.len());
         for &tid in threads {
-            let before = opened.events.len();
-            match self.open_thread(tid, &mut opened.events) {
+            let before = opened.sets.len();
+            match self.open_thread(tid, &mut opened.sets) {
                 Ok(()) => opened.threads += 1,
                 // It ended since it was listed.
-                Err((Errno::ESRCH, _)) => opened.events.truncate(before),
+                Err((Errno::ESRCH, _)) => opened.sets.truncate(before),
                 Err((errno, watch)) => {
                     return Err(open_error(errno, self.pid, tid, watch, needed));
                 }
@@ -145,19 +289,17 @@ impl Target<'_> {
     fn open_thread(
         &self,
         tid: u32,
-        events: &mut Vec<ThreadEvent>,
+        sets: &mut Vec<EventSet>,
     ) -> Result<(), (Errno, usize)> {
-        for (cpu, &number) in self.cpus.iter().enumerate() {
-            let open = |role| {
-                let spec = EventSpec { role, features: self.features };
-                PerfEvent::open(self.kernel, spec, tid, number)
-            };
-            for (index, &watch) in self.watches.iter().enumerate() {
-                let event = open(Role::Breakpoint { watch }).map_err(|e| (e, index))?;
-                events.push(ThreadEvent { event, cpu, watch: Some(index as u32) });
-            }
-            let event = open(Role::Sideband).map_err(|errno| (errno, 0))?;
-            events.push(ThreadEvent { event, cpu, watch: None });
+        for (number, watch) in numbered(self.watches) {
+            let set = EventSet::new(self.pid, tid, Some(number));
+            let opened = self.machine.open_set(Role::Breakpoint { watch }, set);
+            sets.push(opened.map_err(|errno| (errno, number as usize))?);
+        }
+        if self.sideband {
+            let set = EventSet::new(self.pid, tid, None);
+            let opened = self.machine.open_set(Role::Sideband, set);
+            sets.push(opened.map_err(|errno| (errno, 0))?);
         }
         Ok(())
     }
@@ -171,7 +313,7 @@ impl Target<'_> {
             if now.iter().any(|tid| opened.binary_search(tid).is_err()) {
                 return Ok(false);
             }
-            let count = self.kernel.thread_count(self.pid);
+            let count = self.machine.kernel.thread_count(self.pid);
             let count = count.map_err(|errno| self.list_error(errno))?;
             if now == last && count as usize == now.len() {
                 return Ok(true);
@@ -183,7 +325,7 @@ impl Target<'_> {
 
     /// The threads, ascending.
     fn list(&self) -> Result<Vec<u32>, ArmError> {
-        let threads = self.kernel.threads(self.pid);
+        let threads = self.machine.kernel.threads(self.pid);
         let mut threads = threads.map_err(|errno| self.list_error(errno))?;
         threads.sort_unstable();
         Ok(threads)
@@ -200,22 +342,12 @@ impl Target<'_> {
         ArmError::Gone { pid: self.pid }
     }
 
+    /// Descriptors of the events of so many threads, and of a ring.
     fn descriptors_for(&self, threads: usize) -> u64 {
-        (self.cpus.len() * (threads * (self.watches.len() + 1) + 1)) as u64
-    }
-
-    /// Raises the soft limit of descriptors to the hard one if need be.
-    fn raise_limit(&self, needed: u64) -> Result<(), ArmError> {
-        let limit = self.kernel.descriptor_limit();
-        let (soft, hard) = limit.map_err(|errno| system("getrlimit", errno))?;
-        if needed > hard {
-            return Err(ArmError::Limit { limit: "RLIMIT_NOFILE", needed });
-        }
-        if needed + DESCRIPTORS_SPARE <= soft || soft == hard {
-            return Ok(());
-        }
-        let raised = self.kernel.set_descriptor_limit(hard);
-        raised.map_err(|errno| system("setrlimit", errno))
+        let watches = numbered(self.watches).count();
+        let rings = 1 + usize::from(self.machine.options.prompt);
+        let each = watches + if self.sideband { rings } else { 0 };
+        (self.machine.cpus.len() * (threads * each + rings)) as u64
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::attr::{EventSpec, Features, Role};
 use crate::kernel::{Kernel, Result};
 use crate::merge::Cursor;
-use crate::record::{Layout, Record};
+use crate::record::Layout;
 use crate::ring::{BadRecord, Ring};
 
 /// An open event.
@@ -42,26 +42,23 @@ impl Drop for PerfEvent {
 pub(super) struct CpuRing {
     /// None only while it is being dropped.
     ring: Option<Ring>,
-    layout: Layout,
     owner: PerfEvent,
 }
 
 impl CpuRing {
-    /// Opens the owner on `cpu` and maps a ring of `pages` pages.
+    /// Opens the owner on `cpu` and maps a ring of `pages` pages; who waits for
+    /// it is woken by `watermark` unread bytes.
     pub(super) fn open(
         kernel: &Rc<dyn Kernel>,
         features: Features,
-        layout: Layout,
         cpu: u32,
         pages: usize,
+        watermark: u32,
     ) -> std::result::Result<Self, RingError> {
-        // Woken at a quarter, a reader has three quarters left to come.
-        let watermark = u32::try_from(pages * kernel.page_size() / 4);
-        let role = Role::RingOwner { watermark: watermark.unwrap_or(u32::MAX) };
-        let spec = EventSpec { role, features };
+        let spec = EventSpec { role: Role::RingOwner { watermark }, features };
         let owner = PerfEvent::open(kernel, spec, 0, cpu).map_err(RingError::Open)?;
         let memory = kernel.map_ring(owner.descriptor, pages).map_err(RingError::Map)?;
-        Ok(Self { ring: Some(Ring::new(memory)), layout, owner })
+        Ok(Self { ring: Some(Ring::new(memory)), owner })
     }
 
     pub(super) fn owner(&self) -> RawFd {
@@ -84,9 +81,9 @@ impl CpuRing {
         self.ring.as_ref().is_some_and(over)
     }
 
-    /// The first record; None where it makes no sense.
-    pub(super) fn record(&self) -> Option<Record<'_>> {
-        self.layout.parse(self.ring.as_ref()?.front()?)
+    /// The words of the first record.
+    pub(super) fn front(&self) -> Option<&[u64]> {
+        self.ring.as_ref()?.front()
     }
 }
 
@@ -102,7 +99,7 @@ impl Cursor for CpuRing {
     fn time(&self) -> Option<u64> {
         let words = self.ring.as_ref()?.front()?;
         // A record too short for a time goes at once, to be reported.
-        Some(self.layout.time(words).unwrap_or(0))
+        Some(Layout::time(words).unwrap_or(0))
     }
 
     fn advance(&mut self) -> std::io::Result<()> {

@@ -1,35 +1,56 @@
 //! From the identifier in a sample to the watch.
 
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
 /// The kernel numbers events as they are opened (kernel/events/core.c,
 /// `perf_event_id`), so those of one arming lie close together: a table from
-/// the smallest on. Only where other users of perf have opened many in
-/// between is it a sorted list.
+/// the smallest on, for those that were armed first. What is armed later, or
+/// lies too far from there, is in a hash table.
 #[derive(Debug, Default)]
 pub(super) struct IdMap {
     base: u64,
     dense: Box<[u32]>,
-    sorted: Box<[(u64, u32)]>,
+    others: HashMap<u64, u32, RandomState>,
+    /// Identifiers of events that are closed, and when: records of them may
+    /// still come.
+    retired: VecDeque<(u64, u64)>,
 }
 
 /// Stands for "no watch" in the table.
 const NONE: u32 = u32::MAX;
 
 impl IdMap {
-    /// A map of these pairs of identifier and watch.
-    pub(super) fn new(mut pairs: Vec<(u64, u32)>) -> Self {
-        pairs.sort_unstable();
-        let (Some(&(base, _)), Some(&(last, _))) = (pairs.first(), pairs.last()) else {
-            return Self::default();
-        };
+    /// Adds pairs of identifier and watch.
+    pub(super) fn add(&mut self, pairs: &[(u64, u32)]) {
+        let ids = || pairs.iter().map(|pair| pair.0);
+        let (Some(base), Some(last)) = (ids().min(), ids().max()) else { return };
         let span = last - base;
-        if span > pairs.len() as u64 * 16 + 4096 {
-            return Self { base, dense: Box::default(), sorted: pairs.into() };
+        let is_first = self.dense.is_empty() && self.others.is_empty();
+        if !is_first || span > pairs.len() as u64 * 16 + 4096 {
+            self.others.extend(pairs.iter().copied());
+            return;
         }
         let mut dense = vec![NONE; span as usize + 1];
         for (id, watch) in pairs {
-            dense[(id - base) as usize] = watch;
+            dense[(id - base) as usize] = *watch;
         }
-        Self { base, dense: dense.into(), sorted: Box::default() }
+        (self.base, self.dense) = (base, dense.into());
+    }
+
+    /// The event with this identifier was closed at this time.
+    pub(super) fn retire(&mut self, id: u64, now: u64) {
+        if self.others.contains_key(&id) {
+            self.retired.push_back((now, id));
+        }
+    }
+
+    /// All records up to this time have come: forgets what was closed before.
+    pub(super) fn drained(&mut self, bound: u64) {
+        while let Some((_, id)) = self.retired.pop_front_if(|first| first.0 < bound) {
+            self.others.remove(&id);
+        }
     }
 
     /// The watch of the event with this identifier.
@@ -38,8 +59,7 @@ impl IdMap {
         if let Some(&watch) = self.dense.get(offset) {
             return (watch != NONE).then_some(watch);
         }
-        let at = self.sorted.binary_search_by_key(&id, |pair| pair.0).ok()?;
-        Some(self.sorted[at].1)
+        self.others.get(&id).copied()
     }
 }
 
@@ -60,7 +80,10 @@ mod tests {
                 (u64::from(start) + index as u64 * 3, *watch)
             });
             for pairs in [near.collect::<Vec<_>>(), ids.into_iter().collect()] {
-                let map = IdMap::new(pairs.clone());
+                let mut map = IdMap::default();
+                let (first, later) = pairs.split_at(pairs.len() / 2);
+                map.add(first);
+                map.add(later);
                 for (id, watch) in &pairs {
                     prop_assert_eq!(map.watch(*id), Some(*watch));
                 }
@@ -68,6 +91,13 @@ mod tests {
                     let there = pairs.iter().find(|pair| pair.0 == *id);
                     prop_assert_eq!(map.watch(*id), there.map(|pair| pair.1));
                 }
+                let Some((id, watch)) = later.first() else { continue };
+                map.retire(*id, 10);
+                map.drained(10);
+                prop_assert_eq!(map.watch(*id), Some(*watch), "of 10, and may come");
+                map.drained(11);
+                let stays = map.dense.contains(watch).then_some(*watch);
+                prop_assert_eq!(map.watch(*id), stays.filter(|_| first.is_empty()));
             }
         }
     }

@@ -1,30 +1,76 @@
-//! From arming until the engine goes: draining, disarming, accounting.
+//! From the first arming until the engine goes: draining, switching, moving,
+//! disarming, accounting.
 
 use std::os::fd::RawFd;
 
-use super::arm::ThreadEvent;
+use super::events::{EventSet, Totals};
+use super::family::Family;
 use super::guard::{CpuRing, bad_record};
 use super::ids::IdMap;
 use crate::engine::{Account, Flow};
 use crate::event::{Event, RawHit};
-use crate::kernel::Kernel;
-use crate::merge::{Merge, SETTLE_HASTE_NS, SETTLE_NS};
-use crate::record::Record;
+use crate::kernel::{EVERY, Kernel, Result};
+use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
+use crate::record::{Layout, Record};
+
+/// So long after a thread has ended its events are looked at, which end a
+/// moment later than their last record comes.
+const REAP_FOR_NS: u64 = 100_000_000;
+/// But not more often than this.
+const REAP_EVERY_NS: u64 = 10_000_000;
 
 /// What is armed, and what comes of it.
 pub(super) struct Session {
     /// Closed before the rings are unmapped: in this order. Empty once
     /// disarmed.
-    events: Vec<ThreadEvent>,
-    rings: Vec<CpuRing>,
+    sets: Vec<EventSet>,
+    rings: Rings,
     ids: IdMap,
     merge: Merge,
-    watches: usize,
+    layouts: Layouts,
+    family: Family,
+    watches: Vec<WatchState>,
     figures: Figures,
-    /// The final sums, once disarmed.
-    closed: Option<Totals>,
+    /// Sums over the events that were closed.
+    closed: Totals,
+    reaping: Reaping,
+    disarmed: bool,
     /// Whether everything was drained after that.
     drained: bool,
+}
+
+/// The rings, by index of the CPU.
+#[derive(Default)]
+pub(super) struct Rings {
+    /// Of everything.
+    pub(super) main: Vec<CpuRing>,
+    /// Of the sideband once more, read without waiting for other CPUs; none
+    /// unless asked for.
+    pub(super) news: Vec<CpuRing>,
+}
+
+/// How samples are laid out.
+#[derive(Clone, Copy)]
+pub(super) struct Layouts {
+    /// Of a process's watches, and of all other records.
+    pub(super) user: Layout,
+    /// Of watches on the kernel's data.
+    pub(super) kernel: Layout,
+}
+
+/// What is known of a watch in all processes.
+#[derive(Clone, Copy, Debug)]
+struct WatchState {
+    on: bool,
+    /// Whether it is on the kernel's data.
+    kernel: bool,
+}
+
+/// When to look which events are over.
+#[derive(Debug, Default)]
+struct Reaping {
+    next: u64,
+    until: u64,
 }
 
 /// What is counted as the records go by.
@@ -36,62 +82,119 @@ struct Figures {
     reported_lost: u64,
     /// Whether a record of this round made no sense.
     malformed: bool,
-}
-
-/// Sums over all events.
-#[derive(Clone, Debug, Default)]
-struct Totals {
-    /// Hits, by watch.
-    counted: Vec<u64>,
-    lost: u64,
-    lost_sideband: u64,
-    /// Whether the kernel told of the losses.
-    lost_known: bool,
+    /// Processes whose events the kernel ended although they go on.
+    dropped: u64,
 }
 
 impl Session {
-    pub(super) fn new(
-        events: Vec<ThreadEvent>,
-        rings: Vec<CpuRing>,
-        ids: IdMap,
-        watches: usize,
-    ) -> Self {
-        let merge = Merge::with_capacity(rings.len());
-        let figures = Figures::default();
-        Self { events, rings, ids, merge, watches, figures, closed: None, drained: false }
+    pub(super) fn new(rings: Rings, layouts: Layouts) -> Self {
+        let merge = Merge::with_capacity(rings.main.len());
+        Self {
+            sets: Vec::new(),
+            rings,
+            ids: IdMap::default(),
+            merge,
+            layouts,
+            family: Family::default(),
+            watches: Vec::new(),
+            figures: Figures::default(),
+            closed: Totals::default(),
+            reaping: Reaping::default(),
+            disarmed: false,
+            drained: false,
+        }
     }
 
     pub(super) fn is_armed(&self) -> bool {
-        self.closed.is_none()
+        !self.disarmed
+    }
+
+    pub(super) fn rings(&self) -> &Rings {
+        &self.rings
+    }
+
+    pub(super) fn family(&mut self) -> &mut Family {
+        &mut self.family
+    }
+
+    /// Whether the sideband of all tasks is open.
+    pub(super) fn reports_all(&self) -> bool {
+        self.sets.iter().any(|set| set.watch.is_none() && set.tid == EVERY)
     }
 
     pub(super) fn wake_fds(&self) -> Vec<RawFd> {
-        self.rings.iter().map(CpuRing::owner).collect()
+        let rings = self.rings.news.iter().chain(&self.rings.main);
+        rings.map(CpuRing::owner).collect()
     }
 
-    /// One round of the merge; `now` is the clock before it. Allocates
-    /// nothing and calls nobody but `sink`.
+    /// Makes room for watches with numbers below `count`; all are on at first.
+    pub(super) fn know_watches(&mut self, count: usize) {
+        let count = count.max(self.watches.len());
+        self.watches.resize(count, WatchState { on: true, kernel: false });
+        self.closed.counted.resize(count, 0);
+    }
+
+    /// Takes over events that are open and lead into the rings, and starts
+    /// them, the sideband first, that it lacks no name of a hit. On an error
+    /// they are closed.
+    pub(super) fn adopt(
+        &mut self,
+        kernel: &dyn Kernel,
+        sets: Vec<EventSet>,
+        of_kernel: bool,
+    ) -> Result<()> {
+        let mut ids = Vec::new();
+        for set in &sets {
+            if let Some(watch) = set.watch {
+                ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, watch)));
+                self.watches[watch as usize].kernel = of_kernel;
+            }
+        }
+        // Before they are on: their records are known from the first on.
+        self.ids.add(&ids);
+        let (sideband, hits): (Vec<_>, Vec<_>) =
+            sets.iter().partition(|set| set.watch.is_none());
+        for set in sideband.into_iter().chain(hits) {
+            let on = set.watch.is_none_or(|watch| self.watches[watch as usize].on);
+            if on && set.is_placed() {
+                set.switch(kernel, true)?;
+            }
+        }
+        self.sets.extend(sets);
+        Ok(())
+    }
+
+    /// One round of the merge; `now` is the clock before it. Hits allocate
+    /// nothing and call nobody but `sink`.
     pub(super) fn drain(
         &mut self,
-        now: u64,
+        kernel: &dyn Kernel,
         all: bool,
         sink: &mut dyn FnMut(Event<'_>) -> Flow,
     ) -> std::io::Result<()> {
-        for ring in &mut self.rings {
+        let now = kernel.clock();
+        for ring in &mut self.rings.main {
             ring.refresh().map_err(bad_record)?;
         }
-        let settle = match self.rings.iter().any(CpuRing::is_filling) {
+        let settle = match self.rings.main.iter().any(CpuRing::is_filling) {
             true => SETTLE_HASTE_NS,
             false => SETTLE_NS,
         };
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
-        let (ids, figures) = (&self.ids, &mut self.figures);
         let mut flow = Flow::Continue;
-        let merged = self.merge.round(&mut self.rings, bound, |ring| {
-            flow = hand_on(ring, ids, figures, sink);
+        let (family, figures) = (&mut self.family, &mut self.figures);
+        let reader =
+            Reader { ids: &self.ids, watches: &self.watches, layouts: self.layouts };
+        let merged = self.merge.round(&mut self.rings.main, bound, |ring| {
+            flow = reader.hand_on(ring, figures, &mut |event| {
+                if !matches!(event, Event::Hit(_)) {
+                    family.note(&event);
+                }
+                sink(event)
+            });
             flow
         });
-        for ring in &mut self.rings {
+        for ring in &mut self.rings.main {
             ring.publish();
         }
         merged?;
@@ -99,44 +202,147 @@ impl Session {
             let kind = std::io::ErrorKind::InvalidData;
             return Err(std::io::Error::new(kind, "a perf record makes no sense"));
         }
-        self.drained = all && flow == Flow::Continue && self.closed.is_some();
+        let to_the_end = flow == Flow::Continue;
+        self.drained = all && to_the_end && self.disarmed;
+        if to_the_end {
+            self.ids.drained(bound);
+        }
+        self.settle_ends(kernel, now);
+        Ok(())
+    }
+
+    /// Shows what the sideband says at once, before its turn.
+    pub(super) fn news(
+        &mut self,
+        sink: &mut dyn FnMut(Event<'_>),
+    ) -> std::io::Result<()> {
+        let reader =
+            Reader { ids: &self.ids, watches: &self.watches, layouts: self.layouts };
+        let mut figures = Figures::default();
+        for ring in &mut self.rings.news {
+            ring.refresh().map_err(bad_record)?;
+            while ring.time().is_some() {
+                reader.hand_on(ring, &mut figures, &mut |event| {
+                    sink(event);
+                    Flow::Continue
+                });
+                ring.advance()?;
+            }
+            ring.publish();
+        }
         Ok(())
     }
 
     pub(super) fn switch(
-        &self,
+        &mut self,
         kernel: &dyn Kernel,
         watch: usize,
         on: bool,
     ) -> std::io::Result<()> {
-        let own = |event: &&ThreadEvent| event.watch == Some(watch as u32);
-        for ThreadEvent { event, .. } in self.events.iter().filter(own) {
-            match on {
-                true => kernel.perf_enable(event.descriptor())?,
-                false => kernel.perf_disable(event.descriptor())?,
-            }
+        let number = Some(watch as u32);
+        for set in self.sets.iter().filter(|set| set.watch == number && set.is_placed()) {
+            set.switch(kernel, on)?;
+        }
+        if let Some(state) = self.watches.get_mut(watch) {
+            state.on = on;
         }
         Ok(())
     }
 
+    /// Has a watch of a process be at another address, or nowhere; gives the
+    /// time from which on hits are of the new one. Nothing hits while it moves.
+    /// None where the process has no such watch.
+    pub(super) fn retarget(
+        &mut self,
+        kernel: &dyn Kernel,
+        (pid, watch): (u32, usize),
+        address: Option<u64>,
+    ) -> Result<Option<u64>> {
+        let on = self.watches.get(watch).is_some_and(|state| state.on);
+        let mut sets: Vec<_> =
+            self.sets.iter_mut().filter(|set| set.is_of(pid, watch)).collect();
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        for set in &sets {
+            set.switch(kernel, false)?;
+        }
+        let since = kernel.clock();
+        let moved = address.map_or(Err(None), |address| {
+            let mut sets = sets.iter_mut();
+            sets.try_for_each(|set| set.move_to(kernel, address, on).map_err(Some))
+        });
+        let Err(why) = moved else { return Ok(Some(since)) };
+        for set in &mut sets {
+            // What stays on where even this fails can not be helped.
+            let _ = set.switch(kernel, false);
+            set.unplace();
+        }
+        why.map_or(Ok(Some(since)), Err)
+    }
+
+    /// Ends what was armed for a process, and what its children inherited.
+    pub(super) fn detach(&mut self, kernel: &dyn Kernel, pid: u32) {
+        self.close(kernel, |set| set.pid == pid);
+        self.family.disarm(pid);
+    }
+
     /// Stops all events, reads them a last time and closes them.
     pub(super) fn disarm(&mut self, kernel: &dyn Kernel) {
-        if self.closed.is_some() {
+        for set in &self.sets {
+            // It can only fail for a descriptor that is no event.
+            let _ = set.switch(kernel, false);
+        }
+        self.close(kernel, |_| true);
+        self.disarmed = true;
+    }
+
+    /// Closes some sets; what they counted stays.
+    fn close(&mut self, kernel: &dyn Kernel, which: impl Fn(&EventSet) -> bool) {
+        let now = kernel.clock();
+        for set in self.sets.extract_if(.., |set| which(set)) {
+            let _ = set.switch(kernel, false);
+            self.closed.add(kernel, &set);
+            for id in set.ids(kernel).unwrap_or_default() {
+                self.ids.retire(id, now);
+            }
+        }
+    }
+
+    /// Closes what is over since threads ended, or executed another image. Who
+    /// inherited an event keeps it.
+    fn settle_ends(&mut self, kernel: &dyn Kernel, now: u64) {
+        let cut = self.family.take_cut();
+        let dropped = cut.iter().filter(|pid| goes_on(kernel, **pid)).count();
+        self.figures.dropped += dropped as u64;
+        let executed = self.family.take_executed();
+        for set in self.sets.iter_mut().filter(|set| set.watch.is_some()) {
+            set.left |= executed.contains(&set.pid);
+        }
+        if self.family.take_ended() || !executed.is_empty() {
+            self.reaping.until = now + REAP_FOR_NS;
+        }
+        if now > self.reaping.until || now < self.reaping.next {
             return;
         }
-        for ThreadEvent { event, .. } in &self.events {
-            // It can only fail for a descriptor that is no event.
-            let _ = kernel.perf_disable(event.descriptor());
+        self.reaping.next = now + REAP_EVERY_NS;
+        let of_tasks = |set: &&EventSet| set.tid != EVERY;
+        let first: Vec<_> =
+            self.sets.iter().filter(of_tasks).filter_map(EventSet::first).collect();
+        let mut over = vec![false; first.len()];
+        if kernel.perf_over(&first, &mut over).is_err() {
+            return;
         }
-        self.closed = Some(self.totals(kernel));
-        self.events.clear();
+        let over: Vec<_> =
+            first.iter().zip(over).filter(|it| it.1).map(|it| *it.0).collect();
+        if !over.is_empty() {
+            self.close(kernel, |set| set.first().is_some_and(|it| over.contains(&it)));
+        }
     }
 
     pub(super) fn account(&self, kernel: &dyn Kernel) -> Account {
-        let totals = match &self.closed {
-            Some(totals) => totals.clone(),
-            None => self.totals(kernel),
-        };
+        let mut totals = self.closed.clone();
+        self.sets.iter().for_each(|set| totals.add(kernel, set));
         let counted: u64 = totals.counted.iter().sum();
         let lost = match (totals.lost_known, self.drained) {
             (true, _) => totals.lost,
@@ -146,82 +352,113 @@ impl Session {
             (false, true) => counted.saturating_sub(self.figures.delivered),
             (false, false) => self.figures.reported_lost,
         };
-        let lost_sideband = totals.lost_sideband;
-        Account { counted: totals.counted, lost, lost_sideband, late: self.merge.late() }
-    }
-
-    fn totals(&self, kernel: &dyn Kernel) -> Totals {
-        let mut totals = Totals { counted: vec![0; self.watches], ..Totals::default() };
-        for ThreadEvent { event, watch, .. } in &self.events {
-            totals.lost_known |= event.spec.features.format_lost;
-            // As for disabling: nothing can fail here but a bad descriptor.
-            let counter = kernel.perf_read(event.descriptor(), &event.spec);
-            let counter = counter.unwrap_or_default();
-            let lost = counter.lost.unwrap_or(0);
-            match watch.and_then(|watch| totals.counted.get_mut(watch as usize)) {
-                Some(counted) => {
-                    *counted += counter.value;
-                    totals.lost += lost;
-                }
-                None => totals.lost_sideband += lost,
-            }
+        Account {
+            counted: totals.counted,
+            lost,
+            lost_sideband: totals.lost_sideband,
+            late: self.merge.late(),
+            dropped: self.figures.dropped,
         }
-        totals
     }
 }
 
-/// Hands the first record of a ring to the session's user.
-fn hand_on(
-    ring: &CpuRing,
-    ids: &IdMap,
-    figures: &mut Figures,
-    sink: &mut dyn FnMut(Event<'_>) -> Flow,
-) -> Flow {
-    let event = match ring.record() {
-        Some(Record::Sample(sample)) => match ids.watch(sample.id) {
-            Some(watch) => {
-                figures.delivered += 1;
-                Event::Hit(RawHit {
-                    watch,
-                    pid: sample.pid,
-                    tid: sample.tid,
-                    cpu: sample.cpu,
-                    time: sample.time,
-                    ip: sample.ip,
-                    kernel: sample.kernel,
-                    registers: sample.registers,
-                })
-            }
-            None => {
-                figures.malformed = true;
-                return Flow::Continue;
-            }
-        },
-        Some(Record::Comm { time, pid, tid, name, exec }) => {
-            Event::Comm { time, pid, tid, name, exec }
-        }
-        Some(Record::Fork(task)) => Event::Fork {
-            time: task.time,
-            pid: task.pid,
-            tid: task.tid,
-            parent_pid: task.parent_pid,
-            parent_tid: task.parent_tid,
-        },
-        Some(Record::Exit(task)) => {
-            Event::Exit { time: task.time, pid: task.pid, tid: task.tid }
-        }
-        Some(Record::Mmap { time, pid, address, length, offset, path }) => {
-            Event::Mmap { time, pid, address, length, offset, path }
-        }
-        Some(Record::Lost { lost, .. }) => {
-            figures.reported_lost += lost;
-            Event::Lost { count: lost }
-        }
-        Some(Record::Other { .. }) => return Flow::Continue,
-        None => {
-            figures.malformed = true;
-            return Flow::Continue;
-        }
+/// Whether a process is there and not about to end.
+fn goes_on(kernel: &dyn Kernel, pid: u32) -> bool {
+    /// The flag of a task that ends (include/linux/sched.h).
+    const PF_EXITING: u32 = 4;
+    let Ok(text) = kernel.read_file(&format!("/proc/{pid}/stat"), 1024) else {
+        return false;
     };
-    sink(event)
+    // The name, which may hold anything, is in parentheses; then come state,
+    // parent, group, session, terminal, its foreground group, and flags
+    // (proc_pid_stat(5)).
+    let text = String::from_utf8_lossy(&text);
+    let Some((_, after)) = text.rsplit_once(") ") else { return false };
+    let fields: Vec<_> = after.split(' ').collect();
+    let flags = fields.get(6).and_then(|flags| flags.parse::<u32>().ok());
+    !matches!(fields.first(), Some(&("Z" | "X")))
+        && flags.is_some_and(|flags| flags & PF_EXITING == 0)
+}
+
+/// Why a record becomes no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Skip {
+    /// Nobody needs it.
+    Unneeded,
+    /// It makes no sense.
+    Senseless,
+}
+
+/// Makes events of records.
+struct Reader<'s> {
+    ids: &'s IdMap,
+    watches: &'s [WatchState],
+    layouts: Layouts,
+}
+
+impl Reader<'_> {
+    /// Hands the first record of a ring to the session's user.
+    fn hand_on(
+        &self,
+        ring: &CpuRing,
+        figures: &mut Figures,
+        sink: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Flow {
+        match ring.front().ok_or(Skip::Senseless).and_then(|words| self.event(words)) {
+            Ok(event) => {
+                match event {
+                    Event::Hit(_) => figures.delivered += 1,
+                    Event::Lost { count } => figures.reported_lost += count,
+                    _ => {}
+                }
+                sink(event)
+            }
+            Err(skip) => {
+                figures.malformed |= skip == Skip::Senseless;
+                Flow::Continue
+            }
+        }
+    }
+
+    /// The event of a record.
+    fn event<'r>(&self, words: &'r [u64]) -> std::result::Result<Event<'r>, Skip> {
+        let watch = match Layout::sample_id(words) {
+            Some(id) => self.ids.watch(id).ok_or(Skip::Senseless)?,
+            None => 0,
+        };
+        let kernel = self.watches.get(watch as usize).is_some_and(|state| state.kernel);
+        let layout = if kernel { &self.layouts.kernel } else { &self.layouts.user };
+        Ok(match layout.parse(words).ok_or(Skip::Senseless)? {
+            Record::Sample(sample) => Event::Hit(RawHit {
+                watch,
+                pid: sample.pid,
+                tid: sample.tid,
+                cpu: sample.cpu,
+                time: sample.time,
+                ip: sample.ip,
+                kernel: sample.kernel,
+                registers: sample.registers,
+                interrupted: sample.interrupted,
+                kernel_stack: sample.kernel_stack,
+            }),
+            Record::Comm { time, pid, tid, name, exec } => {
+                Event::Comm { time, pid, tid, name, exec }
+            }
+            Record::Fork(task) => Event::Fork {
+                time: task.time,
+                pid: task.pid,
+                tid: task.tid,
+                parent_pid: task.parent_pid,
+                parent_tid: task.parent_tid,
+            },
+            Record::Exit(task) => {
+                Event::Exit { time: task.time, pid: task.pid, tid: task.tid }
+            }
+            Record::Mmap { time, pid, address, length, offset, path } => {
+                Event::Mmap { time, pid, address, length, offset, path }
+            }
+            Record::Lost { lost, .. } => Event::Lost { count: lost },
+            Record::Other { .. } => return Err(Skip::Unneeded),
+        })
+    }
 }

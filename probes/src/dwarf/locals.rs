@@ -1,0 +1,344 @@
+//! Parameters and local variables of functions, with where they are.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use gimli::constants as dw;
+use gimli::{DwTag, LocationLists, RangeLists, SectionId};
+
+use super::Dwarf;
+use super::expression::{OPTIMIZED_OUT, constant};
+use super::find::Hit;
+use super::parallel;
+use super::parts::Entry;
+use super::path::{ORIGINS_MAX, Query};
+use super::unit::{Die, Unit, Value, number};
+use super::walk::{Outer, Wanted, walk};
+use crate::address::VirtOffset;
+use crate::types::{Line, TypeId};
+
+/// Ranges of one function or variable that are told of.
+const RANGES_MAX: usize = 4096;
+/// Blocks within blocks that are gone into.
+const DEPTH_MAX: u32 = 64;
+/// A definition of a declaration, of which there is a copy: so often what refers
+/// to a function is looked for.
+const ROUNDS: usize = 3;
+
+/// A function, or a copy of it within another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name with its namespaces and classes.
+    pub name: String,
+    /// Where it is declared.
+    pub declared: Option<Line>,
+    /// Its code.
+    pub ranges: Vec<Range<VirtOffset>>,
+    /// Of a copy: what it was inlined into.
+    pub inlined: Option<Inlined>,
+    /// What its locals are counted from: `cfa`, the stack pointer before the call
+    /// (canonical frame address), or `rbp`.
+    pub frame: Option<String>,
+    /// Its parameters and variables, in the order of the source.
+    pub locals: Vec<Local>,
+}
+
+/// Where a function was inlined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inlined {
+    /// The name of the function that it is in.
+    pub into: String,
+    /// Where it is called there.
+    pub call: Option<Line>,
+}
+
+/// A parameter or local variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeId,
+    /// Whether it is a parameter.
+    pub parameter: bool,
+    /// Where it is declared.
+    pub declared: Option<Line>,
+    /// The code of the block that it is in; empty where that is the function.
+    pub scope: Vec<Range<VirtOffset>>,
+    /// Where it is, each with the code in which it is there; no range for all of its
+    /// scope. In words: `rbp-24`, `rdi`, `constant 5`, `optimized out`.
+    pub places: Vec<(Option<Range<VirtOffset>>, String)>,
+}
+
+impl Dwarf {
+    /// The functions called `name`, by the last parts of their paths or by their linkage
+    /// names, and the copies of each within others.
+    pub fn functions_named(&self, name: &str) -> Vec<Function> {
+        let query = Query::new(name);
+        let hits = self.hits(query.last.as_bytes());
+        let found = parallel::map(&hits, |hit| self.functions_in(hit, &query));
+        let mut all = Vec::new();
+        for function in found.into_iter().flatten() {
+            if !all.contains(&function) {
+                all.push(function);
+            }
+        }
+        all
+    }
+
+    /// The names of all functions that have code, in the order of the debug
+    /// information.
+    pub fn function_names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.each_unit(&Unit::function_names, &mut |more| names.extend(more));
+        names
+    }
+
+    fn functions_in(&self, hit: &Hit, query: &Query<'_>) -> Vec<Function> {
+        let mut found = Vec::new();
+        let Some(mut unit) = self.unit(hit.part, hit.unit) else { return found };
+        let mut same = BTreeSet::new();
+        hit.walk(&unit, &mut |die, outer| {
+            let called = die.tag() == dw::DW_TAG_subprogram && unit.is_called(die, query);
+            if called && unit.path(die, outer, ORIGINS_MAX).fits(query)
+                || unit.linkage_name(die) == Some(query.whole.as_bytes())
+            {
+                same.insert(unit.entry(die.offset()));
+            }
+        });
+        if same.is_empty() {
+            return found;
+        }
+        unit.add_lists();
+        for _ in 0..ROUNDS {
+            walk(&unit, Wanted::Tagged(is_subprogram), &mut |die, _| {
+                if unit.is_one_of(&same, die) {
+                    same.insert(unit.entry(die.offset()));
+                }
+            });
+        }
+        walk(&unit, Wanted::Tagged(is_copy), &mut |die, outer| {
+            if unit.is_one_of(&same, die) {
+                found.extend(unit.function(die, outer));
+            }
+        });
+        found
+    }
+}
+
+fn is_subprogram(tag: DwTag) -> bool {
+    tag == dw::DW_TAG_subprogram
+}
+
+fn is_copy(tag: DwTag) -> bool {
+    is_subprogram(tag) || tag == dw::DW_TAG_inlined_subroutine
+}
+
+impl<'a> Unit<'a> {
+    /// Makes lists of places and ranges readable.
+    fn add_lists(&mut self) {
+        let Some(part) = self.dwarf.part(self.part) else { return };
+        let slice = |id| part.sections.slice(id, part.dwo);
+        if !part.package {
+            self.view.locations = LocationLists::new(
+                slice(SectionId::DebugLoc).into(),
+                slice(SectionId::DebugLocLists).into(),
+            );
+            self.view.ranges = RangeLists::new(
+                slice(SectionId::DebugRanges).into(),
+                slice(SectionId::DebugRngLists).into(),
+            );
+        }
+        if part.dwo
+            && let Some(main) = self.dwarf.main()
+        {
+            let ranges = main.slice(SectionId::DebugRanges, false);
+            self.view.ranges.set_debug_ranges(ranges.into());
+        }
+    }
+
+    /// Is it one of these entries, or does it complete one?
+    fn is_one_of(&self, entries: &BTreeSet<Entry>, die: &Die<'a>) -> bool {
+        entries.contains(&self.entry(die.offset()))
+            || self.origin(die).is_some_and(|origin| entries.contains(&origin))
+    }
+
+    fn function_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        walk(self, Wanted::Tagged(is_subprogram), &mut |die, outer| {
+            if die.has_attr(dw::DW_AT_low_pc) || die.has_attr(dw::DW_AT_ranges) {
+                names.push(self.path(die, outer, ORIGINS_MAX).text());
+            }
+        });
+        names
+    }
+
+    /// A function that has code.
+    fn function(&self, die: &Die<'a>, outer: &[Outer]) -> Option<Function> {
+        let ranges = self.ranges(die);
+        if ranges.is_empty() {
+            return None;
+        }
+        let inlined = (die.tag() == dw::DW_TAG_inlined_subroutine).then(|| Inlined {
+            into: self.around(&outer[..self.enclosing(outer)], ORIGINS_MAX).text(),
+            call: self.line(die, dw::DW_AT_call_file, dw::DW_AT_call_line),
+        });
+        let frame = self.frame(die, outer);
+        let base = frame.as_deref().unwrap_or("frame");
+        let mut locals = Vec::new();
+        self.add_locals(die, &[], base, DEPTH_MAX, &mut locals);
+        Some(Function {
+            name: self.path(die, outer, ORIGINS_MAX).text(),
+            declared: self.declared_at_origin(die),
+            ranges,
+            inlined,
+            frame,
+            locals,
+        })
+    }
+
+    /// How many of the entries around one make up the path of the function it is
+    /// in.
+    fn enclosing(&self, outer: &[Outer]) -> usize {
+        let function = outer.iter().rposition(|outer| is_copy(outer.tag));
+        function.map_or(outer.len(), |at| at + 1)
+    }
+
+    /// What the function's own frame is counted from: of a copy, that of the function
+    /// that it is in.
+    fn frame(&self, die: &Die<'a>, outer: &[Outer]) -> Option<String> {
+        let function = match die.tag() {
+            dw::DW_TAG_subprogram => None,
+            _ => {
+                let outer = outer.iter().rev();
+                let mut outer = outer.filter(|outer| is_subprogram(outer.tag));
+                Some(self.die(outer.next()?.offset)?)
+            }
+        };
+        let function = function.as_ref().unwrap_or(die);
+        match function.attr_value(dw::DW_AT_frame_base)? {
+            Value::Exprloc(expression) => Some(self.written(expression, "frame")),
+            _ => None,
+        }
+    }
+
+    fn add_locals(
+        &self,
+        die: &Die<'a>,
+        scope: &[Range<VirtOffset>],
+        frame: &str,
+        depth: u32,
+        locals: &mut Vec<Local>,
+    ) {
+        let Some(depth) = depth.checked_sub(1) else { return };
+        let place = self.entry(die.offset()).offset;
+        self.children(place, &mut |child| match child.tag() {
+            dw::DW_TAG_formal_parameter | dw::DW_TAG_variable => {
+                locals.extend(self.local(child, scope, frame));
+            }
+            dw::DW_TAG_lexical_block => {
+                let inner = self.ranges(child);
+                let inner = if inner.is_empty() { scope } else { &inner };
+                self.add_locals(child, inner, frame, depth, locals);
+            }
+            _ => {}
+        });
+    }
+
+    fn local(
+        &self,
+        die: &Die<'a>,
+        scope: &[Range<VirtOffset>],
+        frame: &str,
+    ) -> Option<Local> {
+        let origin = self.origin(die);
+        let other = origin.and_then(|origin| Some((self.dwarf.unit_of(origin)?, origin)));
+        let other =
+            other.and_then(|(unit, at)| unit.die(at.offset).map(|die| (unit, die)));
+        let own = self.name(die);
+        let name =
+            own.or_else(|| other.as_ref().and_then(|(unit, die)| unit.name(die)))?;
+        let ty = self.reference(die, dw::DW_AT_type);
+        let ty = ty.or_else(|| {
+            let (unit, die) = other.as_ref()?;
+            unit.reference(die, dw::DW_AT_type)
+        });
+        Some(Local {
+            name: String::from_utf8_lossy(name).into_owned(),
+            ty: self.dwarf.type_id(ty),
+            parameter: die.tag() == dw::DW_TAG_formal_parameter,
+            declared: self.declared_at_origin(die),
+            scope: scope.to_vec(),
+            places: self.places(die, frame),
+        })
+    }
+
+    fn places(
+        &self,
+        die: &Die<'a>,
+        frame: &str,
+    ) -> Vec<(Option<Range<VirtOffset>>, String)> {
+        let Some(value) = die.attr_value(dw::DW_AT_location) else {
+            return vec![(None, self.constant(die))];
+        };
+        if let Value::Exprloc(expression) = value {
+            return vec![(None, self.written(expression, frame))];
+        }
+        let mut places = Vec::new();
+        if let Ok(Some(mut list)) = self.view.attr_locations(&self.unit, value) {
+            while let Ok(Some(entry)) = list.next() {
+                let range = VirtOffset(entry.range.begin)..VirtOffset(entry.range.end);
+                if range.start < range.end {
+                    places.push((Some(range), self.written(entry.data, frame)));
+                }
+                if places.len() == RANGES_MAX {
+                    break;
+                }
+            }
+        }
+        places
+    }
+
+    /// The value of what is nowhere, if that is known.
+    fn constant(&self, die: &Die<'a>) -> String {
+        let known = match die.attr_value(dw::DW_AT_const_value) {
+            Some(Value::Block(bytes)) => constant(bytes.slice()),
+            Some(Value::Sdata(value)) => Some(format!("constant {value}")),
+            _ => number(die, dw::DW_AT_const_value)
+                .map(|value| format!("constant {value}")),
+        };
+        known.unwrap_or_else(|| OPTIMIZED_OUT.to_owned())
+    }
+
+    /// The code of an entry.
+    fn ranges(&self, die: &Die<'a>) -> Vec<Range<VirtOffset>> {
+        let mut ranges = Vec::new();
+        let Ok(mut all) = self.view.die_ranges(&self.unit, die) else { return ranges };
+        while let Ok(Some(range)) = all.next() {
+            let range = VirtOffset(range.begin)..VirtOffset(range.end);
+            if range.start < range.end && self.dwarf.elf.contains(range.start) {
+                ranges.push(range);
+            }
+            if ranges.len() == RANGES_MAX {
+                break;
+            }
+        }
+        ranges
+    }
+
+    fn declared_at_origin(&self, die: &Die<'a>) -> Option<Line> {
+        if let Some(line) = self.declared(die) {
+            return Some(line);
+        }
+        let mut entry = self.origin(die)?;
+        for _ in 0..ORIGINS_MAX {
+            let unit = self.dwarf.unit_of(entry)?;
+            let die = unit.die(entry.offset)?;
+            if let Some(line) = unit.declared(&die) {
+                return Some(line);
+            }
+            entry = unit.origin(&die)?;
+        }
+        None
+    }
+}

@@ -1,0 +1,49 @@
+//! Records of libraries that are there for the compiler alone: around a value, and
+//! as large as it.
+
+use super::{Record, Type, TypeId, Types};
+
+/// Layers that are looked through; more are a mistake of the debug information.
+const LAYERS_MAX: u32 = 16;
+
+/// Whose wrappers nobody wants to see: those of Rust's and C++'s standard
+/// libraries (`core::sync::atomic::AtomicU64` is a `u64` in an `UnsafeCell`,
+/// `std::atomic<int>` has an `int` in a base class).
+const LIBRARIES: [&str; 3] = ["core::", "alloc::", "std::"];
+
+/// The type behind aliases and behind wrappers of the standard libraries.
+pub fn unwrapped(types: &dyn Types, id: TypeId) -> TypeId {
+    let mut id = types.plain(id).0;
+    for _ in 0..LAYERS_MAX {
+        match inside(types, id) {
+            Some(inner) => id = inner,
+            None => break,
+        }
+    }
+    id
+}
+
+/// The only value in a wrapper; none where it is no wrapper.
+fn inside(types: &dyn Types, id: TypeId) -> Option<TypeId> {
+    let ty = types.get(id);
+    let Type::Record(record) = &*ty else { return None };
+    let name = record.name.as_deref()?;
+    if !LIBRARIES.iter().any(|library| name.starts_with(library)) {
+        return None;
+    }
+    let (inner, offset) = only_member(types, record)?;
+    let same = offset == 0 && types.size(inner) == Some(record.size);
+    same.then(|| types.plain(inner).0)
+}
+
+/// The one member that has any bytes.
+fn only_member(types: &dyn Types, record: &Record) -> Option<(TypeId, u64)> {
+    if record.variants.is_some() || record.declared {
+        return None;
+    }
+    let filled = |member: &&super::Member| types.size(member.ty) != Some(0);
+    let mut members = record.members.iter().filter(filled);
+    let only = members.next()?;
+    let alone = members.next().is_none() && only.bits.is_none();
+    alone.then_some((only.ty, only.offset))
+}

@@ -1,0 +1,227 @@
+//! What bpf(2) is told: the parts of `union bpf_attr` that our programs need, laid
+//! out as in include/uapi/linux/bpf.h. What a structure does not go up to, the
+//! kernel takes as zeros.
+
+use std::ffi::CStr;
+
+use super::insn::Instruction;
+
+/// A program to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// What it is for.
+    pub role: Role,
+    /// What it does.
+    pub instructions: Vec<Instruction>,
+}
+
+/// What a program is for, which decides what its context is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Run by bpf(2) on a context that the caller makes
+    /// (`BPF_PROG_TYPE_SYSCALL`, Linux 5.14).
+    Call,
+    /// Run on each of the kernel's objects of a kind (`BPF_TRACE_ITER`, Linux 5.8).
+    Iterator {
+        /// The number in the kernel's BTF of the function that stands for the kind:
+        /// `bpf_iter_task`.
+        function: u32,
+    },
+}
+
+/// `enum bpf_cmd`
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    ProgramLoad = 5,
+    ProgramRun = 10,
+    LinkCreate = 28,
+    IteratorCreate = 33,
+}
+
+const PROG_TYPE_TRACING: u32 = 26;
+const PROG_TYPE_SYSCALL: u32 = 31;
+const TRACE_ITER: u32 = 28;
+/// The program may sleep; those of `BPF_PROG_TYPE_SYSCALL` must.
+const F_SLEEPABLE: u32 = 1 << 4;
+/// The functions that read the kernel's memory are for programs of this licence.
+const LICENSE: &CStr = c"GPL";
+
+/// For [`Command::ProgramLoad`].
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Load {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    expected_attach_type: u32,
+    btf: u32,
+    function_info_size: u32,
+    function_info: u64,
+    function_info_count: u32,
+    line_info_size: u32,
+    line_info: u64,
+    line_info_count: u32,
+    attach_btf_id: u32,
+}
+
+impl Load {
+    /// Points into the program and the log, which must outlive the call.
+    pub(crate) fn new(program: &Program, log: &mut [u8]) -> Self {
+        let (program_type, flags, expected_attach_type, attach_btf_id) = match program
+            .role
+        {
+            Role::Call => (PROG_TYPE_SYSCALL, F_SLEEPABLE, 0, 0),
+            Role::Iterator { function } => (PROG_TYPE_TRACING, 0, TRACE_ITER, function),
+        };
+        let mut name = [0; 16];
+        name[..7].copy_from_slice(b"hwtrace");
+        Self {
+            program_type,
+            instruction_count: program.instructions.len() as u32,
+            instructions: program.instructions.as_ptr() as u64,
+            license: LICENSE.as_ptr() as u64,
+            log_level: u32::from(!log.is_empty()),
+            log_size: log.len() as u32,
+            log: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
+            kernel_version: 0,
+            flags,
+            name,
+            interface: 0,
+            expected_attach_type,
+            btf: 0,
+            function_info_size: 0,
+            function_info: 0,
+            function_info_count: 0,
+            line_info_size: 0,
+            line_info: 0,
+            line_info_count: 0,
+            attach_btf_id,
+        }
+    }
+}
+
+/// For [`Command::ProgramRun`].
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Run {
+    program: u32,
+    /// Written by the kernel: what the program gave.
+    pub(crate) result: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_size_in: u32,
+    context_size_out: u32,
+    context_in: u64,
+    context_out: u64,
+}
+
+impl Run {
+    /// Points to the context, which must outlive the call; the kernel writes it.
+    pub(crate) fn new(program: u32, context: &mut [u8]) -> Self {
+        Self {
+            program,
+            result: 0,
+            data_size_in: 0,
+            data_size_out: 0,
+            data_in: 0,
+            data_out: 0,
+            repeat: 0,
+            duration: 0,
+            context_size_in: context.len() as u32,
+            context_size_out: 0,
+            context_in: context.as_mut_ptr() as u64,
+            context_out: 0,
+        }
+    }
+}
+
+/// For [`Command::LinkCreate`], of an iterator over tasks.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Link {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    which: u64,
+    which_size: u32,
+    padding: u32,
+}
+
+/// Which tasks (`union bpf_iter_link_info`, member `task`, Linux 6.1; before, the
+/// kernel pays it no heed).
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Which {
+    /// The one thread, as seen by the caller; 0: all.
+    pub(crate) tid: u32,
+    /// All threads of a process.
+    pid: u32,
+    descriptor: u32,
+}
+
+impl Which {
+    /// One thread, or all with 0.
+    pub(crate) fn thread(tid: u32) -> Self {
+        Self { tid, pid: 0, descriptor: 0 }
+    }
+}
+
+impl Link {
+    /// Points to `which`, which must outlive the call.
+    pub(crate) fn new(program: u32, which: &Which) -> Self {
+        Self {
+            program,
+            target: 0,
+            attach_type: TRACE_ITER,
+            flags: 0,
+            which: std::ptr::from_ref(which) as u64,
+            which_size: size_of::<Which>() as u32,
+            padding: 0,
+        }
+    }
+}
+
+/// For [`Command::IteratorCreate`].
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Iterate {
+    /// The link.
+    pub(crate) link: u32,
+    /// Always 0.
+    pub(crate) flags: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    /// As pahole shows `union bpf_attr`.
+    #[test]
+    fn layouts() {
+        assert_eq!(offset_of!(Load, log), 32);
+        assert_eq!(offset_of!(Load, name), 48);
+        assert_eq!(offset_of!(Load, expected_attach_type), 68);
+        assert_eq!(offset_of!(Load, function_info), 80);
+        assert_eq!(offset_of!(Load, line_info), 96);
+        assert_eq!(offset_of!(Load, attach_btf_id), 108);
+        assert_eq!(offset_of!(Run, data_in), 16);
+        assert_eq!(offset_of!(Run, context_size_in), 40);
+        assert_eq!((offset_of!(Run, context_in), size_of::<Run>()), (48, 64));
+        assert_eq!((offset_of!(Link, which), size_of::<Which>()), (16, 12));
+    }
+}

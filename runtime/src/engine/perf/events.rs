@@ -1,0 +1,121 @@
+//! The events that are open, and what is done to them: by thread and part.
+
+use std::os::fd::RawFd;
+
+use super::guard::PerfEvent;
+use crate::event::Watch;
+use crate::kernel::{Kernel, Result};
+
+/// The events of one thread that play one part, one for each CPU.
+pub(super) struct EventSet {
+    /// The process for which it was opened; 0 for all.
+    pub(super) pid: u32,
+    /// The thread; all where [`crate::kernel::EVERY`].
+    pub(super) tid: u32,
+    /// Index of its watch; None for the sideband.
+    pub(super) watch: Option<u32>,
+    /// By index of the CPU.
+    pub(super) events: Vec<PerfEvent>,
+    /// The same of the sideband once more, for who wants it at once.
+    pub(super) news: Vec<PerfEvent>,
+    /// Its process executes another image since: only children are left that
+    /// inherited it.
+    pub(super) left: bool,
+}
+
+impl EventSet {
+    /// A set without events.
+    pub(super) fn new(pid: u32, tid: u32, watch: Option<u32>) -> Self {
+        Self { pid, tid, watch, events: Vec::new(), news: Vec::new(), left: false }
+    }
+
+    /// What it watches; None for the sideband.
+    pub(super) fn watched(&self) -> Option<Watch> {
+        self.events.first()?.spec.role.watch()
+    }
+
+    /// Whether it can have hits: not before its address is known.
+    pub(super) fn is_placed(&self) -> bool {
+        self.watched().is_none_or(|watch| watch.is_placed())
+    }
+
+    /// Whether it is what a watch is in a process now.
+    pub(super) fn is_of(&self, pid: u32, watch: usize) -> bool {
+        self.pid == pid && self.watch == Some(watch as u32) && !self.left
+    }
+
+    /// One event that stands for all of them: they end together.
+    pub(super) fn first(&self) -> Option<RawFd> {
+        self.events.first().map(PerfEvent::descriptor)
+    }
+
+    /// Identifiers of its events.
+    pub(super) fn ids(&self, kernel: &dyn Kernel) -> Result<Vec<u64>> {
+        self.events.iter().map(|event| kernel.perf_id(event.descriptor())).collect()
+    }
+
+    /// Lets it report, or not.
+    pub(super) fn switch(&self, kernel: &dyn Kernel, on: bool) -> Result<()> {
+        for event in self.events.iter().chain(&self.news) {
+            match on {
+                true => kernel.perf_enable(event.descriptor())?,
+                false => kernel.perf_disable(event.descriptor())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Has it watch another address, and be on or off after.
+    pub(super) fn move_to(
+        &mut self,
+        kernel: &dyn Kernel,
+        address: u64,
+        on: bool,
+    ) -> Result<()> {
+        for event in &mut self.events {
+            event.spec.role = event.spec.role.moved_to(address);
+            kernel.perf_change(event.descriptor(), &event.spec, on)?;
+        }
+        Ok(())
+    }
+
+    /// Makes it as if its address were not known yet; it is off already.
+    pub(super) fn unplace(&mut self) {
+        for event in &mut self.events {
+            event.spec.role = event.spec.role.moved_to(Watch::PENDING);
+        }
+    }
+}
+
+/// Sums over events.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    /// Hits, by watch.
+    pub(super) counted: Vec<u64>,
+    /// Hits without room.
+    pub(super) lost: u64,
+    /// Other records without room.
+    pub(super) lost_sideband: u64,
+    /// Whether the kernel told of the losses.
+    pub(super) lost_known: bool,
+}
+
+impl Totals {
+    /// Adds what the kernel counts in a set.
+    pub(super) fn add(&mut self, kernel: &dyn Kernel, set: &EventSet) {
+        for event in &set.events {
+            self.lost_known |= event.spec.features.format_lost;
+            // Nothing can fail here but a bad descriptor.
+            let counter = kernel.perf_read(event.descriptor(), &event.spec);
+            let counter = counter.unwrap_or_default();
+            let lost = counter.lost.unwrap_or(0);
+            match set.watch.and_then(|watch| self.counted.get_mut(watch as usize)) {
+                Some(counted) => {
+                    *counted += counter.value;
+                    self.lost += lost;
+                }
+                None => self.lost_sideband += lost,
+            }
+        }
+    }
+}

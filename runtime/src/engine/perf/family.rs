@@ -1,0 +1,163 @@
+//! Which processes report names, births and ends already, and which have
+//! watches: known from what is armed and from the sideband itself.
+//!
+//! A child inherits the sideband and the watches. An exec ends the watches, but
+//! not the sideband. So a process that is to be armed may have either already,
+//! and would report twice.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::event::Event;
+
+/// The processes, by number.
+#[derive(Debug, Default)]
+pub(super) struct Family {
+    members: HashMap<u32, Member, RandomState>,
+    /// Processes that executed another image since they were last asked for.
+    executed: Vec<u32>,
+    /// Whether a thread ended since.
+    ended: bool,
+    /// Processes whose events ended at once after an exec: with the process, or
+    /// the kernel ended them.
+    cut: Vec<u32>,
+    /// Who executed another image last, and when.
+    last_executed: Option<(u32, u64)>,
+}
+
+/// An exec that ends the events does so before it returns: so soon after the new
+/// name was reported.
+const CUT_WITHIN_NS: u64 = 20_000_000;
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    threads: u32,
+    armed: bool,
+}
+
+impl Family {
+    /// Whether its names, births and ends come.
+    pub(super) fn reports(&self, pid: u32) -> bool {
+        self.members.contains_key(&pid)
+    }
+
+    /// Whether it has watches that its present image inherited or was given.
+    pub(super) fn is_armed(&self, pid: u32) -> bool {
+        self.members.get(&pid).is_some_and(|member| member.armed)
+    }
+
+    /// A process was armed with this many threads.
+    pub(super) fn arm(&mut self, pid: u32, threads: u32) {
+        let member = self.members.entry(pid).or_insert(Member { threads, armed: true });
+        member.armed = true;
+    }
+
+    /// A process has no watches any more.
+    pub(super) fn disarm(&mut self, pid: u32) {
+        if let Some(member) = self.members.get_mut(&pid) {
+            member.armed = false;
+        }
+    }
+
+    /// Follows births, ends and executions.
+    pub(super) fn note(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::Fork { pid, parent_pid, .. } if pid == parent_pid => {
+                if let Some(member) = self.members.get_mut(&pid) {
+                    member.threads += 1;
+                }
+            }
+            Event::Fork { pid, parent_pid, .. } => {
+                let armed = self.is_armed(parent_pid);
+                self.members.insert(pid, Member { threads: 1, armed });
+            }
+            Event::Exit { time, pid, .. } => {
+                self.ended = true;
+                let executed = self.last_executed.take_if(|last| last.0 == pid);
+                if executed.is_some_and(|last| time < last.1 + CUT_WITHIN_NS) {
+                    self.cut.push(pid);
+                }
+                let Some(member) = self.members.get_mut(&pid) else { return };
+                member.threads = member.threads.saturating_sub(1);
+                if member.threads == 0 {
+                    self.members.remove(&pid);
+                }
+            }
+            // All threads but one have ended.
+            Event::Comm { time, pid, exec: true, .. } => {
+                self.last_executed = Some((pid, time));
+                self.members.insert(pid, Member { threads: 1, armed: false });
+                self.executed.push(pid);
+            }
+            _ => {}
+        }
+    }
+
+    /// Who executed another image since this was last asked.
+    pub(super) fn take_executed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.executed)
+    }
+
+    /// Whose events ended at once after an exec, since this was last asked.
+    pub(super) fn take_cut(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.cut)
+    }
+
+    /// Whether a thread ended since this was last asked.
+    pub(super) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fork(parent_pid: u32, pid: u32) -> Event<'static> {
+        Event::Fork { time: 1, pid, tid: pid + 100, parent_pid, parent_tid: parent_pid }
+    }
+
+    fn exit(pid: u32) -> Event<'static> {
+        Event::Exit { time: 1, pid, tid: pid }
+    }
+
+    fn exec(pid: u32) -> Event<'static> {
+        Event::Comm { time: 1, pid, tid: pid, name: b"x", exec: true }
+    }
+
+    #[test]
+    fn children_inherit_both_and_an_exec_ends_the_watches_alone() {
+        let mut family = Family::default();
+        family.arm(1, 1);
+        family.note(&fork(1, 2));
+        assert!(family.reports(2) && family.is_armed(2) && !family.reports(3));
+        family.note(&exec(2));
+        assert!(family.reports(2) && !family.is_armed(2) && family.is_armed(1));
+        family.note(&fork(2, 3));
+        assert!(family.reports(3) && !family.is_armed(3));
+        assert_eq!((family.take_executed(), family.take_ended()), (vec![2], false));
+        assert_eq!(family.take_executed(), []);
+    }
+
+    #[test]
+    fn a_process_is_forgotten_with_its_last_thread() {
+        let mut family = Family::default();
+        family.arm(1, 2);
+        family.note(&fork(1, 1));
+        for left in [true, true, false] {
+            family.note(&exit(1));
+            assert_eq!(family.reports(1), left);
+        }
+        assert!(family.take_ended() && !family.take_ended());
+        family.arm(5, 3);
+        family.note(&exec(5));
+        family.note(&exit(5));
+        assert!(!family.reports(5), "an exec leaves one thread");
+        assert_eq!(family.take_cut(), [5], "at once after the exec");
+        family.note(&exec(6));
+        let later = 1 + CUT_WITHIN_NS;
+        family.note(&Event::Exit { time: later, pid: 6, tid: 6 });
+        assert_eq!(family.take_cut(), []);
+    }
+}
