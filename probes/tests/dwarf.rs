@@ -143,7 +143,7 @@ fn check_record(dwarf: &Dwarf) {
         ("pointer", 24, Some(8), "word *"),
         ("color", 32, Some(4), "enum color"),
         ("ratio", 36, Some(4), "float"),
-        ("matrix", 40, Some(48), "double [3] [2]"),
+        ("matrix", 40, Some(48), "double [2][3]"),
         ("", 88, Some(4), "union {…}"),
         ("point", 92, Some(4), "struct {…}"),
         ("flag", 96, Some(1), "_Bool"),
@@ -378,10 +378,16 @@ fn optimized() {
     check(&build("lto", &["-g", "-O2", "-flto"]));
     // The library has thread-locals of its own here.
     check_record(&open(&build("static", &["-g", "-static"])));
-    check(&build(
-        "fixed",
-        &["-g", "-no-pie", "-ffunction-sections", "-Wl,--gc-sections"],
-    ));
+    check(&build("fixed", &["-g", "-no-pie"]));
+}
+
+/// What the linker left out is no variable, though the compiler told of it.
+#[test]
+fn left_out() {
+    let path = build("gc", &["-g", "-fdata-sections", "-Wl,--gc-sections"]);
+    let dwarf = open(&path);
+    assert_eq!(dwarf.variables("unused"), []);
+    assert_eq!(one(&dwarf, "elsewhere_only").name, "elsewhere_only");
 }
 
 /// What two files have in common is moved to a third.

@@ -22,10 +22,12 @@ const READ_MAX: u64 = 64;
 #[derive(Debug, Default)]
 pub(super) struct Spent(AtomicU64);
 
-impl Unit<'_> {
+impl<'a> Unit<'a> {
     /// Where an entry is declared.
-    pub(super) fn declared(&self, die: &Die<'_>) -> Option<Line> {
-        self.line(die, dw::DW_AT_decl_file, dw::DW_AT_decl_line)
+    pub(super) fn declared(&self, die: &Die<'a>) -> Option<Line> {
+        self.inherited(die, &|unit, die| {
+            unit.line(die, dw::DW_AT_decl_file, dw::DW_AT_decl_line)
+        })
     }
 
     /// The line that two attributes tell of.

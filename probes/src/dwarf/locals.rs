@@ -1,5 +1,6 @@
 //! Parameters and local variables of functions, with where they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -189,7 +190,7 @@ impl<'a> Unit<'a> {
         self.add_locals(die, &[], base, DEPTH_MAX, &mut locals);
         Some(Function {
             name: self.path(die, outer, ORIGINS_MAX).text(),
-            declared: self.declared_at_origin(die),
+            declared: self.declared(die),
             ranges,
             inlined,
             frame,
@@ -251,23 +252,14 @@ impl<'a> Unit<'a> {
         scope: &[Range<VirtOffset>],
         frame: &str,
     ) -> Option<Local> {
-        let origin = self.origin(die);
-        let other = origin.and_then(|origin| Some((self.dwarf.unit_of(origin)?, origin)));
-        let other =
-            other.and_then(|(unit, at)| unit.die(at.offset).map(|die| (unit, die)));
-        let own = self.name(die);
-        let name =
-            own.or_else(|| other.as_ref().and_then(|(unit, die)| unit.name(die)))?;
-        let ty = self.reference(die, dw::DW_AT_type);
-        let ty = ty.or_else(|| {
-            let (unit, die) = other.as_ref()?;
-            unit.reference(die, dw::DW_AT_type)
-        });
+        let name = self.inherited(die, &|unit, die| {
+            unit.name(die).map(String::from_utf8_lossy).map(Cow::into_owned)
+        })?;
         Some(Local {
-            name: String::from_utf8_lossy(name).into_owned(),
-            ty: self.dwarf.type_id(ty),
+            name,
+            ty: self.dwarf.type_id(self.type_of(die)),
             parameter: die.tag() == dw::DW_TAG_formal_parameter,
-            declared: self.declared_at_origin(die),
+            declared: self.declared(die),
             scope: scope.to_vec(),
             places: self.places(die, frame),
         })
@@ -295,6 +287,10 @@ impl<'a> Unit<'a> {
                     break;
                 }
             }
+        }
+        // Places that it has for no instruction at all are none.
+        if places.is_empty() {
+            places.push((None, OPTIMIZED_OUT.to_owned()));
         }
         places
     }
@@ -324,21 +320,5 @@ impl<'a> Unit<'a> {
             }
         }
         ranges
-    }
-
-    fn declared_at_origin(&self, die: &Die<'a>) -> Option<Line> {
-        if let Some(line) = self.declared(die) {
-            return Some(line);
-        }
-        let mut entry = self.origin(die)?;
-        for _ in 0..ORIGINS_MAX {
-            let unit = self.dwarf.unit_of(entry)?;
-            let die = unit.die(entry.offset)?;
-            if let Some(line) = unit.declared(&die) {
-                return Some(line);
-            }
-            entry = unit.origin(&die)?;
-        }
-        None
     }
 }

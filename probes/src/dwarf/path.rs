@@ -109,6 +109,27 @@ impl<'a> Unit<'a> {
         path
     }
 
+    /// What an entry says of itself, or else what it completes says.
+    pub(super) fn inherited<T>(
+        &self,
+        die: &Die<'a>,
+        read: &dyn Fn(&Unit<'a>, &Die<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let mut result = read(self, die);
+        let mut next = self.origin(die);
+        for _ in 0..ORIGINS_MAX {
+            if result.is_some() {
+                break;
+            }
+            let entry = next?;
+            let unit = self.dwarf.unit_of(entry)?;
+            let die = unit.die(entry.offset)?;
+            result = read(&unit, &die);
+            next = unit.origin(&die);
+        }
+        result
+    }
+
     /// The path of what is around an entry.
     pub(super) fn around(&self, outer: &[Outer], origins: u32) -> Path {
         // What is within a function or class that is declared elsewhere has the path
@@ -124,6 +145,9 @@ impl<'a> Unit<'a> {
                 && let Some(origin) = self.dwarf.path_of(origin, origins)
             {
                 path = origin;
+                if let Some(last) = path.0.last_mut() {
+                    last.optional = is_optional(&die);
+                }
                 inner = &outer[index + 1..];
                 break;
             }
@@ -137,18 +161,22 @@ impl<'a> Unit<'a> {
     }
 
     fn push_part(&self, path: &mut Path, die: &Die<'a>) {
-        let optional = match die.tag() {
-            dw::DW_TAG_namespace => flag(die, dw::DW_AT_export_symbols),
-            dw::DW_TAG_enumeration_type => !flag(die, dw::DW_AT_enum_class),
-            _ => false,
-        };
         match self.name(die) {
-            Some(name) => path.push(name, optional),
+            Some(name) => path.push(name, is_optional(die)),
             None if die.tag() == dw::DW_TAG_namespace => {
                 path.push(b"(anonymous namespace)", true);
             }
             None => {}
         }
+    }
+}
+
+/// May programmers leave it out, though it has a name?
+fn is_optional(die: &Die<'_>) -> bool {
+    match die.tag() {
+        dw::DW_TAG_namespace => flag(die, dw::DW_AT_export_symbols),
+        dw::DW_TAG_enumeration_type => !flag(die, dw::DW_AT_enum_class),
+        _ => false,
     }
 }
 

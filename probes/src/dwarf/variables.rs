@@ -221,13 +221,18 @@ impl<'a> Unit<'a> {
         Found {
             entry: self.entry(die.offset()),
             path: self.path(die, outer, ORIGINS_MAX),
-            ty: self.reference(die, dw::DW_AT_type),
+            ty: self.type_of(die),
             location: self.location(die),
             inside: outer.iter().any(|outer| is_function(outer.tag)),
             declaration: die.tag() == dw::DW_TAG_member
                 || flag(die, dw::DW_AT_declaration),
             declared: self.declared(die),
         }
+    }
+
+    /// The type that an entry says it has, or what it completes.
+    pub(super) fn type_of(&self, die: &Die<'a>) -> Option<Entry> {
+        self.inherited(die, &|unit, die| unit.reference(die, dw::DW_AT_type))
     }
 
     fn completion(&self, die: &Die<'a>) -> Option<Completion> {

@@ -24,29 +24,26 @@ fn within(types: &dyn Types, id: TypeId, depth: u32) -> String {
             let blank = if to.ends_with(['*', '&']) { "" } else { " " };
             format!("{to}{blank}{}", if *reference { '&' } else { '*' })
         }
-        Type::Array { of, length } => array(types, *of, *length, depth),
+        Type::Array { of, length } => {
+            let length = length.map_or_else(String::new, |length| length.to_string());
+            // Of several dimensions the outermost is written first.
+            let element = within(types, *of, depth);
+            match (&*types.get(*of), element.find(" [")) {
+                (Type::Array { .. }, Some(at)) => {
+                    format!("{} [{length}]{}", &element[..at], &element[at + 1..])
+                }
+                _ => format!("{element} [{length}]"),
+            }
+        }
     }
 }
 
-/// `int [2][3]`: two arrays of three. The elements' name comes first, whatever they
-/// are arrays of.
-fn array(types: &dyn Types, of: TypeId, length: Option<u64>, depth: u32) -> String {
-    let bounds = |length: Option<u64>| {
-        format!("[{}]", length.map_or_else(String::new, |length| length.to_string()))
-    };
-    let (mut of, mut all) = (of, bounds(length));
-    for _ in 0..depth {
-        let Type::Array { of: inner, length } = *types.get(of) else { break };
-        all.push_str(&bounds(length));
-        of = inner;
-    }
-    format!("{} {all}", within(types, of, depth))
-}
-
-/// C needs its keywords; names of other languages have their paths.
+/// C needs its keywords; what is no name in C is one of another language: with a path,
+/// or `&str`.
 fn tagged(keyword: &str, name: Option<&str>) -> String {
+    let in_c = |c: char| c.is_alphanumeric() || c == '_';
     match name {
-        Some(name) if name.contains("::") => name.to_owned(),
+        Some(name) if !name.chars().all(in_c) => name.to_owned(),
         Some(name) => format!("{keyword} {name}"),
         None => format!("{keyword} {{…}}"),
     }

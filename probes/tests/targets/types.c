@@ -40,6 +40,7 @@ __attribute__((used)) static int counter = 7;
 __attribute__((used)) __thread int per_thread = 3;
 __attribute__((used)) __thread long per_thread_too;
 extern int elsewhere_only;
+int *other_counter(void);
 int zero_length[0];
 __attribute__((used)) enum color favourite = GREEN;
 
@@ -56,6 +57,6 @@ int main(int argc, char **argv)
 {
     (void)argv;
     if (argc > 5)
-        return elsewhere_only;
+        return elsewhere_only + *other_counter();
     return bump(argc) + everything.mid + zero_length[0];
 }
