@@ -39,7 +39,7 @@ pub(crate) fn ask(pid: u32, expressions: &[&str]) -> Vec<Answer> {
             ("value", format!("output/d {expression}")),
         ];
         for (what, question) in questions {
-            gdb.args(["-ex", &format!("echo \\n@{number} {what} ")]);
+            gdb.args(["-ex", &format!("echo \\n@{number} {what}:")]);
             gdb.args(["-ex", &question]);
         }
     }
@@ -47,8 +47,8 @@ pub(crate) fn ask(pid: u32, expressions: &[&str]) -> Vec<Answer> {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut answers: Vec<_> = expressions.iter().map(|_| Answer::default()).collect();
     for line in text.lines().filter_map(|line| line.strip_prefix('@')) {
-        let mut words = line.splitn(3, ' ');
-        let [number, what, answer] = [(); 3].map(|()| words.next().unwrap_or(""));
+        let (question, answer) = line.split_once(':').expect("an answer");
+        let (number, what) = question.split_once(' ').expect("two words");
         answers[number.parse::<usize>().unwrap()].take(what, answer);
     }
     assert!(
