@@ -2,25 +2,24 @@
 //! says what happened, why, and what to do next.
 
 use std::path::Path;
-use std::rc::Rc;
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Span;
-use hwtrace_probes::address::AbsAddr;
-use hwtrace_probes::image::{Files, Image};
+use hwtrace_probes::kernel::KernelError;
 use hwtrace_probes::process::{
-    Holder, HolderKind, Process, ProcessError, perf_event_paranoid, register_holders,
+    Holder, HolderKind, ProcessError, perf_event_paranoid, register_holders,
 };
-use hwtrace_probes::resolve::{self, Location, Memory, ResolveError};
+use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::engine::ArmError;
-use hwtrace_runtime::kernel::Kernel;
-use hwtrace_runtime::slots::{self, CAPACITY, Plan};
+use hwtrace_runtime::slots::TooMany;
 
+use crate::armed::Refused;
 use crate::environment::{Point, quoted};
-use crate::session::{Failure, Request, watch};
+use crate::registers::Registers;
+use crate::session::{Failure, Request};
 
 /// A script that watches a process was given none.
 pub(crate) fn no_target(request: &Request) -> Diagnostic {
@@ -31,164 +30,64 @@ pub(crate) fn no_target(request: &Request) -> Diagnostic {
 
 /// What is said of a point that nothing can arm yet.
 pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
-    let (part, instead) = match &point.spec {
-        Spec::Later(later) => (later.part.as_ref(), later.instead),
-        Spec::KernelData(_) => {
-            (None, "this version watches data of processes: process.data(\"EXPR\").write")
-        }
-        _ => return None,
-    };
-    let message = match part {
+    let Spec::Later(later) = &point.spec else { return None };
+    let message = match &later.part {
         Some(part) => format!("{part} is not available yet"),
         None => format!("`{}` is not available yet", point.name),
     };
     let diagnostic = Diagnostic::new(Code::NotAvailableYet, point.span, message);
-    Some(diagnostic.help(instead))
+    Some(diagnostic.help(later.instead))
 }
 
-/// Memory of the target, read by way of the kernel.
-struct ProcessMemory<'a> {
-    pid: u32,
-    kernel: &'a dyn Kernel,
-}
-
-impl Memory for ProcessMemory<'_> {
-    fn read(&mut self, address: AbsAddr, bytes: &mut [u8]) -> usize {
-        self.kernel.read_memory(self.pid, address.0, bytes).unwrap_or(0)
-    }
-
-    /// Not asked for: thread-locals are not armed.
-    fn robust_list(&mut self, _tid: u32) -> Option<AbsAddr> {
-        None
-    }
-}
-
-/// Finds all data, or says everything that is wrong.
-pub(crate) fn resolve(
-    kernel: &Rc<dyn Kernel>,
-    process: &Process,
-    requests: &[Request],
-) -> Result<Vec<Option<Location>>, Failure> {
-    let image = Image::of_process(process, &Files::symbols_only());
-    let image = image.map_err(|error| self::process(&error))?;
-    let mut memory = ProcessMemory { pid: process.pid(), kernel: &**kernel };
-    let mut locations: Vec<Option<Location>> = Vec::with_capacity(requests.len());
-    let mut diagnostics = Vec::new();
-    for request in requests {
-        let mut rivals = request.instead_of.iter();
-        let located = if rivals.any(|rival| locations[*rival].is_some()) {
-            Ok(None)
-        } else {
-            locate(process, &image, &mut memory, request)?
-        };
-        match located {
-            Ok(location) => locations.push(location),
-            Err(diagnostic) => {
-                locations.push(None);
-                diagnostics.push(diagnostic);
-            }
-        }
-    }
-    if diagnostics.is_empty() {
-        Ok(locations)
-    } else {
-        Err(Failure::Diagnosed(diagnostics))
-    }
-}
-
-/// Where the data of one request is; nothing where it may be left out and is not
-/// there. The outer error is about the process, not about the request.
-fn locate(
-    process: &Process,
-    image: &Image,
-    memory: &mut ProcessMemory<'_>,
-    request: &Request,
-) -> Result<Result<Option<Location>, Diagnostic>, Failure> {
-    let Request { data, span, optional, .. } = request;
-    let found = match process.is_named_by(&data.process) {
-        Ok(true) => {
-            let length = data.length.map(u64::from);
-            resolve::resolve(image, memory, &data.expression, length)
-        }
-        Ok(false) if *optional => return Ok(Ok(None)),
-        Ok(false) => return Ok(Err(other_process(*span))),
-        Err(error) => return Err(self::process(&error)),
-    };
-    match found {
-        Ok(location) => Ok(in_one_register(request, location).map(Some)),
-        Err(ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. })
-            if *optional =>
-        {
-            Ok(Ok(None))
-        }
-        Err(error) => Ok(Err(unresolved(&error, *span))),
-    }
-}
-
-/// Refuses what takes several registers, or a part of one.
-fn in_one_register(
-    request: &Request,
-    location: Location,
-) -> Result<Location, Diagnostic> {
-    let Location { name, address, size, .. } = &location;
-    let span = request.span;
-    if location.thread_local.is_some() {
-        let message = format!("`{name}` is thread-local, which cannot be watched yet");
-        return Err(Diagnostic::new(Code::NotAvailableYet, span, message)
-            .help("watch its address: `0x…`, as gdb's `print &name` gives it"));
-    }
-    if !matches!(size, 1 | 2 | 4 | 8) {
-        let message = format!(
-            "`{name}` is {size} bytes long, and a watch is 1, 2, 4 or 8 bytes long"
-        );
-        return Err(Diagnostic::new(Code::BadLength, span, message).help(format!(
-            "watch a part of it: `{name}+0` with {}, then `{name}+8`, and so on",
-            length_option(8, span)
-        )));
-    }
-    let excess = address.0 % size;
-    if excess == 0 {
-        return Ok(location);
-    }
+/// There are not enough registers.
+pub(crate) fn too_many(error: &TooMany, requests: &[Request]) -> Failure {
+    let span = requests.get(error.request).and_then(|request| request.span);
     let message = format!(
-        "{address} ({name}) is not a multiple of {size}, the length of the watch"
+        "{} different watches, but a thread has {} debug registers",
+        error.needed, error.capacity
     );
-    let moved = |bytes: u64| request.data.expression.moved_by(bytes.cast_signed());
-    Err(Diagnostic::new(Code::Misaligned, span, message).help(format!(
-        "watch `{}` or `{}`, or less here with {}",
-        moved(excess.wrapping_neg()),
-        moved(size - excess),
-        length_option(1 << address.0.trailing_zeros().min(3), span)
-    )))
+    Diagnostic::new(Code::TooManyWatches, span, message)
+        .note(
+            "data in the same 8 aligned bytes shares a register where it is watched for the \
+             same accesses; what is longer takes one for each 8 bytes, and `.follow` one \
+             for each pointer",
+        )
+        .help("watch fewer at a time, or a part of what is long: a member, or `.length(8)`")
+        .into()
 }
 
-/// Gives each distinct watch a register.
-pub(crate) fn plan(
-    requests: &[Request],
-    locations: &[Option<Location>],
-) -> Result<Plan, Failure> {
-    let (numbers, watches): (Vec<_>, Vec<_>) = requests
-        .iter()
-        .zip(locations)
-        .enumerate()
-        .filter_map(|(number, (request, location))| {
-            Some((number, [watch(request, location.as_ref()?)]))
-        })
-        .unzip();
-    let mut plan = slots::plan(&watches, CAPACITY).map_err(|error| {
-        let first_without = numbers.get(error.request);
-        let span = first_without.and_then(|number| requests[*number].span);
-        let message = format!(
-            "{} different watches, but a thread has {} debug registers",
-            error.needed, error.capacity
-        );
-        Diagnostic::new(Code::TooManyWatches, span, message)
-            .note("watches of the same address, length and mode share a register")
-            .help("watch fewer at a time, or neighbours as one with a greater length")
-    })?;
-    let subscribers = plan.registers.iter_mut().flat_map(|it| &mut it.subscribers);
-    subscribers.for_each(|subscriber| subscriber.request = numbers[subscriber.request]);
-    Ok(plan)
+/// Nothing runs that the probe point could mean.
+pub(crate) fn no_process_of(request: &Request) -> Diagnostic {
+    match request.data.executable() {
+        Some(path) => {
+            let message = format!("nothing is known of `{path}`, and no process runs it");
+            Diagnostic::new(Code::UnknownSymbol, request.span, message)
+                .help(format!("look for it with `ls -l {path}`; give its whole path"))
+        }
+        None => no_target(request),
+    }
+}
+
+/// Data of the kernel is not found.
+pub(crate) fn no_kernel_data(error: &KernelError, span: Option<Span>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::UnknownSymbol, span, error.to_string());
+    match error.help() {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// Tasks can not be looked for.
+pub(crate) fn no_bpf(why: &str, span: Option<Span>) -> Diagnostic {
+    let message = format!("tasks of the kernel can not be looked for: {why}");
+    Diagnostic::new(Code::PermissionDenied, span, message)
+        .help("run hwtrace as root with `sudo`")
+}
+
+/// There is no such task.
+pub(crate) fn no_task(tid: u32, span: Option<Span>) -> Diagnostic {
+    Diagnostic::new(Code::NoSuchProcess, span, format!("there is no process {tid}"))
+        .help("list processes with `ps -e`, or find one by name with `pgrep NAME`")
 }
 
 /// Whether it is a program whose use is to start another one.
@@ -204,21 +103,7 @@ fn is_launcher(path: &Path) -> bool {
 const LAUNCHER: &str = "this is the program that starts yours, and what it executes is not \
                         followed: give your program itself, without it";
 
-/// How a length is asked for: in a script, or on the command line.
-fn length_option(length: u32, span: Option<Span>) -> String {
-    match span {
-        Some(_) => format!("`.length({length})`"),
-        None => format!("`--length {length}`"),
-    }
-}
-
-fn other_process(span: Option<Span>) -> Diagnostic {
-    let message = "this names another process than the target of -c or -p";
-    Diagnostic::new(Code::NotAvailableYet, span, message)
-        .help("write `process` without an argument, and name the process with -c or -p")
-}
-
-fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
+pub(crate) fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
     let new = |code| Diagnostic::new(code, span, error.to_string());
     match error {
         ResolveError::NoSuchSymbol { searched, .. } if is_launcher(searched) => {
@@ -321,19 +206,16 @@ pub(crate) fn process(error: &ProcessError) -> Failure {
 
 /// The kernel did not arm.
 pub(crate) fn failed(
-    error: &ArmError,
-    process: &Process,
+    Refused { pid, error }: &Refused,
     requests: &[Request],
-    plan: &Plan,
+    registers: &Registers,
 ) -> Failure {
     let request = |register: usize| {
-        let register = plan.registers.get(register)?;
-        requests.get(register.subscribers.first()?.request)
+        requests.get(registers.sees().get(register)?.first()?.request())
     };
     let span = |register| request(register).and_then(|request| request.span);
     let name = |register| {
-        request(register)
-            .map_or_else(String::new, |request| request.data.expression.to_string())
+        request(register).map_or_else(String::new, |request| request.data.to_string())
     };
     let new = |code, span| Diagnostic::new(code, span, error.to_string());
     let diagnostic = match error {
@@ -342,7 +224,7 @@ pub(crate) fn failed(
             let message =
                 format!("no free debug register on thread {tid} for `{}`", name(*watch));
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
-            held(diagnostic, &register_holders(process.pid()))
+            held(diagnostic, &register_holders(*pid))
         }
         ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
         ArmError::KernelPermission { .. } => new(Code::PermissionDenied, None)
@@ -424,8 +306,9 @@ mod tests {
     /// tested here.
     #[test]
     fn failures_have_their_codes() {
-        let own = Process::open(std::process::id()).unwrap();
-        let armed = |error: ArmError| code(failed(&error, &own, &[], &Plan::default()));
+        let armed = |error: ArmError| {
+            code(failed(&Refused { pid: 1, error }, &[], &Registers::default()))
+        };
         let limit = |limit| ArmError::Limit { limit, needed: 9 };
         assert_eq!(armed(ArmError::Gone { pid: 1 }), Code::TargetExited);
         assert_eq!(armed(limit("RLIMIT_NOFILE")), Code::LimitReached);

@@ -1,14 +1,21 @@
 //! What the language asks of its surroundings, answered by `probes`.
 
+use std::rc::Rc;
+
 use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
 use hwtrace_lang::code::Code;
+use hwtrace_lang::data::DataTypes;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{self, Context, PointId, TargetVariable};
 use hwtrace_lang::span::Span;
 use hwtrace_probes::expr::ExprError;
 use hwtrace_probes::provider;
+use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::{ArgumentRef, Component, Spec, SpecErrorKind};
 use hwtrace_runtime::abi::registers::REGISTER_NAMES;
+
+use crate::arming;
+use crate::names::Names;
 
 /// A probe point that was understood.
 #[derive(Clone, Debug)]
@@ -29,18 +36,49 @@ pub struct Point {
 }
 
 /// The probe points of a script, as they are met.
-#[derive(Debug, Default)]
 pub(crate) struct Environment {
     points: Vec<Point>,
+    /// By point: the `$` variables there.
+    variables: Vec<Vec<TargetVariable>>,
+    /// By point: why its data is not known.
+    unknown: Vec<Option<ResolveError>>,
+    names: Rc<Names>,
 }
 
-/// Known at every access to data.
-const DATA_VARIABLES: &[TargetVariable] =
-    &[TargetVariable::field("new", "new"), TargetVariable::field("old", "old")];
-
 impl Environment {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(names: &Rc<Names>) -> Self {
+        Self {
+            points: Vec::new(),
+            variables: Vec::new(),
+            unknown: Vec::new(),
+            names: Rc::clone(names),
+        }
+    }
+
+    /// What is wrong with points whose data is not known, which may be why other
+    /// things are.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = Diagnostic> {
+        let points = self.points.iter().zip(&self.unknown);
+        points.filter_map(|(point, why)| {
+            Some(arming::unresolved(why.as_ref()?, Some(point.span)))
+        })
+    }
+
+    /// What is known at a point.
+    fn look_at(&mut self, spec: &Spec) {
+        let (known, why) = match spec {
+            Spec::Data(data) => match self.names.typed(data).transpose() {
+                Ok(typed) => (typed.map(|typed| self.names.of_process(&typed)), None),
+                Err(why) => (None, Some(why)),
+            },
+            Spec::KernelData(data) => (self.names.of_kernel(data), None),
+            _ => (None, None),
+        };
+        self.unknown.push(why.filter(|why| !why.may_come_later()));
+        self.variables.push(match is_data(spec) {
+            true => self.names.variables(known),
+            false => Vec::new(),
+        });
     }
 
     /// The points by number.
@@ -78,6 +116,7 @@ impl environment::Environment for Environment {
             _ => point.span,
         };
         let id = PointId(self.points.len() as u32);
+        self.look_at(&spec);
         self.points.push(Point {
             spec,
             name: point.to_string(),
@@ -103,10 +142,11 @@ impl environment::Environment for Environment {
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
-        match self.points.get(point.0 as usize) {
-            Some(point) if is_data(&point.spec) => DATA_VARIABLES,
-            _ => &[],
-        }
+        self.variables.get(point.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn types(&self) -> &dyn DataTypes {
+        &*self.names
     }
 }
 

@@ -20,7 +20,7 @@ use crate::arming;
 use crate::environment::Point;
 use crate::pipeline::Compiled;
 use crate::report;
-use crate::session::{Consumer, Context, Failure, Request};
+use crate::session::{Consumer, Context, Data, Failure, Request};
 use crate::surroundings;
 use crate::symbols::HandlerSymbols;
 use commands::Commands;
@@ -51,8 +51,6 @@ struct DataHandler {
     handler: usize,
     /// Fires only where the value differs.
     change: bool,
-    /// Name of the data, a string handle; known once it is armed.
-    name: u64,
 }
 
 /// Whether a handler runs when its probe point fires.
@@ -78,9 +76,18 @@ enum Ending {
 /// requests.
 struct Requests(Vec<PointId>);
 
+/// The data whose accesses fire a point.
+fn data_of(spec: &Spec) -> Option<Data> {
+    match spec {
+        Spec::Data(data) => Some(Data::Process(data.clone())),
+        Spec::KernelData(data) => Some(Data::Kernel(data.clone())),
+        _ => None,
+    }
+}
+
 impl Requests {
     fn of(points: &[Point]) -> Self {
-        let data = points.iter().filter(|point| matches!(point.spec, Spec::Data(_)));
+        let data = points.iter().filter(|point| data_of(&point.spec).is_some());
         Self(data.map(|point| point.id).collect())
     }
 
@@ -95,11 +102,9 @@ impl<'a> Handlers<'a> {
     pub fn new(script: &'a Compiled, out: Box<dyn Write + 'a>) -> Self {
         let world = World::new(script.program.layout(), &script.limits);
         let points = || script.points.iter().enumerate();
-        let data = points().filter_map(|(handler, point)| match &point.spec {
-            Spec::Data(data) => {
-                Some(DataHandler { handler, change: data.mode == Mode::Change, name: 0 })
-            }
-            _ => None,
+        let data = points().filter_map(|(handler, point)| {
+            let change = data_of(&point.spec)?.mode() == Mode::Change;
+            Some(DataHandler { handler, change })
         });
         let timers = points().filter_map(|(handler, point)| match point.spec {
             Spec::Timer(timer) => Some((timer, handler)),
@@ -233,14 +238,13 @@ impl<'a> Handlers<'a> {
 impl Consumer for Handlers<'_> {
     fn requests(&self) -> Vec<Request> {
         let numbers = Requests::of(&self.script.points);
-        let request = |point: &Point| match &point.spec {
-            Spec::Data(data) => Some(Request {
-                data: data.clone(),
+        let request = |point: &Point| {
+            Some(Request {
+                data: data_of(&point.spec)?,
                 span: Some(point.span),
                 optional: point.optional,
                 instead_of: numbers.numbers(&point.instead_of),
-            }),
-            _ => None,
+            })
         };
         self.script.points.iter().filter_map(request).collect()
     }
@@ -264,14 +268,10 @@ impl Consumer for Handlers<'_> {
     }
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
-        self.world.set_symbols(Box::new(HandlerSymbols(context.symbols.clone())));
+        self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
         surroundings::set(&mut self.world, &context.kernel, context.target);
         self.world.set_target(context.target.unwrap_or(0));
         self.world.set_time_of_day_offset(context.time_of_day_offset_ns);
-        for (data, location) in self.data.iter_mut().zip(&context.locations) {
-            let name = location.as_ref().map_or("", |location| &location.name);
-            data.name = self.world.intern(name.as_bytes());
-        }
         let pid = std::process::id();
         let execname = self.world.intern(b"hwtrace");
         self.own = HitRecord { pid, tid: pid, execname, ..HitRecord::default() };
@@ -302,13 +302,20 @@ impl Consumer for Handlers<'_> {
         }
     }
 
+    fn picture(&mut self, old: &[u8], new: &[u8]) {
+        for (kept, bytes) in self.world.pictures().iter_mut().zip([old, new]) {
+            kept.clear();
+            kept.extend_from_slice(bytes);
+        }
+    }
+
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        let DataHandler { handler, change, name } = self.data[request];
+        let DataHandler { handler, change } = self.data[request];
         // What is in doubt may have changed: rather once too often.
         if change && record.old == record.new && record.doubts == 0 {
             return Ok(Flow::Continue);
         }
-        self.run(handler, &HitRecord { data_name: name, ..*record })
+        self.run(handler, record)
     }
 
     fn timer(&mut self, timer: usize, now: u64) -> Result<Flow, Failure> {

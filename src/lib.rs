@@ -3,19 +3,26 @@
 //! The facade over the four crates: a script goes through [`pipeline`] to
 //! native handlers, which a [`session`] runs at the hits of an engine.
 
+mod armed;
 mod arming;
 pub mod cli;
 pub mod demo;
 pub mod environment;
 mod events;
 pub mod handlers;
+mod instances;
+mod kernel_data;
+pub mod names;
 pub mod output;
 pub mod pipeline;
+mod registers;
 pub mod render;
 pub mod report;
+mod request;
 pub mod session;
 mod sink;
 mod surroundings;
+mod survey;
 pub mod symbols;
 pub mod target;
 mod types;

@@ -2,10 +2,12 @@
 //! through can not be handed to the next one.
 
 use std::fmt;
+use std::rc::Rc;
 
 use hwtrace_compiler::ir::{self, verify};
 use hwtrace_compiler::jit::{CompileError, Program};
 use hwtrace_lang::ast::Script;
+use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::parse::Platform;
 use hwtrace_lang::span::Source;
@@ -15,6 +17,7 @@ use hwtrace_runtime::abi::Limits;
 
 use crate::arming;
 use crate::environment::{Environment, Point};
+use crate::names::Names;
 use crate::render;
 
 /// Why a script was refused: its text and what is wrong with it.
@@ -116,10 +119,10 @@ impl Parsed {
     /// # Errors
     /// Everything that is wrong with names, types, probe points, overrides.
     pub fn check(self, overrides: &[(String, String)]) -> Result<Checked, Refused> {
-        self.check_with(overrides, sema::Options::default())
+        self.check_with(overrides, sema::Options::default(), &Rc::default())
     }
 
-    /// The same, with what may pass.
+    /// The same, with what may pass, and with what names mean in the target.
     ///
     /// # Errors
     /// As [`Parsed::check`].
@@ -127,15 +130,20 @@ impl Parsed {
         self,
         overrides: &[(String, String)],
         options: sema::Options,
+        names: &Rc<Names>,
     ) -> Result<Checked, Refused> {
         let Self { source, script } = self;
-        let mut environment = Environment::new();
+        let mut environment = Environment::new(names);
         let checked = sema::check_with(&script, &mut environment, options);
+        let unknown: Vec<_> = environment.unknown().collect();
         let (points, mut diagnostics) = (environment.into_points(), Vec::new());
         let sema::Checked { mut program, warnings } = match checked {
             Ok(checked) => checked,
             Err(mut diagnostics) => {
                 // What is not known there may be for this reason.
+                if diagnostics.iter().any(|it| it.code == Code::NoTypes) {
+                    diagnostics.splice(0..0, unknown);
+                }
                 diagnostics.extend(points.iter().filter_map(arming::not_yet));
                 return Err(Refused { source, diagnostics });
             }

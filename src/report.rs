@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use hwtrace_probes::resolve::Location;
+use hwtrace_probes::types::{Types, type_name};
 use hwtrace_runtime::engine::Armed;
 use nix::sys::signal::Signal;
 
@@ -23,9 +24,9 @@ pub struct Row {
     pub place: String,
     /// The address, by which rows of equal hits are sorted.
     pub address: u64,
-    /// The smallest and the largest value after the access; none where no value
-    /// is known.
-    pub values: Option<(u64, u64)>,
+    /// The smallest and the largest value after the access, as text; none where no
+    /// value is known.
+    pub values: Option<String>,
     /// Whether values are missing, or were read from memory a moment later.
     pub doubtful: bool,
     /// Number of threads that did it.
@@ -98,17 +99,9 @@ fn cells(row: &Row, total: u64) -> [String; 6] {
 
 /// `0..9`; `~0..9` where not every value is certain, `?` where none is known.
 fn values(row: &Row) -> String {
-    let Some((lowest, highest)) = row.values else { return "?".to_owned() };
-    // What needs more than 40 bits is an address or a mask, not a count.
-    let show = |value: u64| match highest >> 40 {
-        0 => value.to_string(),
-        _ => format!("{value:#x}"),
-    };
+    let Some(values) = &row.values else { return "?".to_owned() };
     let doubt = if row.doubtful { "~" } else { "" };
-    if lowest == highest {
-        return format!("{doubt}{}", show(lowest));
-    }
-    format!("{doubt}{}..{}", show(lowest), show(highest))
+    format!("{doubt}{values}")
 }
 
 /// The widest cell of each column; the place gives way where the line would
@@ -136,10 +129,19 @@ fn shorten(cell: &str, width: usize) -> String {
     std::iter::once('…').chain(kept).collect()
 }
 
-/// `counter: 8 bytes at 0x404028`
-pub fn title(location: &Location) -> String {
-    let bytes = counted(location.size, "byte");
-    format!("{}: {bytes} at {}", location.name, location.address)
+/// `counter: unsigned long, 8 bytes at 0x404028`
+pub fn title(location: &Location, types: &dyn Types) -> String {
+    let bytes = match location.bits {
+        Some(bits) => counted(bits.width.into(), "bit"),
+        None => counted(location.size, "byte"),
+    };
+    let ty = location.ty.map_or(String::new(), |ty| type_name(types, ty) + ", ");
+    let place = match location.thread_local {
+        Some(_) => "of each thread".to_owned(),
+        None if location.address.0 == 0 => "not there yet".to_owned(),
+        None => format!("at {}", location.address),
+    };
+    format!("{}: {ty}{bytes} {place}", location.name)
 }
 
 /// `1 hit`, `80,000 hits`

@@ -8,40 +8,28 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hwtrace_lang::diagnostic::Diagnostic;
-use hwtrace_lang::span::Span;
-use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::Location;
-use hwtrace_probes::spec::{DataSpec, Timer};
-use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
-use hwtrace_runtime::engine::{Armed, Engine, Flow};
-use hwtrace_runtime::event::{RawHit, Watch};
+use hwtrace_probes::spec::Timer;
+use hwtrace_probes::types::Types;
+use hwtrace_runtime::engine::perf::PerfOptions;
+use hwtrace_runtime::engine::{self, Flow};
+use hwtrace_runtime::event::RawHit;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::schema::HitRecord;
-use hwtrace_runtime::slots::Subscriber;
-use hwtrace_runtime::tracker::Tracker;
 
+use crate::armed::{Armed, Surroundings};
 use crate::arming;
 use crate::events::{Events, Signals, Wake};
+use crate::names::Names;
+pub use crate::request::{Data, Request};
 use crate::sink::{Round, Sink};
-use crate::symbols::{SharedSymbols, TargetMemory};
+use crate::survey::Survey;
+use crate::symbols::SharedSymbols;
 use crate::target::{Fate, Running, Target};
 
 /// How long hits may wait in a ring that is not full enough to wake us.
 const DRAIN_EVERY_NS: u64 = 20_000_000;
-
-/// What is to be watched, and for whom.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// What, and at which accesses.
-    pub data: DataSpec,
-    /// Where a script asks for it.
-    pub span: Option<Span>,
-    /// Where the data does not exist, it is left out.
-    pub optional: bool,
-    /// Requests in front of it: left out where the data of one of them exists.
-    pub instead_of: Vec<usize>,
-}
 
 /// Who gets the hits.
 pub trait Consumer {
@@ -82,6 +70,10 @@ pub trait Consumer {
     /// What the engine captured of the hit that is handed on next: for those
     /// whom its record does not tell enough.
     fn captured(&mut self, _hit: &RawHit<'_>) {}
+
+    /// An object wider than a field of the record, or in several registers, as it
+    /// was before the access of the hit that is handed on next, and as it is after.
+    fn picture(&mut self, _old: &[u8], _new: &[u8]) {}
 
     /// A hit on request number `request`.
     ///
@@ -125,12 +117,12 @@ pub struct Context {
     pub target: Option<u32>,
     /// Where the data is, by request; none for those that were left out.
     pub locations: Vec<Option<Location>>,
-    /// For each register that was armed the requests that share it.
-    pub subscribers: Vec<Vec<Subscriber>>,
     /// CLOCK_MONOTONIC now, in nanoseconds.
     pub now: u64,
     /// CLOCK_REALTIME less CLOCK_MONOTONIC, in nanoseconds.
     pub time_of_day_offset_ns: i64,
+    /// What names mean in the target's files.
+    pub names: Rc<Names>,
     /// Names of addresses in the traced processes.
     pub symbols: SharedSymbols,
     /// By way of whom it is traced.
@@ -158,12 +150,15 @@ impl From<Diagnostic> for Failure {
 }
 
 /// How a session is run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Ends the session after this time.
     pub duration: Option<Duration>,
     /// Bytes of each CPU's ring; the engine's default where none.
     pub ring_bytes: Option<usize>,
+    /// What names mean, where the script was checked with that; else it is looked
+    /// for anew.
+    pub names: Option<Rc<Names>>,
 }
 
 /// What happened in a session, for the line at its end.
@@ -196,7 +191,7 @@ pub struct Summary {
     /// From armed to disarmed.
     pub elapsed: Duration,
     /// What was armed.
-    pub armed: Armed,
+    pub armed: engine::Armed,
     /// Threads that were there or came, all armed.
     pub threads: u64,
     /// What became of the target.
@@ -211,36 +206,11 @@ pub struct Session<'a, C> {
     kernel: Rc<dyn Kernel>,
     signals: Rc<Signals>,
     target: Option<Running>,
-    armed: Option<ArmedTarget>,
+    armed: Option<Armed>,
     context: Context,
     options: Options,
     summary: Summary,
     failure: Option<Failure>,
-}
-
-/// The part of a session that there is only with something to watch.
-struct ArmedTarget {
-    engine: Box<dyn Engine>,
-    tracker: Tracker,
-    memory: TargetMemory,
-    /// By watch: whether it is armed, and not only could be.
-    on: Vec<bool>,
-}
-
-impl ArmedTarget {
-    /// Arms or disarms a watch. Armed again, the values of now are the old ones
-    /// of its first hits; what is stored meanwhile makes them unsure.
-    fn switch(&mut self, watch: usize, on: bool, now: u64) -> io::Result<()> {
-        if on {
-            self.tracker.refresh(watch, now, &mut self.memory);
-        }
-        self.engine.switch(watch, on)?;
-        if on {
-            self.tracker.confirm(watch, &mut self.memory);
-        }
-        self.on[watch] = on;
-        Ok(())
-    }
 }
 
 impl<'a, C: Consumer> Session<'a, C> {
@@ -260,18 +230,19 @@ impl<'a, C: Consumer> Session<'a, C> {
     ) -> Result<Self, Failure> {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
         let signals = Signals::take(&kernel)?;
-        let requests = consumer.requests();
-        let needed = requests.iter().find(|request| !request.optional);
+        let requests: Rc<[Request]> = consumer.requests().into();
+        let needed = requests.iter().find(|it| !it.optional && it.data.is_of_target());
         if let (Target::None, Some(first)) = (target, needed) {
             return Err(arming::no_target(first).into());
         }
         let running = Running::start(&kernel, target, signals.taken())?;
+        let names = options.names.clone();
         let context = Context {
             target: running.as_ref().map(Running::pid),
             locations: Vec::new(),
-            subscribers: Vec::new(),
             now: kernel.clock(),
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
+            names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
             symbols: Rc::new(RefCell::default()),
             kernel: Rc::clone(&kernel),
         };
@@ -291,8 +262,13 @@ impl<'a, C: Consumer> Session<'a, C> {
     }
 
     /// What was armed.
-    pub fn armed(&self) -> &Armed {
+    pub fn armed(&self) -> &engine::Armed {
         &self.summary.armed
+    }
+
+    /// The types of the data that is watched.
+    pub fn types(&self) -> &dyn Types {
+        self.context.names.types()
     }
 
     /// Where the data is that is watched.
@@ -300,64 +276,37 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.context.locations.iter().flatten()
     }
 
-    /// Finds where the data of the requests is, and in which process.
-    fn locate(&mut self, requests: &[Request]) -> Result<Option<Process>, Failure> {
+    fn arm_requests(&mut self, requests: &Rc<[Request]>) -> Result<(), Failure> {
         self.context.locations = vec![None; requests.len()];
-        let (Some(target), false) = (&self.target, requests.is_empty()) else {
-            return Ok(None);
-        };
-        let process =
-            Process::open(target.pid()).map_err(|error| arming::process(&error))?;
-        self.context.locations = arming::resolve(&self.kernel, &process, requests)?;
-        Ok(Some(process))
-    }
-
-    fn arm_requests(&mut self, requests: &[Request]) -> Result<(), Failure> {
-        let process = self.locate(requests)?;
-        let unarmable = self.consumer.unarmable(&self.context.locations);
-        if !unarmable.is_empty() {
-            return Err(Failure::Diagnosed(unarmable));
+        if requests.is_empty() {
+            return self.refuse_unarmable();
         }
-        let Some(process) = process else { return Ok(()) };
-        let pid = process.pid();
-        let plan = arming::plan(requests, &self.context.locations)?;
-        let watches = plan.watches();
-        if watches.is_empty() {
+        let surroundings = Surroundings {
+            kernel: Rc::clone(&self.kernel),
+            names: Rc::clone(&self.context.names),
+            symbols: self.context.symbols.clone(),
+            target: self.context.target,
+        };
+        let survey = Survey::of(requests, &surroundings, self.target.as_mut())?;
+        self.context.locations = survey.locations();
+        self.refuse_unarmable()?;
+        if survey.is_empty() {
             return Ok(());
         }
-        self.context.symbols.borrow_mut().prepare(&process);
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
-        let mut engine = PerfEngine::new(Rc::clone(&self.kernel), options);
-        let mut tracker = Tracker::new(&watches);
-        let mut memory = TargetMemory::new(&self.kernel);
-        let placed: Vec<_> = watches.iter().copied().map(Some).collect();
-        tracker.add_process(pid, &placed, &mut memory);
-        let armed = engine
-            .arm(pid, &watches)
-            .map_err(|error| arming::failed(&error, &process, requests, &plan))?;
-        tracker.confirm_process(pid, &mut memory);
-        self.note_process(&process, &mut tracker);
-        self.summary.engine = Some(engine.name());
-        self.summary.armed = armed;
-        self.context.subscribers =
-            plan.registers.into_iter().map(|register| register.subscribers).collect();
-        let (engine, on) = (Box::new(engine), vec![true; watches.len()]);
-        self.armed = Some(ArmedTarget { engine, tracker, memory, on });
+        let armed = survey.arm(requests, surroundings, options, self.consumer)?;
+        self.summary.engine = Some(armed.engine.name());
+        self.summary.armed = armed.figures.at_start.clone();
+        self.armed = Some(armed);
         Ok(())
     }
 
-    /// Names of the threads that are there, and what is mapped. From here on
-    /// the engine's events tell.
-    fn note_process(&mut self, process: &Process, tracker: &mut Tracker) {
-        // What can not be read any more the process took with it when it
-        // ended: the session ends at once, too.
-        for thread in process.threads().unwrap_or_default() {
-            let name = self.consumer.name(thread.name.as_bytes());
-            tracker.add_thread(process.pid(), thread.tid, name);
+    fn refuse_unarmable(&mut self) -> Result<(), Failure> {
+        match self.consumer.unarmable(&self.context.locations) {
+            unarmable if unarmable.is_empty() => Ok(()),
+            unarmable => Err(Failure::Diagnosed(unarmable)),
         }
-        // Once more, for what it mapped meanwhile.
-        let _ = self.context.symbols.borrow_mut().add_process(process);
     }
 
     /// Runs until the target ends, the time is up, a signal comes (SIGINT,
@@ -432,13 +381,12 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// Arms the registers whose hits the consumer wants now, and no others.
     fn follow_wishes(&mut self) -> Result<(), Failure> {
         let Some(armed) = &mut self.armed else { return Ok(()) };
-        for (watch, subscribers) in self.context.subscribers.iter().enumerate() {
-            let on = subscribers.iter().any(|it| self.consumer.wants(it.request));
-            if on != armed.on[watch] {
-                let switched = armed.switch(watch, on, self.kernel.clock());
-                switched
-                    .map_err(|e| Failure::System("switching a watch on or off", e))?;
-            }
+        for watch in 0..armed.registers.watches().len() {
+            let mut sees = armed.registers.sees()[watch].iter();
+            let on = sees.any(|sees| self.consumer.wants(sees.request()));
+            armed
+                .switch(watch, on, self.kernel.clock())
+                .map_err(|e| Failure::System("switching a watch on or off", e))?;
         }
         Ok(())
     }
@@ -450,18 +398,15 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// Hands on what the engine has, for a while: signals and timers must not
     /// wait for long.
     fn drain(&mut self, all: bool) -> Result<Round, Failure> {
-        let Some(ArmedTarget { engine, tracker, memory, .. }) = &mut self.armed else {
-            return Ok(Round::Done);
-        };
-        let mut sink = Sink::new(
-            &mut *self.consumer,
-            &self.context,
-            (tracker, memory),
-            &mut self.summary,
-        );
-        let drained = engine.drain(all, &mut |event| sink.event(&event));
+        let Some(armed) = &mut self.armed else { return Ok(Round::Done) };
+        let read = |error| Failure::System("reading the ring", error);
+        armed.listen().map_err(read)?;
+        armed.act(self.consumer);
+        let mut sink = Sink::new(&mut *self.consumer, &self.context, &mut self.summary);
+        let drained = armed.drain(all, &mut sink);
         let round = sink.end();
-        drained.map_err(|error| Failure::System("reading the ring", error))?;
+        drained.map_err(read)?;
+        armed.act(self.consumer);
         round
     }
 
@@ -488,17 +433,21 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         self.account();
         self.summary.remarks = self.consumer.remarks();
+        if let Some(armed) = &self.armed {
+            self.summary.remarks.extend(armed.remarks());
+        }
         if let Some(target) = &mut self.target {
             self.summary.fate = target.let_go();
         }
     }
 
     fn account(&mut self) {
-        let Some(ArmedTarget { engine, tracker, .. }) = &mut self.armed else {
+        let Some(Armed { engine, tracker, figures, .. }) = &mut self.armed else {
             return;
         };
         let account = engine.account();
         let summary = &mut self.summary;
+        summary.executed = figures.executed;
         summary.counted = account.counted.iter().sum();
         summary.lost = account.lost;
         summary.late = account.late;
@@ -509,19 +458,6 @@ impl<'a, C: Consumer> Session<'a, C> {
         let target = self.context.target.unwrap_or(0);
         summary.processes_left = tracker.processes_besides(target);
     }
-}
-
-/// A watch as the engine arms it, for a request at its location.
-pub(crate) fn watch(request: &Request, location: &Location) -> Watch {
-    use hwtrace_probes::spec::Mode;
-    use hwtrace_runtime::event::Trigger;
-    let trigger = match request.data.mode {
-        Mode::Write | Mode::Change => Trigger::Write,
-        Mode::ReadWrite => Trigger::ReadWrite,
-    };
-    // All locations are of one register: see `arming::resolve`.
-    let length = u32::try_from(location.size).unwrap_or(8);
-    Watch { address: location.address.0, length, trigger }
 }
 
 fn time_of_day_offset(kernel: &dyn Kernel) -> i64 {

@@ -4,12 +4,14 @@
 use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::event::Event;
+use hwtrace_runtime::event::{Event, RawHit};
 use hwtrace_runtime::schema::HitRecord;
-use hwtrace_runtime::slots::Subscriber;
 use hwtrace_runtime::tracker::Tracker;
-use hwtrace_runtime::view::View;
+use hwtrace_runtime::tracker::image::Piece;
 
+use crate::armed::{Interest, News};
+use crate::names::FIELD_BYTES;
+use crate::registers::{Registers, Sees};
 use crate::session::{Consumer, Context, Failure, Summary};
 use crate::symbols::TargetMemory;
 
@@ -17,15 +19,6 @@ use crate::symbols::TargetMemory;
 const ROUND: Duration = Duration::from_millis(20);
 /// The clock is looked at once in so many hits.
 const LOOK_EVERY: u64 = 16;
-
-/// The hit of a register as one of those who share it sees it.
-fn view_of(subscriber: &Subscriber, record: &HitRecord) -> Option<HitRecord> {
-    let Subscriber { window, .. } = *subscriber;
-    if u32::from(window.length()) == record.data_length {
-        return Some(*record);
-    }
-    View { window, ..View::identity(0, record.data_name) }.narrow(record)
-}
 
 /// How a round ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +31,21 @@ pub(crate) enum Round {
     Stopped,
 }
 
+/// The books that are kept on what is armed.
+pub(crate) struct Books<'a> {
+    pub(crate) tracker: &'a mut Tracker,
+    pub(crate) memory: &'a mut TargetMemory,
+    pub(crate) registers: &'a Registers,
+    pub(crate) interest: &'a Interest,
+    pub(crate) news: &'a mut Vec<News>,
+    /// Room for objects in several registers: before and after the access.
+    pub(crate) pictures: &'a mut [Vec<u8>; 2],
+}
+
 /// The taker of one round.
 pub(crate) struct Sink<'s, C> {
     consumer: &'s mut C,
     context: &'s Context,
-    tracker: &'s mut Tracker,
-    memory: &'s mut TargetMemory,
     summary: &'s mut Summary,
     started: Instant,
     round: Round,
@@ -54,20 +56,10 @@ impl<'s, C: Consumer> Sink<'s, C> {
     pub(crate) fn new(
         consumer: &'s mut C,
         context: &'s Context,
-        (tracker, memory): (&'s mut Tracker, &'s mut TargetMemory),
         summary: &'s mut Summary,
     ) -> Self {
         let (started, round) = (Instant::now(), Round::Done);
-        Self {
-            consumer,
-            context,
-            tracker,
-            memory,
-            summary,
-            started,
-            round,
-            failure: None,
-        }
+        Self { consumer, context, summary, started, round, failure: None }
     }
 
     /// How the round went.
@@ -75,39 +67,36 @@ impl<'s, C: Consumer> Sink<'s, C> {
         self.failure.map_or(Ok(self.round), Err)
     }
 
-    pub(crate) fn event(&mut self, event: &Event<'_>) -> Flow {
+    /// Takes an event of what is armed.
+    pub(crate) fn event(&mut self, event: &Event<'_>, books: &mut Books<'_>) -> Flow {
         let symbols = &self.context.symbols;
+        let tracker = &mut *books.tracker;
+        books.news.extend(books.interest.in_event(event));
         match event {
-            Event::Hit(hit) => {
-                let record =
-                    self.tracker.complete(hit, &mut *symbols.borrow_mut(), self.memory);
-                self.summary.hits += 1;
-                self.consumer.captured(hit);
-                return self.hand_on(&record);
-            }
-            Event::Comm { pid, tid, name, exec, .. } => {
+            Event::Hit(hit) => return self.hit(hit, books),
+            Event::Comm { time, pid, tid, name, exec } => {
                 let name = self.consumer.name(name);
-                self.tracker.rename(*pid, *tid, name);
+                tracker.rename(*pid, *tid, name);
                 if *exec {
-                    self.summary.executed += 1;
-                    self.tracker.exec(*pid);
+                    tracker.exec(*pid);
                     symbols.borrow_mut().exec(*pid);
+                    books.news.push(News::Executed { pid: *pid, time: *time });
                 }
             }
             Event::Fork { time, pid, tid, parent_pid, parent_tid } => {
                 let (parent, child) = ((*parent_pid, *parent_tid), (*pid, *tid));
-                if self.tracker.fork(*time, parent, child) {
+                if tracker.fork(*time, parent, child) {
                     symbols.borrow_mut().fork(*parent_pid, *pid);
                 }
             }
             Event::Exit { tid, .. } => {
-                if let Some(pid) = self.tracker.exit(*tid) {
+                if let Some(pid) = tracker.exit(*tid) {
                     symbols.borrow_mut().forget(pid);
                 }
             }
-            Event::Lost { .. } => self.tracker.lost(),
+            Event::Lost { .. } => tracker.lost(),
             Event::Mmap { pid, address, length, offset, path, .. } => {
-                self.tracker.mapped(*pid);
+                tracker.mapped(*pid);
                 self.consumer.code_changed(*pid);
                 symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);
             }
@@ -115,15 +104,24 @@ impl<'s, C: Consumer> Sink<'s, C> {
         Flow::Continue
     }
 
-    fn hand_on(&mut self, record: &HitRecord) -> Flow {
-        for subscriber in &self.context.subscribers[record.watch as usize] {
-            let Some(record) = view_of(subscriber, record) else { continue };
-            match self.consumer.hit(subscriber.request, &record) {
-                Ok(Flow::Continue) => {}
-                Ok(Flow::Stop) => self.round = Round::Stopped,
-                Err(failure) => {
-                    self.failure = Some(failure);
-                    self.round = Round::Stopped;
+    fn hit(&mut self, hit: &RawHit<'_>, books: &mut Books<'_>) -> Flow {
+        let symbols = &self.context.symbols;
+        self.name_thread(hit, books.tracker);
+        let code = &mut *symbols.borrow_mut();
+        let record = books.tracker.complete(hit, code, books.memory);
+        self.summary.hits += 1;
+        self.consumer.captured(hit);
+        for sees in &books.registers.sees()[record.watch as usize] {
+            match sees {
+                Sees::Link { request } => {
+                    books.news.push(News::Stored { pid: hit.pid, request: *request });
+                }
+                Sees::Data { request, view, whole } => {
+                    let Some(mut narrow) = view.narrow(&record) else { continue };
+                    if let Some(whole) = whole {
+                        self.picture(whole, &record, &mut narrow, books);
+                    }
+                    self.hand_on(*request, &narrow);
                 }
             }
             if self.round == Round::Stopped {
@@ -137,4 +135,56 @@ impl<'s, C: Consumer> Sink<'s, C> {
         }
         Flow::Continue
     }
+
+    /// A thread that was there before anything of it was reported: of the whole
+    /// system, whose data of the kernel is watched.
+    fn name_thread(&mut self, hit: &RawHit<'_>, tracker: &mut Tracker) {
+        if tracker.knows_thread(hit.tid) {
+            return;
+        }
+        if let Ok(name) = self.context.kernel.thread_name(hit.pid, hit.tid) {
+            let name = self.consumer.name(&name);
+            tracker.rename(hit.pid, hit.tid, name);
+        }
+    }
+
+    /// Puts an object together that is in several registers.
+    fn picture(
+        &mut self,
+        whole: &[Piece],
+        record: &HitRecord,
+        narrow: &mut HitRecord,
+        books: &mut Books<'_>,
+    ) {
+        let [old, new] = &mut *books.pictures;
+        let size = whole.iter().map(|piece| usize::from(piece.window.length())).sum();
+        for (bytes, is_old) in [(&mut *old, true), (&mut *new, false)] {
+            bytes.clear();
+            bytes.resize(size, 0);
+            books.tracker.image(record, whole, is_old, bytes);
+        }
+        self.consumer.picture(old, new);
+        // What fits into a field is there as a whole.
+        if let (Some(old), Some(new)) = (word(old), word(new)) {
+            (narrow.old, narrow.new) = (old, new);
+        }
+    }
+
+    fn hand_on(&mut self, request: usize, record: &HitRecord) {
+        match self.consumer.hit(request, record) {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Stop) => self.round = Round::Stopped,
+            Err(failure) => {
+                self.failure = Some(failure);
+                self.round = Round::Stopped;
+            }
+        }
+    }
+}
+
+/// The number that up to eight bytes are.
+fn word(bytes: &[u8]) -> Option<u64> {
+    let mut word = [0; FIELD_BYTES as usize];
+    word.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(u64::from_le_bytes(word))
 }

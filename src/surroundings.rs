@@ -93,7 +93,7 @@ struct Memory {
 }
 
 /// A way to the kernel's memory.
-enum KernelSource {
+pub(crate) enum KernelSource {
     /// `/proc/kcore`: the quicker one.
     File(KernelMemory),
     /// A BPF program, where there is no such file.
@@ -101,7 +101,7 @@ enum KernelSource {
 }
 
 impl KernelSource {
-    fn open(kernel: &Rc<dyn Kernel>) -> Result<Self, String> {
+    pub(crate) fn open(kernel: &Rc<dyn Kernel>) -> Result<Self, String> {
         let file = match KernelMemory::running() {
             Ok(file) => return Ok(Self::File(file)),
             Err(error) => error,
@@ -110,7 +110,7 @@ impl KernelSource {
         program.map(Self::Program).map_err(|error| format!("{file}; {error}"))
     }
 
-    fn read(&self, address: u64, out: &mut [u8]) -> usize {
+    pub(crate) fn read(&self, address: u64, out: &mut [u8]) -> usize {
         match self {
             Self::File(file) => file.read(address, out),
             Self::Program(program) => program.read(address, out),

@@ -2,18 +2,25 @@
 //! decoder of accesses, the handlers' symbol functions, the tables.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use hwtrace_probes::address::{AbsAddr, FileOffset};
+use hwtrace_probes::expr::Expression;
+use hwtrace_probes::image::Image;
 use hwtrace_probes::maps::Mapping;
 use hwtrace_probes::process::{Process, ProcessError};
-use hwtrace_probes::symbolize::Symbolizer;
+use hwtrace_probes::resolve;
+use hwtrace_probes::symbolize::{Named, Symbolizer};
 use hwtrace_runtime::access::{CodeSource, Function};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Memory;
 use hwtrace_runtime::world::{SymbolForm, Symbols};
+
+use crate::instances::ProcessMemory;
+use crate::names::Names;
+use crate::session::Context;
 
 /// The symbolizer of a session, shared by all who ask it.
 pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
@@ -100,6 +107,19 @@ impl TargetSymbols {
     }
 }
 
+impl TargetSymbols {
+    /// What a pointer points to, where that has a name.
+    pub fn pointed_to(&mut self, pid: u32, address: u64) -> Option<String> {
+        match self.symbolizer.named(pid, AbsAddr(address)) {
+            Named::Symbol(symbol) if symbol.offset == 0 => Some(symbol.name.to_string()),
+            Named::Symbol(symbol) => {
+                Some(format!("{}+{:#x}", symbol.name, symbol.offset))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl CodeSource for TargetSymbols {
     fn function(&mut self, pid: u32, address: u64) -> Option<Function<'_>> {
         // The sampled address is that of the next instruction, which may be
@@ -110,12 +130,38 @@ impl CodeSource for TargetSymbols {
     }
 }
 
-/// The same symbols for handlers.
-pub(crate) struct HandlerSymbols(pub(crate) SharedSymbols);
+/// The same symbols for handlers, and where data is.
+pub(crate) struct HandlerSymbols {
+    symbols: SharedSymbols,
+    names: Rc<Names>,
+    kernel: Rc<dyn Kernel>,
+    /// By process, as it was when it was first asked for.
+    images: HashMap<u32, Image>,
+}
+
+impl HandlerSymbols {
+    pub(crate) fn new(context: &Context) -> Self {
+        Self {
+            symbols: context.symbols.clone(),
+            names: Rc::clone(&context.names),
+            kernel: Rc::clone(&context.kernel),
+            images: HashMap::new(),
+        }
+    }
+
+    fn image(&mut self, pid: u32, anew: bool) -> Option<&Image> {
+        if anew || !self.images.contains_key(&pid) {
+            let process = Process::open(pid).ok()?;
+            let image = Image::of_process(&process, self.names.files()).ok()?;
+            self.images.insert(pid, image);
+        }
+        self.images.get(&pid)
+    }
+}
 
 impl Symbols for HandlerSymbols {
     fn describe(&mut self, form: SymbolForm, pid: u32, address: u64, out: &mut Vec<u8>) {
-        let symbolizer = &mut self.0.borrow_mut().symbolizer;
+        let symbolizer = &mut self.symbols.borrow_mut().symbolizer;
         let address = AbsAddr(address);
         let unknown = || "<unknown>".into();
         let number = || address.to_string().into();
@@ -137,6 +183,21 @@ impl Symbols for HandlerSymbols {
             }
         };
         out.extend_from_slice(text.as_bytes());
+    }
+
+    fn address_of(&mut self, pid: u32, expression: &str) -> Option<(u64, bool)> {
+        let expression = Expression::parse(expression).ok()?;
+        let kernel = Rc::clone(&self.kernel);
+        // It may have mapped something since, or be another program.
+        [false, true].into_iter().find_map(|anew| {
+            let image = self.image(pid, anew)?;
+            let mut memory = ProcessMemory::new(&kernel, pid);
+            let found = resolve::resolve(image, &mut memory, &expression, None).ok()?;
+            let stays = found.links.is_empty() && found.thread_local.is_none();
+            stays.then_some((found.address.0, true)).or_else(|| {
+                found.thread_local.is_none().then_some((found.address.0, false))
+            })
+        })
     }
 }
 

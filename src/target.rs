@@ -8,7 +8,7 @@ use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, ProcessError, yama_ptrace_scope};
 use hwtrace_runtime::kernel::{Errno, Kernel, Taken};
 use hwtrace_runtime::launch::{
-    Child, ChildState, EndWatch, LaunchError, Launched, launch,
+    Child, ChildState, EndWatch, LaunchError, Launched, Reached, launch,
 };
 
 use crate::arming;
@@ -74,6 +74,29 @@ impl Running {
     /// Readable once the target has ended.
     pub(crate) fn end_fd(&self) -> std::os::fd::RawFd {
         self.end.descriptor()
+    }
+
+    /// Whether it is ours, and has not run anything of its own.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.child, State::Held(_))
+    }
+
+    /// Lets a program that is held run until it comes to an address, and holds it
+    /// there. False where it will not come there: it executed another program, and
+    /// is held before that.
+    pub(crate) fn run_to(&mut self, address: u64) -> Result<bool, Failure> {
+        let State::Held(launched) = &mut self.child else { return Ok(false) };
+        match launched.run_to(address) {
+            Ok(Reached::There) => Ok(true),
+            Ok(Reached::Executed) => Ok(false),
+            Ok(Reached::Ended) => Err(Diagnostic::new(
+                Code::TargetExited,
+                None,
+                "the target ended while its libraries were loaded",
+            )
+            .into()),
+            Err(error) => Err(ended(&error)),
+        }
     }
 
     /// Lets a started program run.

@@ -1,5 +1,6 @@
 //! `hwtrace watch`: a table of who touched the data, by instruction.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, Write};
 
@@ -9,8 +10,9 @@ use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW};
 
 use crate::report::{self, Row, Table};
-use crate::session::{Consumer, Context, Failure, Request};
+use crate::session::{Consumer, Context, Data, Failure, Request};
 use crate::symbols::SharedSymbols;
+use crate::values::Values;
 
 /// What to watch, and how.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Watched {
 pub struct Watcher<'a> {
     watched: Vec<Watched>,
     titles: Vec<String>,
+    /// How the values of each are shown.
+    values: Vec<Values>,
     sites: Vec<HashMap<Site, Tally>>,
     symbols: Option<SharedSymbols>,
     width: usize,
@@ -45,9 +49,8 @@ struct Tally {
     hits: u64,
     /// A process in which the address has its meaning.
     pid: u32,
-    /// Above `highest` as long as no value is known.
-    lowest: u64,
-    highest: u64,
+    /// The lowest and the highest one; none as long as no value is known.
+    values: Option<(u64, u64)>,
     doubtful: bool,
     last_thread: u32,
     threads: BTreeSet<u32>,
@@ -58,7 +61,15 @@ impl<'a> Watcher<'a> {
     /// end.
     pub fn new(watched: Vec<Watched>, width: usize, out: Box<dyn Write + 'a>) -> Self {
         let sites = watched.iter().map(|_| HashMap::new()).collect();
-        Self { watched, titles: Vec::new(), sites, symbols: None, width, out }
+        Self {
+            watched,
+            titles: Vec::new(),
+            values: Vec::new(),
+            sites,
+            symbols: None,
+            width,
+            out,
+        }
     }
 
     fn table(&self, number: usize) -> Table {
@@ -71,8 +82,11 @@ impl<'a> Watcher<'a> {
                 |symbols| symbols.borrow_mut().place(tally.pid, site.address),
             ),
             address: site.address,
-            values: (tally.lowest <= tally.highest)
-                .then_some((tally.lowest, tally.highest)),
+            values: tally.values.map(|range| {
+                let mut name =
+                    |address| symbols?.borrow_mut().pointed_to(tally.pid, address);
+                self.values[number].range(range, &mut name)
+            }),
             doubtful: tally.doubtful,
             threads: tally.threads.len(),
         };
@@ -86,13 +100,13 @@ impl<'a> Watcher<'a> {
 impl Consumer for Watcher<'_> {
     fn requests(&self) -> Vec<Request> {
         let request = |watched: &Watched| Request {
-            data: DataSpec {
+            data: Data::Process(DataSpec {
                 process: ProcessRef::Target,
                 expression: watched.expression.clone(),
                 length: watched.length,
                 mode: watched.mode,
                 follow: false,
-            },
+            }),
             span: None,
             optional: false,
             instead_of: Vec::new(),
@@ -102,7 +116,10 @@ impl Consumer for Watcher<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.symbols = Some(context.symbols.clone());
-        self.titles = context.locations.iter().flatten().map(report::title).collect();
+        for location in context.locations.iter().flatten() {
+            self.titles.push(report::title(location, context.names.types()));
+            self.values.push(context.names.values(location));
+        }
         Ok(Flow::Continue)
     }
 
@@ -115,8 +132,7 @@ impl Consumer for Watcher<'_> {
         let tally = self.sites[request].entry(site).or_insert_with(|| Tally {
             hits: 0,
             pid: record.pid,
-            lowest: u64::MAX,
-            highest: 0,
+            values: None,
             doubtful: false,
             last_thread: 0,
             threads: BTreeSet::new(),
@@ -124,8 +140,12 @@ impl Consumer for Watcher<'_> {
         tally.hits += 1;
         tally.doubtful |= record.doubts & (UNSURE_NEW | UNKNOWN_NEW) != 0;
         if record.doubts & UNKNOWN_NEW == 0 {
-            tally.lowest = tally.lowest.min(record.new);
-            tally.highest = tally.highest.max(record.new);
+            let (new, values) = (record.new, &self.values[request]);
+            let (low, high) = tally.values.unwrap_or((new, new));
+            let less = |left, right| values.compare(left, right) == Ordering::Less;
+            let low = if less(new, low) { new } else { low };
+            let high = if less(high, new) { new } else { high };
+            tally.values = Some((low, high));
         }
         if tally.last_thread != record.tid {
             tally.last_thread = record.tid;

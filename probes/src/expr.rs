@@ -112,6 +112,21 @@ impl Expression {
         parse::parse(text)
     }
 
+    /// The file that it says has its variable, where it does.
+    pub fn module(&self) -> Option<&str> {
+        match self {
+            Expression::Name { module, .. } => module.as_deref(),
+            Expression::Address(_) | Expression::Decimal { .. } => None,
+            Expression::Member { of, .. }
+            | Expression::Arrow { of, .. }
+            | Expression::Index { of, .. }
+            | Expression::Dereference(of)
+            | Expression::Reference(of)
+            | Expression::Cast { of, .. }
+            | Expression::Offset { of, .. } => of.module(),
+        }
+    }
+
     /// The variable of this name, in whatever file has it.
     pub fn name(name: impl Into<String>) -> Self {
         Expression::Name { module: None, name: name.into() }

@@ -6,6 +6,7 @@
 
 use crate::address::AbsAddr;
 use crate::btf::{Btf, BtfVariable};
+use crate::spec::KernelObject;
 use crate::symbols::KernelData;
 use crate::symbols::kernel_data::KernelVariable;
 use crate::types::{Bits, Type, TypeId};
@@ -373,6 +374,25 @@ fn location(name: String, spots: Vec<Spot>, size: Option<u64>) -> KernelLocation
     let (ty, bits) = first.map_or((None, None), |spot| (spot.ty, spot.bits));
     let places = spots.into_iter().map(|spot| spot.place).collect();
     KernelLocation { name, places, size, ty, bits }
+}
+
+/// Type and bytes of data, as far as types tell them without any memory.
+pub fn typed(types: &Btf, object: &KernelObject) -> Option<(TypeId, u64)> {
+    let (ty, path) = match object {
+        KernelObject::Variable { name, path } => (types.variable(name)?.ty, path),
+        KernelObject::Task { path, .. } => (walk::named(types, TASK).ok()?, path),
+        KernelObject::Address(_) => return None,
+    };
+    // Pointers are taken to lead somewhere.
+    let read = |_: AbsAddr, bytes: &mut [u8]| {
+        bytes.fill(1);
+        bytes.len()
+    };
+    let place = KernelPlace { cpu: None, address: AbsAddr(0), links: Vec::new() };
+    let spot = Spot { place, ty: Some(ty), bits: None };
+    let (end, _) = Walker { types, read: &read }.walk(spot, String::new(), path).ok()?;
+    let ty = end.ty?;
+    Some((ty, (types as &dyn crate::types::Types).size(ty)?))
 }
 
 /// Where in `struct task_struct` a member is, in bytes: `pid`, `tgid`.

@@ -319,6 +319,19 @@ impl Process {
     }
 }
 
+/// The ids of all processes that run an executable, as [`Process::is_named_by`] has it;
+/// of those that we may look at.
+pub fn processes_of(executable: &str) -> Vec<u32> {
+    let reference = ProcessRef::Path(executable.to_owned());
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let process = Process::open(pid).ok()?;
+        process.is_named_by(&reference).ok()?.then_some(pid)
+    });
+    pids.collect()
+}
+
 /// Where the file `elf` with this path is loaded, by the mappings of a process.
 /// `None` if it is not.
 ///

@@ -7,6 +7,7 @@
 
 mod describe;
 mod error;
+pub mod in_kernel;
 mod members;
 mod memory;
 mod name;
@@ -144,7 +145,34 @@ pub fn resolve(
     expression: &Expression,
     length: Option<u64>,
 ) -> Result<Location, ResolveError> {
-    locate(image, memory, expression, length, None)
+    way(image, memory, expression, length).1
+}
+
+/// The same, and also where it fails the pointers on the way as far as they are there:
+/// the last of them may be the one that leads nowhere yet.
+pub fn way(
+    image: &Image,
+    memory: &mut dyn Memory,
+    expression: &Expression,
+    length: Option<u64>,
+) -> (Vec<Link>, Result<Location, ResolveError>) {
+    let mut walk = Walk::new(image, Some(memory), None);
+    let located = locate(&mut walk, expression, length);
+    (walk.links, located)
+}
+
+/// What the data of an expression is like wherever it may be: the addresses of what
+/// lies behind pointers, and in files that are not loaded, are 0 in it.
+///
+/// # Errors
+///
+/// Those of [`type_of`].
+pub fn unplaced(
+    image: &Image,
+    expression: &Expression,
+    length: Option<u64>,
+) -> Result<Location, ResolveError> {
+    locate(&mut Walk::new(image, None, None), expression, length)
 }
 
 /// The same for one thread, which has its own thread-locals.
@@ -160,7 +188,7 @@ pub fn resolve_for_thread(
     length: Option<u64>,
     tid: u32,
 ) -> Result<Location, ResolveError> {
-    locate(image, memory, expression, length, Some(tid))
+    locate(&mut Walk::new(image, Some(memory), Some(tid)), expression, length)
 }
 
 /// The address of a thread-local in a thread, given the thread pointer. None while the
@@ -183,14 +211,12 @@ struct Extent {
 }
 
 fn locate(
-    image: &Image,
-    memory: &mut dyn Memory,
+    walk: &mut Walk<'_>,
     expression: &Expression,
     length: Option<u64>,
-    tid: Option<u32>,
 ) -> Result<Location, ResolveError> {
+    let image = walk.image;
     let number = number(image, expression)?;
-    let mut walk = Walk::new(image, Some(memory), tid);
     let data = walk.whole(expression)?;
     let Extent { ty, size, bits, assumed } = walk.extent(&data, length)?;
     let (address, thread_local) = match data.at {
@@ -217,9 +243,9 @@ fn locate(
         size,
         bits,
         pieces,
-        links: walk.links,
+        links: walk.links.clone(),
         thread_local,
-        declared: walk.declared,
+        declared: walk.declared.clone(),
         symbol_size: walk.symbol_size,
         assumed_length: assumed,
         mapped,

@@ -143,6 +143,21 @@ pub enum KernelObject {
     },
 }
 
+/// As scripts write it: `kernel.data("jiffies")`.
+impl fmt::Display for KernelObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KernelObject::Variable { name, path } => {
+                write!(f, "kernel.data(\"{name}{path}\")")
+            }
+            KernelObject::Address(address) => write!(f, "kernel.data({address})"),
+            KernelObject::Task { tid, path } => {
+                write!(f, "kernel.task({tid}).data(\"{path}\")")
+            }
+        }
+    }
+}
+
 /// Which process a probe point means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessRef {

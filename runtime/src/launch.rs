@@ -209,7 +209,10 @@ pub fn launch(
 
 /// The file that a command's name means, as a shell finds it. Not execvp(3):
 /// that has `sh` run what the kernel refuses, and hwtrace would watch `sh`.
-fn find_program(name: &CStr) -> Result<CString, LaunchError> {
+///
+/// # Errors
+/// [`LaunchError::NotFound`], [`LaunchError::NotExecutable`].
+pub fn find_program(name: &CStr) -> Result<CString, LaunchError> {
     if name.to_bytes().contains(&b'/') {
         return Ok(name.to_owned());
     }

@@ -6,7 +6,7 @@
 //! and so its own shadow, which starts as its parent's. The kernel's memory is
 //! everybody's, and has one shadow.
 
-mod image;
+pub mod image;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -275,6 +275,21 @@ impl Tracker {
             process.threads += 1;
             self.threads_seen += 1;
         }
+    }
+
+    /// Whether a process is followed.
+    pub fn follows(&self, pid: u32) -> bool {
+        self.processes.contains_key(&pid)
+    }
+
+    /// Where a watch is in a process; [`Watch::PENDING`] where it is nowhere.
+    pub fn address(&self, pid: u32, watch: usize) -> Option<u64> {
+        Some(self.processes.get(&pid)?.slots.get(watch)?.address())
+    }
+
+    /// Whether a thread has watches of its own.
+    pub fn has_own(&self, tid: u32) -> bool {
+        self.own.contains_key(&tid)
     }
 
     /// Whether the name of a thread is known.

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use hwtrace::cli::{self, ScriptArgs, Stage};
 use hwtrace::handlers::Handlers;
+use hwtrace::names::Names;
 use hwtrace::pipeline::{Compiled, InternalError, Parsed, Refused};
 use hwtrace::target::Target;
 use hwtrace_lang::code::Code;
@@ -36,7 +38,9 @@ pub(crate) fn run(args: &ScriptArgs) -> Result<(), u8> {
         return put(&parsed.script().to_string());
     }
     let options = sema::Options { allow_unsafe: args.allow_unsafe };
-    let checked = parsed.check_with(&args.globals, options).map_err(refused)?;
+    let target = target_of_script(args).map_err(|text| messages.usage(&text))?;
+    let names = Rc::new(Names::of(&target));
+    let checked = parsed.check_with(&args.globals, options, &names).map_err(refused)?;
     if !checked.warnings().is_empty() && !args.common.quiet {
         messages.diagnostics(checked.warnings());
     }
@@ -54,10 +58,9 @@ pub(crate) fn run(args: &ScriptArgs) -> Result<(), u8> {
     if args.check {
         return Ok(());
     }
-    let target = target_of_script(args).map_err(|text| messages.usage(&text))?;
     let out = trace::open_output(&args.common).map_err(|text| messages.usage(&text))?;
     let mut handlers = Handlers::new(&compiled, Box::new(out.clone()));
-    trace::run(&mut handlers, &target, &out, &messages)
+    trace::run(&mut handlers, (&target, names), &out, &messages)
 }
 
 fn read_script(args: &ScriptArgs) -> Result<(Source, Vec<String>), u8> {

@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use hwtrace::cli::Common;
+use hwtrace::names::Names;
 use hwtrace::output::Output;
 use hwtrace::report;
 use hwtrace::session::{Consumer, Failure, Options, Session};
@@ -19,13 +20,14 @@ use crate::messages::Messages;
 /// Arms, runs and ends a session.
 pub(crate) fn run<C: Consumer>(
     consumer: &mut C,
-    target: &Target,
+    (target, names): (&Target, Rc<Names>),
     out: &Output,
     messages: &Messages<'_>,
 ) -> Result<(), u8> {
     let options = Options {
         duration: messages.common.duration,
         ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
+        names: Some(names),
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {
         messages.failure(&failure);
@@ -39,7 +41,8 @@ pub(crate) fn run<C: Consumer>(
     }
     if messages.common.verbose {
         for location in session.locations() {
-            messages.line(&format!("watching {}", report::title(location)));
+            messages
+                .line(&format!("watching {}", report::title(location, session.types())));
         }
         messages.line(&report::armed_line(session.armed()));
     }

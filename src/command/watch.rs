@@ -2,8 +2,10 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::rc::Rc;
 
 use hwtrace::cli::{Common, DemoArgs, ModeChoice, WatchArgs};
+use hwtrace::names::Names;
 use hwtrace::target::Target;
 use hwtrace::watch::{Watched, Watcher};
 use hwtrace::{demo, environment};
@@ -71,8 +73,9 @@ fn watch(
     let out =
         trace::open_output(messages.common).map_err(|text| messages.usage(&text))?;
     let width = table_width(messages.common);
+    let names = Rc::new(Names::of(target));
     let mut watcher = Watcher::new(watched, width, Box::new(out.clone()));
-    trace::run(&mut watcher, target, &out, messages)
+    trace::run(&mut watcher, (target, names), &out, messages)
 }
 
 /// Columns of a table: the terminal's, and 80 in a pipe or a file.

@@ -296,6 +296,17 @@ impl ResolveError {
         )
     }
 
+    /// Names that are spelt like one that there is not, the nearest first.
+    pub fn nearest(&self) -> Vec<String> {
+        match self {
+            ResolveError::NoSuchSymbol { nearest, .. } => nearest.clone(),
+            ResolveError::NoSuchMember { nearest, .. } => {
+                nearest.iter().map(|(name, _)| name.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What to write or do instead, where that can be said here.
     pub fn help(&self) -> Option<String> {
         Some(match self {

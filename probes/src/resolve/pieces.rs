@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::members::written;
 use crate::address::AbsAddr;
-use crate::types::{Bits, Member, NESTING_MAX, Record, Type, TypeId, Types};
+use crate::types::{Bits, Member, NESTING_MAX, Record, Type, TypeId, Types, unwrapped};
 
 /// What one register watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    fn of(whole: String) -> Self {
+    pub(super) fn of(whole: String) -> Self {
         Names { before_member: format!("{whole}."), whole }
     }
 }
@@ -162,8 +162,9 @@ impl Leaves<'_> {
         if self.found.len() >= MAX_LEAVES {
             return;
         }
-        let (_, plain) = self.types.plain(ty);
-        match &*plain {
+        // Nobody has written the names that are in wrappers.
+        let ty = unwrapped(self.types, ty);
+        match &*self.types.get(ty) {
             Type::Record(record) if !record.declared => {
                 self.record(record, offset, names, depth);
             }

@@ -68,7 +68,7 @@ enum Found {
 
 /// An expression on its way to an address.
 pub(super) struct Walk<'a> {
-    image: &'a Image,
+    pub(super) image: &'a Image,
     types: &'a dyn Types,
     memory: Option<&'a mut dyn Memory>,
     tid: Option<u32>,
@@ -476,16 +476,28 @@ impl<'a> Walk<'a> {
         expression: &Expression,
         to: Option<TypeId>,
     ) -> Result<Pointer, ResolveError> {
-        let unknown = Pointer { at: At::Unknown, to };
-        let Some(memory) = &mut self.memory else { return Ok(unknown) };
-        let name = || expression.to_string();
-        let address = match data.at {
-            At::Unknown => return Ok(unknown),
-            At::Thread(_) => return Err(ResolveError::EachThread { name: name() }),
-            At::Fixed(address) => address,
+        let pointer = expression.to_string();
+        let name = pointer.clone();
+        // Noted before it is read: where it leads nowhere yet, it may later.
+        let link = |address, value| Link { address, value, ty: data.ty, name };
+        let address = match (data.at, &self.memory) {
+            (At::Thread(_), Some(_)) => {
+                return Err(ResolveError::EachThread { name: pointer });
+            }
+            (At::Fixed(address), Some(_)) => address,
+            (at, _) => {
+                let known =
+                    if let At::Fixed(address) = at { address } else { AbsAddr(0) };
+                self.links.push(link(known, AbsAddr(0)));
+                return Ok(Pointer { at: At::Unknown, to });
+            }
         };
-        let pointer = name();
-        let Some(value) = word(&mut **memory, address) else {
+        let Some(memory) = &mut self.memory else {
+            return Ok(Pointer { at: At::Unknown, to });
+        };
+        let value = word(&mut **memory, address);
+        self.links.push(link(address, AbsAddr(value.unwrap_or(0))));
+        let Some(value) = value else {
             return Err(ResolveError::Unreadable { pointer, address });
         };
         let value = AbsAddr(value);
@@ -495,7 +507,6 @@ impl<'a> Walk<'a> {
         if memory.read(value, &mut [0]) == 0 {
             return Err(ResolveError::Dangling { pointer, value });
         }
-        self.links.push(Link { address, value, ty: data.ty, name: pointer });
         Ok(Pointer { at: At::Fixed(value), to })
     }
 

@@ -116,6 +116,17 @@ impl<'a> Demangled<'a> {
 }
 
 impl Elf {
+    /// The function that has this name in the file.
+    pub fn function_named(&self, name: &str) -> Option<VirtOffset> {
+        let is_it = |table: usize, symbol: &&RawSymbol| {
+            symbol.st_type() == elf::STT_FUNC
+                && is_defined(symbol)
+                && self.name(table, name_offset(symbol)) == name.as_bytes()
+        };
+        let find = |table| self.symbols(table).iter().find(|symbol| is_it(table, symbol));
+        [0, 1].into_iter().find_map(find).map(|symbol| VirtOffset(value(symbol)))
+    }
+
     /// Finds the variable with this name: a raw ELF name (`counter`, `_ZN3app4HITSE`,
     /// with or without a version), a demangled one (`app::HITS`), or the end of a
     /// demangled one that only one variable has (`stats::HITS`, `HITS`). `crate::`

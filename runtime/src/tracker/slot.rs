@@ -48,6 +48,11 @@ impl Slot {
         Self { address, ..Self::default() }
     }
 
+    /// Where it is now.
+    pub(super) fn address(&self) -> u64 {
+        self.address
+    }
+
     /// Whether it is anywhere.
     pub(super) fn is_placed(&self) -> bool {
         self.address != Watch::PENDING

@@ -1,0 +1,393 @@
+//! What a session has armed, and keeps armed: in processes that execute another
+//! image or start later, in libraries that are loaded, on threads that are born, and
+//! behind pointers that are stored to.
+
+mod figures;
+mod news;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use hwtrace_probes::process::Process;
+use hwtrace_probes::resolve::ResolveError;
+use hwtrace_runtime::engine::{self, ArmError, Engine};
+use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::tracker::Tracker;
+
+pub(crate) use figures::Figures;
+pub(crate) use news::{Interest, News};
+
+use crate::instances::{Instance, Place};
+use crate::names::Names;
+use crate::registers::Registers;
+use crate::session::{Consumer, Request};
+use crate::sink::{Books, Sink};
+use crate::symbols::{SharedSymbols, TargetMemory};
+
+/// Everything that is armed.
+pub(crate) struct Armed {
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) tracker: Tracker,
+    pub(crate) memory: TargetMemory,
+    pub(crate) registers: Registers,
+    /// By watch: whether it is on, and not only could be.
+    on: Vec<bool>,
+    requests: Rc<[Request]>,
+    surroundings: Surroundings,
+    /// By process.
+    instances: BTreeMap<u32, Instance>,
+    pub(crate) interest: Interest,
+    pub(crate) news: Vec<News>,
+    /// Threads that have no room for their own data yet: process, thread, request.
+    roomless: Vec<(u32, u32, usize)>,
+    pub(crate) figures: Figures,
+    /// See [`Books::pictures`].
+    pictures: [Vec<u8>; 2],
+}
+
+/// Whom and what a session works with.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) kernel: Rc<dyn Kernel>,
+    pub(crate) names: Rc<Names>,
+    pub(crate) symbols: SharedSymbols,
+    /// The process of `-c` or `-p`.
+    pub(crate) target: Option<u32>,
+}
+
+/// A process that could not be armed.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) pid: u32,
+    pub(crate) error: ArmError,
+}
+
+impl Armed {
+    pub(crate) fn new(
+        engine: Box<dyn Engine>,
+        registers: Registers,
+        requests: Rc<[Request]>,
+        surroundings: Surroundings,
+    ) -> Self {
+        let watches = registers.watches();
+        let memory = TargetMemory::new(&surroundings.kernel);
+        Self {
+            engine,
+            tracker: Tracker::new(watches),
+            memory,
+            on: vec![true; watches.len()],
+            interest: Interest::of(&requests),
+            figures: Figures::new(requests.len()),
+            registers,
+            requests,
+            surroundings,
+            instances: BTreeMap::new(),
+            news: Vec::new(),
+            roomless: Vec::new(),
+            pictures: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// Arms what is in a process.
+    ///
+    /// # Errors
+    /// Nothing is armed there then.
+    pub(crate) fn attach(
+        &mut self,
+        instance: Instance,
+        consumer: &mut dyn Consumer,
+    ) -> Result<engine::Armed, Refused> {
+        let pid = instance.pid();
+        let refused = |error| Refused { pid, error };
+        self.surroundings.symbols.borrow_mut().prepare(&instance.process);
+        let watches = self.registers.placed(&|request| instance.found(request));
+        self.tracker.add_process(pid, &watches, &mut self.memory);
+        let armed = self.engine.attach(pid, &watches).map_err(refused)?;
+        self.tracker.confirm_process(pid, &mut self.memory);
+        // What can not be read any more the process took with it when it ended.
+        let threads = instance.process.threads().unwrap_or_default();
+        for thread in &threads {
+            let name = consumer.name(thread.name.as_bytes());
+            self.tracker.add_thread(pid, thread.tid, name);
+        }
+        // Once more, for what it mapped meanwhile.
+        let _ = self.surroundings.symbols.borrow_mut().add_process(&instance.process);
+        self.interest.note(&instance);
+        self.instances.insert(pid, instance);
+        for thread in threads {
+            self.arm_thread(pid, thread.tid).map_err(refused)?;
+        }
+        Ok(armed)
+    }
+
+    /// Arms or disarms a watch. Armed again, the values of now are the old ones
+    /// of its first hits; what is stored meanwhile makes them unsure.
+    pub(crate) fn switch(&mut self, watch: usize, on: bool, now: u64) -> io::Result<()> {
+        if self.on[watch] == on {
+            return Ok(());
+        }
+        if on {
+            self.tracker.refresh(watch, now, &mut self.memory);
+        }
+        self.engine.switch(watch, on)?;
+        if on {
+            self.tracker.confirm(watch, &mut self.memory);
+        }
+        self.on[watch] = on;
+        Ok(())
+    }
+
+    /// Hands on what the engine has, for a while.
+    ///
+    /// # Errors
+    /// As reading the rings.
+    pub(crate) fn drain<C: Consumer>(
+        &mut self,
+        all: bool,
+        sink: &mut Sink<'_, C>,
+    ) -> io::Result<()> {
+        let Self { engine, tracker, memory, registers, interest, news, pictures, .. } =
+            self;
+        let mut books = Books { tracker, memory, registers, interest, news, pictures };
+        engine.drain(all, &mut |event| sink.event(&event, &mut books))
+    }
+
+    /// What is to be said of it at the end.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.figures.remarks(&self.requests)
+    }
+
+    /// Looks for what was reported at once, where that is asked for.
+    ///
+    /// # Errors
+    /// As reading the rings.
+    pub(crate) fn listen(&mut self) -> io::Result<()> {
+        let Self { engine, interest, news, .. } = self;
+        engine.news(&mut |event| news.extend(interest.in_event(&event)))
+    }
+
+    /// Follows what has happened to the processes.
+    pub(crate) fn act(&mut self, consumer: &mut dyn Consumer) {
+        for news in std::mem::take(&mut self.news) {
+            match news {
+                News::Executed { pid, time } => self.executed(pid, time, consumer),
+                News::Mapped { pid, time } => self.mapped(pid, time),
+                News::Born { pid, tid, time } => self.born(pid, tid, time),
+                News::Stored { pid, request } => self.moved(pid, request),
+            }
+        }
+        for (pid, tid, request) in std::mem::take(&mut self.roomless) {
+            let _ = self.arm_own(pid, tid, request);
+        }
+        for (pid, request) in self.pending() {
+            self.look_for(pid, request);
+        }
+    }
+
+    /// A process executes another image. Its watches are gone; what the new image
+    /// has of the data is armed.
+    fn executed(&mut self, pid: u32, time: u64, consumer: &mut dyn Consumer) {
+        let known = self.instances.remove(&pid).is_some();
+        let followed = known || self.tracker.follows(pid);
+        let Ok(process) = Process::open(pid) else {
+            self.figures.executed += u64::from(followed);
+            return;
+        };
+        let target = match followed {
+            // Children of the target count as the target.
+            true => Some(pid),
+            false => None,
+        };
+        let Surroundings { names, kernel, .. } = &self.surroundings;
+        let found = Instance::survey(process, &self.requests, (names, kernel, target));
+        let wanted = found.ok().filter(Instance::is_wanted);
+        let Some(instance) = wanted else {
+            self.figures.executed += u64::from(followed);
+            return;
+        };
+        match self.attach(instance, consumer) {
+            Ok(armed) => self.figures.later_process(armed, self.since(time)),
+            // What was told twice.
+            Err(Refused {
+                error: ArmError::Armed { .. } | ArmError::Gone { .. },
+                ..
+            }) => {}
+            Err(refused) => self.figures.refused(&refused),
+        }
+    }
+
+    /// Arms a process that runs already, in a session that has begun.
+    pub(crate) fn found(&mut self, pid: u32, consumer: &mut dyn Consumer) {
+        if !self.instances.contains_key(&pid) {
+            self.executed(pid, 0, consumer);
+        }
+    }
+
+    fn since(&self, time: u64) -> Option<u64> {
+        (time > 0).then(|| self.surroundings.kernel.clock().saturating_sub(time))
+    }
+
+    /// A process has mapped a file: libraries may be among what is waited for.
+    fn mapped(&mut self, pid: u32, time: u64) {
+        let Some(instance) = self.instances.get_mut(&pid) else { return };
+        if instance.look_again(&self.surroundings.names).is_err() {
+            return;
+        }
+        for request in 0..self.requests.len() {
+            if self.interest.in_library(request) && self.look_for(pid, request) {
+                let since = self.since(time);
+                self.figures.later_library(request, since);
+            }
+        }
+    }
+
+    /// Looks again where data is, and moves its watches there. Gives whether it is
+    /// somewhere where it was not before.
+    fn look_for(&mut self, pid: u32, request: usize) -> bool {
+        let Some(instance) = self.instances.get_mut(&pid) else { return false };
+        let (asked, kernel) = (&self.requests[request], &self.surroundings.kernel);
+        let place = instance.find(asked, kernel);
+        let is_there = place.location().is_some();
+        let own = matches!(place, Place::EachThread(_));
+        let was = std::mem::replace(&mut instance.places[request], place);
+        let came = is_there && was.location().is_none();
+        let moved = self.retarget(pid, request);
+        if own && came {
+            self.arm_threads(pid, request);
+        }
+        moved || (own && came)
+    }
+
+    /// Puts the registers of a request where the data is. Gives whether any of them
+    /// was elsewhere.
+    fn retarget(&mut self, pid: u32, request: usize) -> bool {
+        let Some(instance) = self.instances.get(&pid) else { return false };
+        let watches = self.registers.placed(&|request| instance.found(request));
+        let mut moved = false;
+        for watch in self.registers.of(request).collect::<Vec<_>>() {
+            let Some(Some(wanted)) = watches.get(watch).copied() else { continue };
+            let address = Some(wanted.address).filter(|_| wanted.is_placed());
+            if self.tracker.address(pid, watch) == Some(wanted.address) {
+                continue;
+            }
+            let now = self.surroundings.kernel.clock();
+            self.tracker.move_watch(pid, watch, address, now, &mut self.memory);
+            match self.engine.retarget(pid, watch, address) {
+                Ok(since) => {
+                    self.tracker.confirm_move(pid, watch, since, &mut self.memory);
+                    moved |= address.is_some();
+                }
+                Err(ArmError::Gone { .. }) => {}
+                Err(error) => self.figures.refused(&Refused { pid, error }),
+            }
+        }
+        moved
+    }
+
+    /// A pointer on the way to data was stored to.
+    fn moved(&mut self, pid: u32, request: usize) {
+        // Again, should it be stored to while the watches are moved.
+        for _ in 0..MOVES_AT_ONCE {
+            if !self.look_for(pid, request) {
+                break;
+            }
+            self.figures.moved[request] += 1;
+        }
+    }
+
+    /// Data that may come and whose coming nothing tells.
+    fn pending(&self) -> Vec<(u32, usize)> {
+        if !self.interest.waits() {
+            return Vec::new();
+        }
+        let pending = self.instances.iter().flat_map(|(pid, instance)| {
+            let places = instance.places.iter().enumerate();
+            places.filter(|(_, place)| waits_for_memory(place)).map(|(it, _)| (*pid, it))
+        });
+        pending.collect()
+    }
+
+    /// A thread was born.
+    fn born(&mut self, pid: u32, tid: u32, time: u64) {
+        if self.tracker.has_own(tid) {
+            return;
+        }
+        match self.arm_thread(pid, tid) {
+            Ok(true) => {
+                let since = self.since(time);
+                self.figures.later_thread(since);
+            }
+            Ok(false) | Err(ArmError::Gone { .. }) => {}
+            Err(error) => self.figures.refused(&Refused { pid, error }),
+        }
+    }
+
+    fn arm_threads(&mut self, pid: u32, request: usize) {
+        let Some(instance) = self.instances.get(&pid) else { return };
+        for thread in instance.process.threads().unwrap_or_default() {
+            if let Err(error) = self.arm_own(pid, thread.tid, request) {
+                self.figures.refused(&Refused { pid, error });
+            }
+        }
+    }
+
+    /// Arms what a thread has of its own. Gives whether there is any.
+    fn arm_thread(&mut self, pid: u32, tid: u32) -> Result<bool, ArmError> {
+        let Some(instance) = self.instances.get(&pid) else { return Ok(false) };
+        let places = instance.places.iter().enumerate();
+        let own = places.filter(|(_, place)| matches!(place, Place::EachThread(_)));
+        let own: Vec<_> = own.map(|(request, _)| request).collect();
+        for request in &own {
+            self.arm_own(pid, tid, *request)?;
+        }
+        Ok(!own.is_empty())
+    }
+
+    fn arm_own(&mut self, pid: u32, tid: u32, request: usize) -> Result<(), ArmError> {
+        let Some(instance) = self.instances.get(&pid) else { return Ok(()) };
+        let kernel = &self.surroundings.kernel;
+        let location = match instance.find_in(&self.requests[request], tid, kernel) {
+            Some(Ok(location)) => location,
+            Some(Err(ResolveError::NotAllocated { .. })) => {
+                self.roomless.push((pid, tid, request));
+                return Ok(());
+            }
+            Some(Err(why)) => {
+                // One that has ended tells nothing any more.
+                if kernel.thread_name(pid, tid).is_ok() {
+                    self.figures.unknown_thread(&why);
+                }
+                return Ok(());
+            }
+            None => return Ok(()),
+        };
+        for (number, watch) in self.registers.own(request, &location) {
+            self.tracker.add_own((pid, tid), number, watch.address, &mut self.memory);
+            match self.engine.arm_thread((pid, tid), number, watch) {
+                Ok(()) => {}
+                Err(ArmError::Gone { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.tracker.confirm_thread(tid, &mut self.memory);
+        Ok(())
+    }
+}
+
+/// A pointer that is stored to again while its watch moves is followed so often at
+/// once; then the next round goes on.
+const MOVES_AT_ONCE: u32 = 4;
+
+/// Whether it is memory that is waited for, which nothing reports.
+fn waits_for_memory(place: &Place) -> bool {
+    matches!(
+        place,
+        Place::Pending {
+            why: ResolveError::Null { .. }
+                | ResolveError::Dangling { .. }
+                | ResolveError::Unreadable { .. },
+            ..
+        }
+    )
+}

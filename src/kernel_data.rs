@@ -1,0 +1,165 @@
+//! Data of the kernel that a session watches: found once, when it begins.
+
+use std::rc::Rc;
+
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_probes::AbsAddr;
+use hwtrace_probes::kernel::{
+    KernelError, KernelLocation, KernelNames, Path, task_offset,
+};
+use hwtrace_probes::resolve::{Location, in_kernel};
+use hwtrace_probes::spec::{KernelDataSpec, KernelObject};
+use hwtrace_probes::symbols;
+use hwtrace_runtime::bpf::{TaskLayout, Tasks};
+use hwtrace_runtime::event::Watch;
+
+use crate::armed::Surroundings;
+use crate::arming;
+use crate::registers::{Found, Registers, Shape};
+use crate::session::{Data, Failure, Request};
+use crate::surroundings::KernelSource;
+
+/// By request: where it is.
+#[derive(Default)]
+pub(crate) struct KernelData {
+    found: Vec<Option<Result<Location, Diagnostic>>>,
+}
+
+/// What finds data of the kernel.
+struct Finder<'a> {
+    surroundings: &'a Surroundings,
+    symbols: symbols::KernelData,
+    memory: Result<KernelSource, String>,
+    cpus: Vec<u32>,
+}
+
+impl KernelData {
+    /// Looks for all that is asked for.
+    ///
+    /// # Errors
+    /// Where the machine can not be asked; what is wrong with a request comes with
+    /// the request.
+    pub(crate) fn find(
+        requests: &[Request],
+        surroundings: &Surroundings,
+    ) -> Result<Self, Failure> {
+        let is_kernel = |request: &Request| matches!(request.data, Data::Kernel(_));
+        if !requests.iter().any(is_kernel) {
+            return Ok(Self { found: requests.iter().map(|_| None).collect() });
+        }
+        let cpus = surroundings.kernel.online_cpus();
+        let finder = Finder {
+            surroundings,
+            symbols: symbols::KernelData::running(),
+            memory: KernelSource::open(&surroundings.kernel),
+            cpus: cpus.map_err(|errno| Failure::System("online CPUs", errno.into()))?,
+        };
+        let found = |request: &Request| match &request.data {
+            Data::Kernel(data) => Some(finder.find(data, request)),
+            Data::Process(_) => None,
+        };
+        Ok(Self { found: requests.iter().map(found).collect() })
+    }
+
+    pub(crate) fn leave_out(&mut self, number: usize) {
+        self.found[number] = None;
+    }
+
+    pub(crate) fn settle(
+        &self,
+        number: usize,
+        request: &Request,
+    ) -> Result<Option<(Location, Shape)>, Box<Diagnostic>> {
+        match &self.found[number] {
+            Some(Ok(location)) => {
+                Ok(Some((location.clone(), Shape::of(location, false))))
+            }
+            Some(Err(_)) if request.optional => Ok(None),
+            Some(Err(diagnostic)) => Err(Box::new(diagnostic.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// The registers on the kernel's data; none where there are none.
+    pub(crate) fn watches(&self, registers: &Registers) -> Option<Vec<Option<Watch>>> {
+        let found = |request: usize| match &self.found[request] {
+            Some(Ok(location)) => Found::At(location),
+            _ => Found::NotHere,
+        };
+        let watches = registers.placed(&found);
+        watches.iter().any(Option::is_some).then_some(watches)
+    }
+}
+
+impl Finder<'_> {
+    fn find(
+        &self,
+        data: &KernelDataSpec,
+        request: &Request,
+    ) -> Result<Location, Diagnostic> {
+        let named = match &data.object {
+            KernelObject::Address(address) => {
+                return Ok(in_kernel::at_address(*address, data.length.map(u64::from)));
+            }
+            KernelObject::Variable { name, path } => {
+                self.ask(|names| names.data(name, path))
+            }
+            KernelObject::Task { tid, path } => self.task(*tid, path, request)?,
+        };
+        let location =
+            named.map_err(|error| arming::no_kernel_data(&error, request.span))?;
+        let types = self.surroundings.names.kernel();
+        let length = data.length.map(u64::from);
+        Ok(in_kernel::location(&location, types.map(|types| &**types), length))
+    }
+
+    fn task(
+        &self,
+        tid: u32,
+        path: &Path,
+        request: &Request,
+    ) -> Result<Result<KernelLocation, KernelError>, Diagnostic> {
+        let tasks = self.tasks().map_err(|text| arming::no_bpf(&text, request.span))?;
+        let found = tasks.find(tid);
+        let found =
+            found.map_err(|error| arming::no_bpf(&error.to_string(), request.span))?;
+        let Some(task) = found else {
+            return Err(arming::no_task(tid, request.span));
+        };
+        Ok(self.ask(|names| names.task(AbsAddr(task.address), path)))
+    }
+
+    fn tasks(&self) -> Result<Tasks, String> {
+        let types = self.surroundings.names.kernel();
+        let types = types.ok_or("the kernel has no BTF (/sys/kernel/btf/vmlinux)")?;
+        let member =
+            |name| task_offset(types, name).and_then(|at| u16::try_from(at).ok());
+        let layout = || {
+            let function = types.function("bpf_iter_task")?;
+            Some(TaskLayout { function, pid: member("pid")?, tgid: member("tgid")? })
+        };
+        let layout = layout().ok_or("its BTF has no iterator over tasks (Linux 5.8)")?;
+        Tasks::open(&self.surroundings.kernel, layout).map_err(|error| error.to_string())
+    }
+
+    fn ask<T>(&self, ask: impl Fn(&KernelNames<'_>) -> T) -> T {
+        let read = |address: AbsAddr, bytes: &mut [u8]| match &self.memory {
+            Ok(memory) => memory.read(address.0, bytes),
+            Err(_) => 0,
+        };
+        let all_tasks = || {
+            let tasks =
+                self.tasks().and_then(|tasks| tasks.all().map_err(|e| e.to_string()));
+            let tasks = tasks.unwrap_or_default();
+            tasks.iter().map(|task| AbsAddr(task.address)).collect()
+        };
+        let types = self.surroundings.names.kernel().map(Rc::clone);
+        ask(&KernelNames {
+            types: types.as_deref(),
+            symbols: &self.symbols,
+            read: &read,
+            cpus: &self.cpus,
+            tasks: &all_tasks,
+        })
+    }
+}

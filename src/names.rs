@@ -1,0 +1,355 @@
+//! What the names in a script mean: the files of the target, with their types, and
+//! the kernel's types. Known before the target runs, so that scripts can be
+//! checked; and the same files and types when it does.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hwtrace_lang::data::{DataType, DataTypes, Named, NotFound, Space, TypeId, Variable};
+use hwtrace_lang::environment::{self, TargetVariable};
+use hwtrace_probes::btf::Btf;
+use hwtrace_probes::dwarf::Dwarf;
+use hwtrace_probes::expr::Expression;
+use hwtrace_probes::image::{Files, Image, Loader};
+use hwtrace_probes::kernel;
+use hwtrace_probes::process::Process;
+use hwtrace_probes::resolve::{self, Location, ResolveError, Typed};
+use hwtrace_probes::spec::{DataSpec, KernelDataSpec, ProcessRef};
+use hwtrace_probes::types::{self, Types};
+use hwtrace_runtime::abi::{PICTURE_NEW, PICTURE_OLD};
+use hwtrace_runtime::launch;
+
+use crate::target::Target;
+use crate::types::{Numbers, Source};
+use crate::values::Values;
+
+/// The target's own types.
+const USER: Source = Source(0);
+/// The kernel's.
+const KERNEL: Source = Source(1);
+
+/// The source of the kernel's types: files are numbered from 0.
+const KERNEL_TYPES: u16 = 0xff00;
+
+/// The name of the kernel where a module is asked for.
+const KERNEL_MODULE: &str = "kernel";
+
+/// A field of the record has so many bytes; what is wider has a picture.
+pub(crate) const FIELD_BYTES: u64 = 8;
+
+/// Watched data: whose type it is, which, and its bytes.
+type Watched = (Source, Option<types::TypeId>, u64);
+
+/// What is known of the target's files.
+pub struct Names {
+    files: Rc<Files>,
+    target: Option<Known>,
+    /// Of other executables, by path.
+    others: RefCell<HashMap<String, Option<Rc<Known>>>>,
+    kernel: OnceCell<Option<Rc<Btf>>>,
+    numbers: Numbers,
+}
+
+/// An executable, and with its libraries when they are asked for.
+struct Known {
+    alone: Rc<Image>,
+    /// None for a process, which has its libraries.
+    whole: Option<OnceCell<Rc<Image>>>,
+    files: Rc<Files>,
+}
+
+impl Known {
+    fn file(path: &Path, files: &Rc<Files>) -> Option<Self> {
+        let alone = Rc::new(Image::of_file(path, None, files).ok()?);
+        Some(Self { alone, whole: Some(OnceCell::new()), files: Rc::clone(files) })
+    }
+
+    fn process(pid: u32, files: &Rc<Files>) -> Option<Self> {
+        let process = Process::open(pid).ok()?;
+        let alone = Rc::new(Image::of_process(&process, files).ok()?);
+        Some(Self { alone, whole: None, files: Rc::clone(files) })
+    }
+
+    /// With its libraries, as far as they are found.
+    fn whole(&self) -> &Rc<Image> {
+        let Some(whole) = &self.whole else { return &self.alone };
+        whole.get_or_init(|| {
+            let Some(main) = self.alone.modules().first() else {
+                return Rc::clone(&self.alone);
+            };
+            let loader = Loader::of_this_system();
+            let image = Image::of_file(main.path(), Some(&loader), &self.files);
+            image.map_or_else(|_| Rc::clone(&self.alone), Rc::new)
+        })
+    }
+
+    /// Asks the executable, and where it does not know, its libraries, too.
+    fn ask<T, E>(&self, ask: impl Fn(&Image) -> Result<T, E>) -> Result<T, E> {
+        let first = ask(&self.alone);
+        match (&first, &self.whole) {
+            (Err(_), Some(_)) => ask(self.whole()).or(first),
+            _ => first,
+        }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Names {
+    fn new(target: Option<&dyn Fn(&Rc<Files>) -> Option<Known>>) -> Self {
+        let files = Files::new(|elf, path, root, number| {
+            match Dwarf::open(elf, path, root, number) {
+                Ok(dwarf) => Ok(Box::new(dwarf)),
+                Err(none) => Err(none.to_string()),
+            }
+        });
+        let target = target.and_then(|target| target(&files));
+        Self {
+            files,
+            target,
+            others: RefCell::default(),
+            kernel: OnceCell::new(),
+            numbers: Numbers::default(),
+        }
+    }
+
+    /// Those of a target. Of one that can not be looked at none are known: what
+    /// is wrong with it is said when it is started.
+    pub fn of(target: &Target) -> Self {
+        match target {
+            Target::None => Self::default(),
+            Target::Process(pid) => Self::new(Some(&|files| Known::process(*pid, files))),
+            Target::Command(command) => Self::new(Some(&|files| {
+                let name = CString::new(command.first()?.as_bytes()).ok()?;
+                let path = launch::find_program(&name).ok()?;
+                Known::file(Path::new(OsStr::from_bytes(path.as_bytes())), files)
+            })),
+        }
+    }
+
+    /// The files, for the images of processes.
+    pub(crate) fn files(&self) -> &Rc<Files> {
+        &self.files
+    }
+
+    /// Whether anything is known of the data's process.
+    fn known<T>(&self, process: &ProcessRef, ask: impl FnOnce(&Known) -> T) -> Option<T> {
+        match process {
+            ProcessRef::Target => self.target.as_ref().map(ask),
+            ProcessRef::Path(path) => {
+                let mut others = self.others.borrow_mut();
+                let other = others.entry(path.clone()).or_insert_with(|| {
+                    Known::file(Path::new(path), &self.files).map(Rc::new)
+                });
+                let other = other.clone();
+                drop(others);
+                other.as_deref().map(ask)
+            }
+            ProcessRef::Pid(pid) => Known::process(*pid, &self.files).as_ref().map(ask),
+        }
+    }
+
+    /// What is known of watched data; none where nothing is known of its process.
+    pub(crate) fn typed(&self, data: &DataSpec) -> Option<Result<Typed, ResolveError>> {
+        let length = data.length.map(u64::from);
+        let ask = |image: &Image| resolve::type_of(image, &data.expression, length);
+        self.known(&data.process, |known| match &data.expression.module() {
+            Some(_) => ask(known.whole()),
+            None => known.ask(ask),
+        })
+    }
+
+    /// What watched data is like wherever it may be; none where nothing is known of
+    /// its process.
+    pub(crate) fn unplaced(
+        &self,
+        data: &DataSpec,
+    ) -> Option<Result<Location, ResolveError>> {
+        let length = data.length.map(u64::from);
+        let ask = |image: &Image| resolve::unplaced(image, &data.expression, length);
+        self.known(&data.process, |known| match &data.expression.module() {
+            Some(_) => ask(known.whole()),
+            None => known.ask(ask),
+        })
+    }
+
+    /// Of data of processes: whose type, and how long.
+    pub(crate) fn of_process(&self, typed: &Typed) -> Watched {
+        (USER, typed.ty, typed.size)
+    }
+
+    /// Of data of the kernel; none where no type of it is known.
+    pub(crate) fn of_kernel(&self, data: &KernelDataSpec) -> Option<Watched> {
+        let (ty, size) = kernel::typed(self.kernel()?, &data.object)?;
+        let whole = data.length.is_none_or(|length| u64::from(length) == size);
+        Some((KERNEL, Some(ty).filter(|_| whole), data.length.map_or(size, u64::from)))
+    }
+
+    /// The `$` variables of watched data.
+    pub(crate) fn variables(&self, known: Option<Watched>) -> Vec<TargetVariable> {
+        let plain = || {
+            vec![TargetVariable::field("new", "new"), TargetVariable::field("old", "old")]
+        };
+        let Some((source, ty, size)) = known else { return plain() };
+        let space = if source == KERNEL { Space::Kernel } else { Space::User };
+        let in_space = |variable| TargetVariable { space, ..variable };
+        let Some(ty) = ty else { return plain() };
+        let number = self.numbers.number(source, ty);
+        if size <= FIELD_BYTES {
+            return plain().into_iter().map(|it| in_space(it.of(number))).collect();
+        }
+        let picture = |name, address| TargetVariable {
+            location: environment::Location::Picture(address),
+            ..TargetVariable::field(name, "new").of(number)
+        };
+        let part = |name: &'static str, field| {
+            let part = TargetVariable::field(name, field);
+            match self.element(source, ty) {
+                Some(element) => in_space(part.of(element)),
+                None => part,
+            }
+        };
+        vec![
+            picture("new", PICTURE_NEW),
+            picture("old", PICTURE_OLD),
+            part("new_part", "new"),
+            part("old_part", "old"),
+        ]
+    }
+
+    /// The scalar that an array is made of.
+    fn element(&self, source: Source, ty: types::TypeId) -> Option<TypeId> {
+        let types = self.source(source)?;
+        let mut ty = ty;
+        for _ in 0..types::NESTING_MAX {
+            ty = types::unwrapped(&*types, ty);
+            match &*types.get(ty) {
+                types::Type::Array { of, .. } => ty = *of,
+                types::Type::Record(_) | types::Type::Void => return None,
+                _ => return Some(self.numbers.number(source, ty)),
+            }
+        }
+        None
+    }
+
+    /// The types of the target's files, and the kernel's.
+    pub fn types(&self) -> &dyn Types {
+        self
+    }
+
+    /// How values of data are shown.
+    pub(crate) fn values(&self, location: &Location) -> Values {
+        location.ty.map_or_else(Values::default, |ty| Values::of(self, ty))
+    }
+
+    /// The kernel's types.
+    pub(crate) fn kernel(&self) -> Option<&Rc<Btf>> {
+        let read = || Btf::running(KERNEL_TYPES).ok().map(Rc::new);
+        self.kernel.get_or_init(read).as_ref()
+    }
+
+    fn source(&self, source: Source) -> Option<Rc<dyn Types>> {
+        match source {
+            KERNEL => self.kernel().map(|kernel| Rc::clone(kernel) as Rc<dyn Types>),
+            _ => Some(Rc::clone(&self.files) as Rc<dyn Types>),
+        }
+    }
+
+    /// Asks whoever a module means: the target, one of its libraries, another
+    /// executable.
+    fn ask<T>(
+        &self,
+        module: Option<&str>,
+        ask: impl Fn(&Image) -> Result<T, NotFound>,
+    ) -> Result<T, NotFound> {
+        let target = self.known(&ProcessRef::Target, |known| {
+            let known_module = module.is_none_or(|module| {
+                known.whole().modules_named(module).next().is_some()
+            });
+            known_module.then(|| known.ask(&ask))
+        });
+        if let Some(answer) = target.flatten() {
+            return answer;
+        }
+        let other = module.map(|path| ProcessRef::Path(path.to_owned()));
+        let answer = other.and_then(|other| self.known(&other, |known| known.ask(&ask)));
+        answer.unwrap_or(Err(NotFound::NoTypes))
+    }
+}
+
+/// A type by its name; C++ and Rust name their records without a keyword.
+fn named(types: &dyn Types, name: &str) -> Option<types::TypeId> {
+    let tagged = |keyword: &&str| types.named(&format!("{keyword} {name}"));
+    let keywords = ["struct", "union", "class", "enum"];
+    types.named(name).or_else(|| keywords.iter().find_map(tagged))
+}
+
+fn unknown() -> NotFound {
+    NotFound::Unknown { nearest: Vec::new() }
+}
+
+/// By the number of its source a type is of the kernel or of a file.
+impl Types for Names {
+    fn get(&self, id: types::TypeId) -> Arc<types::Type> {
+        match self.kernel.get() {
+            Some(Some(kernel)) if id.source() == KERNEL_TYPES => kernel.get(id),
+            _ => self.files.get(id),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<types::TypeId> {
+        self.files.named(name)
+    }
+
+    fn constant(&self, name: &str) -> Option<i64> {
+        self.files.constant(name)
+    }
+}
+
+impl DataTypes for Names {
+    fn get(&self, id: TypeId) -> Rc<DataType> {
+        self.numbers.get(id, |source| self.source(source))
+    }
+
+    fn named(&self, name: &str, module: Option<&str>) -> Result<Named, NotFound> {
+        let numbered = |source, ty, space| {
+            Ok(Named { ty: self.numbers.number(source, ty).into(), space })
+        };
+        if module == Some(KERNEL_MODULE) {
+            let kernel = self.kernel().ok_or(NotFound::NoTypes)?;
+            let ty = named(&**kernel, name).ok_or_else(unknown)?;
+            return numbered(KERNEL, ty, Space::Kernel);
+        }
+        let find = |image: &Image| named(image, name).ok_or_else(unknown);
+        self.ask(module, find).and_then(|ty| numbered(USER, ty, Space::User))
+    }
+
+    fn variable(&self, name: &str, module: Option<&str>) -> Result<Variable, NotFound> {
+        let expression = Expression::parse(name).map_err(|_| unknown())?;
+        let find = |image: &Image| {
+            resolve::type_of(image, &expression, None)
+                .map_err(|error| NotFound::Unknown { nearest: error.nearest() })
+        };
+        let Typed { ty, .. } = self.ask(module, find)?;
+        let ty = ty.ok_or(NotFound::NoTypes)?;
+        let ty = self.numbers.number(USER, ty).into();
+        Ok(Variable { ty, address: None, space: Space::User })
+    }
+
+    fn constant(&self, name: &str, module: Option<&str>) -> Result<i64, NotFound> {
+        if module == Some(KERNEL_MODULE) {
+            let kernel = self.kernel().ok_or(NotFound::NoTypes)?;
+            return kernel.constant(name).ok_or_else(unknown);
+        }
+        self.ask(module, |image| image.constant(name).ok_or_else(unknown))
+    }
+}

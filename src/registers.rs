@@ -1,0 +1,354 @@
+//! Which registers a session's requests take, and what each request sees of the
+//! hits of its registers.
+
+use hwtrace_probes::resolve::{Location, Piece};
+use hwtrace_probes::spec::Mode;
+use hwtrace_runtime::event::{Trigger, Watch};
+use hwtrace_runtime::schema::ByteRange;
+use hwtrace_runtime::slots::{self, CAPACITY, Subscriber, TooMany};
+use hwtrace_runtime::tracker::image;
+use hwtrace_runtime::view::{Bits, Part, View};
+
+use crate::names::FIELD_BYTES;
+use crate::session::Request;
+
+/// What a request takes registers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Its data.
+    Data,
+    /// A pointer on the way to it, by number, which is followed.
+    Link(usize),
+}
+
+/// What has the same shape wherever it is: some bytes that registers cover.
+struct Claim {
+    request: usize,
+    role: Role,
+    watches: Vec<Watch>,
+}
+
+/// What a subscriber of a register is told of its hits.
+pub(crate) enum Sees {
+    /// Accesses to its data, or a part of it.
+    Data {
+        /// By number.
+        request: usize,
+        /// Which bytes, and what they are called.
+        view: View,
+        /// Of data in several registers: all of them.
+        whole: Option<Box<[image::Piece]>>,
+    },
+    /// That a pointer was stored to.
+    Link {
+        /// The request whose path leads through it.
+        request: usize,
+    },
+}
+
+impl Sees {
+    /// The request that it is for.
+    pub(crate) fn request(&self) -> usize {
+        match self {
+            Self::Data { request, .. } | Self::Link { request } => *request,
+        }
+    }
+}
+
+/// The registers of a session, by watch number.
+#[derive(Default)]
+pub(crate) struct Registers {
+    watches: Vec<Watch>,
+    /// By watch.
+    sees: Vec<Vec<Sees>>,
+    /// By watch: who gives it its address, the first that is there.
+    places: Vec<Vec<Place>>,
+}
+
+/// By what a register's address is known: so many bytes before a piece of
+/// something.
+#[derive(Clone, Copy)]
+struct Place {
+    request: usize,
+    role: Role,
+    piece: usize,
+    before: u64,
+}
+
+impl Registers {
+    /// Gives everything that is located a register. `intern` makes handles of
+    /// names.
+    ///
+    /// # Errors
+    /// Where there are not enough; with the request that gets none.
+    pub(crate) fn plan(
+        requests: &[Request],
+        located: &[Option<Shape>],
+        intern: &mut dyn FnMut(&[u8]) -> u64,
+    ) -> Result<Self, TooMany> {
+        let claims = claims(requests, located);
+        let watches: Vec<_> = claims.iter().map(|claim| &claim.watches).collect();
+        let plan = slots::plan(&watches, CAPACITY).map_err(|error| TooMany {
+            request: claims[error.request].request,
+            ..error
+        })?;
+        let mut registers = Self { watches: plan.watches(), ..Self::default() };
+        for register in &plan.registers {
+            let mut places = Vec::new();
+            for subscriber in &register.subscribers {
+                let claim = &claims[subscriber.request];
+                places.push(Place {
+                    request: claim.request,
+                    role: claim.role,
+                    piece: subscriber.piece,
+                    before: before(claim, subscriber),
+                });
+            }
+            registers.places.push(places);
+        }
+        for register in &plan.registers {
+            let sees = register.subscribers.iter().map(|subscriber| {
+                let claim = &claims[subscriber.request];
+                let shape = located[claim.request].as_ref();
+                match (claim.role, shape) {
+                    (Role::Data, Some(shape)) => Sees::Data {
+                        request: claim.request,
+                        view: view(shape, subscriber, intern),
+                        whole: registers.whole(claim.request, shape),
+                    },
+                    _ => Sees::Link { request: claim.request },
+                }
+            });
+            let sees = sees.collect();
+            registers.sees.push(sees);
+        }
+        Ok(registers)
+    }
+
+    /// What the engine is told of them; addresses are those of the first
+    /// process.
+    pub(crate) fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
+    /// Who sees the hits of each.
+    pub(crate) fn sees(&self) -> &[Vec<Sees>] {
+        &self.sees
+    }
+
+    /// The registers of a request's data, or of the pointers to it.
+    pub(crate) fn of(&self, request: usize) -> impl Iterator<Item = usize> {
+        let own = move |places: &Vec<Place>| {
+            places.iter().any(|place| place.request == request)
+        };
+        self.places
+            .iter()
+            .enumerate()
+            .filter(move |(_, places)| own(places))
+            .map(|it| it.0)
+    }
+
+    /// The registers in a process where data is: none for those that nothing
+    /// asks for there. `Found` tells of a request.
+    pub(crate) fn placed<'a>(
+        &self,
+        found: &dyn Fn(usize) -> Found<'a>,
+    ) -> Vec<Option<Watch>> {
+        let place = |(watch, places): (&Watch, &Vec<Place>)| {
+            let mut asked = None;
+            for place in places {
+                let address = match found(place.request) {
+                    Found::NotHere => continue,
+                    Found::Pending(links) => place.link(links),
+                    Found::At(location) => place.address(location, watch.length),
+                };
+                let address = address.unwrap_or(Watch::PENDING);
+                asked = Some(Watch { address, ..*watch });
+                if address != Watch::PENDING {
+                    break;
+                }
+            }
+            asked
+        };
+        self.watches.iter().zip(&self.places).map(place).collect()
+    }
+
+    /// The watches that a thread needs for data of its own.
+    pub(crate) fn own(&self, request: usize, location: &Location) -> Vec<(usize, Watch)> {
+        let found = |other| match other == request {
+            true => Found::At(location),
+            false => Found::NotHere,
+        };
+        let placed = self.placed(&found);
+        let own = placed.into_iter().enumerate();
+        own.filter_map(|(number, watch)| Some((number, watch.filter(Watch::is_placed)?)))
+            .collect()
+    }
+
+    /// All pieces of data that one register does not hold.
+    fn whole(&self, request: usize, shape: &Shape) -> Option<Box<[image::Piece]>> {
+        if shape.pieces.len() < 2 {
+            return None;
+        }
+        let piece = |(number, piece): (usize, &Piece)| {
+            let (watch, place) =
+                self.places.iter().enumerate().find_map(|(watch, all)| {
+                    let own = |place: &&Place| {
+                        let data = (place.request, place.role) == (request, Role::Data);
+                        data && place.piece == number
+                    };
+                    Some((watch, all.iter().find(own)?))
+                })?;
+            let (start, end) = (piece.window.start as u8, piece.window.end as u8);
+            let before = place.before as u8;
+            let window = ByteRange { start: before + start, end: before + end };
+            Some(image::Piece { watch: watch as u32, window })
+        };
+        shape.pieces.iter().enumerate().map(piece).collect()
+    }
+}
+
+/// Where the data of a request is in a process.
+pub(crate) enum Found<'a> {
+    /// It is not asked for there.
+    NotHere,
+    /// It may come; of the pointers to it these are there.
+    Pending(&'a [u64]),
+    /// There.
+    At(&'a Location),
+}
+
+impl Place {
+    /// The pointer, where it is one and is there.
+    fn link(&self, links: &[u64]) -> Option<u64> {
+        match self.role {
+            Role::Link(number) => links.get(number).copied(),
+            Role::Data => None,
+        }
+    }
+
+    /// None where the data lies such that the register does not cover it.
+    fn address(&self, location: &Location, length: u32) -> Option<u64> {
+        let (start, end) = match self.role {
+            Role::Link(number) => {
+                let link = location.links.get(number)?.address.0;
+                (link, link.checked_add(8)?)
+            }
+            Role::Data => {
+                let piece = location.pieces.get(self.piece)?;
+                let start = piece.address.0;
+                (start, start.checked_add(piece.length.into())?)
+            }
+        };
+        let address = start.checked_sub(self.before)?;
+        let covered = address % u64::from(length) == 0
+            && end <= address.checked_add(length.into())?;
+        covered.then_some(address)
+    }
+}
+
+/// What is known of the data of a request for planning: how long its pieces are,
+/// and where, where that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its bytes.
+    pub(crate) size: u64,
+    /// Whether it is some bits of them.
+    pub(crate) bits: bool,
+    /// As registers cover it.
+    pub(crate) pieces: Vec<Piece>,
+    /// Whether these are where the data is, and not only as long.
+    pub(crate) placed: bool,
+    /// Addresses of the pointers to it that are followed; of those that are not
+    /// known yet [`Watch::PENDING`].
+    pub(crate) links: Vec<u64>,
+}
+
+impl Shape {
+    /// That of data which was found.
+    pub(crate) fn of(location: &Location, follows: bool) -> Self {
+        let links = location.links.iter().map(|link| link.address.0);
+        Self {
+            name: location.name.clone(),
+            size: location.size,
+            bits: location.bits.is_some(),
+            pieces: location.pieces.clone(),
+            placed: location.thread_local.is_none(),
+            links: if follows { links.collect() } else { Vec::new() },
+        }
+    }
+
+    /// That of data which is not there yet; of the pointers to it these are.
+    pub(crate) fn pending(location: &Location, follows: bool, there: &[u64]) -> Self {
+        let mut shape = Self { placed: false, ..Self::of(location, follows) };
+        for (number, link) in shape.links.iter_mut().enumerate() {
+            *link = there.get(number).copied().unwrap_or(Watch::PENDING);
+        }
+        shape
+    }
+
+    fn is_whole(&self) -> bool {
+        self.size <= FIELD_BYTES && !self.bits && self.pieces.len() == 1
+    }
+}
+
+fn claims(requests: &[Request], located: &[Option<Shape>]) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for (request, shape) in located.iter().enumerate() {
+        let Some(shape) = shape else { continue };
+        let trigger = match requests[request].data.mode() {
+            Mode::Write | Mode::Change => Trigger::Write,
+            Mode::ReadWrite => Trigger::ReadWrite,
+        };
+        let piece = |piece: &Piece| {
+            let address = if shape.placed { piece.address.0 } else { Watch::PENDING };
+            Watch { address, length: piece.length, trigger }
+        };
+        let watches = shape.pieces.iter().map(piece).collect();
+        claims.push(Claim { request, role: Role::Data, watches });
+        for (number, address) in shape.links.iter().enumerate() {
+            let link = Watch { address: *address, length: 8, trigger: Trigger::Write };
+            let role = Role::Link(number);
+            claims.push(Claim { request, role, watches: vec![link] });
+        }
+    }
+    claims
+}
+
+/// How far into the register the piece begins that it is for.
+fn before(claim: &Claim, subscriber: &Subscriber) -> u64 {
+    match claim.watches.get(subscriber.piece) {
+        Some(_) => subscriber.window.start.into(),
+        None => 0,
+    }
+}
+
+/// What a request sees of a register with a piece of its data.
+fn view(
+    shape: &Shape,
+    subscriber: &Subscriber,
+    intern: &mut dyn FnMut(&[u8]) -> u64,
+) -> View {
+    let name = intern(shape.name.as_bytes());
+    let Some(piece) = shape.pieces.get(subscriber.piece) else {
+        return View::identity(subscriber.window.length(), name);
+    };
+    let before = subscriber.window.start;
+    let window = ByteRange {
+        start: before + piece.window.start as u8,
+        end: before + piece.window.end as u8,
+    };
+    let part = |part: &hwtrace_probes::resolve::Part| Part {
+        offset: before + part.offset as u8,
+        length: part.length as u8,
+        bits: part
+            .bits
+            .map(|bits| Bits { low: bits.offset as u8, width: bits.width as u8 }),
+        signed: part.signed,
+        name: intern(part.name.as_bytes()),
+    };
+    let parts = piece.parts.iter().map(part).collect();
+    View { window, whole: shape.is_whole(), parts, name }
+}

@@ -1,0 +1,289 @@
+//! Before anything is armed: which processes there are, where the data is in each of
+//! them, and whether that is all that was asked for.
+
+use std::rc::Rc;
+
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_probes::process::{Process, processes_of};
+use hwtrace_probes::resolve::{Location, ResolveError};
+use hwtrace_probes::spec::ProcessRef;
+use hwtrace_runtime::engine;
+use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+
+use crate::armed::{Armed, Refused, Surroundings};
+use crate::arming;
+use crate::instances::{Instance, Place, Stop};
+use crate::kernel_data::KernelData;
+use crate::registers::{Registers, Shape};
+use crate::session::{Consumer, Data, Failure, Request};
+use crate::target::Running;
+
+/// What was found.
+pub(crate) struct Survey {
+    instances: Vec<Instance>,
+    kernel: KernelData,
+    /// By request: what its data is like, none for what is left out.
+    shapes: Vec<Option<Shape>>,
+    locations: Vec<Option<Location>>,
+    /// Whether processes that start later are asked for.
+    later: bool,
+}
+
+impl Survey {
+    /// Looks where everything is. A target that we hold is let run until its
+    /// libraries are there, where data of them or of threads is asked for.
+    ///
+    /// # Errors
+    /// Everything that is wrong with processes and data.
+    pub(crate) fn of(
+        requests: &[Request],
+        surroundings: &Surroundings,
+        target: Option<&mut Running>,
+    ) -> Result<Self, Failure> {
+        let kernel = KernelData::find(requests, surroundings)?;
+        let mut survey = Self {
+            instances: Vec::new(),
+            kernel,
+            shapes: Vec::new(),
+            locations: Vec::new(),
+            later: requests.iter().any(|request| request.data.executable().is_some()),
+        };
+        if let Some(target) = target {
+            survey.look_at_target(target, requests, surroundings)?;
+        }
+        survey.look_at_others(requests, surroundings)?;
+        survey.settle(requests, surroundings)?;
+        Ok(survey)
+    }
+
+    fn look_at_target(
+        &mut self,
+        target: &mut Running,
+        requests: &[Request],
+        surroundings: &Surroundings,
+    ) -> Result<(), Failure> {
+        let mut instance = survey(target.pid(), requests, surroundings)?;
+        let stop = instance.next_stop().filter(|_| target.is_held());
+        if let Some(stop) = stop {
+            while target.run_to(stop.address)?
+                && is_loading(stop, target.pid(), surroundings)
+            {}
+            instance = survey(target.pid(), requests, surroundings)?;
+        }
+        self.instances.push(instance);
+        Ok(())
+    }
+
+    /// Processes that are named in the script.
+    fn look_at_others(
+        &mut self,
+        requests: &[Request],
+        surroundings: &Surroundings,
+    ) -> Result<(), Failure> {
+        let mut pids = Vec::new();
+        for request in requests {
+            let Some(data) = request.data.of_process() else { continue };
+            match &data.process {
+                ProcessRef::Target => {}
+                ProcessRef::Pid(pid) => pids.push((*pid, !request.optional)),
+                ProcessRef::Path(path) => {
+                    pids.extend(processes_of(path).into_iter().map(|pid| (pid, false)));
+                }
+            }
+        }
+        pids.sort_unstable();
+        pids.dedup_by_key(|(pid, _)| *pid);
+        for (pid, needed) in pids {
+            if self.instances.iter().any(|known| known.pid() == pid) {
+                continue;
+            }
+            match survey(pid, requests, surroundings) {
+                Ok(instance) => self.instances.push(instance),
+                Err(failure) if needed => return Err(failure),
+                // Of those that a path names some may be others'.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides by the first process that has it what the data of each request is
+    /// like; says everything that is wrong.
+    fn settle(
+        &mut self,
+        requests: &[Request],
+        surroundings: &Surroundings,
+    ) -> Result<(), Failure> {
+        let mut diagnostics = Vec::new();
+        for (number, request) in requests.iter().enumerate() {
+            let exists = |rival: &usize| self.locations[*rival].is_some();
+            let settled = match request.instead_of.iter().any(exists) {
+                true => Ok(None),
+                false => self.settle_one(number, request, surroundings),
+            };
+            let (location, shape) = match settled {
+                Ok(settled) => settled.unzip(),
+                Err(diagnostic) => {
+                    diagnostics.push(*diagnostic);
+                    (None, None)
+                }
+            };
+            if location.is_none() {
+                self.leave_out(number);
+            }
+            self.locations.push(location);
+            self.shapes.push(shape);
+        }
+        match diagnostics.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Diagnosed(diagnostics)),
+        }
+    }
+
+    fn leave_out(&mut self, number: usize) {
+        for instance in &mut self.instances {
+            instance.places[number] = Place::NotHere;
+        }
+        self.kernel.leave_out(number);
+    }
+
+    fn settle_one(
+        &self,
+        number: usize,
+        request: &Request,
+        surroundings: &Surroundings,
+    ) -> Result<Option<(Location, Shape)>, Box<Diagnostic>> {
+        let Data::Process(data) = &request.data else {
+            return self.kernel.settle(number, request);
+        };
+        let places = || self.instances.iter().map(|instance| &instance.places[number]);
+        if let Some(location) = places().find_map(Place::location) {
+            let shape = Shape::of(location, data.follow);
+            return Ok(Some((location.clone(), shape)));
+        }
+        let why = places().find_map(Place::why);
+        let waits = places().any(|place| matches!(place, Place::Pending { .. }))
+            || (why.is_none() && request.data.executable().is_some());
+        if waits && let Some(location) = surroundings.names.unplaced(data) {
+            let location = location
+                .map_err(|error| Box::new(arming::unresolved(&error, request.span)))?;
+            let links = places().find_map(Place::links).unwrap_or_default();
+            let shape = Shape::pending(&location, data.follow, links);
+            return Ok(Some((location, shape)));
+        }
+        match why {
+            Some(why) if request.optional && is_absent(why) => Ok(None),
+            Some(why) => Err(Box::new(arming::unresolved(why, request.span))),
+            None if request.optional => Ok(None),
+            None => Err(Box::new(arming::no_process_of(request))),
+        }
+    }
+
+    /// Where the data is, by request.
+    pub(crate) fn locations(&self) -> Vec<Option<Location>> {
+        self.locations.clone()
+    }
+
+    /// Whether there is nothing to arm.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.locations.iter().all(Option::is_none)
+    }
+
+    /// Arms everything, or nothing.
+    ///
+    /// # Errors
+    /// Where registers are short, or the kernel does not arm.
+    pub(crate) fn arm<C: Consumer>(
+        self,
+        requests: &Rc<[Request]>,
+        surroundings: Surroundings,
+        options: PerfOptions,
+        consumer: &mut C,
+    ) -> Result<Armed, Failure> {
+        let mut intern = |text: &[u8]| consumer.name(text);
+        let registers = Registers::plan(requests, &self.shapes, &mut intern)
+            .map_err(|error| arming::too_many(&error, requests))?;
+        let kernel_watches = self.kernel.watches(&registers);
+        let whole_system = self.later || kernel_watches.is_some();
+        let prompt = self.later || self.needs_news(requests);
+        let options = PerfOptions { prompt, whole_system, ..options };
+        let engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
+        let mut armed =
+            Armed::new(Box::new(engine), registers, Rc::clone(requests), surroundings);
+        let mut sum = engine::Armed::default();
+        if let Some(watches) = kernel_watches {
+            armed.tracker.add_kernel(&mut armed.memory);
+            let of_kernel = armed.engine.arm_kernel(&watches);
+            add(
+                &mut sum,
+                &of_kernel.map_err(|error| {
+                    arming::failed(&Refused { pid: 0, error }, requests, &armed.registers)
+                })?,
+            );
+        }
+        for instance in self.instances.into_iter().filter(Instance::is_wanted) {
+            let attached = armed.attach(instance, consumer);
+            add(
+                &mut sum,
+                &attached.map_err(|refused| {
+                    arming::failed(&refused, requests, &armed.registers)
+                })?,
+            );
+        }
+        armed.figures.at_start = sum;
+        Ok(armed)
+    }
+
+    /// Whether births and mappings are to be answered at once.
+    fn needs_news(&self, requests: &[Request]) -> bool {
+        let own =
+            |place: &Place| matches!(place, Place::EachThread(_) | Place::Pending { .. });
+        let places = self.instances.iter().flat_map(|instance| &instance.places);
+        places.into_iter().any(own)
+            || requests.iter().any(|request| {
+                let data = request.data.of_process();
+                data.is_some_and(|data| data.expression.module().is_some())
+            })
+    }
+}
+
+fn survey(
+    pid: u32,
+    requests: &[Request],
+    surroundings: &Surroundings,
+) -> Result<Instance, Failure> {
+    let process = Process::open(pid).map_err(|error| arming::process(&error))?;
+    let Surroundings { names, kernel, target, .. } = surroundings;
+    let surveyed = Instance::survey(process, requests, (names, kernel, *target));
+    surveyed.map_err(|error| arming::process(&error))
+}
+
+/// Whether a program that is held where its loader tells of libraries is not done with
+/// them.
+fn is_loading(stop: Stop, pid: u32, surroundings: &Surroundings) -> bool {
+    let mut state = [0; 4];
+    stop.state.is_some_and(|address| {
+        let read = surroundings.kernel.read_memory(pid, address, &mut state);
+        read == Ok(state.len()) && u32::from_ne_bytes(state) != 0
+    })
+}
+
+/// Whether the data does not exist, and it is no mistake of another kind.
+fn is_absent(why: &ResolveError) -> bool {
+    matches!(
+        why,
+        ResolveError::NoSuchSymbol { .. }
+            | ResolveError::Stripped { .. }
+            | ResolveError::NoSuchMember { .. }
+            | ResolveError::NoSuchModule { .. }
+            | ResolveError::InSharedLibrary { .. }
+            | ResolveError::OptimizedOut { .. }
+    )
+}
+
+/// All threads; of the registers those of the fullest.
+fn add(sum: &mut engine::Armed, more: &engine::Armed) {
+    sum.threads += more.threads;
+    sum.slots = sum.slots.max(more.slots);
+    sum.capacity = more.capacity;
+}
