@@ -153,9 +153,11 @@ pub(crate) const ZSTD: &[Row] = &[
     both("ZSTD_defaultCParameters"),
     both("ZSTD_defaultCParameters[1][3]"),
     both("ZSTD_defaultCParameters[1][3].targetLength"),
-    both("ZSTD_defaultCMem"),
     both("ZSTD_ldm_gearTab[3]"),
-    gdb("kInverseProbabilityLog256@fse_compress.c", "kInverseProbabilityLog256"),
+    gdb(
+        "kInverseProbabilityLog256@zstd_compress_sequences.c",
+        "kInverseProbabilityLog256",
+    ),
     both("attachDictSizeCutoffs[2]"),
 ];
 
@@ -301,7 +303,6 @@ pub(crate) const SHAPES: &[Row] = &[
 
 /// Of CPython, where its library has debug information.
 pub(crate) const PYTHON: &[Row] = &[
-    both("_PyRuntime"),
     both("_PyRuntime.gilstate"),
     both("_PyRuntime.interpreters.main->id"),
     both("_PyRuntime.ceval"),

@@ -9,11 +9,16 @@ const INTEGER: [&str; 6] = ["unsigned", "signed", "long", "short", "int", "char"
 /// The type's name without what may differ:
 /// - keywords of records, qualifiers, blanks, and the order of an integer's words;
 /// - the end of a reference, which to hwtrace is what it refers to;
-/// - what a function takes and gives, which hwtrace does not read.
+/// - what a function takes and gives, which hwtrace does not read, and what a pointer
+///   to a member is one of.
 pub(crate) fn common(name: &str) -> String {
     let name = name.replace("...", "…");
     let name = name.trim_end_matches('&');
-    let name = if name.contains("(*)(") { "void *" } else { name };
+    let name = match name {
+        _ if name.contains("(*)(") => "void *",
+        _ if name.contains("::*") => "pointer to member",
+        _ => name,
+    };
     let mut out = Out::default();
     for word in words(name) {
         out.add(word);
