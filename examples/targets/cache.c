@@ -37,6 +37,7 @@ __attribute__((noinline)) static void adapt(int round)
 {
 	cache.limits[round % 3].max += round;
 	cache.full = round / 8.0;
+	cache.newest->uses += round;
 }
 
 /* The culprit. */
@@ -49,10 +50,11 @@ int main(void)
 {
 	for (int round = 0; round < 6; round++) {
 		use(&pages[round % 4], round % 3);
+		usleep(60000);
 		adapt(round);
 		if (round == 3)
 			tune();
-		usleep(40000);
 	}
+	usleep(60000);
 	return 0;
 }
