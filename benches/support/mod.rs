@@ -84,6 +84,14 @@ impl Attached {
         Self { child, messages }
     }
 
+    /// The most memory that it had at once, in KiB.
+    pub(crate) fn peak_kib(&self) -> f64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Ends the session; gives its last line.
     pub(crate) fn end(mut self) -> String {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);

@@ -1,7 +1,7 @@
 //! Debug information of programs and libraries (DWARF), read as far as it is asked
 //! for.
 //!
-//! There is no index of all names: [`find`] searches the bytes for the one that is
+//! There is no index of all names: `find` searches the bytes for the one that is
 //! asked for, and only units that can have it are read. gimli decodes entries; what
 //! they mean is here:
 //!

@@ -21,4 +21,5 @@ pub use file::{FileBytes, load};
 pub use kallsyms::KernelSymbols;
 pub use kernel_data::KernelData;
 pub(crate) use lookup::SOURCE_EXTENSIONS;
+pub(crate) use lookup::strip_version;
 pub use lookup::{Candidate, DataSymbol, LookupError, split_file};

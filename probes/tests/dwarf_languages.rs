@@ -150,6 +150,9 @@ fn check_rust(dwarf: &Dwarf) {
             ("enums::NUMBER", "enums::NUMBER", "core::option::Option<u32>", 8),
         ],
     );
+    let local = one(dwarf, "enums::LOCAL");
+    assert_eq!((&*local.name, local.place), ("enums::LOCAL", Place::ThreadLocal(0)));
+    assert_eq!(one(dwarf, "LOCAL"), local);
     let kind = |name: &str| dwarf.get(one(dwarf, name).ty);
     assert!(matches!(&*kind("BYTE"), Type::Integer { signed: false, .. }));
     assert!(matches!(&*kind("LETTER"), Type::Char { size: 4, .. }));

@@ -11,15 +11,14 @@
 mod program;
 mod record;
 mod run;
+mod skip;
+mod target;
 
-pub(crate) use program::{Scratch, c, c_with, rust};
+pub(crate) use program::{Scratch, c, c_with, cpp, rust};
 pub(crate) use record::{Recorded, record, request};
-pub(crate) use run::{Ended, Figures, Hwtrace, Lines, Started, Target, nobody, numbers};
-
-use std::time::Duration;
-
-/// A test that waits for this long has failed.
-pub(crate) const HANGS: Duration = Duration::from_secs(120);
+pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
+pub(crate) use skip::skip;
+pub(crate) use target::{HANGS, Lines, Target};
 
 /// Whether this machine has hardware breakpoints. Asks the kernel itself: were
 /// hwtrace asked, a broken hwtrace would skip its own tests.
@@ -35,17 +34,6 @@ pub(crate) fn live_as_root() -> bool {
     live()
         && (nix::unistd::geteuid().is_root()
             || skip("only root can become somebody else"))
-}
-
-/// Says aloud that a test is not run; fails where it must be.
-pub(crate) fn skip(why: &str) -> bool {
-    eprintln!("SKIPPED: {why}");
-    let required = std::env::var_os("HWTRACE_REQUIRE_LIVE");
-    assert!(
-        required.is_none_or(|value| value != "1"),
-        "live tests are required, but {why}"
-    );
-    false
 }
 
 /// Opens and closes a breakpoint on our own memory.

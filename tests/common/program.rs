@@ -32,8 +32,24 @@ pub(crate) fn rust(name: &str, flags: &[&str]) -> PathBuf {
     })
 }
 
+/// The C++ program `tests/real/targets/NAME.cpp`.
+pub(crate) fn cpp(name: &str) -> PathBuf {
+    build(name, |program| {
+        let mut cpp = Command::new("c++");
+        cpp.args(["-std=c++17", "-g", "-O1", "-pthread", "-o"]).arg(program);
+        cpp.arg(root().join(format!("tests/real/targets/{name}.cpp")));
+        cpp
+    })
+}
+
 fn source(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets").join(file)
+    root().join("tests/targets").join(file)
+}
+
+/// The folder of the workspace, of whose packages two have such tests.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|folder| folder.join("Cargo.lock").exists()).unwrap()
 }
 
 /// Once in each test process, and under the final name only when complete:

@@ -1,16 +1,14 @@
-//! hwtrace as a command, and targets that answer line by line.
+//! hwtrace as a command.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::HANGS;
+use super::target::{Lines, Piped, Target};
 
 /// The same command as the user nobody, who has no privilege.
 pub(crate) fn nobody(program: impl AsRef<Path>) -> Command {
@@ -20,132 +18,23 @@ pub(crate) fn nobody(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// The lines that a process prints, read as they come: no pipe ever fills.
-pub(crate) struct Lines(Receiver<String>);
-
-impl Lines {
-    pub(crate) fn read(from: impl Read + Send + 'static) -> Self {
-        let (lines, received) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
-                if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self(received)
+/// The program `tests/real/targets/NAME.rs`. Cargo builds it with the tests of
+/// the workspace; it is built here where these are run without that package's.
+pub(crate) fn real(name: &str) -> PathBuf {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _alone = BUILDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let hwtrace = Path::new(env!("CARGO_BIN_EXE_hwtrace"));
+    let program = hwtrace.with_file_name(format!("real_{name}"));
+    let source = format!("tests/real/targets/{name}.rs");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let changed = |file: &Path| fs::metadata(file).and_then(|file| file.modified());
+    if changed(&program).is_ok_and(|built| built >= changed(&source).unwrap()) {
+        return program;
     }
-
-    /// The next line; none at the end.
-    pub(crate) fn next(&self) -> Option<String> {
-        match self.0.recv_timeout(HANGS) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("no line, and no end either"),
-        }
-    }
-
-    /// All lines up to the end.
-    pub(crate) fn rest(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.next()).collect()
-    }
-
-    /// Waits for this line; gives those before it.
-    #[track_caller]
-    pub(crate) fn until(&self, wanted: &str) -> Vec<String> {
-        let mut before = Vec::new();
-        while let Some(line) = self.next() {
-            if line == wanted {
-                return before;
-            }
-            before.push(line);
-        }
-        panic!("`{wanted}` never came, but {before:#?}");
-    }
-}
-
-/// A process with pipes, killed when dropped.
-struct Piped {
-    child: Child,
-    input: Option<ChildStdin>,
-    out: Lines,
-}
-
-impl Piped {
-    fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let out = Lines::read(child.stdout.take().unwrap());
-        Self { input: child.stdin.take(), child, out }
-    }
-
-    fn say(&mut self, line: &str) {
-        // Whoever has ended can not listen; its status is looked at later.
-        let _ = writeln!(self.input.as_mut().expect("open input"), "{line}");
-    }
-}
-
-impl Drop for Piped {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A target that the test started itself, for `-p`.
-pub(crate) struct Target(Piped);
-
-impl Target {
-    /// Starts it, and waits until it is ready.
-    pub(crate) fn start(program: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments);
-        Self::start_command(command)
-    }
-
-    pub(crate) fn start_command(command: Command) -> Self {
-        let target = Self(Piped::start(command));
-        assert_eq!(target.line().as_deref(), Some("ready"));
-        target
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.child.id()
-    }
-
-    pub(crate) fn line(&self) -> Option<String> {
-        self.0.out.next()
-    }
-
-    pub(crate) fn say(&mut self, line: &str) {
-        self.0.say(line);
-    }
-
-    /// Ends its input.
-    pub(crate) fn close(&mut self) {
-        self.0.input = None;
-    }
-
-    /// What it answers; none where it was killed.
-    pub(crate) fn ask(&mut self, line: &str) -> Option<String> {
-        self.say(line);
-        self.line()
-    }
-
-    /// Ends its input and waits for its end; gives what it still printed. None
-    /// where the machine killed it with SIGTRAP, see
-    /// [`super::despite_lost_traps`].
-    pub(crate) fn finish(mut self) -> Option<Vec<String>> {
-        self.close();
-        let rest = self.0.out.rest();
-        let status = self.0.child.wait().unwrap();
-        if status.signal() == Some(Signal::SIGTRAP as i32) {
-            return None;
-        }
-        assert!(status.success(), "{status}, {rest:#?}");
-        Some(rest)
-    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "hwtrace-real", "--bins"]);
+    assert!(cargo.status().unwrap().success(), "{name}");
+    program
 }
 
 /// hwtrace as a command.

@@ -96,7 +96,8 @@ impl Dwarf {
         let Some(mut unit) = self.unit(hit.part, hit.unit) else { return found };
         let mut same = BTreeSet::new();
         hit.walk(&unit, &mut |die, outer| {
-            let called = die.tag() == dw::DW_TAG_subprogram && unit.is_called(die, query);
+            let called = die.tag() == dw::DW_TAG_subprogram
+                && unit.is_called(die, query.last, query);
             if called && unit.path(die, outer, ORIGINS_MAX).fits(query)
                 || unit.linkage_name(die) == Some(query.whole.as_bytes())
             {

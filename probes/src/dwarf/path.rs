@@ -60,13 +60,37 @@ impl Path {
 
     /// Is it what is looked for, by its last parts?
     pub(super) fn fits(&self, query: &Query<'_>) -> bool {
+        self.before(query).is_some()
+    }
+
+    /// Is it what is looked for, by all of its parts?
+    pub(super) fn is(&self, query: &Query<'_>) -> bool {
+        self.before(query) == Some(0)
+    }
+
+    /// The parts before those that are looked for, without those that may be left out;
+    /// none where it is not what is looked for.
+    fn before(&self, query: &Query<'_>) -> Option<usize> {
         let mut parts = self.0.iter().rev();
-        query.parts.iter().all(|wanted| {
+        for wanted in &query.parts {
             let mut next = parts
                 .by_ref()
                 .skip_while(|part| part.optional && !same(&part.name, wanted));
-            next.next().is_some_and(|part| same(&part.name, wanted))
-        })
+            next.next().filter(|part| same(&part.name, wanted))?;
+        }
+        Some(parts.filter(|part| !part.optional).count())
+    }
+
+    /// Without a last part `inner` and the closures and constants (`{closure#0}`) that
+    /// it is in.
+    pub(super) fn without_within(mut self, inner: &str) -> Self {
+        if self.0.last().is_some_and(|part| part.name == inner) {
+            self.0.pop();
+            while self.0.last().is_some_and(|part| part.name.starts_with('{')) {
+                self.0.pop();
+            }
+        }
+        self
     }
 
     fn push(&mut self, name: &[u8], optional: bool) {

@@ -14,8 +14,15 @@ use super::unit::{Die, Unit, flag};
 use super::walk::{Outer, Wanted, walk};
 use crate::types::{Line, Place, Variable};
 
+/// What Rust calls the variable behind each `thread_local!`, within namespaces that
+/// end with the name that its programmer gave it.
+const THREAD_LOCAL: &str = "__RUST_STD_INTERNAL_VAL";
+
 /// Locals of one name, in different functions, that are told of.
 const LOCALS_MAX: usize = 64;
+
+/// Units that are searched for locals in one go.
+const LOCALS_BATCH: usize = 16;
 
 /// An entry that has the name that is looked for.
 #[derive(Clone, Debug)]
@@ -44,9 +51,10 @@ impl Dwarf {
     /// why they do not.
     pub(super) fn find_variables(&self, name: &str) -> Vec<Variable> {
         let query = Query::new(name);
-        let hits = self.hits(query.last.as_bytes());
-        let found = parallel::map(&hits, |hit| self.found_in(hit, &query));
-        let mut found = found.concat();
+        let mut found = self.found_called(query.last, &query);
+        if found.is_empty() {
+            found = self.found_called(THREAD_LOCAL, &query);
+        }
         let placed = |found: &[Found]| found.iter().any(Found::is_placed);
         if !placed(&found) {
             self.complete(&mut found);
@@ -54,13 +62,39 @@ impl Dwarf {
         self.choose(found)
     }
 
+    fn found_called(&self, name: &str, query: &Query<'_>) -> Vec<Found> {
+        let hits = self.hits(name.as_bytes());
+        let search = |locals| move |hit: &Hit| self.found_in(hit, name, query, locals);
+        let mut found = parallel::map(&hits, search(false)).concat();
+        // Locals of that name may be in every function: they are looked at only
+        // where there is nothing else, and only so many.
+        let mut rest = hits.chunks(LOCALS_BATCH);
+        if found.is_empty() {
+            while found.len() < LOCALS_MAX
+                && let Some(batch) = rest.next()
+            {
+                found.extend(parallel::map(batch, search(true)).concat());
+            }
+        }
+        found
+    }
+
     /// The entries of one unit that have the name, each completed from within the
     /// unit.
-    fn found_in(&self, hit: &Hit, query: &Query<'_>) -> Vec<Found> {
+    fn found_in(
+        &self,
+        hit: &Hit,
+        name: &str,
+        query: &Query<'_>,
+        locals: bool,
+    ) -> Vec<Found> {
         let mut all = Vec::new();
         let Some(unit) = self.unit(hit.part, hit.unit) else { return all };
         hit.walk(&unit, &mut |die, outer| {
-            if is_variable(die) && unit.is_called(die, query) {
+            if is_variable(die)
+                && unit.is_called(die, name, query)
+                && (locals || !is_inside(outer) || unit.is_placed(die))
+            {
                 let found = unit.found(die, outer);
                 let raw = unit.linkage_name(die) == Some(query.whole.as_bytes());
                 if raw || found.path.fits(query) {
@@ -108,6 +142,7 @@ impl Dwarf {
     /// One of each, those that lie somewhere first.
     fn choose(&self, mut found: Vec<Found>) -> Vec<Variable> {
         found.retain(|found| found.location != Location::Discarded);
+        self.drop_twins(&mut found);
         let best = found.iter().map(Found::rank).min().unwrap_or(0);
         // Next to what lies somewhere, what lies nowhere may still be what is meant.
         found.retain(|found| found.rank() <= best.max(1));
@@ -132,6 +167,33 @@ impl Dwarf {
             }
         }
         variables
+    }
+
+    /// Of a thread-local that Rust makes in two ways the linker keeps one, and says of
+    /// the other that it is at 0, where one may well be. Only the one that is kept has a
+    /// symbol.
+    fn drop_twins(&self, found: &mut Vec<Found>) {
+        let local = |found: &&Found| matches!(found.place(), Place::ThreadLocal(_));
+        if found.iter().filter(local).count() < 2 {
+            return;
+        }
+        let kept =
+            found.iter().filter(local).filter(|found| self.has_symbol(found.entry));
+        let kept: HashMap<_, _> =
+            kept.map(|found| (found.path.text(), found.entry)).collect();
+        found.retain(|found| {
+            let twin = kept.get(&found.path.text()).filter(|_| local(&found));
+            twin.is_none_or(|kept| *kept == found.entry || self.has_symbol(found.entry))
+        });
+    }
+
+    fn has_symbol(&self, entry: Entry) -> bool {
+        let unit = self.unit_of(entry);
+        let name = unit.as_ref().and_then(|unit| {
+            let name = unit.linkage_name(&unit.die(entry.offset)?)?;
+            std::str::from_utf8(name).ok()
+        });
+        name.is_some_and(|name| self.elf.search_raw_data(name).is_some())
     }
 
     pub(super) fn variable(&self, found: Found) -> Variable {
@@ -211,19 +273,24 @@ pub(super) fn is_static(die: &Die<'_>) -> bool {
 }
 
 impl<'a> Unit<'a> {
+    fn is_placed(&self, die: &Die<'a>) -> bool {
+        let location = self.location(die);
+        matches!(location, Location::At(Place::Fixed(_) | Place::ThreadLocal(_)))
+    }
+
     /// Has the entry the name, for itself or for the linker?
-    pub(super) fn is_called(&self, die: &Die<'a>, query: &Query<'_>) -> bool {
-        self.name(die) == Some(query.last.as_bytes())
+    pub(super) fn is_called(&self, die: &Die<'a>, name: &str, query: &Query<'_>) -> bool {
+        self.name(die) == Some(name.as_bytes())
             || self.linkage_name(die) == Some(query.whole.as_bytes())
     }
 
     pub(super) fn found(&self, die: &Die<'a>, outer: &[Outer]) -> Found {
         Found {
             entry: self.entry(die.offset()),
-            path: self.path(die, outer, ORIGINS_MAX),
+            path: self.path(die, outer, ORIGINS_MAX).without_within(THREAD_LOCAL),
             ty: self.type_of(die),
             location: self.location(die),
-            inside: outer.iter().any(|outer| is_function(outer.tag)),
+            inside: is_inside(outer),
             declaration: die.tag() == dw::DW_TAG_member
                 || flag(die, dw::DW_AT_declaration),
             declared: self.declared(die),
@@ -243,6 +310,11 @@ impl<'a> Unit<'a> {
             declared: self.declared(die),
         })
     }
+}
+
+/// Is what is within these in a function?
+fn is_inside(outer: &[Outer]) -> bool {
+    outer.iter().any(|outer| is_function(outer.tag))
 }
 
 /// Is it a function, or a copy of one within another?

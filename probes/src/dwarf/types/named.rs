@@ -88,30 +88,32 @@ impl Dwarf {
         enumeration::constant(&self.unit_of(entry)?.die(entry.offset)?)
     }
 
-    /// The first entry that fits, with its name.
+    /// The first entry that fits, with its name: one whose whole name is looked for,
+    /// or else one whose name ends so. C's `struct conn` is not the `bindings::conn` that
+    /// stands for it in another language.
     fn first(
         &self,
         query: &Query<'_>,
         fits: impl Fn(&Die<'_>) -> bool,
     ) -> Option<(Entry, String)> {
+        let mut ends_so = None;
         for hit in self.hits(query.last.as_bytes()) {
             let Some(unit) = self.unit(hit.part, hit.unit) else { continue };
-            let mut first = None;
+            let mut whole = None;
             hit.walk(&unit, &mut |die, outer| {
-                if first.is_none()
-                    && fits(die)
-                    && unit.name(die) == Some(query.last.as_bytes())
-                {
-                    let path = unit.path(die, outer, ORIGINS_MAX);
-                    if path.fits(query) {
-                        first = Some((unit.entry(die.offset()), path.text()));
-                    }
+                if !fits(die) || unit.name(die) != Some(query.last.as_bytes()) {
+                    return;
+                }
+                let path = unit.path(die, outer, ORIGINS_MAX);
+                let place = if path.is(query) { &mut whole } else { &mut ends_so };
+                if place.is_none() && path.fits(query) {
+                    *place = Some((unit.entry(die.offset()), path.text()));
                 }
             });
-            if first.is_some() {
-                return first;
+            if whole.is_some() {
+                return whole;
             }
         }
-        None
+        ends_so
     }
 }

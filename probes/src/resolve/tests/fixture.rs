@@ -210,6 +210,10 @@ impl DebugInfo for TestDebugInfo {
             all.find(|(_, start, size, _)| (*start..start + size).contains(&address.0))?;
         self.variables(name).pop()
     }
+
+    fn all_variables(&self, each: &mut dyn FnMut(Variable)) {
+        VARIABLES.iter().flat_map(|(name, ..)| self.variables(name)).for_each(each);
+    }
 }
 
 /// Words in pages that are there.
