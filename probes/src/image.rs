@@ -6,9 +6,9 @@
 //! was read, and number their types alike: the types that a script was checked with are
 //! those of the process that is started later.
 
-mod basic;
 mod files;
 mod loader;
+mod made;
 mod module;
 mod package;
 
