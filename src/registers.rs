@@ -136,6 +136,11 @@ impl Registers {
         &self.sees
     }
 
+    /// By request: whether it has any.
+    pub(crate) fn asked(&self, requests: usize) -> Vec<bool> {
+        (0..requests).map(|request| self.of(request).next().is_some()).collect()
+    }
+
     /// The registers of a request's data, or of the pointers to it.
     pub(crate) fn of(&self, request: usize) -> impl Iterator<Item = usize> {
         let own = move |places: &Vec<Place>| {

@@ -8,9 +8,11 @@ use hwtrace_probes::process::{Process, processes_of};
 use hwtrace_probes::resolve::{Location, ResolveError};
 use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
+use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::slots::CAPACITY;
 
-use crate::armed::{Armed, Refused, Surroundings};
+use crate::armed::{Armed, Refused, Seek, Surroundings};
 use crate::arming;
 use crate::instances::{Instance, Place, Stop};
 use crate::kernel_data::KernelData;
@@ -207,9 +209,18 @@ impl Survey {
         let whole_system = self.later || kernel_watches.is_some();
         let prompt = self.later || self.needs_news(requests);
         let options = PerfOptions { prompt, whole_system, ..options };
-        let engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
+        let mut engine =
+            PerfEngine::new(Rc::clone(&surroundings.kernel), options.clone());
+        let mut seek = None;
+        if self.later && engine.listen().is_err() {
+            let options =
+                PerfOptions { whole_system: kernel_watches.is_some(), ..options };
+            engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
+            seek = Some(Seek::of(requests));
+        }
         let mut armed =
             Armed::new(Box::new(engine), registers, Rc::clone(requests), surroundings);
+        armed.seek = seek;
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
             armed.tracker.add_kernel(&mut armed.memory);
@@ -221,7 +232,12 @@ impl Survey {
                 })?,
             );
         }
-        for instance in self.instances.into_iter().filter(Instance::is_wanted) {
+        let parent = armed.surroundings.target.filter(|_| armed.seek.is_some());
+        for instance in self.instances {
+            // Of the target it is told what it starts, where of others it is not.
+            if !instance.is_wanted() && Some(instance.pid()) != parent {
+                continue;
+            }
             let attached = armed.attach(instance, consumer);
             add(
                 &mut sum,
@@ -230,7 +246,8 @@ impl Survey {
                 })?,
             );
         }
-        sum.slots += armed.figures.own;
+        sum.slots = sum.slots.max(armed.figures.slots());
+        sum.capacity = CAPACITY as u32;
         armed.figures.at_start = sum;
         Ok(armed)
     }
@@ -286,5 +303,4 @@ fn is_absent(why: &ResolveError) -> bool {
 fn add(sum: &mut engine::Armed, more: &engine::Armed) {
     sum.threads += more.threads;
     sum.slots = sum.slots.max(more.slots);
-    sum.capacity = more.capacity;
 }
