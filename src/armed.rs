@@ -213,8 +213,11 @@ impl Armed {
             self.look_for(pid, request);
         }
         let now = self.surroundings.kernel.clock();
-        for pid in self.seek.as_mut().map_or_else(Vec::new, |seek| seek.look(now)) {
-            self.found(pid, consumer);
+        let found = self.seek.as_mut().map_or_else(Vec::new, |seek| seek.look(now));
+        for (pid, since) in found {
+            if !self.instances.contains_key(&pid) {
+                self.executed(pid, since, consumer);
+            }
         }
         // Their numbers may be given out again.
         self.instances.retain(|pid, _| self.tracker.follows(*pid));
@@ -249,13 +252,6 @@ impl Armed {
                 ..
             }) => {}
             Err(refused) => self.figures.refused(&refused),
-        }
-    }
-
-    /// Arms a process that runs already, in a session that has begun.
-    fn found(&mut self, pid: u32, consumer: &mut dyn Consumer) {
-        if !self.instances.contains_key(&pid) {
-            self.executed(pid, 0, consumer);
         }
     }
 

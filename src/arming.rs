@@ -143,6 +143,12 @@ pub(crate) fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic
         ResolveError::Function { name } => {
             new(Code::UnknownSymbol).help(format!("to see where it is, use `nm`; hwtrace watches data, and `{name}` is code"))
         }
+        ResolveError::NoSuchModule { module, .. } if !module.contains('/') => {
+            let help = error.help().into_iter().fold(new(code_of(error)), Diagnostic::help);
+            help.help(format!(
+                "one that is loaded later is named by its path: `\"/path/{module}\":…`"
+            ))
+        }
         ResolveError::Null { .. }
         | ResolveError::Dangling { .. }
         | ResolveError::Unreadable { .. } => new(code_of(error)).help(FOLLOW),

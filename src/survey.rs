@@ -8,8 +8,8 @@ use hwtrace_probes::process::{Process, processes_of};
 use hwtrace_probes::resolve::{Location, ResolveError};
 use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
-use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{ArmError, Engine};
 use hwtrace_runtime::slots::CAPACITY;
 
 use crate::armed::{Armed, Refused, Seek, Surroundings};
@@ -29,6 +29,8 @@ pub(crate) struct Survey {
     locations: Vec<Option<Location>>,
     /// Whether processes that start later are asked for.
     later: bool,
+    /// Processes that are asked for by number.
+    needed: Vec<u32>,
 }
 
 impl Survey {
@@ -49,6 +51,7 @@ impl Survey {
             shapes: Vec::new(),
             locations: Vec::new(),
             later: requests.iter().any(|request| request.data.executable().is_some()),
+            needed: surroundings.target.into_iter().collect(),
         };
         if let Some(target) = target {
             survey.look_at_target(target, requests, surroundings)?;
@@ -100,7 +103,10 @@ impl Survey {
                 continue;
             }
             match survey(pid, requests, surroundings) {
-                Ok(instance) => self.instances.push(instance),
+                Ok(instance) => {
+                    self.needed.extend(needed.then_some(pid));
+                    self.instances.push(instance);
+                }
                 Err(failure) if needed => return Err(failure),
                 // Of those that a path names some may be others'.
                 Err(_) => {}
@@ -216,7 +222,7 @@ impl Survey {
             let options =
                 PerfOptions { whole_system: kernel_watches.is_some(), ..options };
             engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
-            seek = Some(Seek::of(requests));
+            seek = Some(Seek::of(requests, surroundings.kernel.clock()));
         }
         let mut armed =
             Armed::new(Box::new(engine), registers, Rc::clone(requests), surroundings);
@@ -238,13 +244,14 @@ impl Survey {
             if !instance.is_wanted() && Some(instance.pid()) != parent {
                 continue;
             }
-            let attached = armed.attach(instance, consumer);
-            add(
-                &mut sum,
-                &attached.map_err(|refused| {
-                    arming::failed(&refused, requests, &armed.registers)
-                })?,
-            );
+            let needed = self.needed.contains(&instance.pid());
+            match armed.attach(instance, consumer) {
+                Ok(attached) => add(&mut sum, &attached),
+                Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
+                Err(refused) => {
+                    return Err(arming::failed(&refused, requests, &armed.registers));
+                }
+            }
         }
         sum.slots = sum.slots.max(armed.figures.slots());
         sum.capacity = CAPACITY as u32;

@@ -33,6 +33,8 @@ pub(crate) struct Figures {
     threads: Later,
     /// By request: libraries that were armed after they were mapped.
     libraries: BTreeMap<usize, Later>,
+    /// By request: how many threads were given their own data after they had started.
+    rooms: BTreeMap<usize, u64>,
     /// Why something was not armed, with how often.
     refused: BTreeMap<String, u64>,
 }
@@ -113,6 +115,10 @@ impl Figures {
         self.threads.note(after);
     }
 
+    pub(crate) fn room_came(&mut self, request: usize) {
+        *self.rooms.entry(request).or_default() += 1;
+    }
+
     pub(crate) fn later_library(&mut self, request: usize, after: Option<u64>) {
         self.libraries.entry(request).or_default().note(after);
     }
@@ -133,7 +139,7 @@ impl Figures {
         let mut remarks: Vec<_> =
             asked.filter_map(|(request, came)| never_came(request, came)).collect();
         for (request, count) in requests.iter().zip(&self.moved) {
-            if *count > 0 {
+            if *count > 0 && request.data.follows() {
                 let times = counted(*count, "time");
                 remarks
                     .push(format!("`{}` moved {times} with its pointers", request.data));
@@ -147,7 +153,11 @@ impl Figures {
             )
         };
         for (request, later) in &self.libraries {
-            let what = format!("`{}` was", requests[*request].data);
+            let data = &requests[*request].data;
+            let what = match later.count {
+                1 => format!("`{data}` was"),
+                more => format!("`{data}` came {more} times, each"),
+            };
             remarks.push(late(what, later.most, "its library was mapped"));
         }
         for (later, noun, since) in [
@@ -159,6 +169,12 @@ impl Figures {
                     format!("{} that started later, each", counted(later.count, noun));
                 remarks.push(late(what, later.most, since));
             }
+        }
+        for (request, count) in &self.rooms {
+            let (data, threads) = (&requests[*request].data, counted(*count, "thread"));
+            remarks.push(format!(
+                "{threads} got `{data}` at the first access to it, which was not seen"
+            ));
         }
         let times = |(text, count): (&String, &u64)| match count {
             1 => text.clone(),

@@ -86,12 +86,11 @@ impl Armed {
     /// Looks once more at threads that had no room.
     pub(super) fn arm_roomless(&mut self) {
         let hurry = self.hurry;
-        for Roomless { pid, tid, request, since, .. } in
-            std::mem::take(&mut self.roomless)
-        {
+        for roomless in std::mem::take(&mut self.roomless) {
+            let Roomless { pid, tid, request, since, .. } = roomless;
             let before = self.roomless.len();
             match self.arm_own(pid, tid, request) {
-                Ok(()) if self.roomless.len() == before => self.room_came(tid, since),
+                Ok(()) if self.roomless.len() == before => self.room_came(&roomless),
                 Ok(()) => self.roomless[before].since = since,
                 Err(ArmError::Gone { .. }) => {}
                 Err(error) => self.figures.refused(&Refused { pid, error }),
@@ -104,10 +103,14 @@ impl Armed {
             newest.filter(|until| *until > now).map_or(hurry, |it| it.max(hurry));
     }
 
-    fn room_came(&mut self, tid: u32, since: u64) {
-        if self.tracker.has_own(tid) {
-            let since = self.since(since);
-            self.figures.later_thread(since);
+    fn room_came(&mut self, of: &Roomless) {
+        if !self.tracker.has_own(of.tid) {
+            return;
+        }
+        match of.why {
+            ResolveError::NotAllocated { .. } => self.figures.room_came(of.request),
+            // It had only just begun.
+            _ => self.figures.later_thread(self.since(of.since)),
         }
     }
 

@@ -10,27 +10,29 @@ const EVERY_NS: u64 = 100_000_000;
 /// What is looked for, and when.
 pub(crate) struct Seek {
     executables: Vec<String>,
-    /// CLOCK_MONOTONIC in nanoseconds.
-    next: u64,
+    /// When it was last looked for, in nanoseconds of CLOCK_MONOTONIC.
+    last: u64,
 }
 
 impl Seek {
     /// Looks for what requests ask for.
-    pub(crate) fn of(requests: &[Request]) -> Self {
+    pub(crate) fn of(requests: &[Request], now: u64) -> Self {
         let executables = requests.iter().filter_map(|request| request.data.executable());
         let mut executables: Vec<_> = executables.map(str::to_owned).collect();
         executables.sort_unstable();
         executables.dedup();
-        Self { executables, next: 0 }
+        Self { executables, last: now }
     }
 
-    /// The processes that run any of it, where it is time to look.
-    pub(crate) fn look(&mut self, now: u64) -> Vec<u32> {
-        if now < self.next {
+    /// The processes that run any of it, where it is time to look, with the time
+    /// since when they may have been there.
+    pub(crate) fn look(&mut self, now: u64) -> Vec<(u32, u64)> {
+        if now < self.last + EVERY_NS {
             return Vec::new();
         }
-        self.next = now + EVERY_NS;
-        self.executables.iter().flat_map(|executable| processes_of(executable)).collect()
+        let since = std::mem::replace(&mut self.last, now);
+        let found = self.executables.iter().flat_map(|path| processes_of(path));
+        found.map(|pid| (pid, since)).collect()
     }
 
     /// What is to be said of it at the end.
