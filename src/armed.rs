@@ -4,6 +4,8 @@
 
 mod figures;
 mod news;
+mod own;
+mod seek;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,11 +14,14 @@ use std::rc::Rc;
 use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_runtime::engine::{self, ArmError, Engine};
+use hwtrace_runtime::event::Event;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Tracker;
 
 pub(crate) use figures::Figures;
 pub(crate) use news::{Interest, News};
+use own::Roomless;
+pub(crate) use seek::Seek;
 
 use crate::instances::{Instance, Place};
 use crate::names::Names;
@@ -34,13 +39,18 @@ pub(crate) struct Armed {
     /// By watch: whether it is on, and not only could be.
     on: Vec<bool>,
     requests: Rc<[Request]>,
-    surroundings: Surroundings,
+    pub(crate) surroundings: Surroundings,
     /// By process.
     instances: BTreeMap<u32, Instance>,
     pub(crate) interest: Interest,
     pub(crate) news: Vec<News>,
-    /// Threads that have no room for their own data yet: process, thread, request.
-    roomless: Vec<(u32, u32, usize)>,
+    /// Threads that have no room for their own data yet.
+    roomless: Vec<Roomless>,
+    /// Where processes that start are not reported.
+    pub(crate) seek: Option<Seek>,
+    /// What has just happened has to be acted upon in its turn: until then, in
+    /// nanoseconds of CLOCK_MONOTONIC, rounds are short.
+    hurry: u64,
     pub(crate) figures: Figures,
     /// See [`Books::pictures`].
     pictures: [Vec<u8>; 2],
@@ -85,6 +95,8 @@ impl Armed {
             instances: BTreeMap::new(),
             news: Vec::new(),
             roomless: Vec::new(),
+            seek: None,
+            hurry: 0,
             pictures: [Vec::new(), Vec::new()],
         }
     }
@@ -114,6 +126,8 @@ impl Armed {
         // Once more, for what it mapped meanwhile.
         let _ = self.surroundings.symbols.borrow_mut().add_process(&instance.process);
         self.interest.note(&instance);
+        self.figures.places(&instance.places);
+        self.figures.shared(armed.slots);
         self.instances.insert(pid, instance);
         for thread in threads {
             self.arm_thread(pid, thread.tid).map_err(refused)?;
@@ -154,8 +168,20 @@ impl Armed {
     }
 
     /// What is to be said of it at the end.
-    pub(crate) fn remarks(&self) -> Vec<String> {
-        self.figures.remarks(&self.requests)
+    pub(crate) fn remarks(&mut self) -> Vec<String> {
+        self.give_up_roomless();
+        let asked = self.registers.asked(self.requests.len());
+        let mut remarks = self.figures.remarks(&self.requests, &asked);
+        remarks.extend(self.seek.as_ref().map(Seek::remark));
+        remarks
+    }
+
+    /// How long hits may wait in a ring that is not full enough to wake us, in
+    /// nanoseconds.
+    pub(crate) fn drain_in(&self) -> u64 {
+        let hurries =
+            self.interest.waits() || self.surroundings.kernel.clock() < self.hurry;
+        if hurries { DRAIN_IN_HASTE_NS } else { DRAIN_EVERY_NS }
     }
 
     /// Looks for what was reported at once, where that is asked for.
@@ -163,8 +189,13 @@ impl Armed {
     /// # Errors
     /// As reading the rings.
     pub(crate) fn listen(&mut self) -> io::Result<()> {
-        let Self { engine, interest, news, .. } = self;
-        engine.news(&mut |event| news.extend(interest.in_event(&event)))
+        let Self { engine, interest, news, hurry, .. } = self;
+        engine.news(&mut |event| {
+            news.extend(interest.in_event(&event));
+            if let Event::Comm { time, exec: true, .. } = event {
+                *hurry = time + HURRY_NS;
+            }
+        })
     }
 
     /// Follows what has happened to the processes.
@@ -177,12 +208,19 @@ impl Armed {
                 News::Stored { pid, request } => self.moved(pid, request),
             }
         }
-        for (pid, tid, request) in std::mem::take(&mut self.roomless) {
-            let _ = self.arm_own(pid, tid, request);
-        }
+        self.arm_roomless();
         for (pid, request) in self.pending() {
             self.look_for(pid, request);
         }
+        let now = self.surroundings.kernel.clock();
+        let found = self.seek.as_mut().map_or_else(Vec::new, |seek| seek.look(now));
+        for (pid, since) in found {
+            if !self.instances.contains_key(&pid) {
+                self.executed(pid, since, consumer);
+            }
+        }
+        // Their numbers may be given out again.
+        self.instances.retain(|pid, _| self.tracker.follows(*pid));
     }
 
     /// A process executes another image. Its watches are gone; what the new image
@@ -217,13 +255,6 @@ impl Armed {
         }
     }
 
-    /// Arms a process that runs already, in a session that has begun.
-    pub(crate) fn found(&mut self, pid: u32, consumer: &mut dyn Consumer) {
-        if !self.instances.contains_key(&pid) {
-            self.executed(pid, 0, consumer);
-        }
-    }
-
     fn since(&self, time: u64) -> Option<u64> {
         (time > 0).then(|| self.surroundings.kernel.clock().saturating_sub(time))
     }
@@ -247,12 +278,14 @@ impl Armed {
     fn look_for(&mut self, pid: u32, request: usize) -> bool {
         let Some(instance) = self.instances.get_mut(&pid) else { return false };
         let (asked, kernel) = (&self.requests[request], &self.surroundings.kernel);
-        let place = instance.find(asked, kernel);
+        let place = instance.find(asked, (&self.surroundings.names, kernel));
         let is_there = place.location().is_some();
         let own = matches!(place, Place::EachThread(_));
         let was = std::mem::replace(&mut instance.places[request], place);
+        self.figures.place(request, &instance.places[request]);
         let came = is_there && was.location().is_none();
         let moved = self.retarget(pid, request);
+        self.figures.moved[request] += u64::from(moved);
         if own && came {
             self.arm_threads(pid, request);
         }
@@ -292,7 +325,6 @@ impl Armed {
             if !self.look_for(pid, request) {
                 break;
             }
-            self.figures.moved[request] += 1;
         }
     }
 
@@ -307,75 +339,15 @@ impl Armed {
         });
         pending.collect()
     }
-
-    /// A thread was born.
-    fn born(&mut self, pid: u32, tid: u32, time: u64) {
-        if self.tracker.has_own(tid) {
-            return;
-        }
-        match self.arm_thread(pid, tid) {
-            Ok(true) => {
-                let since = self.since(time);
-                self.figures.later_thread(since);
-            }
-            Ok(false) | Err(ArmError::Gone { .. }) => {}
-            Err(error) => self.figures.refused(&Refused { pid, error }),
-        }
-    }
-
-    fn arm_threads(&mut self, pid: u32, request: usize) {
-        let Some(instance) = self.instances.get(&pid) else { return };
-        for thread in instance.process.threads().unwrap_or_default() {
-            if let Err(error) = self.arm_own(pid, thread.tid, request) {
-                self.figures.refused(&Refused { pid, error });
-            }
-        }
-    }
-
-    /// Arms what a thread has of its own. Gives whether there is any.
-    fn arm_thread(&mut self, pid: u32, tid: u32) -> Result<bool, ArmError> {
-        let Some(instance) = self.instances.get(&pid) else { return Ok(false) };
-        let places = instance.places.iter().enumerate();
-        let own = places.filter(|(_, place)| matches!(place, Place::EachThread(_)));
-        let own: Vec<_> = own.map(|(request, _)| request).collect();
-        for request in &own {
-            self.arm_own(pid, tid, *request)?;
-        }
-        Ok(!own.is_empty())
-    }
-
-    fn arm_own(&mut self, pid: u32, tid: u32, request: usize) -> Result<(), ArmError> {
-        let Some(instance) = self.instances.get(&pid) else { return Ok(()) };
-        let kernel = &self.surroundings.kernel;
-        let location = match instance.find_in(&self.requests[request], tid, kernel) {
-            Some(Ok(location)) => location,
-            Some(Err(ResolveError::NotAllocated { .. })) => {
-                self.roomless.push((pid, tid, request));
-                return Ok(());
-            }
-            Some(Err(why)) => {
-                // One that has ended tells nothing any more.
-                if kernel.thread_name(pid, tid).is_ok() {
-                    self.figures.unknown_thread(&why);
-                }
-                return Ok(());
-            }
-            None => return Ok(()),
-        };
-        let own = self.registers.own(request, &location);
-        self.figures.own_registers(own.len());
-        for (number, watch) in own {
-            self.tracker.add_own((pid, tid), number, watch.address, &mut self.memory);
-            match self.engine.arm_thread((pid, tid), number, watch) {
-                Ok(()) => {}
-                Err(ArmError::Gone { .. }) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.tracker.confirm_thread(tid, &mut self.memory);
-        Ok(())
-    }
 }
+
+/// How long hits may wait in a ring that is not full enough to wake us.
+const DRAIN_EVERY_NS: u64 = 20_000_000;
+/// The same where an exec is to be answered, or a pointer: longer than the engine
+/// waits for other CPUs there is no reason to.
+const DRAIN_IN_HASTE_NS: u64 = 2_000_000;
+/// So long after something has happened its turn comes.
+const HURRY_NS: u64 = 10_000_000;
 
 /// A pointer that is stored to again while its watch moves is followed so often at
 /// once; then the next round goes on.

@@ -100,8 +100,11 @@ fn is_launcher(path: &Path) -> bool {
     name.is_some_and(|name| LAUNCHERS.contains(&name))
 }
 
-const LAUNCHER: &str = "this is the program that starts yours, and what it executes is not \
-                        followed: give your program itself, without it";
+const LAUNCHER: &str = "this is the program that starts yours: name yours as well, as in \
+                        `process(\"/path/prog\").data(\"counter\")`, or start it without this";
+
+const FOLLOW: &str = "to watch what it will point to, follow it: `.follow` behind `.data(…)`, or \
+                      `hwtrace watch --follow`";
 
 pub(crate) fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic {
     let new = |code| Diagnostic::new(code, span, error.to_string());
@@ -140,6 +143,15 @@ pub(crate) fn unresolved(error: &ResolveError, span: Option<Span>) -> Diagnostic
         ResolveError::Function { name } => {
             new(Code::UnknownSymbol).help(format!("to see where it is, use `nm`; hwtrace watches data, and `{name}` is code"))
         }
+        ResolveError::NoSuchModule { module, .. } if !module.contains('/') => {
+            let help = error.help().into_iter().fold(new(code_of(error)), Diagnostic::help);
+            help.help(format!(
+                "one that is loaded later is named by its path: `\"/path/{module}\":…`"
+            ))
+        }
+        ResolveError::Null { .. }
+        | ResolveError::Dangling { .. }
+        | ResolveError::Unreadable { .. } => new(code_of(error)).help(FOLLOW),
         other => match other.help() {
             Some(help) => new(code_of(other)).help(help),
             None => new(code_of(other)),

@@ -144,6 +144,9 @@ pub struct WatchArgs {
     /// Bytes to watch, where not the variable's own: 1, 2, 4 or 8.
     #[arg(long, value_name = "BYTES")]
     pub length: Option<u32>,
+    /// Moves the watch when a pointer on the way to the data changes.
+    #[arg(long)]
+    pub follow: bool,
     /// What every way of running takes.
     #[command(flatten)]
     pub common: Common,

@@ -23,7 +23,8 @@ static BALANCE: AtomicU64 = AtomicU64::new(1_000_000);
 /// What the demo watches: the program's balance, loads and stores.
 pub fn watched() -> Watched {
     let name = concat!(module_path!(), "::BALANCE").to_owned();
-    Watched { expression: Expression::name(name), length: None, mode: Mode::ReadWrite }
+    let expression = Expression::name(name);
+    Watched { expression, length: None, mode: Mode::ReadWrite, follow: false }
 }
 
 /// The program that is watched.

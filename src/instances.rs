@@ -6,7 +6,7 @@ use hwtrace_probes::AbsAddr;
 use hwtrace_probes::image::Image;
 use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve::{self, Location, Memory, ResolveError};
-use hwtrace_probes::spec::ProcessRef;
+use hwtrace_probes::spec::{DataSpec, ProcessRef};
 use hwtrace_runtime::kernel::Kernel;
 
 use crate::names::Names;
@@ -94,7 +94,7 @@ impl Instance {
             Self { process, image, places: Vec::new(), thread_pointer_known };
         for request in requests {
             let place = match instance.is_asked(request, target)? {
-                true => instance.find(request, kernel),
+                true => instance.find(request, (names, kernel)),
                 false => Place::NotHere,
             };
             instance.places.push(place);
@@ -139,8 +139,7 @@ impl Instance {
     /// is waited for: libraries, pointers that are set from the start, the first
     /// thread's own data.
     pub(crate) fn next_stop(&self) -> Option<Stop> {
-        let waits = |place: &Place| place.why().is_some_and(is_set_by_loader);
-        let libraries = self.places.iter().any(waits);
+        let libraries = self.places.iter().any(is_set_by_loader);
         let threads =
             self.places.iter().any(|place| matches!(place, Place::EachThread(_)));
         if !libraries && !(threads && !self.has_threads()) {
@@ -181,7 +180,11 @@ impl Instance {
     }
 
     /// Looks where the data of a request is now.
-    pub(crate) fn find(&self, request: &Request, kernel: &Rc<dyn Kernel>) -> Place {
+    pub(crate) fn find(
+        &self,
+        request: &Request,
+        (names, kernel): (&Names, &Rc<dyn Kernel>),
+    ) -> Place {
         let Data::Process(data) = &request.data else { return Place::NotHere };
         let mut memory = ProcessMemory::new(kernel, self.pid());
         let length = data.length.map(u64::from);
@@ -193,7 +196,7 @@ impl Instance {
             }
             Ok(location) => Place::At(location),
             Err(ResolveError::EachThread { .. }) => self.find_in_threads(request, kernel),
-            Err(why) if may_come(&why, data.follow) => {
+            Err(why) if may_come(&why, data.follow) || in_library(&why, data, names) => {
                 let links = links.iter().map(|link| link.address.0).collect();
                 Place::Pending { why, links }
             }
@@ -204,15 +207,28 @@ impl Instance {
     /// Behind a pointer that each thread has: the first thread tells what the data
     /// is like.
     fn find_in_threads(&self, request: &Request, kernel: &Rc<dyn Kernel>) -> Place {
-        match self.find_in(request, self.pid(), kernel) {
+        match self.find_by_name(request, self.pid(), kernel) {
             Some(Ok(location)) => Place::EachThread(location),
             Some(Err(why)) => Place::Pending { why, links: Vec::new() },
             None => Place::NotHere,
         }
     }
 
-    /// Where a thread has the data.
+    /// Where a thread has the data of a request.
     pub(crate) fn find_in(
+        &self,
+        (number, request): (usize, &Request),
+        tid: u32,
+        kernel: &Rc<dyn Kernel>,
+    ) -> Option<Result<Location, ResolveError>> {
+        // A thread does not wait while its data is looked for: by name that takes long.
+        let mut memory = ProcessMemory::new(kernel, self.pid());
+        let known = self.places.get(number).and_then(Place::location);
+        let found = known.and_then(|it| it.in_thread(&self.image, &mut memory, tid));
+        found.or_else(|| self.find_by_name(request, tid, kernel))
+    }
+
+    fn find_by_name(
         &self,
         request: &Request,
         tid: u32,
@@ -237,10 +253,23 @@ fn may_come(why: &ResolveError, follows: bool) -> bool {
     }
 }
 
+/// Whether a library that the executable needs has it.
+fn in_library(why: &ResolveError, data: &DataSpec, names: &Names) -> bool {
+    matches!(why, ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. })
+        && data.expression.module().is_none()
+        && matches!(names.unplaced(data), Some(Ok(_)))
+}
+
 /// Whether the loader may bring what is missing: a library, or the addresses in
 /// pointers that are set from the start.
-fn is_set_by_loader(why: &ResolveError) -> bool {
-    why.may_come_later() && !matches!(why, ResolveError::NotAllocated { .. })
+fn is_set_by_loader(place: &Place) -> bool {
+    match place {
+        Place::Pending { why: ResolveError::NotAllocated { .. }, .. } => false,
+        Place::Pending { .. } => true,
+        // Pointers that are not followed.
+        Place::Missing(why) => why.may_come_later(),
+        _ => false,
+    }
 }
 
 /// Where a program is held.

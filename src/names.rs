@@ -88,6 +88,27 @@ impl Known {
         })
     }
 
+    /// Asks the library that the data is in, also one that is loaded later, or else
+    /// all.
+    fn ask_of<T>(
+        &self,
+        data: &DataSpec,
+        ask: impl Fn(&Image) -> Result<T, ResolveError>,
+    ) -> Result<T, ResolveError> {
+        let Some(library) = data.expression.module() else { return self.ask(ask) };
+        match ask(self.whole()) {
+            Err(ResolveError::NoSuchModule { module, loaded }) => {
+                let program = self.alone.modules().first();
+                let loader = Loader::of_this_system();
+                match Image::of_library(library, program, &loader, &self.files) {
+                    Some(image) => ask(&image),
+                    None => Err(ResolveError::NoSuchModule { module, loaded }),
+                }
+            }
+            known => known,
+        }
+    }
+
     /// Asks the executable, and where it does not know, its libraries, too.
     fn ask<T, E>(&self, ask: impl Fn(&Image) -> Result<T, E>) -> Result<T, E> {
         let first = ask(&self.alone);
@@ -162,10 +183,7 @@ impl Names {
     pub(crate) fn typed(&self, data: &DataSpec) -> Option<Result<Typed, ResolveError>> {
         let length = data.length.map(u64::from);
         let ask = |image: &Image| resolve::type_of(image, &data.expression, length);
-        self.known(&data.process, |known| match &data.expression.module() {
-            Some(_) => ask(known.whole()),
-            None => known.ask(ask),
-        })
+        self.known(&data.process, |known| known.ask_of(data, ask))
     }
 
     /// What watched data is like wherever it may be; none where nothing is known of
@@ -176,10 +194,7 @@ impl Names {
     ) -> Option<Result<Location, ResolveError>> {
         let length = data.length.map(u64::from);
         let ask = |image: &Image| resolve::unplaced(image, &data.expression, length);
-        self.known(&data.process, |known| match &data.expression.module() {
-            Some(_) => ask(known.whole()),
-            None => known.ask(ask),
-        })
+        self.known(&data.process, |known| known.ask_of(data, ask))
     }
 
     /// Of data of processes: whose type, and how long.

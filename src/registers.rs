@@ -63,6 +63,8 @@ pub(crate) struct Registers {
     sees: Vec<Vec<Sees>>,
     /// By watch: who gives it its address, the first that is there.
     places: Vec<Vec<Place>>,
+    /// By request: whether each thread has its own data.
+    own: Vec<bool>,
 }
 
 /// By what a register's address is known: so many bytes before a piece of
@@ -92,7 +94,8 @@ impl Registers {
             request: claims[error.request].request,
             ..error
         })?;
-        let mut registers = Self { watches: plan.watches(), ..Self::default() };
+        let own = located.iter().map(|it| it.as_ref().is_some_and(|it| it.own)).collect();
+        let mut registers = Self { watches: plan.watches(), own, ..Self::default() };
         for register in &plan.registers {
             let mut places = Vec::new();
             for subscriber in &register.subscribers {
@@ -136,6 +139,11 @@ impl Registers {
         &self.sees
     }
 
+    /// By request: whether it has any.
+    pub(crate) fn asked(&self, requests: usize) -> Vec<bool> {
+        (0..requests).map(|request| self.of(request).next().is_some()).collect()
+    }
+
     /// The registers of a request's data, or of the pointers to it.
     pub(crate) fn of(&self, request: usize) -> impl Iterator<Item = usize> {
         let own = move |places: &Vec<Place>| {
@@ -159,6 +167,8 @@ impl Registers {
             for place in places {
                 let address = match found(place.request) {
                     Found::NotHere => continue,
+                    // Threads are given it one by one.
+                    Found::Pending(_) if self.own[place.request] => continue,
                     Found::Pending(links) => place.link(links),
                     Found::At(location) => place.address(location, watch.length),
                 };
@@ -261,6 +271,8 @@ pub(crate) struct Shape {
     pub(crate) pieces: Vec<Piece>,
     /// Whether these are where the data is, and not only as long.
     pub(crate) placed: bool,
+    /// Whether each thread has its own.
+    pub(crate) own: bool,
     /// Addresses of the pointers to it that are followed; of those that are not
     /// known yet [`Watch::PENDING`].
     pub(crate) links: Vec<u64>,
@@ -276,6 +288,7 @@ impl Shape {
             bits: location.bits.is_some(),
             pieces: location.pieces.clone(),
             placed: location.thread_local.is_none(),
+            own: location.thread_local.is_some(),
             links: if follows { links.collect() } else { Vec::new() },
         }
     }

@@ -252,7 +252,7 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "not known: they do not follow from instruction and registers, and the process had \
          ended when its memory was to be read; the value before stands for them",
     );
-    let accounted = summary.hits + summary.lost;
+    let accounted = summary.hits + summary.pointers + summary.lost;
     if summary.counted > accounted && !summary.stopped && !summary.failed {
         let missing = summary.counted - accounted;
         remark(missing, "hit", "counted after the session had ended");

@@ -28,9 +28,6 @@ use crate::survey::Survey;
 use crate::symbols::SharedSymbols;
 use crate::target::{Fate, Running, Target};
 
-/// How long hits may wait in a ring that is not full enough to wake us.
-const DRAIN_EVERY_NS: u64 = 20_000_000;
-
 /// Who gets the hits.
 pub trait Consumer {
     /// What it wants watched.
@@ -166,6 +163,9 @@ pub struct Options {
 pub struct Summary {
     /// Hits that reached the consumer.
     pub hits: u64,
+    /// Stores to pointers that are followed, and that nothing else watches: they are
+    /// counted, too.
+    pub pointers: u64,
     /// Hits that the kernel counted.
     pub counted: u64,
     /// Hits for which there was no room.
@@ -354,7 +354,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         loop {
             let drain_in = match (round, &self.armed) {
                 (Round::Paused, _) => Some(0),
-                (_, Some(_)) => Some(DRAIN_EVERY_NS),
+                (_, Some(armed)) => Some(armed.drain_in()),
                 (_, None) => None,
             };
             let wake = events.wait(self.kernel.clock(), drain_in)?;
@@ -436,7 +436,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         self.account();
         self.summary.remarks = self.consumer.remarks();
-        if let Some(armed) = &self.armed {
+        if let Some(armed) = &mut self.armed {
             self.summary.remarks.extend(armed.remarks());
         }
         if let Some(target) = &mut self.target {
@@ -451,6 +451,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let account = engine.account();
         let summary = &mut self.summary;
         summary.executed = figures.executed;
+        summary.armed.slots = figures.slots();
         summary.counted = account.counted.iter().sum();
         summary.lost = account.lost;
         summary.late = account.late;

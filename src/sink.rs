@@ -109,9 +109,13 @@ impl<'s, C: Consumer> Sink<'s, C> {
         self.name_thread(hit, books.tracker);
         let record =
             books.tracker.complete(hit, &mut *symbols.borrow_mut(), books.memory);
-        self.summary.hits += 1;
+        let all = &books.registers.sees()[record.watch as usize];
+        match all.iter().any(|sees| matches!(sees, Sees::Data { .. })) {
+            true => self.summary.hits += 1,
+            false => self.summary.pointers += 1,
+        }
         self.consumer.captured(hit);
-        for sees in &books.registers.sees()[record.watch as usize] {
+        for sees in all {
             match sees {
                 Sees::Link { request } => {
                     books.news.push(News::Stored { pid: hit.pid, request: *request });
@@ -128,8 +132,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 return Flow::Stop;
             }
         }
-        if self.summary.hits.is_multiple_of(LOOK_EVERY) && self.started.elapsed() > ROUND
-        {
+        let all = self.summary.hits + self.summary.pointers;
+        if all.is_multiple_of(LOOK_EVERY) && self.started.elapsed() > ROUND {
             self.round = Round::Paused;
             return Flow::Stop;
         }

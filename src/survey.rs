@@ -9,8 +9,10 @@ use hwtrace_probes::resolve::{Location, ResolveError};
 use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{ArmError, Engine};
+use hwtrace_runtime::slots::CAPACITY;
 
-use crate::armed::{Armed, Refused, Surroundings};
+use crate::armed::{Armed, Refused, Seek, Surroundings};
 use crate::arming;
 use crate::instances::{Instance, Place, Stop};
 use crate::kernel_data::KernelData;
@@ -27,6 +29,8 @@ pub(crate) struct Survey {
     locations: Vec<Option<Location>>,
     /// Whether processes that start later are asked for.
     later: bool,
+    /// Processes that are asked for by number.
+    needed: Vec<u32>,
 }
 
 impl Survey {
@@ -47,6 +51,7 @@ impl Survey {
             shapes: Vec::new(),
             locations: Vec::new(),
             later: requests.iter().any(|request| request.data.executable().is_some()),
+            needed: surroundings.target.into_iter().collect(),
         };
         if let Some(target) = target {
             survey.look_at_target(target, requests, surroundings)?;
@@ -98,7 +103,10 @@ impl Survey {
                 continue;
             }
             match survey(pid, requests, surroundings) {
-                Ok(instance) => self.instances.push(instance),
+                Ok(instance) => {
+                    self.needed.extend(needed.then_some(pid));
+                    self.instances.push(instance);
+                }
                 Err(failure) if needed => return Err(failure),
                 // Of those that a path names some may be others'.
                 Err(_) => {}
@@ -207,9 +215,18 @@ impl Survey {
         let whole_system = self.later || kernel_watches.is_some();
         let prompt = self.later || self.needs_news(requests);
         let options = PerfOptions { prompt, whole_system, ..options };
-        let engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
+        let mut engine =
+            PerfEngine::new(Rc::clone(&surroundings.kernel), options.clone());
+        let mut seek = None;
+        if self.later && engine.listen().is_err() {
+            let options =
+                PerfOptions { whole_system: kernel_watches.is_some(), ..options };
+            engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
+            seek = Some(Seek::of(requests, surroundings.kernel.clock()));
+        }
         let mut armed =
             Armed::new(Box::new(engine), registers, Rc::clone(requests), surroundings);
+        armed.seek = seek;
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
             armed.tracker.add_kernel(&mut armed.memory);
@@ -221,16 +238,23 @@ impl Survey {
                 })?,
             );
         }
-        for instance in self.instances.into_iter().filter(Instance::is_wanted) {
-            let attached = armed.attach(instance, consumer);
-            add(
-                &mut sum,
-                &attached.map_err(|refused| {
-                    arming::failed(&refused, requests, &armed.registers)
-                })?,
-            );
+        let parent = armed.surroundings.target.filter(|_| armed.seek.is_some());
+        for instance in self.instances {
+            // Of the target it is told what it starts, where of others it is not.
+            if !instance.is_wanted() && Some(instance.pid()) != parent {
+                continue;
+            }
+            let needed = self.needed.contains(&instance.pid());
+            match armed.attach(instance, consumer) {
+                Ok(attached) => add(&mut sum, &attached),
+                Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
+                Err(refused) => {
+                    return Err(arming::failed(&refused, requests, &armed.registers));
+                }
+            }
         }
-        sum.slots += armed.figures.own;
+        sum.slots = sum.slots.max(armed.figures.slots());
+        sum.capacity = CAPACITY as u32;
         armed.figures.at_start = sum;
         Ok(armed)
     }
@@ -286,5 +310,4 @@ fn is_absent(why: &ResolveError) -> bool {
 fn add(sum: &mut engine::Armed, more: &engine::Armed) {
     sum.threads += more.threads;
     sum.slots = sum.slots.max(more.slots);
-    sum.capacity = more.capacity;
 }

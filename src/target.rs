@@ -1,6 +1,10 @@
 //! Whom a session watches: a program that it starts, or a process that runs.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +13,7 @@ use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, ProcessError, yama_ptrace_scope};
 use hwtrace_runtime::kernel::{Errno, Kernel, Taken};
 use hwtrace_runtime::launch::{
-    Child, ChildState, EndWatch, LaunchError, Launched, Reached, launch,
+    Child, ChildState, EndWatch, LaunchError, Launched, Reached, find_program, launch,
 };
 
 use crate::arming;
@@ -187,8 +191,33 @@ fn start(
     let arguments = arguments.map_err(|_| {
         Diagnostic::new(Code::NotExecutable, None, "the command has a NUL byte in it")
     })?;
+    if let Some(program) = arguments.first().and_then(|name| find_program(name).ok())
+        && has_other_rights(Path::new(OsStr::from_bytes(program.as_bytes())))
+    {
+        return Err(other_rights(name).into());
+    }
     let launched = launch(Rc::clone(kernel), &arguments, taken);
     launched.map_err(|error| explain(name, &error).into())
+}
+
+/// Whether a program is to run with another user's rights than ours, and would not if
+/// we started it: the kernel leaves them out where a tracer without privilege holds it
+/// (credentials(7); security/commoncap.c, `cap_bprm_creds_from_file`).
+fn has_other_rights(program: &Path) -> bool {
+    const SET_USER_ID: u32 = 0o4000;
+    let own = nix::unistd::geteuid();
+    let other =
+        |file: Metadata| file.mode() & SET_USER_ID != 0 && file.uid() != own.as_raw();
+    !own.is_root() && std::fs::metadata(program).is_ok_and(other)
+}
+
+fn other_rights(name: &str) -> Diagnostic {
+    let message = format!("`{name}` runs with another user's rights (set-user-ID)");
+    Diagnostic::new(Code::PermissionDenied, None, message)
+        .note("held by a user without privilege it would run without them")
+        .note("the kernel ends all perf events of a program that gains rights")
+        .help("run hwtrace as root with `sudo`")
+        .help("or watch a copy of the program, without these rights")
 }
 
 fn explain(name: &str, error: &LaunchError) -> Diagnostic {

@@ -23,6 +23,8 @@ pub struct Watched {
     pub length: Option<u32>,
     /// At which accesses.
     pub mode: Mode,
+    /// Whether it moves with the pointers on the way to it.
+    pub follow: bool,
 }
 
 /// The consumer that gathers the table.
@@ -108,7 +110,7 @@ impl Consumer for Watcher<'_> {
                 expression: watched.expression.clone(),
                 length: watched.length,
                 mode: watched.mode,
-                follow: false,
+                follow: watched.follow,
             }),
             span: None,
             optional: false,

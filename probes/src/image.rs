@@ -114,6 +114,19 @@ impl Image {
         Ok(Image { files: Rc::clone(files), modules, mappings: None })
     }
 
+    /// That of a library which a program may load later, found by its path, or by its
+    /// name where the loader looks for those of `program`. None where it is not there.
+    pub fn of_library(
+        name: &str,
+        program: Option<&Module>,
+        loader: &Loader,
+        files: &Rc<Files>,
+    ) -> Option<Self> {
+        let library = loader.library(name, program.and_then(Module::file), files)?;
+        let modules = vec![Module::unloaded(library)];
+        Some(Image { files: Rc::clone(files), modules, mappings: None })
+    }
+
     /// The executable and its libraries in the order of their loading, as far as
     /// that is known: by address in a process.
     pub fn modules(&self) -> &[Module] {

@@ -191,15 +191,35 @@ pub fn resolve_for_thread(
     locate(&mut Walk::new(image, Some(memory), Some(tid)), expression, length)
 }
 
-/// The address of a thread-local in a thread, given the thread pointer. None while the
-/// thread has no room for it.
-pub fn address_for_thread(
-    image: &Image,
-    variable: &ThreadLocal,
-    memory: &mut dyn Memory,
-    thread_pointer: AbsAddr,
-) -> Option<AbsAddr> {
-    tls::address(image, variable, memory, thread_pointer).ok()
+impl Location {
+    /// Where a thread has what was found as a thread-local, without looking for its
+    /// name again. None for all else.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::NotAllocated`] and [`ResolveError::NoThreadPointer`].
+    pub fn in_thread(
+        &self,
+        image: &Image,
+        memory: &mut dyn Memory,
+        tid: u32,
+    ) -> Option<Result<Location, ResolveError>> {
+        let variable = self.thread_local?;
+        let found = tls::address_in(image, &variable, memory, tid, &self.name);
+        Some(found.map(|start| self.moved_from_block(variable, start)))
+    }
+
+    /// The same, as all of it lies at a distance in the block of its thread.
+    fn moved_from_block(&self, variable: ThreadLocal, start: AbsAddr) -> Location {
+        let move_by = start.0.wrapping_sub(variable.offset);
+        let moved = |address: AbsAddr| AbsAddr(address.0.wrapping_add(move_by));
+        let mut location = Location { thread_local: None, ..self.clone() };
+        location.address = moved(self.address);
+        for piece in &mut location.pieces {
+            piece.address = moved(piece.address);
+        }
+        location
+    }
 }
 
 /// How long the data is that is watched, and of which type.

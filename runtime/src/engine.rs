@@ -18,6 +18,13 @@ pub trait Engine {
     /// [`ArmError`] says which watch or thread, and why.
     fn arm(&mut self, pid: u32, watches: &[Watch]) -> Result<Armed, ArmError>;
 
+    /// Opens what reports births, ends, names and mappings of all tasks, where the
+    /// engine was set up so: before any process is armed.
+    ///
+    /// # Errors
+    /// [`ArmError::SystemPermission`], and those of opening the rings.
+    fn listen(&mut self) -> Result<(), ArmError>;
+
     /// Arms one more process, or one that executes another image since it was
     /// armed: the same watches by number, at the addresses that they have
     /// there; none for those that mean nothing there. One that is not

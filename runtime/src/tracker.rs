@@ -81,6 +81,9 @@ struct Thread {
     pid: u32,
     /// Its name, as a string handle.
     name: u64,
+    /// Whether it is among the threads of its process: that may be followed only
+    /// later.
+    counted: bool,
 }
 
 /// A watch that one thread has.
@@ -268,10 +271,11 @@ impl Tracker {
 
     /// A thread that was there before its process was armed, or was born.
     pub fn add_thread(&mut self, pid: u32, tid: u32, name: u64) {
-        if self.threads.insert(tid, Thread { pid, name }).is_some() {
-            return;
-        }
-        if let Some(process) = self.processes.get_mut(&pid) {
+        let known = self.threads.get(&tid).is_some_and(|it| it.pid == pid && it.counted);
+        let process = self.processes.get_mut(&pid).filter(|_| !known);
+        let counted = known || process.is_some();
+        self.threads.insert(tid, Thread { pid, name, counted });
+        if let Some(process) = process {
             process.threads += 1;
             self.threads_seen += 1;
         }
@@ -322,7 +326,8 @@ impl Tracker {
 
     /// A thread has a new name.
     pub fn rename(&mut self, pid: u32, tid: u32, name: u64) {
-        self.threads.entry(tid).or_insert(Thread { pid, name }).name = name;
+        let unknown = Thread { pid, name, counted: false };
+        self.threads.entry(tid).or_insert(unknown).name = name;
     }
 
     /// A process executes another image: its code is no longer what was

@@ -7,6 +7,7 @@ use hwtrace_probes::resolve::ResolveError;
 use hwtrace_runtime::engine;
 
 use super::Refused;
+use crate::instances::Place;
 use crate::report::counted;
 use crate::session::Request;
 
@@ -15,8 +16,12 @@ use crate::session::Request;
 pub(crate) struct Figures {
     /// What was armed before the target went on.
     pub(crate) at_start: engine::Armed,
+    /// Registers that hold what is a process's, at most.
+    shared: u32,
     /// Registers that hold what is a thread's own, at most.
-    pub(crate) own: u32,
+    own: u32,
+    /// By request: whether its data was ever there, and why not.
+    came: Vec<Came>,
     /// By request: how often its watches moved with a pointer.
     pub(crate) moved: Vec<u64>,
     /// Processes that executed another image, which has none of the data.
@@ -28,8 +33,22 @@ pub(crate) struct Figures {
     threads: Later,
     /// By request: libraries that were armed after they were mapped.
     libraries: BTreeMap<usize, Later>,
+    /// By request: how many threads were given their own data after they had started.
+    rooms: BTreeMap<usize, u64>,
     /// Why something was not armed, with how often.
     refused: BTreeMap<String, u64>,
+}
+
+/// Whether some data was ever there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Came {
+    /// Nobody had it who could.
+    #[default]
+    NoProcess,
+    /// It might have come.
+    NotYet(String),
+    /// It did.
+    Yes,
 }
 
 /// How often something was armed late, and by how much at most.
@@ -49,7 +68,37 @@ impl Later {
 
 impl Figures {
     pub(crate) fn new(requests: usize) -> Self {
-        Self { moved: vec![0; requests], ..Self::default() }
+        let came = vec![Came::default(); requests];
+        Self { moved: vec![0; requests], came, ..Self::default() }
+    }
+
+    /// Where the data is in a process, by request.
+    pub(crate) fn places(&mut self, places: &[Place]) {
+        for (request, place) in places.iter().enumerate() {
+            self.place(request, place);
+        }
+    }
+
+    /// Where the data of a request is in a process.
+    pub(crate) fn place(&mut self, request: usize, place: &Place) {
+        let came = &mut self.came[request];
+        match place {
+            Place::At(_) | Place::EachThread(_) => *came = Came::Yes,
+            Place::Pending { why, .. } if *came != Came::Yes => {
+                *came = Came::NotYet(why.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// A process has so many registers in use.
+    pub(crate) fn shared(&mut self, slots: u32) {
+        self.shared = self.shared.max(slots);
+    }
+
+    /// Registers in use, at most.
+    pub(crate) fn slots(&self) -> u32 {
+        self.shared + self.own
     }
 
     pub(crate) fn later_process(&mut self, armed: engine::Armed, after: Option<u64>) {
@@ -66,6 +115,10 @@ impl Figures {
         self.threads.note(after);
     }
 
+    pub(crate) fn room_came(&mut self, request: usize) {
+        *self.rooms.entry(request).or_default() += 1;
+    }
+
     pub(crate) fn later_library(&mut self, request: usize, after: Option<u64>) {
         self.libraries.entry(request).or_default().note(after);
     }
@@ -80,10 +133,13 @@ impl Figures {
     }
 
     /// What is to be said of it at the end.
-    pub(crate) fn remarks(&self, requests: &[Request]) -> Vec<String> {
-        let mut remarks = Vec::new();
+    pub(crate) fn remarks(&self, requests: &[Request], asked: &[bool]) -> Vec<String> {
+        let asked = asked.iter().zip(requests.iter().zip(&self.came));
+        let asked = asked.filter(|(asked, _)| **asked).map(|(_, request)| request);
+        let mut remarks: Vec<_> =
+            asked.filter_map(|(request, came)| never_came(request, came)).collect();
         for (request, count) in requests.iter().zip(&self.moved) {
-            if *count > 0 {
+            if *count > 0 && request.data.follows() {
                 let times = counted(*count, "time");
                 remarks
                     .push(format!("`{}` moved {times} with its pointers", request.data));
@@ -97,18 +153,28 @@ impl Figures {
             )
         };
         for (request, later) in &self.libraries {
-            let what = format!("`{}` was", requests[*request].data);
+            let data = &requests[*request].data;
+            let what = match later.count {
+                1 => format!("`{data}` was"),
+                more => format!("`{data}` came {more} times, each"),
+            };
             remarks.push(late(what, later.most, "its library was mapped"));
         }
         for (later, noun, since) in [
-            (self.processes, "process", "its start"),
+            (self.processes, "program", "its start"),
             (self.threads, "thread", "its birth"),
         ] {
             if later.count > 0 {
                 let what =
-                    format!("{} that came later, each", counted(later.count, noun));
+                    format!("{} that started later, each", counted(later.count, noun));
                 remarks.push(late(what, later.most, since));
             }
+        }
+        for (request, count) in &self.rooms {
+            let (data, threads) = (&requests[*request].data, counted(*count, "thread"));
+            remarks.push(format!(
+                "{threads} got `{data}` at the first access to it, which was not seen"
+            ));
         }
         let times = |(text, count): (&String, &u64)| match count {
             1 => text.clone(),
@@ -116,5 +182,18 @@ impl Figures {
         };
         remarks.extend(self.refused.iter().map(times));
         remarks
+    }
+}
+
+/// What is said of data that was not there all the time.
+fn never_came(request: &Request, came: &Came) -> Option<String> {
+    let data = &request.data;
+    match came {
+        Came::Yes => None,
+        Came::NotYet(why) => Some(format!("`{data}` never came: {why}")),
+        Came::NoProcess => {
+            let executable = data.executable()?;
+            Some(format!("`{data}` never came: nothing ran `{executable}`"))
+        }
     }
 }

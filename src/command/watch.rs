@@ -27,7 +27,8 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), u8> {
     for text in &args.expressions {
         match Expression::parse(text) {
             Ok(expression) => {
-                watched.push(Watched { expression, length: args.length, mode });
+                let WatchArgs { length, follow, .. } = *args;
+                watched.push(Watched { expression, length, mode, follow });
             }
             Err(error) => {
                 let diagnostic = environment::explain_expression(&error, None);

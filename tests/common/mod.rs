@@ -14,7 +14,7 @@ mod run;
 mod skip;
 mod target;
 
-pub(crate) use program::{Scratch, c, c_with, cpp, rust};
+pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
 pub(crate) use record::{Recorded, record, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
 pub(crate) use skip::skip;

@@ -22,6 +22,28 @@ pub(crate) fn c_with(name: &str, flags: &[&str]) -> PathBuf {
     })
 }
 
+/// The same as a library, `NAME.so`.
+pub(crate) fn library(name: &str) -> PathBuf {
+    build(&format!("{name}.so"), |library| {
+        let mut cc = Command::new("cc");
+        cc.args(["-g", "-O1", "-shared", "-fPIC", "-o"]).arg(library);
+        cc.arg(source(&format!("{name}.c")));
+        cc
+    })
+}
+
+/// The C program that needs a library, which is found beside it.
+pub(crate) fn c_needing(name: &str, library: &Path) -> PathBuf {
+    build(name, |program| {
+        let mut cc = Command::new("cc");
+        cc.args(["-g", "-O1", "-pthread", "-o"]).arg(program);
+        cc.arg(source(&format!("{name}.c"))).arg("-L").arg(library.parent().unwrap());
+        cc.arg(format!("-l:{}", library.file_name().unwrap().display()));
+        cc.arg("-Wl,-rpath,$ORIGIN");
+        cc
+    })
+}
+
 /// The Rust program `tests/targets/NAME.rs`, compiled with these flags too.
 pub(crate) fn rust(name: &str, flags: &[&str]) -> PathBuf {
     build(&format!("{name}{}", flags.concat()), |program| {

@@ -70,6 +70,22 @@ impl Loader {
         }
     }
 
+    /// A library that a program loads by this name: with `.so` or without.
+    pub(super) fn library(
+        &self,
+        name: &str,
+        program: Option<&Rc<SourceFile>>,
+        files: &Rc<Files>,
+    ) -> Option<Rc<SourceFile>> {
+        let (dynamic, origin) = match program {
+            Some(program) => (program.elf.dynamic(), program.path.parent()),
+            None => (Dynamic::default(), None),
+        };
+        let rpath = split(&dynamic.rpath, origin);
+        let find = |name: &str| self.find(name, &rpath, &dynamic, origin, files);
+        find(name).or_else(|| find(&format!("{name}.so")))
+    }
+
     fn find(
         &self,
         name: &str,

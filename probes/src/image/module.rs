@@ -124,7 +124,7 @@ impl Module {
         }
     }
 
-    fn file(&self) -> Option<&Rc<SourceFile>> {
+    pub(super) fn file(&self) -> Option<&Rc<SourceFile>> {
         self.open().map(|(file, _)| file)
     }
 

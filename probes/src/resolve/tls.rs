@@ -7,8 +7,8 @@
 //! the thread's `dtv` by the module's number: 16 bytes each, −1 while the thread has not
 //! used it. Which one it is, and the number, say cells that ld.so has filled in.
 
-use super::ThreadLocal;
 use super::memory::{Memory, word};
+use super::{ResolveError, ThreadLocal};
 use crate::address::AbsAddr;
 use crate::image::{Image, Module};
 use crate::symbols::{TlsCell, TlsCellKind};
@@ -51,6 +51,23 @@ pub(super) fn find_thread_pointer(
     };
     let found = (0..bytes.len()).step_by(8).rev().find(is_tcb)?;
     Some(AbsAddr(start + found as u64))
+}
+
+/// The address of a thread-local in one thread, of which its number is known.
+pub(super) fn address_in(
+    image: &Image,
+    variable: &ThreadLocal,
+    memory: &mut dyn Memory,
+    tid: u32,
+    name: &str,
+) -> Result<AbsAddr, ResolveError> {
+    let name = || name.to_owned();
+    let unknown = || ResolveError::NoThreadPointer { name: name(), tid };
+    let pointer = memory.thread_pointer(tid).ok_or_else(unknown)?;
+    address(image, variable, memory, pointer).map_err(|none| match none {
+        NoBlock::NotAllocated => ResolveError::NotAllocated { name: name(), tid },
+        NoBlock::Unknown => unknown(),
+    })
 }
 
 /// The address of a thread-local in one thread.

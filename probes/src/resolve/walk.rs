@@ -4,7 +4,7 @@
 use super::error::ResolveError;
 use super::memory::{Memory, word};
 use super::path::leaf_at;
-use super::tls::{self, NoBlock};
+use super::tls;
 use super::{Extent, Link, ThreadLocal, describe, members, name, pieces};
 use crate::address::AbsAddr;
 use crate::expr::{Constant, Expression};
@@ -236,19 +236,7 @@ impl<'a> Walk<'a> {
         let (Some(tid), Some(memory)) = (self.tid, &mut self.memory) else {
             return Ok(At::Thread(variable));
         };
-        let name = || name.to_owned();
-        let pointer = memory.thread_pointer(tid);
-        let pointer =
-            pointer.ok_or_else(|| ResolveError::NoThreadPointer { name: name(), tid })?;
-        match tls::address(self.image, &variable, &mut **memory, pointer) {
-            Ok(address) => Ok(At::Fixed(address)),
-            Err(NoBlock::NotAllocated) => {
-                Err(ResolveError::NotAllocated { name: name(), tid })
-            }
-            Err(NoBlock::Unknown) => {
-                Err(ResolveError::NoThreadPointer { name: name(), tid })
-            }
-        }
+        tls::address_in(self.image, &variable, &mut **memory, tid, name).map(At::Fixed)
     }
 
     /// A symbol whose name has dots in it: the whole of `count.0`, `main.counter`.

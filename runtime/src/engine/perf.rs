@@ -265,6 +265,10 @@ impl Engine for PerfEngine {
         self.attach(pid, &watches)
     }
 
+    fn listen(&mut self) -> Result<(), ArmError> {
+        self.arm_more(0, |_, _| Ok(()))
+    }
+
     fn attach(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<Armed, ArmError> {
         let threads = self
             .arm_more(pid, |machine, session| attach(machine, session, pid, watches))?;

@@ -1,0 +1,125 @@
+//! Data of which each thread has its own: armed when threads are born, or have room
+//! for it.
+
+use hwtrace_probes::resolve::ResolveError;
+use hwtrace_runtime::engine::ArmError;
+
+use super::{Armed, HURRY_NS, Refused};
+use crate::instances::Place;
+
+/// A thread that has no room for its own data yet, or has not told where.
+pub(super) struct Roomless {
+    pid: u32,
+    tid: u32,
+    request: usize,
+    /// When it was first looked for there, in nanoseconds of CLOCK_MONOTONIC.
+    since: u64,
+    why: ResolveError,
+}
+
+impl Armed {
+    /// A thread was born.
+    pub(super) fn born(&mut self, pid: u32, tid: u32, time: u64) {
+        // It is told twice: at once, and in its turn.
+        if self.tracker.has_own(tid) || self.roomless.iter().any(|it| it.tid == tid) {
+            return;
+        }
+        match self.arm_thread(pid, tid) {
+            Ok(_) if self.tracker.has_own(tid) => {
+                let since = self.since(time);
+                self.figures.later_thread(since);
+            }
+            Ok(()) | Err(ArmError::Gone { .. }) => {}
+            Err(error) => self.figures.refused(&Refused { pid, error }),
+        }
+    }
+
+    pub(super) fn arm_threads(&mut self, pid: u32, request: usize) {
+        let Some(instance) = self.instances.get(&pid) else { return };
+        for thread in instance.process.threads().unwrap_or_default() {
+            if let Err(error) = self.arm_own(pid, thread.tid, request) {
+                self.figures.refused(&Refused { pid, error });
+            }
+        }
+    }
+
+    /// Arms what a thread has of its own.
+    pub(super) fn arm_thread(&mut self, pid: u32, tid: u32) -> Result<(), ArmError> {
+        let Some(instance) = self.instances.get(&pid) else { return Ok(()) };
+        let places = instance.places.iter().enumerate();
+        let own = places.filter(|(_, place)| matches!(place, Place::EachThread(_)));
+        let own: Vec<_> = own.map(|(request, _)| request).collect();
+        own.into_iter().try_for_each(|request| self.arm_own(pid, tid, request))
+    }
+
+    fn arm_own(&mut self, pid: u32, tid: u32, request: usize) -> Result<(), ArmError> {
+        let Some(instance) = self.instances.get(&pid) else { return Ok(()) };
+        let kernel = &self.surroundings.kernel;
+        let asked = (request, &self.requests[request]);
+        let location = match instance.find_in(asked, tid, kernel) {
+            Some(Ok(location)) => location,
+            Some(Err(why)) => {
+                // One that has ended tells nothing any more.
+                if kernel.thread_name(pid, tid).is_ok() {
+                    let now = kernel.clock();
+                    self.roomless.push(Roomless { pid, tid, request, since: now, why });
+                    self.hurry = now + HURRY_NS;
+                }
+                return Ok(());
+            }
+            None => return Ok(()),
+        };
+        let own = self.registers.own(request, &location);
+        self.figures.own_registers(own.len());
+        for (number, watch) in own {
+            self.tracker.add_own((pid, tid), number, watch.address, &mut self.memory);
+            match self.engine.arm_thread((pid, tid), number, watch) {
+                Ok(()) => {}
+                Err(ArmError::Gone { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.tracker.confirm_thread(tid, &mut self.memory);
+        Ok(())
+    }
+
+    /// Looks once more at threads that had no room.
+    pub(super) fn arm_roomless(&mut self) {
+        let hurry = self.hurry;
+        for roomless in std::mem::take(&mut self.roomless) {
+            let Roomless { pid, tid, request, since, .. } = roomless;
+            let before = self.roomless.len();
+            match self.arm_own(pid, tid, request) {
+                Ok(()) if self.roomless.len() == before => self.room_came(&roomless),
+                Ok(()) => self.roomless[before].since = since,
+                Err(ArmError::Gone { .. }) => {}
+                Err(error) => self.figures.refused(&Refused { pid, error }),
+            }
+        }
+        // Those that have waited for long may wait for ever.
+        let now = self.surroundings.kernel.clock();
+        let newest = self.roomless.iter().map(|it| it.since + HURRY_NS).max();
+        self.hurry =
+            newest.filter(|until| *until > now).map_or(hurry, |it| it.max(hurry));
+    }
+
+    fn room_came(&mut self, of: &Roomless) {
+        if !self.tracker.has_own(of.tid) {
+            return;
+        }
+        match of.why {
+            ResolveError::NotAllocated { .. } => self.figures.room_came(of.request),
+            // It had only just begun.
+            _ => self.figures.later_thread(self.since(of.since)),
+        }
+    }
+
+    /// What is to be said of those that did not tell where their data is.
+    pub(super) fn give_up_roomless(&mut self) {
+        for Roomless { why, .. } in std::mem::take(&mut self.roomless) {
+            if matches!(why, ResolveError::NoThreadPointer { .. }) {
+                self.figures.unknown_thread(&why);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Several processes: those that execute other programs, that are named by their
+//! executable, that run elsewhere or with other rights.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{
+    Ended, Hwtrace, Scratch, Target, c, c_with, despite_lost_traps, live, live_as_root,
+    nobody,
+};
+
+/// Prints each store to `counter` of the target, or of what runs a program.
+fn stores(program: Option<&Path>) -> String {
+    let argument = program.map_or(String::new(), |it| format!("({it:?})"));
+    format!(
+        "probe begin {{ println(\"armed\") }} \
+         probe process{argument}.data(\"counter\").write {{ printf(\"store %d\\n\", $new) }}"
+    )
+}
+
+fn own() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hwtrace"))
+}
+
+fn run(hwtrace: Command, script: &str, command: &str) -> Ended {
+    Hwtrace::by(hwtrace, &["-e", script, "-c", command]).run()
+}
+
+fn numbers(ended: &Ended) -> Vec<u64> {
+    ended.numbers("store ").into_iter().flatten().collect()
+}
+
+#[test]
+fn a_program_that_executes_itself_is_armed_again() {
+    if !live() {
+        return;
+    }
+    for flags in [&["-g"][..], &["-no-pie"], &["-static"]] {
+        let command = format!("{} 2", c_with("again", flags).display());
+        let ended =
+            despite_lost_traps(|| run(own(), &stores(None), &command).done("bye"));
+        assert_eq!(numbers(&ended), [20, 21, 22, 10, 11, 12, 0, 1, 2], "{ended:#?}");
+        ended.expect_figures(9, 1, 1);
+        ended.says(&["2 programs that started later, each armed up to", "its start"]);
+    }
+}
+
+#[test]
+fn one_that_executes_something_else_is_left() {
+    if !live() {
+        return;
+    }
+    let command = format!("{} 0 /bin/echo bye", c("again").display());
+    let ended = despite_lost_traps(|| run(own(), &stores(None), &command).done("bye"));
+    ended.expect_figures(3, 1, 1);
+    ended.says(&["1 process executed another program, not watched from then on"]);
+}
+
+#[test]
+fn a_program_that_a_shell_starts_is_named_by_its_path() {
+    if !live_as_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let again = scratch.copy(c("again"));
+    let hwtrace = scratch.copy(env!("CARGO_BIN_EXE_hwtrace"));
+    for way in ["PROG 1; :", "exec PROG 1"] {
+        let way = way.replace("PROG", again.to_str().unwrap());
+        let command = format!("sh -c '{way}'");
+        for hwtrace in [own(), nobody(&hwtrace)] {
+            let ended = run(hwtrace, &stores(Some(&again)), &command).expect(0);
+            assert_eq!(numbers(&ended), [10, 11, 12, 0, 1, 2], "{ended:#?}");
+            ended.says(&["2 programs that started later, each armed up to"]);
+            assert_eq!(ended.figures().slots, 1, "{ended:#?}");
+        }
+    }
+    let refused = run(own(), &stores(None), "sh -c true").expect(2);
+    refused.says(&["this is the program that starts yours", "process(\"/path/prog\")"]);
+}
+
+#[test]
+fn all_that_run_a_program_and_those_that_come() {
+    if !live_as_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (obey, hwtrace) = (
+        scratch.copy(c_with("obey", &["-g"])),
+        scratch.copy(env!("CARGO_BIN_EXE_hwtrace")),
+    );
+    for (hwtrace, privileged) in [(own(), true), (nobody(&hwtrace), false)] {
+        let start = || match privileged {
+            true => Target::start(&obey, &[]),
+            false => Target::start_command(nobody(&obey)),
+        };
+        let mut targets: Vec<_> = (0..3).map(|_| start()).collect();
+        let arguments = ["-e", &stores(Some(&obey)), "-T", "4"];
+        let tracing = Hwtrace::by(hwtrace, &arguments).start();
+        tracing.out().until("armed");
+        targets.push(start());
+        // It is found within this time.
+        std::thread::sleep(std::time::Duration::from_millis(800));
+        for target in &mut targets {
+            assert_eq!(target.ask("store 3").as_deref(), Some("stored 3"));
+        }
+        let ended = tracing.finish().expect(0);
+        let mut seen = numbers(&ended);
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], "{ended:#?}");
+        ended.expect_figures(12, 4, 1);
+        ended.says(&["1 program that started later, each armed up to"]);
+        let polls = ended.messages.iter().any(|line| line.contains("every 100 ms"));
+        assert_eq!(polls, !privileged, "{ended:#?}");
+    }
+}
+
+#[test]
+fn nobody_runs_it() {
+    if !live() {
+        return;
+    }
+    let again = c("again");
+    let arguments = ["-e", &stores(Some(&again)), "-T", "0.3"];
+    let ended = Hwtrace::new(&arguments).run().expect(0);
+    assert_eq!(ended.figures().slots, 0, "{ended:#?}");
+    ended.says(&["`counter` never came: nothing ran `"]);
+}
+
+#[test]
+fn two_programs_and_a_process_in_one_script() {
+    if !live_as_root() {
+        return;
+    }
+    let mut obey = Target::start(&c("obey"), &[]);
+    let script = format!(
+        "probe begin {{ println(\"armed\") }} \
+         probe process({}).data(\"a\").write {{ println(\"a\") }} \
+         probe process({:?}).data(\"counter\").write {{ printf(\"store %d\\n\", $new) }} \
+         probe process.data(\"counter\").write {{ println(\"kid\") }}",
+        obey.pid(),
+        c("again")
+    );
+    let command =
+        format!("{} 0 {} 0", c_with("again", &["-g"]).display(), c("again").display());
+    let tracing = Hwtrace::script(&script, &command).start();
+    tracing.out().until("armed");
+    assert_eq!(obey.ask("touch").as_deref(), Some("touched"));
+    let ended = tracing.finish().expect(0);
+    let count = |wanted: &str| ended.out.iter().filter(|line| *line == wanted).count();
+    // The second has data of both names.
+    assert_eq!((count("a"), numbers(&ended)), (1, vec![0, 1, 2]), "{ended:#?}");
+    assert!(count("kid") >= 3, "{ended:#?}");
+}
+
+#[test]
+fn other_namespaces_and_roots() {
+    if !live_as_root() {
+        return;
+    }
+    let again = c("again");
+    let command = format!("unshare -pmf --mount-proc {} 0", again.display());
+    let ended = run(own(), &stores(Some(&again)), &command).expect(0);
+    assert_eq!(numbers(&ended), [0, 1, 2], "{ended:#?}");
+    // A program that is nowhere but below the target's root.
+    let scratch = Scratch::new();
+    let inside = scratch.copy(c_with("obey", &["-static"]));
+    let mut command = Command::new("chroot");
+    command.arg(inside.parent().unwrap());
+    command.arg(Path::new("/").join(inside.file_name().unwrap()));
+    of_obey(Target::start_command(command));
+    // One that is nowhere any more.
+    let gone = scratch.copy(c("obey"));
+    let target = Target::start(&gone, &[]);
+    std::fs::remove_file(&gone).unwrap();
+    of_obey(target);
+}
+
+fn of_obey(mut target: Target) {
+    let tracing = Hwtrace::attach(&stores(None), &target).start();
+    tracing.out().until("armed");
+    target.say("store 3");
+    target.finish().unwrap();
+    let ended = tracing.finish().expect(0);
+    assert_eq!(numbers(&ended), [0, 1, 2], "{ended:#?}");
+}
+
+#[test]
+fn programs_with_another_users_rights() {
+    if !live_as_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let hwtrace = scratch.copy(env!("CARGO_BIN_EXE_hwtrace"));
+    let again = scratch.copy(c("again"));
+    let bytes = std::fs::read(&again).unwrap();
+    let privileged = scratch.file("privileged", &bytes, 0o4755);
+    let command = privileged.to_str().unwrap();
+    let refused = run(nobody(&hwtrace), &stores(None), command).expect(1);
+    refused.says(&["error[E0404]", "another user's rights", "ends all perf events"]);
+    // Root has those rights already.
+    let ended = run(own(), &stores(None), command).expect(0);
+    assert_eq!(numbers(&ended), [0, 1, 2], "{ended:#?}");
+    let executes = format!("{} 0 {command} 0", again.display());
+    let ended = run(nobody(&hwtrace), &stores(None), &executes).expect(0);
+    assert_eq!(numbers(&ended), [0, 1, 2], "{ended:#?}");
+    ended.says(&["1 process executed a program with another user's rights"]);
+}
+
+#[test]
+fn threads_and_programs_that_come_and_go() {
+    if !live() {
+        return;
+    }
+    let command = format!("{} 300", c_with("storm", &["-g"]).display());
+    let script = "probe process.data(\"counter\").write { n++ } \
+                  probe process.data(\"mine\").write { m++ } global n, m \
+                  probe process(\"/bin/true\").data(\"environ\").write ? { } \
+                  probe end { printf(\"stores %d\\n\", n) }";
+    let ended = despite_lost_traps(|| run(own(), script, &command).done("bye"));
+    assert_eq!(ended.numbers("stores "), [[300]], "{ended:#?}");
+    assert!(!ended.messages.iter().any(|line| line.contains("panicked")), "{ended:#?}");
+}
