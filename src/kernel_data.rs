@@ -15,6 +15,7 @@ use hwtrace_runtime::event::Watch;
 
 use crate::armed::Surroundings;
 use crate::arming;
+use crate::names::Names;
 use crate::registers::{Found, Registers, Shape};
 use crate::session::{Data, Failure, Request};
 use crate::surroundings::KernelSource;
@@ -69,10 +70,11 @@ impl KernelData {
         &self,
         number: usize,
         request: &Request,
+        names: &Names,
     ) -> Result<Option<(Location, Shape)>, Box<Diagnostic>> {
         match &self.found[number] {
             Some(Ok(location)) => {
-                Ok(Some((location.clone(), Shape::of(location, false))))
+                Ok(Some((location.clone(), Shape::of(location, false, names))))
             }
             Some(Err(_)) if request.optional => Ok(None),
             Some(Err(diagnostic)) => Err(Box::new(diagnostic.clone())),

@@ -1,7 +1,7 @@
 //! One symbolizer for all who need names or code of the traced processes: the
 //! decoder of accesses, the handlers' symbol functions, the tables.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use hwtrace_runtime::world::{SymbolForm, Symbols};
 use crate::instances::ProcessMemory;
 use crate::names::Names;
 use crate::session::Context;
+use crate::surroundings::KernelSource;
 
 /// The symbolizer of a session, shared by all who ask it.
 pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
@@ -225,14 +226,16 @@ impl Symbols for HandlerSymbols {
     }
 }
 
-/// Memory of the traced processes, read by way of the kernel.
+/// Memory of the traced processes, read by way of the kernel, and the kernel's own.
 pub(crate) struct TargetMemory {
     kernel: Rc<dyn Kernel>,
+    /// Opened when it is first asked for; none where it can not be.
+    kernel_memory: OnceCell<Option<KernelSource>>,
 }
 
 impl TargetMemory {
     pub(crate) fn new(kernel: &Rc<dyn Kernel>) -> Self {
-        Self { kernel: Rc::clone(kernel) }
+        Self { kernel: Rc::clone(kernel), kernel_memory: OnceCell::new() }
     }
 }
 
@@ -241,6 +244,15 @@ impl Memory for TargetMemory {
         let mut bytes = [0; 8];
         let wanted = bytes.get_mut(..length as usize)?;
         let read = self.kernel.read_memory(pid, address, wanted).ok()?;
+        (read == length as usize).then(|| u64::from_le_bytes(bytes))
+    }
+
+    fn read_kernel(&mut self, address: u64, length: u32) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let wanted = bytes.get_mut(..length as usize)?;
+        let open = || KernelSource::open(&self.kernel).ok();
+        let memory = self.kernel_memory.get_or_init(open).as_ref()?;
+        let read = memory.read(address, wanted);
         (read == length as usize).then(|| u64::from_le_bytes(bytes))
     }
 }

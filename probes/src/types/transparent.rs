@@ -48,6 +48,25 @@ fn only_member(types: &dyn Types, record: &Record) -> Option<(TypeId, u64)> {
     alone.then_some((only.ty, only.offset))
 }
 
+/// Whether a type has an array of characters in it.
+pub fn has_text(types: &dyn Types, id: TypeId) -> bool {
+    has_text_within(types, id, NESTING_MAX)
+}
+
+fn has_text_within(types: &dyn Types, id: TypeId, depth: u32) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match &*types.get(unwrapped(types, id)) {
+        Type::Array { of, .. } => {
+            matches!(&*types.plain(*of).1, Type::Char { size: 1, .. })
+                || has_text_within(types, *of, depth)
+        }
+        Type::Record(record) => {
+            record.members.iter().any(|member| has_text_within(types, member.ty, depth))
+        }
+        _ => false,
+    }
+}
+
 /// The scalar that an array is made of, of arrays of arrays, too; none of other
 /// types.
 pub fn scalar_of(types: &dyn Types, array: TypeId) -> Option<TypeId> {
