@@ -34,6 +34,21 @@ struct Finder<'a> {
     cpus: Vec<u32>,
 }
 
+/// The tasks whose data is asked for, with their names: what they do first may be
+/// to change these.
+pub(crate) fn tasks(
+    requests: &[Request],
+    surroundings: &Surroundings,
+) -> Vec<(u32, Vec<u8>)> {
+    let named = |request: &Request| {
+        let Data::Kernel(data) = &request.data else { return None };
+        let KernelObject::Task { tid, .. } = &data.object else { return None };
+        let name = surroundings.kernel.thread_name(*tid, *tid).ok()?;
+        Some((*tid, name))
+    };
+    requests.iter().filter_map(named).collect()
+}
+
 impl KernelData {
     /// Looks for all that is asked for.
     ///

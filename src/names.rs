@@ -311,7 +311,8 @@ impl Names {
             return answer;
         }
         let other = module.map(|path| ProcessRef::Path(path.to_owned()));
-        let answer = other.and_then(|other| self.known(&other, |known| known.ask_types(&ask)));
+        let answer =
+            other.and_then(|other| self.known(&other, |known| known.ask_types(&ask)));
         answer.unwrap_or(Err(NotFound::NoTypes))
     }
 }
@@ -374,7 +375,8 @@ impl DataTypes for Names {
                 .map_err(|error| NotFound::Unknown { nearest: error.nearest() })
         };
         let Typed { ty, .. } = self.ask(module, find)?;
-        let ty = ty.ok_or_else(|| untyped("debug information tells nothing of its type"))?;
+        let ty =
+            ty.ok_or_else(|| untyped("debug information tells nothing of its type"))?;
         let ty = self.numbers.number(USER, ty).into();
         Ok(Variable { ty, address: None, space: Space::User })
     }

@@ -51,8 +51,7 @@ const HEADINGS: [&str; COLUMNS] =
 /// Columns between two columns.
 const GAP: usize = 2;
 /// Which columns hold numbers, and are aligned to the right.
-const RIGHT: [bool; COLUMNS] =
-    [true, true, false, false, false, false, false, true];
+const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, false, true];
 const PLACE: usize = 4;
 /// Left out where nothing is in them.
 const AT_TIMES: [usize; 2] = [3, 5];

@@ -13,7 +13,7 @@ use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use crate::armed::{Armed, Refused, Surroundings};
 use crate::arming;
 use crate::instances::{Instance, Place, Stop};
-use crate::kernel_data::KernelData;
+use crate::kernel_data::{self, KernelData};
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
 use crate::target::Running;
@@ -168,7 +168,8 @@ impl Survey {
             let location = location
                 .map_err(|error| Box::new(arming::unresolved(&error, request.span)))?;
             let links = places().find_map(Place::links).unwrap_or_default();
-            let shape = Shape::pending(&location, data.follow, &surroundings.names, links);
+            let shape =
+                Shape::pending(&location, data.follow, &surroundings.names, links);
             return Ok(Some((location, shape)));
         }
         match why {
@@ -204,12 +205,16 @@ impl Survey {
         let mut intern = |text: &[u8]| consumer.name(text);
         let registers = Registers::plan(requests, &self.shapes, by_member, &mut intern)
             .map_err(|error| {
-                let shape = self.shapes.get(error.request).and_then(Option::as_ref);
-                let alone = shape.map_or(0, Shape::registers);
-                arming::too_many(&error, alone, requests)
-            })?;
+            let shape = self.shapes.get(error.request).and_then(Option::as_ref);
+            let alone = shape.map_or(0, Shape::registers);
+            arming::too_many(&error, alone, requests)
+        })?;
         let kernel_watches = self.kernel.watches(&registers);
         let whole_system = self.later || kernel_watches.is_some();
+        if kernel_watches.is_some() {
+            surroundings.symbols.borrow_mut().prepare_kernel(&surroundings.kernel);
+        }
+        let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);
         let options = PerfOptions { prompt, whole_system, ..options };
         let engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
@@ -234,6 +239,11 @@ impl Survey {
                     arming::failed(&refused, requests, &armed.registers)
                 })?,
             );
+        }
+        for (tid, name) in tasks {
+            if !armed.tracker.knows_thread(tid) {
+                armed.tracker.rename(tid, tid, consumer.name(&name));
+            }
         }
         sum.slots += armed.figures.own;
         armed.figures.at_start = sum;

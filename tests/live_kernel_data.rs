@@ -71,12 +71,13 @@ fn a_number_behind_a_pointer_and_the_calls_that_stored_it() {
             println("ip ", u_register("rax") >= 0)
         }"#,
     );
-    traced.tell(&["oom 200", "oom 200", "oom -300"]);
+    traced.tell(&["oom 200", "oom 200", "oom 300"]);
     let ended = traced.end();
     let values: Vec<_> = ended.out.iter().filter(|line| line.contains("->")).collect();
     let name = "tasks signal->oom_score_adj 2";
-    assert_eq!(values, [&format!("0 -> 200 {name}"), &format!("200 -> -300 {name}")]);
-    let calls: Vec<_> = ended.out.iter().filter(|line| line.starts_with(" 0xffff")).collect();
+    assert_eq!(values, [&format!("0 -> 200 {name}"), &format!("200 -> 300 {name}")]);
+    let calls: Vec<_> =
+        ended.out.iter().filter(|line| line.starts_with(" 0xffff")).collect();
     assert!(calls.len() > 4, "{ended:#?}");
     assert!(calls.iter().any(|line| line.contains(" : vfs_write+0x")), "{ended:#?}");
     // Stores of the same value are hits, and no changes.
@@ -88,8 +89,11 @@ fn a_field_that_is_not_there_has_near_ones() {
     if !live_as_root() {
         return;
     }
-    let script = r#"probe kernel.task(1).data("signal->oom_scor_adj").write { println($new) }"#;
-    let ended = Hwtrace::new(&["-e", script]).run().expect(2);
+    let own = std::process::id();
+    let script = format!(
+        r#"probe kernel.task({own}).data("signal->oom_scor_adj").write {{ println($new) }}"#
+    );
+    let ended = Hwtrace::new(&["-e", &script]).run().expect(2);
     ended.says(&["struct signal_struct has no member `oom_scor_adj`", "`oom_score_adj`"]);
 }
 
@@ -104,7 +108,7 @@ fn data_at_an_address_for_a_while() {
     let symbol = symbol.or_else(|| symbols.lines().find(|line| line.contains(" D ")));
     let address = format!("0x{}", &symbol.unwrap()[..16]);
     let script = format!("probe kernel.data({address}).write {{ println($new) }}");
-    let ended = Hwtrace::new(&["-e", &script, "-T", "100ms"]).run().expect(0);
+    let ended = Hwtrace::new(&["-e", &script, "-T", "0.1"]).run().expect(0);
     assert_eq!(ended.figures().slots, 1);
 }
 
@@ -117,7 +121,10 @@ fn without_privileges_it_says_which_it_takes() {
     let hwtrace = scratch.copy(env!("CARGO_BIN_EXE_hwtrace"));
     for (script, privilege) in [
         (r#"probe kernel.task(1).data("comm").write { println($new) }"#, "CAP_BPF"),
-        (r#"probe kernel.data(0xffffffff81000000).write { println($new) }"#, "CAP_SYS_ADMIN"),
+        (
+            r#"probe kernel.data(0xffffffff81000000).write { println($new) }"#,
+            "CAP_SYS_ADMIN",
+        ),
     ] {
         let ended = Hwtrace::by(nobody(&hwtrace), &["-e", script]).run();
         ended.says(&["error[E0404]", privilege, "`sudo`"]);

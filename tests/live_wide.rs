@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use common::{Ended, Hwtrace, assert_seen, c_with, despite_lost_traps, live, until_last};
 
 /// Which member, where from the start, how long, and how sure.
-const MEMBER: &str = r#"printf("%s %d %d%s: ", data_name(), data_addr() & 31, data_len(), exact() ? "" : " inexact")"#;
+const MEMBER: &str = r#"printf("%s %d %d%s: ", data_name(), data_addr() & 7, data_len(), exact() ? "" : " inexact")"#;
 
 fn wide() -> PathBuf {
     c_with("wide", &["-g"])
@@ -28,12 +28,15 @@ fn hits_name_the_member_and_values_are_whole() {
         println($old_part, " -> ", $new_part, " ", $new$$)"#;
     let script = format!("global n {} if (n++ < 4) {{ {body} }} }}", start());
     let (lines, ended) = until_last(&script, &wide(), "finished");
-    assert_eq!(lines, [
-        "config.a 8: 1 -> 10 {.a=10, .limits=[{.min=2, .max=3}, {.min=4, .max=5}]}",
-        "config.limits[0].min 4: 2 -> -20 {.a=10, .limits=[{.min=-20, .max=3}, {.min=4, .max=5}]}",
-        "config.limits[1].max 4: 5 -> 50 {.a=10, .limits=[{.min=-20, .max=3}, {.min=4, .max=50}]}",
-        "config.limits[1].max 4: 50 -> 50 {.a=10, .limits=[{.min=-20, .max=3}, {.min=4, .max=50}]}",
-    ]);
+    assert_eq!(
+        lines,
+        [
+            "config.a 8: 1 -> 10 {.a=10, .limits=[{.min=2, .max=3}, {.min=4, .max=5}]}",
+            "config.limits[0].min 4: 2 -> -20 {.a=10, .limits=[{.min=-20, .max=3}, {.min=4, .max=5}]}",
+            "config.limits[1].max 4: 5 -> 50 {.a=10, .limits=[{.min=-20, .max=3}, {.min=4, .max=50}]}",
+            "config.limits[1].max 4: 50 -> 50 {.a=10, .limits=[{.min=-20, .max=3}, {.min=4, .max=50}]}",
+        ]
+    );
     assert_eq!(ended.figures().slots, 4);
 }
 
@@ -60,27 +63,40 @@ fn elements_texts_and_what_is_not_aligned() {
     }
     let with = |values: &str| format!("{MEMBER} println({values})");
     let (whole, part) = (with("$old, \" -> \", $new"), with("$new_part, \" \", $new[5]"));
-    assert_seen(&wide(), "finished", 1, &[
-        ("title", &with("$old, \" -> \", $new, \" \", $new_part"), &[
-            "title[2] 2 1: old -> olD 68",
-        ]),
-        ("three", &whole, &["three[1] 1 1: ab -> az"]),
-        ("odd.value", &whole, &[
-            "odd.value 1 7 inexact: 0 -> 9626517791733640",
-            "odd.value 8 1 inexact: 9626517791733640 -> 1234605616436508552",
-        ]),
-        ("odd.after", &whole, &["odd.after[1] 10 1:  -> "]),
-    ]);
-    let script = format!("probe process.data(\"table[4]\").length(8).write {{ {MEMBER} println($new) }}");
+    assert_seen(
+        &wide(),
+        "finished",
+        1,
+        &[
+            (
+                "title",
+                &with("$old, \" -> \", $new, \" \", $new_part"),
+                &["title[2] 2 1: old -> olD 68"],
+            ),
+            ("three", &whole, &["three[1] 0 3 inexact: ab -> az"]),
+            (
+                "odd.value",
+                &whole,
+                &[
+                    "odd.value 1 7 inexact: 0 -> 9626517791733640",
+                    "odd.value 0 1 inexact: 9626517791733640 -> 1234605616436508552",
+                ],
+            ),
+            ("odd.after", &whole, &["odd.after[1] 2 1:  -> "]),
+        ],
+    );
+    let script = format!(
+        "probe process.data(\"table[4]\").length(8).write {{ {MEMBER} println($new) }}"
+    );
     let (lines, _) = until_last(&script, &wide(), "finished");
-    assert_eq!(lines, ["table[5] 20 4: 236223201280"]);
+    assert_eq!(lines, ["table[5] 4 4: 236223201280"]);
     // All of it takes as many registers as there are.
     let script = format!("probe process.data(\"table\").write {{ {part} }}");
     let ended = despite_lost_traps(|| {
         Hwtrace::script(&script, wide()).run_with("go").done("bye")
     });
     let own: Vec<_> = ended.out.iter().filter(|line| line.starts_with("table")).collect();
-    assert_eq!(own, ["table[5] 20 4: 55 55", "table[0] 0 4: -1 55"]);
+    assert_eq!(own, ["table[5] 4 4: 55 55", "table[0] 0 4: -1 55"]);
     ended.expect_figures(2, 1, 4);
 }
 
@@ -97,16 +113,19 @@ fn watches_that_share_a_register_see_their_own() {
         probe process.data("config.limits[1]").write { println("limit ", $new$) }"#;
     let (lines, ended) = until_last(script, &wide(), "finished");
     let first: Vec<_> = lines.iter().take(8).collect();
-    assert_eq!(first, [
-        "whole config.a",
-        "a 1 -> 10",
-        "whole config.limits[0].min",
-        "whole config.limits[1].max",
-        "max 5 -> 50",
-        "limit {.min=4, .max=50}",
-        "whole config.limits[1].max",
-        "limit {.min=4, .max=50}",
-    ]);
+    assert_eq!(
+        first,
+        [
+            "whole config.a",
+            "a 1 -> 10",
+            "whole config.limits[0].min",
+            "whole config.limits[1].max",
+            "max 5 -> 50",
+            "limit {.min=4, .max=50}",
+            "whole config.limits[1].max",
+            "limit {.min=4, .max=50}",
+        ]
+    );
     // The copy.
     assert!(lines[8..].iter().any(|line| line == "a 10 -> 100"), "{lines:#?}");
     assert!(lines[8..].iter().any(|line| line == "max 50 -> 60"), "{lines:#?}");
@@ -121,7 +140,10 @@ fn only_changes_of_it_where_these_are_asked_for() {
     let script = r#"global n
         probe process.data("config").change { if (n++ < 3) println(data_name(), " ", $new_part) }"#;
     let (lines, _) = until_last(script, &wide(), "finished");
-    assert_eq!(lines, ["config.a 10", "config.limits[0].min -20", "config.limits[1].max 50"]);
+    assert_eq!(
+        lines,
+        ["config.a 10", "config.limits[0].min -20", "config.limits[1].max 50"]
+    );
 }
 
 #[test]
@@ -165,12 +187,17 @@ fn a_table_has_a_row_for_each_member() {
     let ended = watch(&["config", "mode"]);
     let config = rows(&ended, "config");
     assert_eq!(config[0], "hits access member values");
-    let stored = ["1 write .a 10", "1 write .limits[0].min -20", "2 write .limits[1].max 50"];
+    let stored =
+        ["1 write .a 10", "1 write .limits[0].min -20", "1 write .limits[1].max 50"];
     assert!(stored.iter().all(|row| config.contains(&(*row).to_owned())), "{ended:#?}");
     let mode = rows(&ended, "mode");
-    let found = ["1 write .level 100", "1 write .offset -7", "1 write ? "];
-    assert!(mode.len() == 4, "{ended:#?}");
-    assert!(found.iter().all(|row| mode.iter().any(|own| own.starts_with(row))), "{mode:#?}");
+    // To set a bit-field the word around it is loaded: of which, nobody can tell.
+    let found = ["1 write .level 100", "1 write .offset -7", "1 read ? ", "1 write ? "];
+    assert_eq!(mode.len(), 6, "{ended:#?}");
+    assert!(
+        found.iter().all(|row| mode.iter().any(|own| own.starts_with(row))),
+        "{mode:#?}"
+    );
 }
 
 #[test]

@@ -124,7 +124,12 @@ impl Part {
     fn narrow(&self, record: &HitRecord) -> HitRecord {
         let narrowed = cut(record, self.bytes());
         let (old, new) = (self.value(narrowed.old), self.value(narrowed.new));
-        HitRecord { old, new, exact: narrowed.exact & u32::from(!self.partial), ..narrowed }
+        HitRecord {
+            old,
+            new,
+            exact: narrowed.exact & u32::from(!self.partial),
+            ..narrowed
+        }
     }
 
     /// Its value of the bytes that it is stored in.

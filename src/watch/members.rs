@@ -47,13 +47,16 @@ impl Members {
                 let handle = self.handle(part.name.as_bytes());
                 for handle in row.as_ref().map(|it| it.1).into_iter().chain([handle]) {
                     let name = row.as_ref().map_or(&*part.name, |it| it.0);
-                    members.insert(handle, Member {
-                        shown: below(name, &location.name).to_owned(),
-                        row: row.as_ref().map(|it| it.1),
-                        values: part.ty.map_or_else(Values::default, |ty| {
-                            Values::of(names.types(), ty)
-                        }),
-                    });
+                    members.insert(
+                        handle,
+                        Member {
+                            shown: below(name, &location.name).to_owned(),
+                            row: row.as_ref().map(|it| it.1),
+                            values: part.ty.map_or_else(Values::default, |ty| {
+                                Values::of(names.types(), ty)
+                            }),
+                        },
+                    );
                 }
             }
         }

@@ -16,8 +16,9 @@ pub(crate) fn until_last(
     last: &str,
 ) -> (Vec<String>, Ended) {
     let said = "the last store";
-    let script =
-        format!("{script}\nprobe process.data(\"{last}\").write {{ println(\"{said}\") }}");
+    let script = format!(
+        "{script}\nprobe process.data(\"{last}\").write {{ println(\"{said}\") }}"
+    );
     super::despite_lost_traps(|| {
         let mut tracing = Hwtrace::script(&script, program).start();
         let lines = std::iter::from_fn(|| tracing.out().next());
@@ -32,7 +33,9 @@ pub(crate) fn until_last(
 pub(crate) fn assert_seen(program: &Path, last: &str, at_once: usize, all: &[Seen<'_>]) {
     for some in all.chunks(at_once) {
         let probe = |(number, (data, body, _)): (usize, &Seen<'_>)| {
-            format!("probe process.data(\"{data}\").write {{ print(\"{number} \") {body} }}\n")
+            format!(
+                "probe process.data(\"{data}\").write {{ print(\"{number} \") {body} }}\n"
+            )
         };
         let script: String = some.iter().enumerate().map(probe).collect();
         let (lines, _) = until_last(&script, program, last);

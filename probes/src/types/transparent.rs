@@ -23,6 +23,22 @@ pub fn unwrapped(types: &dyn Types, id: TypeId) -> TypeId {
     id
 }
 
+/// What holds a bool as another number.
+const ATOMIC_BOOLS: [&str; 2] =
+    ["core::sync::atomic::AtomicBool", "core::sync::atomic::Atomic<bool>"];
+
+/// Whether a type holds a bool: one itself, or Rust's atomic one, which is a `u8`
+/// inside.
+pub fn is_bool(types: &dyn Types, id: TypeId) -> bool {
+    let is_atomic = match &*types.plain(id).1 {
+        Type::Record(Record { name: Some(name), .. }) => {
+            ATOMIC_BOOLS.contains(&name.as_str())
+        }
+        _ => false,
+    };
+    is_atomic || matches!(&*types.get(unwrapped(types, id)), Type::Bool { .. })
+}
+
 /// The only value in a wrapper; none where it is no wrapper.
 fn inside(types: &dyn Types, id: TypeId) -> Option<TypeId> {
     let ty = types.get(id);

@@ -73,7 +73,11 @@ fn a_bit_field_is_seen_when_it_changes_or_may_have() {
     let doubtful = HitRecord { doubts: UNSURE_NEW, ..other };
     assert!(view.narrow(&doubtful).is_some());
     let whole = View { whole: true, ..view };
-    assert_eq!(whole.narrow(&other).map(|it| it.data_name), Some(0), "which, is not told");
+    assert_eq!(
+        whole.narrow(&other).map(|it| it.data_name),
+        Some(0),
+        "which, is not told"
+    );
     assert_eq!(whole.narrow(&hit).map(|it| it.data_name), Some(1));
 }
 

@@ -141,7 +141,9 @@ fn not_found(what: &'static str, name: &str, why: NotFound, span: Span) -> Diagn
             let message = format!("{what} `{name}` is not known: there is no target");
             Diagnostic::new(Code::UnknownType, span, message)
                 .label("told by the target's debug information")
-                .help("give the target: `-c CMD` starts one, `-p PID` takes one that runs")
+                .help(
+                    "give the target: `-c CMD` starts one, `-p PID` takes one that runs",
+                )
                 .help(READ_ALL_THE_SAME)
         }
         NotFound::Untyped { why, help } => {
