@@ -20,6 +20,8 @@ pub struct Row {
     pub hits: u64,
     /// What it did.
     pub access: &'static str,
+    /// The member that it touched; empty of data without members.
+    pub member: String,
     /// Function and offset, or the address.
     pub place: String,
     /// File and line of its source; empty where that is not known.
@@ -43,16 +45,16 @@ pub struct Table {
     rows: Vec<Row>,
 }
 
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 8;
 const HEADINGS: [&str; COLUMNS] =
-    ["hits", "%", "access", "where", "line", "values", "threads"];
+    ["hits", "%", "access", "member", "where", "line", "values", "threads"];
 /// Columns between two columns.
 const GAP: usize = 2;
 /// Which columns hold numbers, and are aligned to the right.
-const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, true];
-const PLACE: usize = 3;
-/// Left out where no line is known.
-const LINE: usize = 4;
+const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, false, true];
+const PLACE: usize = 4;
+/// Left out where nothing is in them.
+const AT_TIMES: [usize; 2] = [3, 5];
 /// A place is never cut below this.
 const PLACE_WIDTH_MIN: usize = 12;
 
@@ -73,8 +75,10 @@ impl Table {
         }
         let mut lines = vec![HEADINGS.map(str::to_owned)];
         lines.extend(self.rows.iter().map(|row| cells(row, total)));
-        if self.rows.iter().all(|row| row.line.is_empty()) {
-            lines[0][LINE].clear();
+        for column in AT_TIMES {
+            if lines[1..].iter().all(|line| line[column].is_empty()) {
+                lines[0][column].clear();
+            }
         }
         let widths = widths(&lines, width);
         for line in &lines {
@@ -101,6 +105,7 @@ fn cells(row: &Row, total: u64) -> [String; COLUMNS] {
         grouped(row.hits),
         format!("{share:.1}"),
         row.access.to_owned(),
+        row.member.clone(),
         row.place.clone(),
         row.line.clone(),
         values(row),
@@ -286,6 +291,7 @@ mod tests {
         Row {
             hits,
             access: "write",
+            member: String::new(),
             place,
             line: String::new(),
             address: hits,
@@ -324,6 +330,15 @@ mod tests {
                         3  75.0  write   b+0x2  x.c:12  0..9          2\n   \
                         1  25.0  write   a+0x1          0..9          2\n";
         assert_eq!(table.text(80), expected);
+    }
+
+    #[test]
+    fn members_have_a_column_where_there_are_some() {
+        let member = Row { member: ".max".into(), ..row(3, "b+0x2") };
+        let expected = "x, 3 hits\n\
+                        hits      %  access  member  where  values  threads\n   \
+                        3  100.0  write   .max    b+0x2  0..9          2\n";
+        assert_eq!(Table::new("x".into(), "hit", vec![member]).text(80), expected);
     }
 
     #[test]
