@@ -142,7 +142,7 @@ impl Instance {
         let libraries = self.places.iter().any(is_set_by_loader);
         let threads =
             self.places.iter().any(|place| matches!(place, Place::EachThread(_)));
-        if !libraries && !(threads && !self.has_threads()) {
+        if !libraries && (!threads || self.has_threads()) {
             return None;
         }
         self.stop_of_loader().or_else(|| self.stop_in_main())
