@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hwtrace_lang::suggest;
 use hwtrace_runtime::abi::Limits;
 
@@ -29,9 +29,15 @@ const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
                      hwtrace demo\n       \
                      hwtrace fmt [--check] [FILE]...\n       \
                      hwtrace explain CODE\n       \
-                     hwtrace list --functions [PATTERN]";
+                     hwtrace list (-p PID|PATH [--locals FUNCTION] | -k | --functions) [PATTERN]\n       \
+                     hwtrace completions SHELL";
 
 const WATCH_USAGE: &str = "hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)";
+
+const LIST_USAGE: &str = "hwtrace list [OPTIONS] -p PID|PATH [PATTERN]\n       \
+                          hwtrace list [OPTIONS] -p PID|PATH --locals FUNCTION [PATTERN]\n       \
+                          hwtrace list [OPTIONS] -k [PATTERN]\n       \
+                          hwtrace list [OPTIONS] --functions [PATTERN]";
 
 const EXAMPLES: &str = "Examples:
   hwtrace demo
@@ -49,8 +55,10 @@ pub enum Command {
     Fmt(FmtArgs),
     /// Explains an error of hwtrace by its code.
     Explain(ExplainArgs),
-    /// Lists what scripts can use.
+    /// Lists what scripts can use: data of programs and of the kernel, functions.
     List(ListArgs),
+    /// Writes what makes a shell complete hwtrace's command line.
+    Completions(CompletionsArgs),
     /// The program that `demo` watches.
     #[command(name = crate::demo::TARGET_ARGUMENT, hide = true)]
     DemoTarget,
@@ -177,13 +185,40 @@ pub struct ExplainArgs {
 
 /// `hwtrace list`
 #[derive(Debug, Args)]
+#[command(override_usage = LIST_USAGE)]
+#[command(group = ArgGroup::new("what").required(true))]
 pub struct ListArgs {
+    /// The data of a process that runs, or of a program or library.
+    #[arg(short, visible_short_alias = 'x', value_name = "PID|PATH", group = "what")]
+    pub process: Option<String>,
+    /// The parameters and local variables of functions, and where they are.
+    #[arg(long, value_name = "FUNCTION", requires = "process")]
+    #[arg(conflicts_with_all = ["kernel", "functions"])]
+    pub locals: Option<String>,
+    /// The data of the kernel; `task.…` are the members that kernel.task(PID) has.
+    #[arg(short, group = "what")]
+    pub kernel: bool,
     /// The functions that scripts can call.
-    #[arg(long, required = true)]
+    #[arg(long, group = "what")]
     pub functions: bool,
-    /// Only names that match; `*` stands for anything.
+    /// Says what was left out.
+    #[arg(short)]
+    pub verbose: bool,
+    /// The form of what is listed.
+    #[arg(long, value_enum, default_value_t = ListFormat::Human, value_name = "FORMAT")]
+    pub format: ListFormat,
+    /// Only names that match: `*` stands for anything within a name, `**` also goes
+    /// into members and elements. 'libz.so*:*' is data of libraries.
     #[arg(value_name = "PATTERN")]
     pub pattern: Option<String>,
+}
+
+/// `hwtrace completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: ShellChoice,
 }
 
 /// What to take hits from.
@@ -213,6 +248,28 @@ pub enum MessageFormat {
     Human,
     /// A JSON object a line.
     Json,
+}
+
+/// The form of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Columns.
+    Human,
+    /// A JSON object a line.
+    Json,
+    /// A name a line.
+    Names,
+}
+
+/// A shell that can complete command lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShellChoice {
+    /// GNU Bash.
+    Bash,
+    /// The Z shell.
+    Zsh,
+    /// The friendly interactive shell.
+    Fish,
 }
 
 /// Which accesses `watch` counts.

@@ -10,7 +10,7 @@ mod messages;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command::{explain, fmt, list, script, watch};
+use command::{completions, explain, fmt, list, script, watch};
 use hwtrace::cli::{self, Cli, Command};
 use hwtrace::demo;
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Some(Command::Fmt(args)) => fmt::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::List(args)) => list::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::DemoTarget) => {
             demo::run_target();
             Ok(())

@@ -107,8 +107,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
     fn hit(&mut self, hit: &RawHit<'_>, books: &mut Books<'_>) -> Flow {
         let symbols = &self.context.symbols;
         self.name_thread(hit, books.tracker);
-        let code = &mut *symbols.borrow_mut();
-        let record = books.tracker.complete(hit, code, books.memory);
+        let record =
+            books.tracker.complete(hit, &mut *symbols.borrow_mut(), books.memory);
         let all = &books.registers.sees()[record.watch as usize];
         match all.iter().any(|sees| matches!(sees, Sees::Data { .. })) {
             true => self.summary.hits += 1,

@@ -35,8 +35,15 @@ const COMPILER_KNOWS: [(&str, &str); 5] = [
 ];
 
 /// What only the facade may depend on: the terminal is its business.
-const FACADE_ONLY: [&str; 6] =
-    ["clap", "anstream", "anstyle", "annotate-snippets", "anyhow", "shlex"];
+const FACADE_ONLY: [&str; 7] = [
+    "clap",
+    "clap_complete",
+    "anstream",
+    "anstyle",
+    "annotate-snippets",
+    "anyhow",
+    "shlex",
+];
 
 /// Files that may be unsafe, each with the reason.
 const UNSAFE: [(&str, &str); 7] = [

@@ -72,6 +72,7 @@ fn help_of_every_command() {
     assert_file("help", &run(&["--help"]));
     assert_file("help_watch", &run(&["watch", "--help"]));
     assert_file("help_demo", &run(&["demo", "--help"]));
+    assert_file("help_list", &run(&["list", "--help"]));
 }
 
 /// The short help fits on a screen and says the same options.
@@ -128,6 +129,11 @@ fn wrong_usage() {
         ("watch_two_targets", &["watch", "counter", "-p", "1", "--", "true"]),
         ("watch_no_expression", &["watch", "--", "true"]),
         ("watch_bad_expression", &["watch", "a b", "--", "true"]),
+        ("list_nothing", &["list"]),
+        ("list_two_kinds", &["list", "-k", "-p", "1"]),
+        ("list_locals_of_nothing", &["list", "-k", "--locals", "main"]),
+        ("list_no_such_file", &["list", "-p", "/no/such/program", "cfg.*"]),
+        ("completions_unknown_shell", &["completions", "tcsh"]),
         ("argument_left_over", &["-e", HELLO, "one"]),
     ];
     for (name, args) in cases {

@@ -604,9 +604,9 @@ fn every_script_of_examples_runs_as_its_head_says() {
         return;
     }
     let place = Place::new();
-    for target in ["bank", "valve", "family", "ticker"] {
+    for target in ["bank", "valve", "family", "ticker", "cache"] {
         let built = place.run(&format!(
-            "cc -O1 -pthread -o target/{target} examples/targets/{target}.c"
+            "cc -g -O1 -pthread -o target/{target} examples/targets/{target}.c"
         ));
         assert_eq!(built, "");
     }

@@ -221,6 +221,6 @@ fn a_table_of_a_field_behind_pointers() {
         target.finish()?;
         Some(ended)
     });
-    let title = format!("{FIELD}: 4 bytes at 0x");
+    let title = format!("{FIELD}: int, 4 bytes at 0x");
     assert!(ended.out.iter().any(|line| line.starts_with(&title)), "{ended:#?}");
 }

@@ -6,9 +6,9 @@
 //! was read, and number their types alike: the types that a script was checked with are
 //! those of the process that is started later.
 
-mod basic;
 mod files;
 mod loader;
+mod made;
 mod module;
 mod package;
 
@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use files::{Files, OpenDebug, SourceFile};
 pub use loader::Loader;
 pub use module::Module;
-pub(crate) use package::debug_package;
+pub use package::debug_package;
 
 use crate::address::AbsAddr;
 use crate::maps::Mapping;

@@ -365,8 +365,14 @@ struct Object {
     size: u64,
 }
 
+/// Where in each CPU's area a variable is, in bytes, given the address of its symbol;
+/// none for what the CPUs share.
+pub fn per_cpu_offset(symbols: &KernelData, symbol: AbsAddr) -> Option<u64> {
+    percpu::offset(symbols, symbol)
+}
+
 /// The record that the kernel keeps of each thread.
-const TASK: &str = "struct task_struct";
+pub const TASK: &str = "struct task_struct";
 const KERNEL: &str = crate::symbols::kallsyms::KERNEL;
 
 fn location(name: String, spots: Vec<Spot>, size: Option<u64>) -> KernelLocation {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::address::VirtOffset;
 
+pub(crate) mod builtin;
 mod name;
 mod transparent;
 

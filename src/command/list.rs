@@ -1,105 +1,76 @@
 //! `hwtrace list`: what scripts can use.
+//!
+//! | file | what it lists |
+//! | --- | --- |
+//! | `data` | data of a process or file |
+//! | `locals` | parameters and local variables of functions |
+//! | `kernel` | data of the kernel |
+//! | `functions` | what scripts can call |
+//!
+//! `program` opens the files that are asked for, `pattern` says which names, `output` has
+//! the forms of a listing.
 
-use hwtrace::cli::ListArgs;
-use hwtrace_lang::builtins::{
-    self, Available, BUILTINS, Form, OPERATORS, PRINT_FUNCTIONS,
-};
-use hwtrace_lang::{parse, suggest};
+mod data;
+mod functions;
+mod kernel;
+mod locals;
+mod output;
+mod pattern;
+mod program;
 
-use super::{USAGE, put};
+use hwtrace::cli::{ListArgs, ListFormat};
+use hwtrace::render::json;
 
-/// A function or operator, whichever table it comes from.
-struct Entry {
-    heading: &'static str,
-    name: &'static str,
-    signature: String,
-    available: Available,
-    needs_unsafe: bool,
-    doc: &'static str,
-    example: &'static str,
+use super::USAGE;
+
+/// Why nothing is listed.
+struct Refused {
+    text: String,
+    /// What to do instead.
+    help: Option<String>,
+}
+
+impl Refused {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), help: None }
+    }
+
+    fn help(self, help: impl Into<Option<String>>) -> Self {
+        Self { help: help.into(), ..self }
+    }
 }
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), u8> {
-    let all = entries();
-    let Some(pattern) = &args.pattern else {
-        return put(&listing(&all));
+    let listed = match (&args.process, &args.locals) {
+        (Some(program), Some(function)) => locals::run(args, program, function),
+        (Some(program), None) => data::run(args, program),
+        (None, _) if args.kernel => kernel::run(args),
+        (None, _) => functions::run(args),
     };
-    let matching = |entry: &Entry| parse::glob(pattern.as_bytes(), entry.name.as_bytes());
-    let found: Vec<_> = all.into_iter().filter(matching).collect();
-    match found.as_slice() {
-        [] => {
-            eprintln!("hwtrace: error: {}", none(pattern));
-            Err(USAGE)
+    listed.map_err(|Refused { text, help }| {
+        let help = help.map_or(String::new(), |help| format!("; {help}"));
+        tell(args.format, "error", &format!("{text}{help}"));
+        USAGE
+    })
+}
+
+/// Says something on standard error in the form of the listing.
+fn tell(format: ListFormat, severity: &str, text: &str) {
+    match format {
+        ListFormat::Json => eprintln!("{}", json::message(severity, text)),
+        ListFormat::Human | ListFormat::Names if severity == "note" => {
+            eprintln!("hwtrace: {text}");
         }
-        [only] => put(&in_full(only)),
-        _ => put(&listing(&found)),
+        ListFormat::Human | ListFormat::Names => eprintln!("hwtrace: {severity}: {text}"),
     }
 }
 
-fn entries() -> Vec<Entry> {
-    let rows = BUILTINS.iter().map(|row| Entry {
-        heading: row.topic.title(),
-        name: row.name,
-        signature: row.signature(),
-        available: row.available,
-        needs_unsafe: row.needs_unsafe,
-        doc: row.doc,
-        example: row.example,
-    });
-    let form = |heading| {
-        move |form: &Form| Entry {
-            heading,
-            name: form.name,
-            signature: form.signature.to_owned(),
-            available: form.available,
-            needs_unsafe: false,
-            doc: form.doc,
-            example: form.example,
-        }
-    };
-    let print = PRINT_FUNCTIONS.iter().map(form("Values as text"));
-    rows.chain(print).chain(OPERATORS.iter().map(form("Operators"))).collect()
-}
-
-/// A line each, under the headings of the topics.
-fn listing(entries: &[Entry]) -> String {
-    let mut text = String::new();
-    let mut heading = "";
-    for entry in entries {
-        if heading != entry.heading {
-            let gap = if heading.is_empty() { "" } else { "\n" };
-            text += &format!("{gap}{}\n", entry.heading);
-            heading = entry.heading;
-        }
-        text += &format!("  {}{}\n      {}\n", entry.signature, mark(entry), entry.doc);
-    }
-    text
-}
-
-/// Where it can not be called.
-fn mark(entry: &Entry) -> &'static str {
-    match entry.available {
-        Available::NotYet(_) => "  [not yet]",
-        Available::DataProbes => "  [data probes]",
-        Available::Everywhere if entry.needs_unsafe => "  [--unsafe]",
-        Available::Everywhere => "",
-    }
-}
-
-fn in_full(entry: &Entry) -> String {
-    let mut text = listing(std::slice::from_ref(entry));
-    text += &format!("\nExample:\n  {}\n", entry.example);
-    if let Available::NotYet(instead) = entry.available {
-        text += &format!("\nNot available yet: {instead}\n");
-    }
-    text
-}
-
-fn none(pattern: &str) -> String {
-    let operators = OPERATORS.iter().map(|form| form.name);
-    let nearest = suggest::did_you_mean(pattern, builtins::names().chain(operators));
-    let nearest = nearest.map_or(String::new(), |nearest| format!("; {nearest}"));
-    format!(
-        "no function matches `{pattern}`{nearest}; `*` stands for anything, as in 'user_*'"
-    )
+/// "did you mean `limit` or `limits`?"
+fn did_you_mean(nearest: &[String]) -> Option<String> {
+    let quoted: Vec<_> = nearest.iter().map(|name| format!("`{name}`")).collect();
+    let (last, front) = quoted.split_last()?;
+    Some(match front {
+        [] => format!("did you mean {last}?"),
+        _ => format!("did you mean {} or {last}?", front.join(", ")),
+    })
 }

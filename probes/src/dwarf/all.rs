@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use gimli::constants as dw;
+
 use super::Dwarf;
 use super::parallel;
 use super::parts::Entry;
+use super::path::ORIGINS_MAX;
 use super::place::Location;
-use super::unit::Unit;
-use super::variables::{Found, is_data};
+use super::unit::{Unit, flag};
+use super::variables::{Found, is_data, is_function};
 use super::walk::{Wanted, walk};
 use crate::address::VirtOffset;
 use crate::symbols::demangle::{data_name, plain};
@@ -34,6 +37,19 @@ impl Dwarf {
                 }
             }
         });
+    }
+
+    /// The names of the variables outside of functions that the compiler left no room
+    /// for.
+    pub fn optimized_out(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        let mut completed = HashSet::new();
+        self.each_unit(&Unit::unplaced, &mut |(unplaced, complete)| {
+            open.extend(unplaced);
+            completed.extend(complete);
+        });
+        open.retain(|(entry, _)| !completed.contains(entry));
+        open.into_iter().map(|(_, name)| name).collect()
     }
 
     /// The variable that covers an address.
@@ -101,6 +117,31 @@ impl Unit<'_> {
             }
         });
         all
+    }
+
+    /// Those outside of functions that lie nowhere, as far as the unit tells, with their
+    /// names; and the entries that others of the unit complete.
+    fn unplaced(&self) -> (Vec<(Entry, String)>, Vec<Entry>) {
+        let (mut open, mut completed) = (Vec::new(), Vec::new());
+        walk(self, Wanted::Tagged(is_data), &mut |die, outer| {
+            let origin = self.origin(die);
+            let location = self.location(die);
+            let inside = outer.iter().any(|outer| is_function(outer.tag));
+            let declaration = flag(die, dw::DW_AT_declaration);
+            match location {
+                Location::Unsaid | Location::At(Place::OptimizedOut)
+                    if !inside && !declaration && origin.is_none() =>
+                {
+                    let name = self.path(die, outer, ORIGINS_MAX).text();
+                    open.push((self.entry(die.offset()), name));
+                }
+                Location::At(Place::Fixed(_) | Place::ThreadLocal(_)) => {
+                    completed.extend(origin);
+                }
+                _ => {}
+            }
+        });
+        (open, completed)
     }
 
     fn addresses(&self) -> ByAddress {

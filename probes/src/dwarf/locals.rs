@@ -83,8 +83,8 @@ impl Dwarf {
         all.filter(|function| seen.insert(function.clone())).collect()
     }
 
-    /// The names of all functions that have code, in the order of the debug
-    /// information.
+    /// The names of all functions that have code, or may have some within others, in
+    /// alphabetical order.
     pub fn function_names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         self.each_unit(&Unit::function_names, &mut |more| names.extend(more));
@@ -154,7 +154,8 @@ impl<'a> Unit<'a> {
     fn function_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         walk(self, Wanted::Tagged(is_subprogram), &mut |die, outer| {
-            if die.has_attr(dw::DW_AT_low_pc) || die.has_attr(dw::DW_AT_ranges) {
+            let code = [dw::DW_AT_low_pc, dw::DW_AT_ranges, dw::DW_AT_inline];
+            if code.iter().any(|attribute| die.has_attr(*attribute)) {
                 names.push(self.path(die, outer, ORIGINS_MAX).text());
             }
         });

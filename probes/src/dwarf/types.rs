@@ -14,7 +14,6 @@ use crate::types::{Type, TypeId};
 
 mod array;
 mod base;
-mod builtin;
 mod enumeration;
 mod named;
 mod record;
@@ -28,7 +27,7 @@ const QUALIFIERS_MAX: u32 = 16;
 impl Dwarf {
     pub(super) fn read_type(&self, entry: Entry) -> Arc<Type> {
         if entry.part == BUILTIN {
-            return Arc::new(builtin::get(entry.offset));
+            return Arc::new(crate::types::builtin::get(entry.offset));
         }
         if entry.offset == 0 {
             return Arc::new(Type::Void);

@@ -142,6 +142,7 @@ impl Dwarf {
     /// One of each, those that lie somewhere first.
     fn choose(&self, mut found: Vec<Found>) -> Vec<Variable> {
         found.retain(|found| found.location != Location::Discarded);
+        self.drop_twins(&mut found);
         let best = found.iter().map(Found::rank).min().unwrap_or(0);
         // Next to what lies somewhere, what lies nowhere may still be what is meant.
         found.retain(|found| found.rank() <= best.max(1));
@@ -166,6 +167,33 @@ impl Dwarf {
             }
         }
         variables
+    }
+
+    /// Of a thread-local that Rust makes in two ways the linker keeps one, and says of
+    /// the other that it is at 0, where one may well be. Only the one that is kept has a
+    /// symbol.
+    fn drop_twins(&self, found: &mut Vec<Found>) {
+        let local = |found: &&Found| matches!(found.place(), Place::ThreadLocal(_));
+        if found.iter().filter(local).count() < 2 {
+            return;
+        }
+        let kept =
+            found.iter().filter(local).filter(|found| self.has_symbol(found.entry));
+        let kept: HashMap<_, _> =
+            kept.map(|found| (found.path.text(), found.entry)).collect();
+        found.retain(|found| {
+            let twin = kept.get(&found.path.text()).filter(|_| local(&found));
+            twin.is_none_or(|kept| *kept == found.entry || self.has_symbol(found.entry))
+        });
+    }
+
+    fn has_symbol(&self, entry: Entry) -> bool {
+        let unit = self.unit_of(entry);
+        let name = unit.as_ref().and_then(|unit| {
+            let name = unit.linkage_name(&unit.die(entry.offset)?)?;
+            std::str::from_utf8(name).ok()
+        });
+        name.is_some_and(|name| self.elf.search_raw_data(name).is_some())
     }
 
     pub(super) fn variable(&self, found: Found) -> Variable {

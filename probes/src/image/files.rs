@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ImageError;
-use super::basic::{self, Made};
+use super::made::{self, Made};
 use crate::symbols::{Elf, file};
 use crate::types::{DebugInfo, Type, TypeId, Types};
 
@@ -100,7 +100,7 @@ impl Files {
             elf,
             root: root.to_path_buf(),
             // Those beyond all numbers have no types.
-            number: u16::try_from(all.len()).unwrap_or(basic::SOURCE),
+            number: u16::try_from(all.len()).unwrap_or(made::SOURCE),
             open_debug: Rc::clone(&self.open_debug),
             debug: OnceCell::new(),
         });
@@ -129,13 +129,13 @@ impl Files {
 
     /// The type that a language calls `name` without any debug information.
     pub(super) fn basic(&self, name: &str) -> Option<TypeId> {
-        basic::basic(name).map(|ty| self.made.borrow_mut().add(ty))
+        made::basic(name).map(|ty| self.made.borrow_mut().add(ty))
     }
 }
 
 impl Types for Files {
     fn get(&self, id: TypeId) -> Arc<Type> {
-        if id.source() == basic::SOURCE {
+        if id.source() == made::SOURCE {
             return self.made.borrow().get(id);
         }
         // What is found may ask for more files: nothing stays borrowed.
@@ -165,7 +165,7 @@ impl SourceFile {
     /// Why there is none, as a clause.
     pub fn debug(&self) -> Result<&dyn DebugInfo, &str> {
         let opened = self.debug.get_or_init(|| {
-            if self.number == basic::SOURCE {
+            if self.number == made::SOURCE {
                 return Err("too many files are open".to_owned());
             }
             (self.open_debug)(&self.elf, &self.path, &self.root, self.number)

@@ -8,7 +8,7 @@ const MAX_LIST: u64 = 16 << 20;
 
 /// What installs the debug information of a file that a Debian package brought:
 /// `apt-get install zlib1g-dbgsym`. None of files that no package brought.
-pub(crate) fn debug_package(path: &Path) -> Option<String> {
+pub fn debug_package(path: &Path) -> Option<String> {
     let name = owner(Path::new("/var/lib/dpkg/info"), path)?;
     Some(format!("`apt-get install {name}-dbgsym`"))
 }

@@ -201,7 +201,7 @@ fn data_of_the_kernel() {
         (&[kernel, long("task", 1 << 40), field, write], 1),
         (&[kernel, long("task", 7), long("data", -4096), write], 2),
         (&[kernel, long("task", 7), string("data", "a->"), write], 2),
-        (&[kernel, field, long("length", 3), write], 2),
+        (&[kernel, field, long("length", 0), write], 2),
     ] {
         assert_eq!(error(components).0, at, "{components:?}");
     }

@@ -7,7 +7,7 @@ use super::error::{Choice, ResolveError};
 use crate::address::{AbsAddr, VirtOffset};
 use crate::expr::Expression;
 use crate::image::{Image, Module};
-use crate::symbols::{Candidate, DataSymbol, LookupError, split_file};
+use crate::symbols::{Candidate, DataSymbol, LookupError, split_file, strip_version};
 use crate::types::{Line, Place, TypeId, Variable};
 
 /// A variable of an image.
@@ -120,8 +120,7 @@ fn find_in(image: &Image, number: usize, name: &str) -> Result<Known, ResolveErr
 /// The name as debug information has it.
 fn path_of(name: &str) -> &str {
     let (path, _) = split_file(name);
-    let version = path.find('@').filter(|&at| at > 0);
-    let path = version.map_or(path, |at| &path[..at]);
+    let path = strip_version(path);
     path.strip_prefix("crate::").unwrap_or(path)
 }
 

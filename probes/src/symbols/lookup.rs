@@ -402,10 +402,7 @@ pub(crate) const SOURCE_EXTENSIONS: [&str; 10] =
 /// source file's name begins a version: `stdout@GLIBC_2.2.5`.
 pub fn split_file(name: &str) -> (&str, Option<&str>) {
     let is_source = |file: &str| {
-        let extension = file.rsplit_once('.').map(|(_, extension)| extension);
-        extension.is_some_and(|extension| {
-            SOURCE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
-        })
+        file.rsplit_once('.').is_some_and(|(_, extension)| is_extension(extension))
     };
     match name.split_once('@') {
         Some((name, file)) if !name.is_empty() && is_source(file) => (name, Some(file)),
@@ -413,12 +410,20 @@ pub fn split_file(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// `stdout@@GLIBC_2.2.5` without the version.
-fn strip_version(name: &str) -> &str {
-    match name.find('@') {
-        Some(at) if at > 0 => &name[..at],
+/// `stdout@@GLIBC_2.2.5` without the version. `state@u1.c.member` has none.
+pub(crate) fn strip_version(name: &str) -> &str {
+    match name.split_once('@') {
+        Some((name, version))
+            if !name.is_empty() && !version.split('.').skip(1).any(is_extension) =>
+        {
+            name
+        }
         _ => name,
     }
+}
+
+fn is_extension(text: &str) -> bool {
+    SOURCE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(text))
 }
 
 fn without_blanks(name: &str) -> String {

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // Calls C.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
 use hwtrace_real::{say, serve};
 use libsqlite3_sys as ffi;
@@ -98,7 +98,7 @@ fn check(code: c_int) {
     // SAFETY: as above; the message is copied at once.
     let message = || unsafe {
         let message = ffi::sqlite3_errmsg(connection);
-        if message == null() { c"no message" } else { CStr::from_ptr(message) }.to_owned()
+        if message.is_null() { c"no message" } else { CStr::from_ptr(message) }.to_owned()
     };
     assert_eq!(code, ffi::SQLITE_OK, "{:?}", message());
 }

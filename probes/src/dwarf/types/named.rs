@@ -3,12 +3,13 @@
 use gimli::DwTag;
 use gimli::constants as dw;
 
-use super::{builtin, enumeration};
+use super::enumeration;
 use crate::dwarf::Dwarf;
 use crate::dwarf::parts::{BUILTIN, Entry};
 use crate::dwarf::path::{ORIGINS_MAX, Query};
 use crate::dwarf::unit::{Die, flag};
 use crate::types::TypeId;
+use crate::types::builtin;
 
 /// Whether entries with a tag are looked for.
 type Fits = fn(DwTag) -> bool;

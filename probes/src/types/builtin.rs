@@ -1,7 +1,8 @@
-//! The numbers of C, which casts may name whatever language a program is written in
-//! and whether or not it has one of them.
+//! The numbers of C, and of Rust and Go, which casts may name whatever language a
+//! program is written in, whether or not it has one of them or any debug
+//! information.
 
-use crate::types::Type;
+use super::Type;
 
 /// A type of C with the spellings that it has.
 struct Builtin {
@@ -61,7 +62,7 @@ const ALL: &[Builtin] = &[
 ];
 
 /// The number of the type that `name` spells.
-pub(super) fn find(name: &str) -> Option<u32> {
+pub(crate) fn find(name: &str) -> Option<u32> {
     let words = in_order(name);
     let spells = |spelling: &str| in_order(spelling) == words;
     let index = ALL
@@ -71,7 +72,7 @@ pub(super) fn find(name: &str) -> Option<u32> {
 }
 
 /// Whether the name is C's alone and means the same in every program.
-pub(super) fn is_plain_c(name: &str) -> bool {
+pub(crate) fn is_plain_c(name: &str) -> bool {
     let words = name.split_whitespace();
     let reserved = ["int", "signed", "unsigned", "long", "short", "float", "double"];
     let mut words = words.peekable();
@@ -81,7 +82,7 @@ pub(super) fn is_plain_c(name: &str) -> bool {
 }
 
 /// The type of a number; void for none.
-pub(super) fn get(index: u32) -> Type {
+pub(crate) fn get(index: u32) -> Type {
     let Some(builtin) = usize::try_from(index).ok().and_then(|index| ALL.get(index))
     else {
         return Type::Void;
