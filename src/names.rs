@@ -42,6 +42,9 @@ const KERNEL_MODULE: &str = "kernel";
 /// A field of the record has so many bytes; what is wider has a picture.
 pub(crate) const FIELD_BYTES: u64 = 8;
 
+/// Finds a target's files.
+type Find<'a> = dyn Fn(&Rc<Files>) -> Option<Known> + 'a;
+
 /// Watched data: whose type it is, which, and its bytes.
 type Watched = (Source, Option<types::TypeId>, u64);
 
@@ -126,7 +129,7 @@ impl Default for Names {
 }
 
 impl Names {
-    fn new(target: Option<&dyn Fn(&Rc<Files>) -> Option<Known>>) -> Self {
+    fn new(target: Option<&Find<'_>>) -> Self {
         let files = Files::new(|elf, path, root, number| {
             match Dwarf::open(elf, path, root, number) {
                 Ok(dwarf) => Ok(Box::new(dwarf)),
