@@ -200,6 +200,19 @@ impl Names {
         self.known(&data.process, |known| known.ask_of(data, ask))
     }
 
+    /// Whether a library that an executable needs has the data, and itself it has not.
+    pub(crate) fn is_in_library(&self, data: &DataSpec, executable: &Path) -> bool {
+        let has = |image: &Image| resolve::type_of(image, &data.expression, None).is_ok();
+        let in_library = self.known(&data.process, |known| {
+            let main = known.alone.modules().first();
+            main.is_some_and(|main| **main.path() == *executable)
+                && data.expression.module().is_none()
+                && !has(&known.alone)
+                && has(known.whole())
+        });
+        in_library.unwrap_or(false)
+    }
+
     /// Of data of processes: whose type, and how long.
     pub(crate) fn of_process(&self, typed: &Typed) -> Watched {
         (USER, typed.ty, typed.size)
