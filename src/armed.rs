@@ -283,9 +283,11 @@ impl Armed {
         let own = matches!(place, Place::EachThread(_));
         let was = std::mem::replace(&mut instance.places[request], place);
         self.figures.place(request, &instance.places[request]);
+        let at = |place: &Place| place.location().map(|location| location.address);
+        let elsewhere = is_there && at(&was) != at(&instance.places[request]);
         let came = is_there && was.location().is_none();
         let moved = self.retarget(pid, request);
-        self.figures.moved[request] += u64::from(moved);
+        self.figures.moved[request] += u64::from(elsewhere && moved);
         if own && came {
             self.arm_threads(pid, request);
         }

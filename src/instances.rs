@@ -142,7 +142,7 @@ impl Instance {
         let libraries = self.places.iter().any(is_set_by_loader);
         let threads =
             self.places.iter().any(|place| matches!(place, Place::EachThread(_)));
-        if !libraries && !(threads && !self.has_threads()) {
+        if !libraries && (!threads || self.has_threads()) {
             return None;
         }
         self.stop_of_loader().or_else(|| self.stop_in_main())
@@ -196,12 +196,25 @@ impl Instance {
             }
             Ok(location) => Place::At(location),
             Err(ResolveError::EachThread { .. }) => self.find_in_threads(request, kernel),
-            Err(why) if may_come(&why, data.follow) || in_library(&why, data, names) => {
+            Err(why)
+                if may_come(&why, data.follow)
+                    || self.is_in_library(&why, data, names) =>
+            {
                 let links = links.iter().map(|link| link.address.0).collect();
                 Place::Pending { why, links }
             }
             Err(why) => Place::Missing(why),
         }
+    }
+
+    /// Whether a library that the executable needs has it, and is not there yet.
+    fn is_in_library(&self, why: &ResolveError, data: &DataSpec, names: &Names) -> bool {
+        let none = matches!(
+            why,
+            ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. }
+        );
+        let main = self.image.modules().first().filter(|_| none);
+        main.is_some_and(|main| names.is_in_library(data, main.path()))
     }
 
     /// Behind a pointer that each thread has: the first thread tells what the data
@@ -251,13 +264,6 @@ fn may_come(why: &ResolveError, follows: bool) -> bool {
         | ResolveError::Unreadable { .. } => follows,
         why => why.may_come_later(),
     }
-}
-
-/// Whether a library that the executable needs has it.
-fn in_library(why: &ResolveError, data: &DataSpec, names: &Names) -> bool {
-    matches!(why, ResolveError::NoSuchSymbol { .. } | ResolveError::Stripped { .. })
-        && data.expression.module().is_none()
-        && matches!(names.unplaced(data), Some(Ok(_)))
 }
 
 /// Whether the loader may bring what is missing: a library, or the addresses in

@@ -23,7 +23,7 @@ use crate::surroundings::KernelSource;
 /// By request: where it is.
 #[derive(Default)]
 pub(crate) struct KernelData {
-    found: Vec<Option<Result<Location, Diagnostic>>>,
+    found: Vec<Option<Result<Location, Box<Diagnostic>>>>,
 }
 
 /// What finds data of the kernel.
@@ -92,7 +92,7 @@ impl KernelData {
                 Ok(Some((location.clone(), Shape::of(location, false, names))))
             }
             Some(Err(_)) if request.optional => Ok(None),
-            Some(Err(diagnostic)) => Err(Box::new(diagnostic.clone())),
+            Some(Err(diagnostic)) => Err(diagnostic.clone()),
             None => Ok(None),
         }
     }
@@ -113,7 +113,7 @@ impl Finder<'_> {
         &self,
         data: &KernelDataSpec,
         request: &Request,
-    ) -> Result<Location, Diagnostic> {
+    ) -> Result<Location, Box<Diagnostic>> {
         let named = match &data.object {
             KernelObject::Address(address) => {
                 return Ok(in_kernel::at_address(*address, data.length.map(u64::from)));
@@ -135,13 +135,13 @@ impl Finder<'_> {
         tid: u32,
         path: &Path,
         request: &Request,
-    ) -> Result<Result<KernelLocation, KernelError>, Diagnostic> {
+    ) -> Result<Result<KernelLocation, KernelError>, Box<Diagnostic>> {
         let tasks = self.tasks().map_err(|text| arming::no_bpf(&text, request.span))?;
         let found = tasks.find(tid);
         let found =
             found.map_err(|error| arming::no_bpf(&error.to_string(), request.span))?;
         let Some(task) = found else {
-            return Err(arming::no_task(tid, request.span));
+            return Err(Box::new(arming::no_task(tid, request.span)));
         };
         Ok(self.ask(|names| names.task(AbsAddr(task.address), path)))
     }

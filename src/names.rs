@@ -45,6 +45,9 @@ const NO_BTF: &str = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
 /// A field of the record has so many bytes; what is wider has a picture.
 pub(crate) const FIELD_BYTES: u64 = 8;
 
+/// Finds a target's files.
+type Find<'a> = dyn Fn(&Rc<Files>) -> Option<Known> + 'a;
+
 /// Watched data: whose type it is, which, and its bytes.
 type Watched = (Source, Option<types::TypeId>, u64);
 
@@ -151,7 +154,7 @@ impl Default for Names {
 }
 
 impl Names {
-    fn new(target: Option<&dyn Fn(&Rc<Files>) -> Option<Known>>) -> Self {
+    fn new(target: Option<&Find<'_>>) -> Self {
         let files = Files::new(|elf, path, root, number| {
             match Dwarf::open(elf, path, root, number) {
                 Ok(dwarf) => Ok(Box::new(dwarf)),
@@ -220,6 +223,19 @@ impl Names {
         let length = data.length.map(u64::from);
         let ask = |image: &Image| resolve::unplaced(image, &data.expression, length);
         self.known(&data.process, |known| known.ask_of(data, ask))
+    }
+
+    /// Whether a library that an executable needs has the data, and itself it has not.
+    pub(crate) fn is_in_library(&self, data: &DataSpec, executable: &Path) -> bool {
+        let has = |image: &Image| resolve::type_of(image, &data.expression, None).is_ok();
+        let in_library = self.known(&data.process, |known| {
+            let main = known.alone.modules().first();
+            main.is_some_and(|main| **main.path() == *executable)
+                && data.expression.module().is_none()
+                && !has(&known.alone)
+                && has(known.whole())
+        });
+        in_library.unwrap_or(false)
     }
 
     /// Of data of processes: whose type, and how long.

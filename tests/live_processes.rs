@@ -54,10 +54,14 @@ fn one_that_executes_something_else_is_left() {
     if !live() {
         return;
     }
-    let command = format!("{} 0 /bin/echo bye", c("again").display());
-    let ended = despite_lost_traps(|| run(own(), &stores(None), &command).done("bye"));
-    ended.expect_figures(3, 1, 1);
-    ended.says(&["1 process executed another program, not watched from then on"]);
+    let other = c_with("own", &["-g"]);
+    for after in [format!("{} 1 1", other.display()), "/bin/sleep 0.3".to_owned()] {
+        let command = format!("{} 0 {after}", c("again").display());
+        let ended = run(own(), &stores(None), &command).expect(0);
+        assert_eq!(numbers(&ended), [0, 1, 2], "{ended:#?}");
+        assert_eq!(ended.figures().slots, 1, "{ended:#?}");
+        ended.says(&["1 process executed another program, not watched from then on"]);
+    }
 }
 
 #[test]

@@ -48,6 +48,19 @@ fn each_old_is_the_new_before() {
 }
 
 #[test]
+fn threads_are_counted_once_their_process_is_followed() {
+    let mut tracker = tracker(5);
+    tracker.rename(3, 3, 1);
+    tracker.fork(1, (3, 3), (3, 4));
+    assert_eq!(tracker.threads_seen(), 1, "those of all tasks are no threads of ours");
+    tracker.add_process(3, &[Some(WATCH)], &mut Blind(Some(1)));
+    for tid in [3, 4, 3, 4] {
+        tracker.add_thread(3, tid, 1);
+    }
+    assert_eq!((tracker.threads_seen(), tracker.processes_besides(1)), (3, 1));
+}
+
+#[test]
 fn a_child_starts_with_its_parents_values_and_goes_its_own_way() {
     let mut tracker = tracker(5);
     values(&mut tracker, &hit(1, 1), Some(6));
