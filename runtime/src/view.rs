@@ -31,9 +31,10 @@ pub struct Part {
     pub length: u8,
     /// Which bits of them it is.
     pub bits: Option<Bits>,
-    /// Whether a bit-field has a sign. Other values are as the register has them,
-    /// whatever their type.
+    /// Whether it has a sign, which its values then have in all of their bits.
     pub signed: bool,
+    /// Whether more of it is in another register: values are then bytes of it.
+    pub partial: bool,
     /// Its name, a string handle.
     pub name: u64,
 }
@@ -61,26 +62,29 @@ impl View {
     /// None where the access touched none of its bytes for certain: the bytes
     /// that the instruction accesses are known, and all are others. A bit-field
     /// shares its bytes with others and is stored by storing all of them, so that
-    /// a view of parts sees of it only what changes it, or may have; where the
-    /// window is seen as a whole every access counts.
+    /// the view of one alone sees only what changes it, or may have; where there are
+    /// other parts every access counts.
     ///
     /// The part is the one whose bytes were accessed, as far as they are known;
-    /// among several the first that changed, else the first.
+    /// among several the first that changed, else the first. Which bit-field was
+    /// stored to without a change nobody can tell: that has the window's name.
     pub fn narrow(&self, record: &HitRecord) -> Option<HitRecord> {
         let touched = record.touched.overlap(self.window);
         if !record.touched.is_empty() && touched.is_empty() {
             return None;
         }
         let part = self.touched_part(record, touched);
-        let name = part.map_or(self.name, |part| part.name);
+        let named = part.filter(|part| self.parts.len() == 1 || part.tells(record));
+        let name = named.map_or(self.name, |part| part.name);
         let narrowed = match part {
             Some(part) if !self.whole => {
                 let narrowed = part.narrow(record);
                 let same = narrowed.old == narrowed.new && narrowed.doubts == 0;
-                if part.bits.is_some() && same {
-                    return None;
+                match part.bits {
+                    Some(_) if same && self.parts.len() == 1 => return None,
+                    Some(_) if same => cut(record, self.window),
+                    _ => narrowed,
                 }
-                narrowed
             }
             _ => cut(record, self.window),
         };
@@ -103,6 +107,11 @@ impl Part {
         ByteRange { start: self.offset, end: self.offset.saturating_add(self.length) }
     }
 
+    /// Whether an access is known to be one to it, and not to other bits there.
+    fn tells(&self, record: &HitRecord) -> bool {
+        self.bits.is_none() || (record.old ^ record.new) & self.mask() != 0
+    }
+
     /// Its bits within the register.
     fn mask(&self) -> u64 {
         let own = match self.bits {
@@ -113,22 +122,26 @@ impl Part {
     }
 
     fn narrow(&self, record: &HitRecord) -> HitRecord {
-        let mut narrowed = cut(record, self.bytes());
-        if let Some(bits) = self.bits {
-            narrowed.old = self.field(narrowed.old, bits);
-            narrowed.new = self.field(narrowed.new, bits);
+        let narrowed = cut(record, self.bytes());
+        let (old, new) = (self.value(narrowed.old), self.value(narrowed.new));
+        HitRecord {
+            old,
+            new,
+            exact: narrowed.exact & u32::from(!self.partial),
+            ..narrowed
         }
-        narrowed
     }
 
-    /// A bit-field's value, as an integer of the bytes that it is stored in.
-    fn field(&self, stored: u64, bits: Bits) -> u64 {
-        let value = down(stored, bits.low) & low_bits(bits.width);
-        let sign = up(1, bits.width.wrapping_sub(1));
-        if !self.signed || value & sign == 0 {
-            return value;
-        }
-        (value | !low_bits(bits.width)) & low_bits(self.length.saturating_mul(8))
+    /// Its value of the bytes that it is stored in.
+    fn value(&self, stored: u64) -> u64 {
+        let (low, width) = match self.bits {
+            Some(bits) => (bits.low, bits.width),
+            None => (0, self.length.saturating_mul(8)),
+        };
+        let value = down(stored, low) & low_bits(width);
+        let sign = up(1, width.wrapping_sub(1));
+        let negative = self.signed && !self.partial && value & sign != 0;
+        if negative { value | !low_bits(width) } else { value }
     }
 }
 

@@ -67,13 +67,32 @@ fn a_bit_field_is_seen_when_it_changes_or_may_have() {
     let stored = |value: u64| value << 16;
     let hit = record(stored(0b0011_1111), stored(0b0100_0111), range(2, 4));
     let seen = view.narrow(&hit).expect("it changed");
-    assert_eq!((seen.old, seen.new, seen.data_length), (7, 0xfff8, 2), "-8");
+    assert_eq!((seen.old, seen.new.cast_signed(), seen.data_length), (7, -8, 2));
     let other = record(stored(0b0011_1111), stored(0b0011_1000), range(2, 4));
     assert_eq!(view.narrow(&other), None);
     let doubtful = HitRecord { doubts: UNSURE_NEW, ..other };
     assert!(view.narrow(&doubtful).is_some());
     let whole = View { whole: true, ..view };
     assert_eq!(whole.narrow(&other).map(|it| it.data_name), Some(1));
+    let neighbour = Part { bits: Some(Bits { low: 7, width: 9 }), name: 2, ..field };
+    let several = View { parts: [field, neighbour].into(), ..whole };
+    assert_eq!(several.narrow(&other).map(|it| it.data_name), Some(0), "of neither");
+    assert_eq!(several.narrow(&hit).map(|it| it.data_name), Some(1));
+    let apart = View { whole: false, ..several };
+    let seen = apart.narrow(&other).map(|it| (it.data_name, it.new));
+    assert_eq!(seen, Some((0, 0b0011_1000)), "a store to one of them");
+}
+
+#[test]
+fn signs_reach_into_all_bits_but_not_of_what_is_torn() {
+    let byte = Part { signed: true, ..part(7, 1, 1) };
+    let view = View { window: range(7, 8), parts: [byte].into(), ..View::default() };
+    let hit = record(0, 0xfe << 56, range(0, 8));
+    let seen = view.narrow(&hit).expect("its own");
+    assert_eq!((seen.new.cast_signed(), seen.exact), (-2, 1));
+    let torn = [Part { partial: true, ..byte }].into();
+    let seen = View { parts: torn, ..view }.narrow(&hit).expect("its own");
+    assert_eq!((seen.new, seen.exact), (0xfe, 0));
 }
 
 fn any_range() -> impl Strategy<Value = ByteRange> {
@@ -85,7 +104,7 @@ fn any_part() -> impl Strategy<Value = Part> {
     (0u8..9, 0u8..9, bits, any::<bool>(), 1u64..9).prop_map(
         |(offset, length, bits, signed, name)| {
             let bits = bits.map(|(low, width)| Bits { low, width });
-            Part { offset, length, bits, signed, name }
+            Part { offset, length, bits, signed, partial: false, name }
         },
     )
 }
