@@ -58,11 +58,14 @@ use crate::schema::{AccessKind, ByteRange};
 
 /// Where the decoder gets machine code from.
 pub trait CodeSource {
-    /// The function of `pid` that holds `address`: its first address and its
+    /// The function of `pid`, or of the [`KERNEL`], that holds `address`: its first address and its
     /// bytes up to its end at least as far as known. None where no symbol
     /// says where it begins.
     fn function(&mut self, pid: u32, address: u64) -> Option<Function<'_>>;
 }
+
+/// Stands for the kernel where a process is meant: none has this number.
+pub const KERNEL: u32 = 0;
 
 /// The machine code of a function.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +98,9 @@ impl Decoder {
 
     /// The access after which `pid` was seen at `ip`; None where it is not
     /// known. Asks `code` the first time only, and remembers that there was no
-    /// answer, too. For hits in user mode: in a system call the access is not
-    /// by the instruction before `ip`.
+    /// answer, too. For hits in user mode, where in a system call the access is not
+    /// by the instruction before `ip`; and for those at the kernel's own
+    /// addresses, with [`KERNEL`] for `pid`.
     pub fn decode(
         &mut self,
         pid: u32,

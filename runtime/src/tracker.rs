@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 
 pub use self::image::Piece;
 use self::slot::{Place, Shadow, Slot};
-use crate::access::{CodeSource, Decoder, Recovered};
+use crate::access::{CodeSource, Decoder, KERNEL, Recovered};
 use crate::event::{RawHit, Trigger, Watch};
 use crate::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
@@ -465,9 +465,9 @@ fn slot_of<'t>(
     }
 }
 
-/// What the instruction tells of the access. The kernel's own instructions are
-/// not known. A load can not have fired a register that watches stores: then it
-/// was another instruction.
+/// What the instruction tells of the access. Of the kernel's own it is told where
+/// its data is watched, as the registers are known there. A load can not have
+/// fired a register that watches stores: then it was another instruction.
 fn recover(
     hit: &RawHit<'_>,
     decoder: &mut Decoder,
@@ -475,13 +475,15 @@ fn recover(
     watch: &Watch,
     old: u64,
 ) -> Recovered {
-    if hit.kernel {
-        return Recovered::default();
-    }
-    let Some(access) = decoder.decode(hit.pid, hit.ip, code) else {
+    let (owner, registers) = match hit.kernel {
+        true if hit.interrupted.mask == 0 => return Recovered::default(),
+        true => (KERNEL, &hit.interrupted),
+        false => (hit.pid, &hit.registers),
+    };
+    let Some(access) = decoder.decode(owner, hit.ip, code) else {
         return Recovered::default();
     };
-    let recovered = access.recover(&hit.registers, watch.address, watch.length, old);
+    let recovered = access.recover(registers, watch.address, watch.length, old);
     match (recovered.kind, watch.trigger) {
         (AccessKind::Read, Trigger::Write) => Recovered::default(),
         _ => recovered,

@@ -94,6 +94,8 @@ pub struct World {
     pub(crate) outside: Outside,
     /// The registers at the hit, where the layout says that they are wanted.
     pub(crate) registers: RegisterFile,
+    /// Of a hit on the kernel's data: the calls that led to it, the innermost first.
+    pub(crate) kernel_stack: Vec<u64>,
 }
 
 impl fmt::Debug for World {
@@ -154,6 +156,7 @@ impl World {
             random: Random::from_clock(),
             outside: Outside::default(),
             registers: RegisterFile::default(),
+            kernel_stack: Vec::new(),
         }
     }
 

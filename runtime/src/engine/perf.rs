@@ -285,10 +285,15 @@ impl Engine for PerfEngine {
     }
 
     fn arm_kernel(&mut self, watches: &[Option<Watch>]) -> Result<Armed, ArmError> {
-        self.arm_more(0, |machine, session| {
+        let done = self.arm_more(0, |machine, session| {
             session.know_watches(watches.len());
             let sets = machine.open_kernel(watches)?;
             adopt(machine, session, sets, true)
+        });
+        // Less is needed to see what all tasks do; it is what is asked for first.
+        done.map_err(|error| match error {
+            ArmError::SystemPermission { errno } => ArmError::KernelPermission { errno },
+            error => error,
         })?;
         Ok(armed(0, watches))
     }

@@ -146,20 +146,35 @@ pub(super) extern "C" fn print_regs(context: Context) {
     settle(context, world.output_fits());
 }
 
-/// The stack at the hit, as far as a record tells it: its instruction.
+/// The stack at the hit, as far as it is recorded: the calls in the kernel that led
+/// to an access to its data; else the instruction.
 pub(super) extern "C" fn print_backtrace(context: Context) {
     let (world, record) = enter(context);
     if record.address == 0 {
         return;
     }
-    let name = world.symbol(SymbolForm::Data, record.pid, record.address);
-    let done = name.map(|name| {
-        let line = format!(" 0x{:x} : ", record.address);
-        world.out.extend_from_slice(line.as_bytes());
-        world.out.extend_from_slice(world.strings.get(name));
-        world.out.push(b'\n');
-    });
-    settle(context, done.and_then(|()| world.output_fits()));
+    let done = if world.kernel_stack.is_empty() {
+        print_frame(world, SymbolForm::Data, record, record.address)
+    } else {
+        (0..world.kernel_stack.len()).try_for_each(|at| {
+            print_frame(world, SymbolForm::KernelData, record, world.kernel_stack[at])
+        })
+    };
+    settle(context, done);
+}
+
+/// A line of a stack.
+fn print_frame(
+    world: &mut World,
+    form: SymbolForm,
+    record: &HitRecord,
+    address: u64,
+) -> Result<(), FaultCode> {
+    let name = world.symbol(form, record.pid, address)?;
+    world.out.extend_from_slice(format!(" 0x{address:x} : ").as_bytes());
+    world.out.extend_from_slice(world.strings.get(name));
+    world.out.push(b'\n');
+    world.output_fits()
 }
 
 /// The record's time as time of day: the hit's, not the printing's.

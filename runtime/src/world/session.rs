@@ -47,6 +47,13 @@ impl World {
         self.registers[IP as usize] = hit.ip;
     }
 
+    /// Sets the calls in the kernel that the next run finds, as
+    /// [`RawHit::kernel_stack`] has them.
+    pub fn set_kernel_stack(&mut self, calls: &[u64]) {
+        self.kernel_stack.clear();
+        self.kernel_stack.extend_from_slice(calls);
+    }
+
     /// The pictures of a wide object, to be filled before a handler of it runs: what
     /// it was before the access, and what it is after. Handlers read them at
     /// [`PICTURE_OLD`](crate::abi::PICTURE_OLD) and
