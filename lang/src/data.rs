@@ -225,8 +225,15 @@ pub struct Variable {
 /// Why a name was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotFound {
-    /// No types are known at all.
+    /// No types are known at all: there is no target.
     NoTypes,
+    /// Nor are those of the target.
+    Untyped {
+        /// Why not, a clause.
+        why: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
     /// There is none of this name.
     Unknown {
         /// Names that are near, the best first.

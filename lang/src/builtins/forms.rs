@@ -2,7 +2,7 @@
 //! family, whose arguments depend on a format, and the `@` operators, whose
 //! argument is no value. Here for the listing and the reference.
 
-use super::Available::{self, Everywhere, NotYet};
+use super::Available::{self, Everywhere};
 
 /// A print function or an `@` operator.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,16 +27,6 @@ const fn form(
     example: &'static str,
 ) -> Form {
     Form { name, signature, available: Everywhere, doc, example }
-}
-
-const fn later(
-    name: &'static str,
-    signature: &'static str,
-    doc: &'static str,
-    example: &'static str,
-    instead: &'static str,
-) -> Form {
-    Form { name, signature, available: NotYet(instead), doc, example }
 }
 
 /// The functions of the print family.
@@ -64,10 +54,6 @@ pub static PRINT_FUNCTIONS: &[Form] = &[
     form("sprintdln", "sprintdln(delimiter, value, …) : string",
         "what printdln would print, as a string", r#"print(sprintdln(",", pid(), n))"#),
 ];
-
-const TYPED: &str = "the types of a target come from its debug information, which is not read \
-                     yet; `$new`, `$old` and the functions `user_int(address)` and its like read \
-                     what needs no type";
 
 /// The `@` operators.
 #[rustfmt::skip]
@@ -98,13 +84,12 @@ pub static OPERATORS: &[Form] = &[
         "histogram with buckets of one width, which are literals: to print, to index, to walk", "print(@hist_linear(s, 0, 100, 10))"),
     form("@defined", "@defined(expression)",
         "1 where the variable or function is known at this probe point, else 0; decided when the script is checked", "if (@defined($new)) n = $new"),
-    later("@cast", "@cast(address, \"type\" [, \"module\"])",
-        "what is at an address, taken as of a type of the target", r#"n = @cast(data_addr(), "int")"#, TYPED),
-    later("@var", "@var(\"name\" [, \"module\"])",
-        "a global variable of the target", r#"n = @var("counter")"#, TYPED),
-    later("@enum", "@enum(\"name\" [, \"module\"])",
-        "the value of an enumerator of the target", r#"n = @enum("RED")"#,
-        "write the enumerator's number"),
+    form("@cast", "@cast(value, \"type\" [, \"module\"])",
+        "a value as of a type of the target; of a structure's type a pointer to one", r#"n = @cast(data_addr(), "struct node")->key"#),
+    form("@var", "@var(\"name\" [, \"module\"])",
+        "a global variable of the target, as it is now", r#"n = @var("counter")"#),
+    form("@enum", "@enum(\"name\" [, \"module\"])",
+        "the value of an enumerator of the target", r#"n = @enum("RED")"#),
 ];
 
 /// Names of the operators without their `@`.

@@ -255,7 +255,8 @@ impl<'a> Resolver<'a> {
     pub(super) fn is_readable(&self, found: Found) -> bool {
         matches!(
             &*self.types.view(found.ty),
-            DataType::Bool { .. }
+            DataType::Integer { size: 8, signed: false, .. }
+                | DataType::Bool { .. }
                 | DataType::Enum(_)
                 | DataType::Pointer(_)
                 | DataType::Array { .. }

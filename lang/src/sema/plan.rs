@@ -287,6 +287,7 @@ fn is_missing(code: Code) -> bool {
         Code::UnknownProbePoint
             | Code::NotAvailableYet
             | Code::UnknownSymbol
+            | Code::UnknownMember
             | Code::StrippedBinary
             | Code::BadExecutable
     )

@@ -213,8 +213,9 @@ fn without_types_an_error_says_what_works() {
     ] {
         let error = &check(body).unwrap_err()[0];
         assert_eq!(error.code, Code::UnknownType);
-        assert!(error.message.ends_with("this version reads no debug information"));
-        assert!(error.help[0].contains("`user_int(address)`"), "{}", error.help[0]);
+        assert!(error.message.ends_with("there is no target"), "{}", error.message);
+        assert!(error.help[0].contains("`-p PID`"), "{}", error.help[0]);
+        assert!(error.help[1].contains("`user_int(address)`"), "{}", error.help[1]);
     }
     assert_eq!(check("println($new->id)").unwrap_err()[0].code, Code::NoTypes);
     let asked = "if (@defined($new->id)) println($new->id); else println($new$)";

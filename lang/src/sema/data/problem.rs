@@ -10,6 +10,10 @@ use crate::suggest;
 /// So many members are listed.
 const LISTED_MAX: usize = 12;
 
+/// What needs no type.
+const READ_ALL_THE_SAME: &str = "numbers and text at an address can be read: \
+    `user_int(address)`, `user_long(address)`, `user_string(address)`";
+
 /// What is wrong, and where.
 #[derive(Debug)]
 pub(in crate::sema) struct Problem {
@@ -72,6 +76,7 @@ fn untyped(name: &str, span: Span) -> Diagnostic {
     let message = format!("the type of `${name}` is not known");
     Diagnostic::new(Code::NoTypes, span, message)
         .label("known as a long only")
+        .help("debug information tells it: give the target with `-c CMD` or `-p PID`, and build it with `-g`")
         .help(format!("numbers and text that it points to need no type: `user_int(${name} + 8)`, `user_string(${name})`"))
         .help(format!("where types are known, say which: `@cast(${name}, \"struct node\")->next`"))
 }
@@ -133,12 +138,23 @@ fn no_address(bits: bool, span: Span) -> Diagnostic {
 fn not_found(what: &'static str, name: &str, why: NotFound, span: Span) -> Diagnostic {
     match why {
         NotFound::NoTypes => {
-            let message = format!(
-                "{what} `{name}` is not known: this version reads no debug information"
-            );
+            let message = format!("{what} `{name}` is not known: there is no target");
             Diagnostic::new(Code::UnknownType, span, message)
-                .label("types of the target are not available yet")
-                .help("numbers and text at an address can be read: `user_int(address)`, `user_long(address)`, `user_string(address)`")
+                .label("told by the target's debug information")
+                .help(
+                    "give the target: `-c CMD` starts one, `-p PID` takes one that runs",
+                )
+                .help(READ_ALL_THE_SAME)
+        }
+        NotFound::Untyped { why, help } => {
+            let message = format!("{what} `{name}` is not known: {why}");
+            let error = Diagnostic::new(Code::UnknownType, span, message)
+                .label("told by debug information");
+            let error = match help {
+                Some(help) => error.help(help),
+                None => error,
+            };
+            error.help(READ_ALL_THE_SAME)
         }
         NotFound::Unknown { nearest } => {
             let message = format!("the target has no {what} `{name}`");

@@ -3,6 +3,7 @@
 
 use super::Lower;
 use super::data::{Datum, Form, literal, long};
+use super::shapes::is_tuple;
 use crate::ast::{Expression as Ast, ExpressionKind as AstKind};
 use crate::builtins;
 use crate::data::{DataType, Place as Part, Shape, Space, TypeRef};
@@ -27,7 +28,7 @@ pub(super) const ELEMENTS_MAX: u64 = 5;
 const DEPTH_MAX: u32 = 8;
 
 /// Shown of text that can not be read.
-const UNREADABLE: &str = "<unknown>";
+pub(super) const UNREADABLE: &str = "<unknown>";
 
 /// The whole text where some of the data can not be read, as in SystemTap.
 const FAULTED: &str = "ERROR";
@@ -124,10 +125,16 @@ impl Lower<'_> {
         if let Some(text) = self.text(&datum) {
             return text;
         }
-        if let DataType::Pointer(_) = &*self.resolver().view(datum.ty) {
-            return self.pointer_text(&datum);
+        match &*self.resolver().view(datum.ty) {
+            DataType::Pointer(_) => self.pointer_text(&datum),
+            // A long of the script would have a sign.
+            DataType::Integer { .. } => {
+                let mut shown = Shown::default();
+                shown.value(Conversion::Unsigned, false, self.value(&datum));
+                shown.finish(datum.span)
+            }
+            _ => self.whole(datum, Detail::Level),
         }
-        self.whole(datum, Detail::Level)
     }
 
     /// Data from its outermost brackets on. What computes its place is
@@ -212,6 +219,9 @@ impl Lower<'_> {
                 }
                 _ => {
                     let members = self.names.types.members(record);
+                    if is_tuple(&members) && goes_inside(detail, depth) {
+                        return self.show_tuple(shown, datum, members, (detail, depth));
+                    }
                     self.show_record(shown, datum, members, detail, depth);
                 }
             },

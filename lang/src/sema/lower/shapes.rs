@@ -4,8 +4,8 @@
 
 use super::Lower;
 use super::data::{Datum, Form, literal, long};
-use super::pretty::{Detail, ELEMENTS_MAX, Shown, call, goes_inside};
-use crate::data::{DataType, Extent, Shape, Space, TypeRef, Variant, Variants};
+use super::pretty::{Detail, ELEMENTS_MAX, Shown, UNREADABLE, call, goes_inside};
+use crate::data::{DataType, Extent, Place, Shape, Space, TypeRef, Variant, Variants};
 use crate::printf::Conversion;
 use crate::typed::{CompareOp, Expression, ExpressionKind, Literal};
 use crate::types::Type;
@@ -29,6 +29,11 @@ impl Lower<'_> {
             Space::Kernel => "kernel_string_n",
         };
         let text = call(name, vec![address, length.clone()], datum.span);
+        let kind = ExpressionKind::Guarded {
+            text: Box::new(text),
+            otherwise: Box::new(string(UNREADABLE, datum)),
+        };
+        let text = Expression { kind, ty: Type::String, span: datum.span };
         // The pointer of an empty text points nowhere.
         Some(choice(length, text, string("", datum)))
     }
@@ -107,21 +112,40 @@ impl Lower<'_> {
         (detail, depth): (Detail, u32),
     ) {
         shown.text(&variant.name);
-        let DataType::Record(fields) = &*self.resolver().view(variant.ty) else { return };
-        let members = self.names.types.members(fields);
+        let offset = literal(variant.offset as i64, datum.span);
+        let inside = Datum { ty: variant.ty, ..datum.clone().moved(offset) };
+        let members = match &*self.resolver().view(variant.ty) {
+            DataType::Record(fields) => self.names.types.members(fields),
+            DataType::Void => return,
+            // All that is in it, seen through.
+            _ => {
+                shown.text("(");
+                self.show(shown, &inside, detail, depth + 1);
+                return shown.text(")");
+            }
+        };
         if members.is_empty() {
             return;
         }
-        let offset = literal(variant.offset as i64, datum.span);
-        let inside = Datum { ty: variant.ty, ..datum.clone().moved(offset) };
-        if !members.iter().all(|(name, _)| name.starts_with(TUPLE)) {
-            shown.text(" ");
-            return self.show_record(shown, &inside, members, detail, depth);
+        if is_tuple(&members) {
+            return self.show_tuple(shown, &inside, members, (detail, depth));
         }
+        shown.text(" ");
+        self.show_record(shown, &inside, members, detail, depth);
+    }
+
+    /// Members that have places and no names.
+    pub(super) fn show_tuple(
+        &mut self,
+        shown: &mut Shown,
+        datum: &Datum,
+        members: Vec<(String, Place)>,
+        (detail, depth): (Detail, u32),
+    ) {
         shown.text("(");
         for (at, (_, place)) in members.into_iter().enumerate() {
             shown.text(if at == 0 { "" } else { ", " });
-            let part = self.part(inside.clone(), place, datum.span);
+            let part = self.part(datum.clone(), place, datum.span);
             self.show(shown, &part, detail, depth + 1);
         }
         shown.text(")");
@@ -155,6 +179,12 @@ impl Lower<'_> {
         let size = self.names.types.size(datum.ty).filter(|size| *size <= 8);
         datum.word(size.unwrap_or(8) as u32, false)
     }
+}
+
+/// Whether members have places only.
+pub(super) fn is_tuple(members: &[(String, Place)]) -> bool {
+    let is_place = |name: &str| name.strip_prefix(TUPLE)?.parse::<u32>().ok();
+    !members.is_empty() && members.iter().all(|(name, _)| is_place(name).is_some())
 }
 
 fn string(text: &str, datum: &Datum) -> Expression {
