@@ -12,7 +12,7 @@ mod name;
 mod transparent;
 
 pub use name::type_name;
-pub use transparent::{scalar_of, unwrapped};
+pub use transparent::{has_text, is_bool, scalar_of, unwrapped};
 
 /// A type's number; opaque. Which source it is of, and where there, is in it:
 /// see [`TypeId::new`].

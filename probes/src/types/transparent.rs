@@ -23,6 +23,22 @@ pub fn unwrapped(types: &dyn Types, id: TypeId) -> TypeId {
     id
 }
 
+/// What holds a bool as another number.
+const ATOMIC_BOOLS: [&str; 2] =
+    ["core::sync::atomic::AtomicBool", "core::sync::atomic::Atomic<bool>"];
+
+/// Whether a type holds a bool: one itself, or Rust's atomic one, which is a `u8`
+/// inside.
+pub fn is_bool(types: &dyn Types, id: TypeId) -> bool {
+    let is_atomic = match &*types.plain(id).1 {
+        Type::Record(Record { name: Some(name), .. }) => {
+            ATOMIC_BOOLS.contains(&name.as_str())
+        }
+        _ => false,
+    };
+    is_atomic || matches!(&*types.get(unwrapped(types, id)), Type::Bool { .. })
+}
+
 /// The only value in a wrapper; none where it is no wrapper.
 fn inside(types: &dyn Types, id: TypeId) -> Option<TypeId> {
     let ty = types.get(id);
@@ -46,6 +62,25 @@ fn only_member(types: &dyn Types, record: &Record) -> Option<(TypeId, u64)> {
     let only = members.next()?;
     let alone = members.next().is_none() && only.bits.is_none();
     alone.then_some((only.ty, only.offset))
+}
+
+/// Whether a type has an array of characters in it.
+pub fn has_text(types: &dyn Types, id: TypeId) -> bool {
+    has_text_within(types, id, NESTING_MAX)
+}
+
+fn has_text_within(types: &dyn Types, id: TypeId, depth: u32) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match &*types.get(unwrapped(types, id)) {
+        Type::Array { of, .. } => {
+            matches!(&*types.plain(*of).1, Type::Char { size: 1, .. })
+                || has_text_within(types, *of, depth)
+        }
+        Type::Record(record) => {
+            record.members.iter().any(|member| has_text_within(types, member.ty, depth))
+        }
+        _ => false,
+    }
 }
 
 /// The scalar that an array is made of, of arrays of arrays, too; none of other
