@@ -39,13 +39,21 @@ pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
     Some(diagnostic.help(later.instead))
 }
 
-/// There are not enough registers.
-pub(crate) fn too_many(error: &TooMany, requests: &[Request]) -> Failure {
-    let span = requests.get(error.request).and_then(|request| request.span);
-    let message = format!(
-        "{} different watches, but a thread has {} debug registers",
-        error.needed, error.capacity
-    );
+/// There are not enough registers; so many take the data of the first request that
+/// gets none.
+pub(crate) fn too_many(error: &TooMany, alone: usize, requests: &[Request]) -> Failure {
+    let request = requests.get(error.request);
+    let span = request.and_then(|request| request.span);
+    let message = match request {
+        Some(request) if alone > error.capacity => format!(
+            "`{}` takes {alone} debug registers, but a thread has {}",
+            request.data, error.capacity
+        ),
+        _ => format!(
+            "{} different watches, but a thread has {} debug registers",
+            error.needed, error.capacity
+        ),
+    };
     Diagnostic::new(Code::TooManyWatches, span, message)
         .note(
             "data in the same 8 aligned bytes shares a register where it is watched for the \
@@ -172,6 +180,19 @@ fn code_of(error: &ResolveError) -> Code {
         | ResolveError::EachThread { .. } => Code::NotAvailableYet,
         _ => Code::UnknownSymbol,
     }
+}
+
+/// Whether the data does not exist, and it is no mistake of another kind.
+pub(crate) fn is_absent(why: &ResolveError) -> bool {
+    matches!(
+        why,
+        ResolveError::NoSuchSymbol { .. }
+            | ResolveError::Stripped { .. }
+            | ResolveError::NoSuchMember { .. }
+            | ResolveError::NoSuchModule { .. }
+            | ResolveError::InSharedLibrary { .. }
+            | ResolveError::OptimizedOut { .. }
+    )
 }
 
 /// A process that can not be looked at.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
+use hwtrace_lang::ast::{ArgumentValue, Demand, ProbePoint};
 use hwtrace_lang::code::Code;
 use hwtrace_lang::data::DataTypes;
 use hwtrace_lang::diagnostic::Diagnostic;
@@ -65,7 +65,15 @@ impl Environment {
     }
 
     /// What is known at a point.
-    fn look_at(&mut self, spec: &Spec) {
+    ///
+    /// # Errors
+    /// It can be done without, and its data is not there.
+    fn look_at(
+        &mut self,
+        spec: &Spec,
+        optional: bool,
+        span: Span,
+    ) -> Result<(), Box<Diagnostic>> {
         let (known, why) = match spec {
             Spec::Data(data) => match self.names.typed(data).transpose() {
                 Ok(typed) => (typed.map(|typed| self.names.of_process(&typed)), None),
@@ -74,11 +82,16 @@ impl Environment {
             Spec::KernelData(data) => (self.names.of_kernel(data), None),
             _ => (None, None),
         };
-        self.unknown.push(why.filter(|why| !why.may_come_later()));
+        let why = why.filter(|why| !why.may_come_later());
+        if let Some(why) = why.as_ref().filter(|why| optional && arming::is_absent(why)) {
+            return Err(Box::new(arming::unresolved(why, Some(span))));
+        }
+        self.unknown.push(why);
         self.variables.push(match is_data(spec) {
             true => self.names.variables(known),
             false => Vec::new(),
         });
+        Ok(())
     }
 
     /// The points by number.
@@ -116,7 +129,7 @@ impl environment::Environment for Environment {
             _ => point.span,
         };
         let id = PointId(self.points.len() as u32);
-        self.look_at(&spec);
+        self.look_at(&spec, point.demand != Demand::Required, point.span)?;
         self.points.push(Point {
             spec,
             name: point.to_string(),

@@ -300,6 +300,7 @@ impl Consumer for Handlers<'_> {
         if self.script.program.layout().registers {
             self.world.set_registers(hit);
         }
+        self.world.set_kernel_stack(hit.kernel_stack);
     }
 
     fn picture(&mut self, old: &[u8], new: &[u8]) {

@@ -15,6 +15,7 @@ use hwtrace_runtime::event::Watch;
 
 use crate::armed::Surroundings;
 use crate::arming;
+use crate::names::Names;
 use crate::registers::{Found, Registers, Shape};
 use crate::session::{Data, Failure, Request};
 use crate::surroundings::KernelSource;
@@ -31,6 +32,21 @@ struct Finder<'a> {
     symbols: symbols::KernelData,
     memory: Result<KernelSource, String>,
     cpus: Vec<u32>,
+}
+
+/// The tasks whose data is asked for, with their names: what they do first may be
+/// to change these.
+pub(crate) fn tasks(
+    requests: &[Request],
+    surroundings: &Surroundings,
+) -> Vec<(u32, Vec<u8>)> {
+    let named = |request: &Request| {
+        let Data::Kernel(data) = &request.data else { return None };
+        let KernelObject::Task { tid, .. } = &data.object else { return None };
+        let name = surroundings.kernel.thread_name(*tid, *tid).ok()?;
+        Some((*tid, name))
+    };
+    requests.iter().filter_map(named).collect()
 }
 
 impl KernelData {
@@ -69,10 +85,11 @@ impl KernelData {
         &self,
         number: usize,
         request: &Request,
+        names: &Names,
     ) -> Result<Option<(Location, Shape)>, Box<Diagnostic>> {
         match &self.found[number] {
             Some(Ok(location)) => {
-                Ok(Some((location.clone(), Shape::of(location, false))))
+                Ok(Some((location.clone(), Shape::of(location, false, names))))
             }
             Some(Err(_)) if request.optional => Ok(None),
             Some(Err(diagnostic)) => Err(Box::new(diagnostic.clone())),

@@ -39,6 +39,9 @@ const KERNEL_TYPES: u16 = 0xff00;
 /// The name of the kernel where a module is asked for.
 const KERNEL_MODULE: &str = "kernel";
 
+/// Why the kernel's types are not known.
+const NO_BTF: &str = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
+
 /// A field of the record has so many bytes; what is wider has a picture.
 pub(crate) const FIELD_BYTES: u64 = 8;
 
@@ -95,6 +98,28 @@ impl Known {
             (Err(_), Some(_)) => ask(self.whole()).or(first),
             _ => first,
         }
+    }
+
+    /// Asks for types; where there are none for a reason, tells it.
+    fn ask_types<T>(
+        &self,
+        ask: impl Fn(&Image) -> Result<T, NotFound>,
+    ) -> Result<T, NotFound> {
+        self.ask(ask).map_err(|error| match error {
+            NotFound::Unknown { nearest } if nearest.is_empty() => {
+                self.without_types().unwrap_or(NotFound::Unknown { nearest })
+            }
+            error => error,
+        })
+    }
+
+    /// Why the executable tells of no types; none where it does.
+    fn without_types(&self) -> Option<NotFound> {
+        let main = self.alone.modules().first()?;
+        let (why, path) = (main.debug().err()?.to_owned(), main.path().to_path_buf());
+        let told = format!("types come from {}, and {why}", path.display());
+        let error = ResolveError::Untyped { name: String::new(), why, path: Some(path) };
+        Some(NotFound::Untyped { why: told, help: error.help() })
     }
 }
 
@@ -204,13 +229,17 @@ impl Names {
         let in_space = |variable| TargetVariable { space, ..variable };
         let Some(ty) = ty else { return plain() };
         let number = self.numbers.number(source, ty);
-        if size <= FIELD_BYTES {
+        if !self.is_pictured(Some(ty), size) {
             return plain().into_iter().map(|it| in_space(it.of(number))).collect();
         }
         let picture = |name, address| TargetVariable {
             location: environment::Location::Picture(address),
+            space,
             ..TargetVariable::field(name, "new").of(number)
         };
+        if size <= FIELD_BYTES {
+            return vec![picture("new", PICTURE_NEW), picture("old", PICTURE_OLD)];
+        }
         let part = |name: &'static str, field| {
             let part = TargetVariable::field(name, field);
             match self.element(source, ty) {
@@ -224,6 +253,12 @@ impl Names {
             part("new_part", "new"),
             part("old_part", "old"),
         ]
+    }
+
+    /// Whether handlers read data from a picture of it: what is wider than a field of
+    /// the record, and text, of which functions take the address.
+    pub(crate) fn is_pictured(&self, ty: Option<types::TypeId>, size: u64) -> bool {
+        size > FIELD_BYTES || ty.is_some_and(|ty| types::has_text(self, ty))
     }
 
     /// The scalar that an array is made of.
@@ -270,13 +305,14 @@ impl Names {
             let known_module = module.is_none_or(|module| {
                 known.whole().modules_named(module).next().is_some()
             });
-            known_module.then(|| known.ask(&ask))
+            known_module.then(|| known.ask_types(&ask))
         });
         if let Some(answer) = target.flatten() {
             return answer;
         }
         let other = module.map(|path| ProcessRef::Path(path.to_owned()));
-        let answer = other.and_then(|other| self.known(&other, |known| known.ask(&ask)));
+        let answer =
+            other.and_then(|other| self.known(&other, |known| known.ask_types(&ask)));
         answer.unwrap_or(Err(NotFound::NoTypes))
     }
 }
@@ -286,6 +322,10 @@ fn named(types: &dyn Types, name: &str) -> Option<types::TypeId> {
     let tagged = |keyword: &&str| types.named(&format!("{keyword} {name}"));
     let keywords = ["struct", "union", "class", "enum"];
     types.named(name).or_else(|| keywords.iter().find_map(tagged))
+}
+
+fn untyped(why: &str) -> NotFound {
+    NotFound::Untyped { why: why.to_owned(), help: None }
 }
 
 fn unknown() -> NotFound {
@@ -320,7 +360,7 @@ impl DataTypes for Names {
             Ok(Named { ty: self.numbers.number(source, ty).into(), space })
         };
         if module == Some(KERNEL_MODULE) {
-            let kernel = self.kernel().ok_or(NotFound::NoTypes)?;
+            let kernel = self.kernel().ok_or_else(|| untyped(NO_BTF))?;
             let ty = named(&**kernel, name).ok_or_else(unknown)?;
             return numbered(KERNEL, ty, Space::Kernel);
         }
@@ -335,14 +375,15 @@ impl DataTypes for Names {
                 .map_err(|error| NotFound::Unknown { nearest: error.nearest() })
         };
         let Typed { ty, .. } = self.ask(module, find)?;
-        let ty = ty.ok_or(NotFound::NoTypes)?;
+        let ty =
+            ty.ok_or_else(|| untyped("debug information tells nothing of its type"))?;
         let ty = self.numbers.number(USER, ty).into();
         Ok(Variable { ty, address: None, space: Space::User })
     }
 
     fn constant(&self, name: &str, module: Option<&str>) -> Result<i64, NotFound> {
         if module == Some(KERNEL_MODULE) {
-            let kernel = self.kernel().ok_or(NotFound::NoTypes)?;
+            let kernel = self.kernel().ok_or_else(|| untyped(NO_BTF))?;
             return kernel.constant(name).ok_or_else(unknown);
         }
         self.ask(module, |image| image.constant(name).ok_or_else(unknown))

@@ -141,7 +141,8 @@ impl Parsed {
             Ok(checked) => checked,
             Err(mut diagnostics) => {
                 // What is not known there may be for this reason.
-                if diagnostics.iter().any(|it| it.code == Code::NoTypes) {
+                let of_types = [Code::NoTypes, Code::UnknownType];
+                if diagnostics.iter().any(|it| of_types.contains(&it.code)) {
                     diagnostics.splice(0..0, unknown);
                 }
                 diagnostics.extend(points.iter().filter_map(arming::not_yet));

@@ -9,7 +9,7 @@ use hwtrace_runtime::slots::{self, CAPACITY, Subscriber, TooMany};
 use hwtrace_runtime::tracker::image;
 use hwtrace_runtime::view::{Bits, Part, View};
 
-use crate::names::FIELD_BYTES;
+use crate::names::{FIELD_BYTES, Names};
 use crate::session::Request;
 
 /// What a request takes registers for.
@@ -77,13 +77,15 @@ struct Place {
 
 impl Registers {
     /// Gives everything that is located a register. `intern` makes handles of
-    /// names.
+    /// names. `by_member`: whether values are to be those of the members that were
+    /// touched, also where all of them are in one register.
     ///
     /// # Errors
     /// Where there are not enough; with the request that gets none.
     pub(crate) fn plan(
         requests: &[Request],
         located: &[Option<Shape>],
+        by_member: bool,
         intern: &mut dyn FnMut(&[u8]) -> u64,
     ) -> Result<Self, TooMany> {
         let claims = claims(requests, located);
@@ -113,7 +115,7 @@ impl Registers {
                 match (claim.role, shape) {
                     (Role::Data, Some(shape)) => Sees::Data {
                         request: claim.request,
-                        view: view(shape, subscriber, intern),
+                        view: view(shape, subscriber, by_member, intern),
                         whole: registers.whole(claim.request, shape),
                     },
                     _ => Sees::Link { request: claim.request },
@@ -185,9 +187,10 @@ impl Registers {
             .collect()
     }
 
-    /// All pieces of data that one register does not hold.
+    /// All pieces of data that one register does not hold, or a field of the record
+    /// not well.
     fn whole(&self, request: usize, shape: &Shape) -> Option<Box<[image::Piece]>> {
-        if shape.pieces.len() < 2 {
+        if shape.pieces.len() < 2 && !shape.pictured {
             return None;
         }
         let piece = |(number, piece): (usize, &Piece)| {
@@ -257,6 +260,8 @@ pub(crate) struct Shape {
     pub(crate) size: u64,
     /// Whether it is some bits of them.
     pub(crate) bits: bool,
+    /// Whether handlers read it from a picture.
+    pub(crate) pictured: bool,
     /// As registers cover it.
     pub(crate) pieces: Vec<Piece>,
     /// Whether these are where the data is, and not only as long.
@@ -268,12 +273,13 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// That of data which was found.
-    pub(crate) fn of(location: &Location, follows: bool) -> Self {
+    pub(crate) fn of(location: &Location, follows: bool, names: &Names) -> Self {
         let links = location.links.iter().map(|link| link.address.0);
         Self {
             name: location.name.clone(),
             size: location.size,
             bits: location.bits.is_some(),
+            pictured: names.is_pictured(location.ty, location.size),
             pieces: location.pieces.clone(),
             placed: location.thread_local.is_none(),
             links: if follows { links.collect() } else { Vec::new() },
@@ -281,12 +287,28 @@ impl Shape {
     }
 
     /// That of data which is not there yet; of the pointers to it these are.
-    pub(crate) fn pending(location: &Location, follows: bool, there: &[u64]) -> Self {
-        let mut shape = Self { placed: false, ..Self::of(location, follows) };
+    pub(crate) fn pending(
+        location: &Location,
+        follows: bool,
+        names: &Names,
+        there: &[u64],
+    ) -> Self {
+        let mut shape = Self { placed: false, ..Self::of(location, follows, names) };
         for (number, link) in shape.links.iter_mut().enumerate() {
             *link = there.get(number).copied().unwrap_or(Watch::PENDING);
         }
         shape
+    }
+
+    /// How many registers it takes by itself.
+    pub(crate) fn registers(&self) -> usize {
+        self.pieces.len() + self.links.len()
+    }
+
+    /// Whether more than one register holds this member.
+    fn is_torn(&self, name: &str) -> bool {
+        let has = |piece: &&Piece| piece.parts.iter().any(|part| part.name == name);
+        self.pieces.iter().filter(has).nth(1).is_some()
     }
 
     fn is_whole(&self) -> bool {
@@ -329,6 +351,7 @@ fn before(claim: &Claim, subscriber: &Subscriber) -> u64 {
 fn view(
     shape: &Shape,
     subscriber: &Subscriber,
+    by_member: bool,
     intern: &mut dyn FnMut(&[u8]) -> u64,
 ) -> View {
     let name = intern(shape.name.as_bytes());
@@ -347,8 +370,10 @@ fn view(
             .bits
             .map(|bits| Bits { low: bits.offset as u8, width: bits.width as u8 }),
         signed: part.signed,
+        partial: shape.is_torn(&part.name),
         name: intern(part.name.as_bytes()),
     };
-    let parts = piece.parts.iter().map(part).collect();
-    View { window, whole: shape.is_whole(), parts, name }
+    let parts: Box<[Part]> = piece.parts.iter().map(part).collect();
+    let whole = shape.is_whole() && !(by_member && parts.len() > 1);
+    View { window, whole, parts, name }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use hwtrace_probes::resolve::Location;
-use hwtrace_probes::types::{Types, type_name};
+use hwtrace_probes::types::{Types, type_name, unwrapped};
 use hwtrace_runtime::engine::Armed;
 use nix::sys::signal::Signal;
 
@@ -20,6 +20,8 @@ pub struct Row {
     pub hits: u64,
     /// What it did.
     pub access: &'static str,
+    /// The member that it touched; empty of data without members.
+    pub member: String,
     /// Function and offset, or the address.
     pub place: String,
     /// File and line of its source; empty where that is not known.
@@ -43,16 +45,16 @@ pub struct Table {
     rows: Vec<Row>,
 }
 
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 8;
 const HEADINGS: [&str; COLUMNS] =
-    ["hits", "%", "access", "where", "line", "values", "threads"];
+    ["hits", "%", "access", "member", "where", "line", "values", "threads"];
 /// Columns between two columns.
 const GAP: usize = 2;
 /// Which columns hold numbers, and are aligned to the right.
-const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, true];
-const PLACE: usize = 3;
-/// Left out where no line is known.
-const LINE: usize = 4;
+const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, false, true];
+const PLACE: usize = 4;
+/// Left out where nothing is in them.
+const AT_TIMES: [usize; 2] = [3, 5];
 /// A place is never cut below this.
 const PLACE_WIDTH_MIN: usize = 12;
 
@@ -73,8 +75,10 @@ impl Table {
         }
         let mut lines = vec![HEADINGS.map(str::to_owned)];
         lines.extend(self.rows.iter().map(|row| cells(row, total)));
-        if self.rows.iter().all(|row| row.line.is_empty()) {
-            lines[0][LINE].clear();
+        for column in AT_TIMES {
+            if lines[1..].iter().all(|line| line[column].is_empty()) {
+                lines[0][column].clear();
+            }
         }
         let widths = widths(&lines, width);
         for line in &lines {
@@ -101,6 +105,7 @@ fn cells(row: &Row, total: u64) -> [String; COLUMNS] {
         grouped(row.hits),
         format!("{share:.1}"),
         row.access.to_owned(),
+        row.member.clone(),
         row.place.clone(),
         row.line.clone(),
         values(row),
@@ -147,7 +152,13 @@ pub fn title(location: &Location, types: &dyn Types) -> String {
         Some(bits) => counted(bits.width.into(), "bit"),
         None => counted(location.size, "byte"),
     };
-    let ty = location.ty.map_or(String::new(), |ty| type_name(types, ty) + ", ");
+    let shown = |ty| {
+        // Of what is wrapped what is inside, as its values are shown.
+        let inner = unwrapped(types, ty);
+        let wrapped = inner != types.plain(ty).0;
+        type_name(types, if wrapped { inner } else { ty }) + ", "
+    };
+    let ty = location.ty.map_or(String::new(), shown);
     let place = match location.thread_local {
         Some(_) => "of each thread".to_owned(),
         None if location.address.0 == 0 => "not there yet".to_owned(),
@@ -286,6 +297,7 @@ mod tests {
         Row {
             hits,
             access: "write",
+            member: String::new(),
             place,
             line: String::new(),
             address: hits,
@@ -324,6 +336,15 @@ mod tests {
                         3  75.0  write   b+0x2  x.c:12  0..9          2\n   \
                         1  25.0  write   a+0x1          0..9          2\n";
         assert_eq!(table.text(80), expected);
+    }
+
+    #[test]
+    fn members_have_a_column_where_there_are_some() {
+        let member = Row { member: ".max".into(), ..row(3, "b+0x2") };
+        let expected = "x, 3 hits\n\
+                        hits      %  access  member  where  values  threads\n   \
+                        3  100.0  write   .max    b+0x2  0..9          2\n";
+        assert_eq!(Table::new("x".into(), "hit", vec![member]).text(80), expected);
     }
 
     #[test]

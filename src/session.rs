@@ -64,6 +64,12 @@ pub trait Consumer {
         true
     }
 
+    /// Whether the values that it is told are those of the members that were
+    /// touched, and not of small structures as a whole.
+    fn by_member(&self) -> bool {
+        false
+    }
+
     /// The code of a process is no longer what it was.
     fn code_changed(&mut self, _pid: u32) {}
 

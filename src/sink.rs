@@ -105,10 +105,12 @@ impl<'s, C: Consumer> Sink<'s, C> {
     }
 
     fn hit(&mut self, hit: &RawHit<'_>, books: &mut Books<'_>) -> Flow {
-        let symbols = &self.context.symbols;
         self.name_thread(hit, books.tracker);
-        let code = &mut *symbols.borrow_mut();
-        let record = books.tracker.complete(hit, code, books.memory);
+        // Handlers ask for symbols, too: they are given back before one runs.
+        let record = {
+            let code = &mut *self.context.symbols.borrow_mut();
+            books.tracker.complete(hit, code, books.memory)
+        };
         self.summary.hits += 1;
         self.consumer.captured(hit);
         for sees in &books.registers.sees()[record.watch as usize] {

@@ -93,6 +93,7 @@ struct Memory {
 }
 
 /// A way to the kernel's memory.
+#[derive(Debug)]
 pub(crate) enum KernelSource {
     /// `/proc/kcore`: the quicker one.
     File(KernelMemory),

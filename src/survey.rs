@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, processes_of};
-use hwtrace_probes::resolve::{Location, ResolveError};
+use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
@@ -13,7 +13,7 @@ use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use crate::armed::{Armed, Refused, Surroundings};
 use crate::arming;
 use crate::instances::{Instance, Place, Stop};
-use crate::kernel_data::KernelData;
+use crate::kernel_data::{self, KernelData};
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
 use crate::target::Running;
@@ -154,11 +154,11 @@ impl Survey {
         surroundings: &Surroundings,
     ) -> Result<Option<(Location, Shape)>, Box<Diagnostic>> {
         let Data::Process(data) = &request.data else {
-            return self.kernel.settle(number, request);
+            return self.kernel.settle(number, request, &surroundings.names);
         };
         let places = || self.instances.iter().map(|instance| &instance.places[number]);
         if let Some(location) = places().find_map(Place::location) {
-            let shape = Shape::of(location, data.follow);
+            let shape = Shape::of(location, data.follow, &surroundings.names);
             return Ok(Some((location.clone(), shape)));
         }
         let why = places().find_map(Place::why);
@@ -168,11 +168,12 @@ impl Survey {
             let location = location
                 .map_err(|error| Box::new(arming::unresolved(&error, request.span)))?;
             let links = places().find_map(Place::links).unwrap_or_default();
-            let shape = Shape::pending(&location, data.follow, links);
+            let shape =
+                Shape::pending(&location, data.follow, &surroundings.names, links);
             return Ok(Some((location, shape)));
         }
         match why {
-            Some(why) if request.optional && is_absent(why) => Ok(None),
+            Some(why) if request.optional && arming::is_absent(why) => Ok(None),
             Some(why) => Err(Box::new(arming::unresolved(why, request.span))),
             None if request.optional => Ok(None),
             None => Err(Box::new(arming::no_process_of(request))),
@@ -200,11 +201,20 @@ impl Survey {
         options: PerfOptions,
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
+        let by_member = consumer.by_member();
         let mut intern = |text: &[u8]| consumer.name(text);
-        let registers = Registers::plan(requests, &self.shapes, &mut intern)
-            .map_err(|error| arming::too_many(&error, requests))?;
+        let registers = Registers::plan(requests, &self.shapes, by_member, &mut intern)
+            .map_err(|error| {
+            let shape = self.shapes.get(error.request).and_then(Option::as_ref);
+            let alone = shape.map_or(0, Shape::registers);
+            arming::too_many(&error, alone, requests)
+        })?;
         let kernel_watches = self.kernel.watches(&registers);
         let whole_system = self.later || kernel_watches.is_some();
+        if kernel_watches.is_some() {
+            surroundings.symbols.borrow_mut().prepare_kernel(&surroundings.kernel);
+        }
+        let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);
         let options = PerfOptions { prompt, whole_system, ..options };
         let engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
@@ -229,6 +239,11 @@ impl Survey {
                     arming::failed(&refused, requests, &armed.registers)
                 })?,
             );
+        }
+        for (tid, name) in tasks {
+            if !armed.tracker.knows_thread(tid) {
+                armed.tracker.rename(tid, tid, consumer.name(&name));
+            }
         }
         sum.slots += armed.figures.own;
         armed.figures.at_start = sum;
@@ -267,19 +282,6 @@ fn is_loading(stop: Stop, pid: u32, surroundings: &Surroundings) -> bool {
         let read = surroundings.kernel.read_memory(pid, address, &mut state);
         read == Ok(state.len()) && u32::from_ne_bytes(state) != 0
     })
-}
-
-/// Whether the data does not exist, and it is no mistake of another kind.
-fn is_absent(why: &ResolveError) -> bool {
-    matches!(
-        why,
-        ResolveError::NoSuchSymbol { .. }
-            | ResolveError::Stripped { .. }
-            | ResolveError::NoSuchMember { .. }
-            | ResolveError::NoSuchModule { .. }
-            | ResolveError::InSharedLibrary { .. }
-            | ResolveError::OptimizedOut { .. }
-    )
 }
 
 /// All threads; of the registers those of the fullest.

@@ -1,7 +1,9 @@
 //! One symbolizer for all who need names or code of the traced processes: the
 //! decoder of accesses, the handlers' symbol functions, the tables.
 
-use std::cell::RefCell;
+mod kernel_code;
+
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use hwtrace_probes::image::Image;
 use hwtrace_probes::maps::Mapping;
 use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve;
-use hwtrace_probes::symbolize::{Named, Symbolizer};
-use hwtrace_runtime::access::{CodeSource, Function};
+use hwtrace_probes::symbolize::{Named, Symbol, Symbolizer};
+use hwtrace_runtime::access::{CodeSource, Function, KERNEL};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Memory;
 use hwtrace_runtime::world::{SymbolForm, Symbols};
@@ -21,6 +23,8 @@ use hwtrace_runtime::world::{SymbolForm, Symbols};
 use crate::instances::ProcessMemory;
 use crate::names::Names;
 use crate::session::Context;
+use crate::surroundings::KernelSource;
+use kernel_code::KernelCode;
 
 /// The symbolizer of a session, shared by all who ask it.
 pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
@@ -34,6 +38,7 @@ pub struct TargetSymbols {
     /// watches at that (`remove_on_exec`, since Linux 5.13), so that all their
     /// hits are from before and have the names of before.
     executed: HashSet<u32>,
+    kernel_code: KernelCode,
 }
 
 impl TargetSymbols {
@@ -56,6 +61,11 @@ impl TargetSymbols {
             let entry = executable.bias.to_abs(executable.elf.entry());
             self.symbolizer.function(process.pid(), entry);
         }
+    }
+
+    /// The kernel's data is going to be watched: its code will be asked for.
+    pub(crate) fn prepare_kernel(&mut self, kernel: &Rc<dyn Kernel>) {
+        self.kernel_code = KernelCode::open(kernel);
     }
 
     /// A new process, which has its parent's mappings.
@@ -135,6 +145,12 @@ impl CodeSource for TargetSymbols {
         // The sampled address is that of the next instruction, which may be
         // the next function's first: the access lies below it.
         let below = AbsAddr(address.checked_sub(1)?);
+        if pid == KERNEL {
+            let Symbol { offset, size, .. } = self.symbolizer.kernel(below)?;
+            let start = below.0.checked_sub(offset)?;
+            let bytes = self.kernel_code.function(start, size)?;
+            return Some(Function { start, bytes });
+        }
         let (start, bytes) = self.symbolizer.function_code(pid, below)?;
         Some(Function { start: start.0, bytes })
     }
@@ -225,14 +241,16 @@ impl Symbols for HandlerSymbols {
     }
 }
 
-/// Memory of the traced processes, read by way of the kernel.
+/// Memory of the traced processes, read by way of the kernel, and the kernel's own.
 pub(crate) struct TargetMemory {
     kernel: Rc<dyn Kernel>,
+    /// Opened when it is first asked for; none where it can not be.
+    kernel_memory: OnceCell<Option<KernelSource>>,
 }
 
 impl TargetMemory {
     pub(crate) fn new(kernel: &Rc<dyn Kernel>) -> Self {
-        Self { kernel: Rc::clone(kernel) }
+        Self { kernel: Rc::clone(kernel), kernel_memory: OnceCell::new() }
     }
 }
 
@@ -241,6 +259,15 @@ impl Memory for TargetMemory {
         let mut bytes = [0; 8];
         let wanted = bytes.get_mut(..length as usize)?;
         let read = self.kernel.read_memory(pid, address, wanted).ok()?;
+        (read == length as usize).then(|| u64::from_le_bytes(bytes))
+    }
+
+    fn read_kernel(&mut self, address: u64, length: u32) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let wanted = bytes.get_mut(..length as usize)?;
+        let open = || KernelSource::open(&self.kernel).ok();
+        let memory = self.kernel_memory.get_or_init(open).as_ref()?;
+        let read = memory.read(address, wanted);
         (read == length as usize).then(|| u64::from_le_bytes(bytes))
     }
 }

@@ -75,6 +75,11 @@ impl Bridge<'_> {
     /// by an alias.
     fn made(&self, ty: types::TypeId) -> DataType {
         let plain = unwrapped(self.types, ty);
+        if let (true, Some(size)) =
+            (types::is_bool(self.types, ty), self.types.size(plain))
+        {
+            return DataType::Bool { size: u32::try_from(size).unwrap_or(u32::MAX) };
+        }
         match &*self.types.get(plain) {
             Type::Void | Type::Alias { .. } => DataType::Void,
             Type::Integer { name, size, signed } => {

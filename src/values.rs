@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use hwtrace_probes::types::{Type, TypeId, Types, unwrapped};
+use hwtrace_probes::types::{Type, TypeId, Types, is_bool, unwrapped};
 
 /// How the values of some data are compared and shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,9 @@ const COUNT_BITS: u32 = 40;
 impl Values {
     /// Of data of this type. Those of a bit-field are as wide as its type.
     pub fn of(types: &dyn Types, ty: TypeId) -> Self {
+        if is_bool(types, ty) {
+            return Self { kind: Kind::Bool };
+        }
         let kind = match &*types.get(unwrapped(types, ty)) {
             Type::Integer { size, signed: true, .. } if *size <= 8 => {
                 Kind::Signed(8 * size)
@@ -40,7 +43,6 @@ impl Values {
             Type::Integer { size, .. } if *size <= 8 => Kind::Unsigned,
             Type::Char { size: 1, .. } => Kind::Char,
             Type::Char { .. } => Kind::Unsigned,
-            Type::Bool { .. } => Kind::Bool,
             Type::Float { size: size @ (4 | 8), .. } => Kind::Float(*size),
             Type::Enumeration(of) => {
                 let named = |(name, value): &(String, i64)| (*value, name.clone());

@@ -1,5 +1,7 @@
 //! `hwtrace watch`: a table of who touched the data, by instruction.
 
+mod members;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, Write};
@@ -13,6 +15,7 @@ use crate::report::{self, Row, Table};
 use crate::session::{Consumer, Context, Data, Failure, Request};
 use crate::symbols::SharedSymbols;
 use crate::values::Values;
+use members::Members;
 
 /// What to watch, and how.
 #[derive(Clone, Debug)]
@@ -29,8 +32,9 @@ pub struct Watched {
 pub struct Watcher<'a> {
     watched: Vec<Watched>,
     titles: Vec<String>,
-    /// How the values of each are shown.
+    /// How the values of each are shown, of those without members.
     values: Vec<Values>,
+    members: Members,
     sites: Vec<HashMap<Site, Tally>>,
     symbols: Option<SharedSymbols>,
     width: usize,
@@ -42,6 +46,8 @@ pub struct Watcher<'a> {
 struct Site {
     address: u64,
     access: u32,
+    /// Handle of the name of the data, or of the member, that it touches.
+    name: u64,
 }
 
 /// What an instruction did.
@@ -65,6 +71,7 @@ impl<'a> Watcher<'a> {
             watched,
             titles: Vec::new(),
             values: Vec::new(),
+            members: Members::default(),
             sites,
             symbols: None,
             width,
@@ -72,11 +79,18 @@ impl<'a> Watcher<'a> {
         }
     }
 
+    /// How values are shown of what has this name.
+    fn values_of(&self, number: usize, name: u64) -> &Values {
+        let member = self.members.of(number, name);
+        member.map_or(&self.values[number], |member| &member.values)
+    }
+
     fn table(&self, number: usize) -> Table {
         let symbols = self.symbols.as_ref();
         let row = |(site, tally): (&Site, &Tally)| Row {
             hits: tally.hits,
             access: AccessKind::from_number(site.access).name(),
+            member: self.members.shown(number, site.name),
             place: symbols.map_or_else(
                 || format!("{:#x}", site.address),
                 |symbols| symbols.borrow_mut().place(tally.pid, site.address),
@@ -88,7 +102,7 @@ impl<'a> Watcher<'a> {
             values: tally.values.map(|range| {
                 let mut name =
                     |address| symbols?.borrow_mut().pointed_to(tally.pid, address);
-                self.values[number].range(range, &mut name)
+                self.values_of(number, site.name).range(range, &mut name)
             }),
             doubtful: tally.doubtful,
             threads: tally.threads.len(),
@@ -122,8 +136,18 @@ impl Consumer for Watcher<'_> {
         for location in context.locations.iter().flatten() {
             self.titles.push(report::title(location, context.names.types()));
             self.values.push(context.names.values(location));
+            self.members.add(location, &context.names);
         }
         Ok(Flow::Continue)
+    }
+
+    /// Names of data, when it is armed; those of threads are not shown.
+    fn name(&mut self, name: &[u8]) -> u64 {
+        if self.symbols.is_some() { 0 } else { self.members.handle(name) }
+    }
+
+    fn by_member(&self) -> bool {
+        true
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
@@ -131,7 +155,10 @@ impl Consumer for Watcher<'_> {
         if change && record.old == record.new && record.doubts == 0 {
             return Ok(Flow::Continue);
         }
-        let site = Site { address: record.address, access: record.access };
+        let name = self.members.row(request, record.data_name);
+        let site = Site { address: record.address, access: record.access, name };
+        let member = self.members.of(request, name);
+        let values = member.map_or(&self.values[request], |member| &member.values);
         let tally = self.sites[request].entry(site).or_insert_with(|| Tally {
             hits: 0,
             pid: record.pid,
@@ -143,7 +170,7 @@ impl Consumer for Watcher<'_> {
         tally.hits += 1;
         tally.doubtful |= record.doubts & (UNSURE_NEW | UNKNOWN_NEW) != 0;
         if record.doubts & UNKNOWN_NEW == 0 {
-            let (new, values) = (record.new, &self.values[request]);
+            let (new, values) = (record.new, values);
             let (low, high) = tally.values.unwrap_or((new, new));
             let less = |left, right| values.compare(left, right) == Ordering::Less;
             let low = if less(new, low) { new } else { low };
