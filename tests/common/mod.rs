@@ -11,12 +11,14 @@
 mod program;
 mod record;
 mod run;
+mod seen;
 mod skip;
 mod target;
 
 pub(crate) use program::{Scratch, c, c_with, cpp, rust};
 pub(crate) use record::{Recorded, record, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
+pub(crate) use seen::{assert_seen, until_last};
 pub(crate) use skip::skip;
 pub(crate) use target::{HANGS, Lines, Target};
 
