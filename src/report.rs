@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use hwtrace_probes::resolve::Location;
-use hwtrace_probes::types::{Types, type_name};
+use hwtrace_probes::types::{Types, type_name, unwrapped};
 use hwtrace_runtime::engine::Armed;
 use nix::sys::signal::Signal;
 
@@ -152,7 +152,13 @@ pub fn title(location: &Location, types: &dyn Types) -> String {
         Some(bits) => counted(bits.width.into(), "bit"),
         None => counted(location.size, "byte"),
     };
-    let ty = location.ty.map_or(String::new(), |ty| type_name(types, ty) + ", ");
+    let shown = |ty| {
+        // Of what is wrapped what is inside, as its values are shown.
+        let inner = unwrapped(types, ty);
+        let wrapped = inner != types.plain(ty).0;
+        type_name(types, if wrapped { inner } else { ty }) + ", "
+    };
+    let ty = location.ty.map_or(String::new(), shown);
     let place = match location.thread_local {
         Some(_) => "of each thread".to_owned(),
         None if location.address.0 == 0 => "not there yet".to_owned(),

@@ -233,7 +233,7 @@ fn values_of_rust() {
             ("SOME", "println($new)", &["[1, 2]", "[7, 8]", "[7, 8, 9]"]),
             (
                 "NEXT",
-                "println(sprint($new) =~ \"^Some.0x[0-9a-f]+ <values::UNIT>.$\", \" \", $old)",
+                "println(sprint($new) =~ \"^Some.0x[0-9a-f]+ <&values::UNIT>.$\", \" \", $old)",
                 &["1 None"],
             ),
             (
@@ -242,7 +242,7 @@ fn values_of_rust() {
                 &[
                     "Circle(0)",
                     "Circle(70000)",
-                    "Side {.wide=0, .high=0}",
+                    "Side {.wide=3, .high=4464}",
                     "Side {.wide=3, .high=-4}",
                 ],
             ),

@@ -82,14 +82,14 @@ fn elements_texts_and_what_is_not_aligned() {
                     "odd.value 0 1 inexact: 9626517791733640 -> 1234605616436508552",
                 ],
             ),
-            ("odd.after", &whole, &["odd.after[1] 2 1:  -> "]),
+            ("odd.after", &whole, &["odd.after[1] 1 3 inexact:  -> "]),
         ],
     );
     let script = format!(
         "probe process.data(\"table[4]\").length(8).write {{ {MEMBER} println($new) }}"
     );
     let (lines, _) = until_last(&script, &wide(), "finished");
-    assert_eq!(lines, ["table[5] 4 4: 236223201280"]);
+    assert_eq!(lines, ["table[4] 0 8 inexact: 236223201280"]);
     // All of it takes as many registers as there are.
     let script = format!("probe process.data(\"table\").write {{ {part} }}");
     let ended = despite_lost_traps(|| {

@@ -73,12 +73,14 @@ fn a_bit_field_is_seen_when_it_changes_or_may_have() {
     let doubtful = HitRecord { doubts: UNSURE_NEW, ..other };
     assert!(view.narrow(&doubtful).is_some());
     let whole = View { whole: true, ..view };
-    assert_eq!(
-        whole.narrow(&other).map(|it| it.data_name),
-        Some(0),
-        "which, is not told"
-    );
-    assert_eq!(whole.narrow(&hit).map(|it| it.data_name), Some(1));
+    assert_eq!(whole.narrow(&other).map(|it| it.data_name), Some(1));
+    let neighbour = Part { bits: Some(Bits { low: 7, width: 9 }), name: 2, ..field };
+    let several = View { parts: [field, neighbour].into(), ..whole };
+    assert_eq!(several.narrow(&other).map(|it| it.data_name), Some(0), "of neither");
+    assert_eq!(several.narrow(&hit).map(|it| it.data_name), Some(1));
+    let apart = View { whole: false, ..several };
+    let seen = apart.narrow(&other).map(|it| (it.data_name, it.new));
+    assert_eq!(seen, Some((0, 0b0011_1000)), "a store to one of them");
 }
 
 #[test]

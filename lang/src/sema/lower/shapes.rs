@@ -112,13 +112,21 @@ impl Lower<'_> {
         (detail, depth): (Detail, u32),
     ) {
         shown.text(&variant.name);
-        let DataType::Record(fields) = &*self.resolver().view(variant.ty) else { return };
-        let members = self.names.types.members(fields);
+        let offset = literal(variant.offset as i64, datum.span);
+        let inside = Datum { ty: variant.ty, ..datum.clone().moved(offset) };
+        let members = match &*self.resolver().view(variant.ty) {
+            DataType::Record(fields) => self.names.types.members(fields),
+            DataType::Void => return,
+            // All that is in it, seen through.
+            _ => {
+                shown.text("(");
+                self.show(shown, &inside, detail, depth + 1);
+                return shown.text(")");
+            }
+        };
         if members.is_empty() {
             return;
         }
-        let offset = literal(variant.offset as i64, datum.span);
-        let inside = Datum { ty: variant.ty, ..datum.clone().moved(offset) };
         if is_tuple(&members) {
             return self.show_tuple(shown, &inside, members, (detail, depth));
         }
