@@ -15,6 +15,7 @@ use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_runtime::engine::{self, ArmError, Engine};
 use hwtrace_runtime::event::Event;
+use hwtrace_runtime::event::Watch;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Tracker;
 
@@ -132,6 +133,21 @@ impl Armed {
         for thread in threads {
             self.arm_thread(pid, thread.tid).map_err(refused)?;
         }
+        Ok(armed)
+    }
+
+    /// Arms the watches on the kernel's data.
+    ///
+    /// # Errors
+    /// Nothing is armed there then.
+    pub(crate) fn arm_kernel(
+        &mut self,
+        watches: &[Option<Watch>],
+    ) -> Result<engine::Armed, Refused> {
+        self.tracker.add_kernel(&mut self.memory);
+        let armed = self.engine.arm_kernel(watches);
+        let armed = armed.map_err(|error| Refused { pid: 0, error })?;
+        self.figures.shared(armed.slots);
         Ok(armed)
     }
 

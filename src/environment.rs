@@ -191,7 +191,7 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
             diagnostic.help(format!("did you mean {}?", quoted(nearest)))
         }
         SpecErrorKind::BadLength { .. } => {
-            diagnostic.help("leave it out: the length comes from the type or the symbol")
+            diagnostic.help("leave it out: then it is that of the data's type")
         }
         _ => diagnostic,
     }

@@ -77,6 +77,11 @@ impl KernelData {
         Ok(Self { found: requests.iter().map(found).collect() })
     }
 
+    /// Whether any is asked for.
+    pub(crate) fn is_some(&self) -> bool {
+        self.found.iter().any(Option::is_some)
+    }
+
     pub(crate) fn leave_out(&mut self, number: usize) {
         self.found[number] = None;
     }

@@ -10,6 +10,7 @@ use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{ArmError, Engine};
+use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::CAPACITY;
 
 use crate::armed::{Armed, Refused, Seek, Surroundings};
@@ -209,60 +210,28 @@ impl Survey {
         options: PerfOptions,
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
-        let by_member = consumer.by_member();
-        let mut intern = |text: &[u8]| consumer.name(text);
-        let registers = Registers::plan(requests, &self.shapes, by_member, &mut intern)
-            .map_err(|error| {
-            let shape = self.shapes.get(error.request).and_then(Option::as_ref);
-            let alone = shape.map_or(0, Shape::registers);
-            arming::too_many(&error, alone, requests)
-        })?;
+        let registers = self.plan(requests, consumer)?;
         let kernel_watches = self.kernel.watches(&registers);
-        let whole_system = self.later || kernel_watches.is_some();
         if kernel_watches.is_some() {
             surroundings.symbols.borrow_mut().prepare_kernel(&surroundings.kernel);
         }
         let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);
+        let whole_system = self.later || kernel_watches.is_some();
         let options = PerfOptions { prompt, whole_system, ..options };
-        let mut engine =
-            PerfEngine::new(Rc::clone(&surroundings.kernel), options.clone());
-        let mut seek = None;
-        if self.later && engine.listen().is_err() {
-            let options =
-                PerfOptions { whole_system: kernel_watches.is_some(), ..options };
-            engine = PerfEngine::new(Rc::clone(&surroundings.kernel), options);
-            seek = Some(Seek::of(requests, surroundings.kernel.clock()));
-        }
+        let (engine, seek) = self.engine(requests, &surroundings.kernel, options);
         let mut armed =
             Armed::new(Box::new(engine), registers, Rc::clone(requests), surroundings);
         armed.seek = seek;
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
-            armed.tracker.add_kernel(&mut armed.memory);
-            let of_kernel = armed.engine.arm_kernel(&watches);
-            add(
-                &mut sum,
-                &of_kernel.map_err(|error| {
-                    arming::failed(&Refused { pid: 0, error }, requests, &armed.registers)
-                })?,
-            );
+            let failed = |refused: &Refused, armed: &Armed| {
+                arming::failed(refused, requests, &armed.registers)
+            };
+            let of_kernel = armed.arm_kernel(&watches);
+            add(&mut sum, &of_kernel.map_err(|refused| failed(&refused, &armed))?);
         }
-        let parent = armed.surroundings.target.filter(|_| armed.seek.is_some());
-        for instance in self.instances {
-            // Of the target it is told what it starts, where of others it is not.
-            if !instance.is_wanted() && Some(instance.pid()) != parent {
-                continue;
-            }
-            let needed = self.needed.contains(&instance.pid());
-            match armed.attach(instance, consumer) {
-                Ok(attached) => add(&mut sum, &attached),
-                Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
-                Err(refused) => {
-                    return Err(arming::failed(&refused, requests, &armed.registers));
-                }
-            }
-        }
+        self.attach(requests, &mut armed, &mut sum, consumer)?;
         for (tid, name) in tasks {
             if !armed.tracker.knows_thread(tid) {
                 armed.tracker.rename(tid, tid, consumer.name(&name));
@@ -272,6 +241,65 @@ impl Survey {
         sum.capacity = CAPACITY as u32;
         armed.figures.at_start = sum;
         Ok(armed)
+    }
+
+    /// Gives everything a register.
+    fn plan<C: Consumer>(
+        &self,
+        requests: &[Request],
+        consumer: &mut C,
+    ) -> Result<Registers, Failure> {
+        let by_member = consumer.by_member();
+        let mut intern = |text: &[u8]| consumer.name(text);
+        let planned = Registers::plan(requests, &self.shapes, by_member, &mut intern);
+        planned.map_err(|error| {
+            let shape = self.shapes.get(error.request).and_then(Option::as_ref);
+            let alone = shape.map_or(0, Shape::registers);
+            arming::too_many(&error, alone, requests)
+        })
+    }
+
+    /// The engine; with it who looks for processes that start later, where the
+    /// engine may not see those of others.
+    fn engine(
+        &self,
+        requests: &[Request],
+        kernel: &Rc<dyn Kernel>,
+        options: PerfOptions,
+    ) -> (PerfEngine, Option<Seek>) {
+        let mut engine = PerfEngine::new(Rc::clone(kernel), options.clone());
+        if !self.later || engine.listen().is_ok() {
+            return (engine, None);
+        }
+        let options = PerfOptions { whole_system: self.kernel.is_some(), ..options };
+        let engine = PerfEngine::new(Rc::clone(kernel), options);
+        (engine, Some(Seek::of(requests, kernel.clock())))
+    }
+
+    /// Arms the processes.
+    fn attach<C: Consumer>(
+        self,
+        requests: &[Request],
+        armed: &mut Armed,
+        sum: &mut engine::Armed,
+        consumer: &mut C,
+    ) -> Result<(), Failure> {
+        let parent = armed.surroundings.target.filter(|_| armed.seek.is_some());
+        for instance in self.instances {
+            // Of the target it is told what it starts, where of others it is not.
+            if !instance.is_wanted() && Some(instance.pid()) != parent {
+                continue;
+            }
+            let needed = self.needed.contains(&instance.pid());
+            match armed.attach(instance, consumer) {
+                Ok(attached) => add(sum, &attached),
+                Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
+                Err(refused) => {
+                    return Err(arming::failed(&refused, requests, &armed.registers));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether births and mappings are to be answered at once.

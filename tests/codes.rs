@@ -13,12 +13,11 @@ use hwtrace_lang::code::Code;
 
 /// Codes that no script alone can bring about, each with the file and the test
 /// that does.
-const ELSEWHERE: [(Code, &str, &str); 17] = [
+const ELSEWHERE: [(Code, &str, &str); 16] = [
     (Code::ScriptTooLong, "lang/tests/large.rs", "ten_megabytes"),
     (Code::UnknownSymbol, "tests/live_errors.rs", "a_variable_that_is_not_there"),
     (Code::AmbiguousSymbol, "tests/live_programs.rs", "a_variable_that_two_files_have"),
     (Code::StrippedBinary, "tests/live_errors.rs", "a_stripped_program"),
-    (Code::Misaligned, "tests/live_errors.rs", "misaligned_data"),
     (Code::BadExecutable, "src/arming.rs", "failures_have_their_codes"),
     (Code::NoTarget, "tests/live_errors.rs", "a_script_without_a_target"),
     (Code::NoSuchProcess, "tests/live_errors.rs", "a_process_that_is_not_there"),

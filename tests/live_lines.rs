@@ -23,7 +23,9 @@ fn line_of(name: &str, text: &str) -> usize {
 
 /// Runs a script with a program to its end.
 fn ended(script: &str, program: &Path) -> Ended {
-    despite_lost_traps(|| Hwtrace::script(script, program).run_with("go").done("done"))
+    despite_lost_traps(|| {
+        Hwtrace::script(script, program).run_with("letters!").done("done")
+    })
 }
 
 #[test]

@@ -137,7 +137,6 @@ codes! {
     AmbiguousSymbol "E0305" Error "several symbols have this name";
     StrippedBinary "E0306" Error "the executable has no symbols";
     BadLength "E0307" Error "a watch cannot have this length";
-    Misaligned "E0308" Error "the watched address is not aligned to the length";
     BadExecutable "E0309" Error "a file is no executable that can be read";
 
     // Arming.
