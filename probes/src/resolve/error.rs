@@ -333,6 +333,11 @@ impl ResolveError {
             ResolveError::Outside { address: Some(address), .. } => {
                 format!("watch the address, if that is what is meant: `{address}`")
             }
+            ResolveError::TooWide { .. } => {
+                "watch a part of it, a member or an element: four registers watch \
+                 32 bytes"
+                    .to_owned()
+            }
             ResolveError::OptimizedOut { .. } => {
                 "build it with less optimisation, or declare it `volatile`".to_owned()
             }
