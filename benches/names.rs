@@ -18,7 +18,12 @@ const GLOBAL: &str = "large::till::TAKINGS";
 fn main() {
     let rounds = if only_trying() { 1 } else { 15 };
     let small = compile_loop();
-    let small = (0..rounds).map(|_| armed(&small, "counter").seconds).collect();
+    let round = |_| {
+        let (seconds, hwtrace) = armed(&small, "counter");
+        hwtrace.end();
+        seconds
+    };
+    let small = (0..rounds).map(round).collect();
     println!("from start to armed, median of {rounds} rounds");
     println!("  {:<34} {:>6.1} ms", "a small C program", median(small) * 1e3);
     println!("  aim: at most 15 ms");
@@ -33,9 +38,10 @@ fn large(rounds: usize) {
     let megabytes = megabytes_of_debug_information(&program);
     let (mut ours, mut peaks, mut gdbs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let armed = armed(&program, GLOBAL);
-        ours.push(armed.seconds);
-        peaks.push(armed.peak_kib);
+        let (seconds, hwtrace) = armed(&program, GLOBAL);
+        ours.push(seconds);
+        peaks.extend(hwtrace.peak_kib());
+        hwtrace.end();
         gdbs.push(until_gdb_watches(&program));
     }
     let (ours, gdb) = (median(ours), median(gdbs));
@@ -46,23 +52,15 @@ fn large(rounds: usize) {
     println!("  aim: at most 0.2 of gdb, 150 ms and 100 MB");
 }
 
-/// What arming took.
-struct Armed {
-    /// From the start of hwtrace.
-    seconds: f64,
-    peak_kib: f64,
-}
-
-fn armed(program: &Path, global: &str) -> Armed {
+/// Seconds from the start of hwtrace until it has armed, and hwtrace.
+fn armed(program: &Path, global: &str) -> (f64, Attached) {
     let script = format!(
         "global n probe process.data(\"{global}\").write {{ n[tid(), addr()]++ }}"
     );
     let start = Instant::now();
     let hwtrace = Attached::to(["-c", program.to_str().unwrap()], &script);
     let seconds = start.elapsed().as_secs_f64();
-    let peak_kib = hwtrace.peak_kib();
-    hwtrace.end();
-    Armed { seconds, peak_kib }
+    (seconds, hwtrace)
 }
 
 /// Seconds in which gdb reads the program, sets a watch and ends. It does not even

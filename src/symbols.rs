@@ -13,7 +13,7 @@ use hwtrace_probes::expr::Expression;
 use hwtrace_probes::image::Image;
 use hwtrace_probes::maps::Mapping;
 use hwtrace_probes::process::{Process, ProcessError};
-use hwtrace_probes::resolve;
+use hwtrace_probes::resolve::{self, ResolveError};
 use hwtrace_probes::symbolize::{Named, Symbol, Symbolizer};
 use hwtrace_runtime::access::{CodeSource, Function, KERNEL};
 use hwtrace_runtime::kernel::Kernel;
@@ -225,18 +225,29 @@ impl Symbols for HandlerSymbols {
         out.extend_from_slice(text.as_bytes());
     }
 
-    fn address_of(&mut self, pid: u32, expression: &str) -> Option<(u64, bool)> {
+    fn address_of(
+        &mut self,
+        (pid, tid): (u32, u32),
+        expression: &str,
+    ) -> Option<(u64, bool)> {
         let expression = Expression::parse(expression).ok()?;
         let kernel = Rc::clone(&self.kernel);
         // It may have mapped something since, or be another program.
         [false, true].into_iter().find_map(|anew| {
             let image = self.image(pid, anew)?;
-            let mut memory = ProcessMemory::new(&kernel, pid);
-            let found = resolve::resolve(image, &mut memory, &expression, None).ok()?;
-            let stays = found.links.is_empty() && found.thread_local.is_none();
-            stays.then_some((found.address.0, true)).or_else(|| {
-                found.thread_local.is_none().then_some((found.address.0, false))
-            })
+            let memory = &mut ProcessMemory::new(&kernel, pid);
+            let own = |memory| {
+                resolve::resolve_for_thread(image, memory, &expression, None, tid).ok()
+            };
+            match resolve::resolve(image, memory, &expression, None) {
+                Ok(found) if found.thread_local.is_none() => {
+                    Some((found.address.0, found.links.is_empty()))
+                }
+                Ok(_) | Err(ResolveError::EachThread { .. }) => {
+                    own(memory).map(|found| (found.address.0, false))
+                }
+                Err(_) => None,
+            }
         })
     }
 }

@@ -47,6 +47,23 @@ fn the_first_thread_is_seen_from_its_first_store() {
     }
 }
 
+/// A script finds it in the thread of the hit, too.
+#[test]
+fn the_threads_own_is_meant_by_its_name() {
+    if !live() {
+        return;
+    }
+    let script = r#"probe process.data("mine").write {
+        if (tid() == pid()) println(usymaddr("mine") == data_addr(), " ", @var("mine"))
+    }"#;
+    let command = format!("{} 1 1", c_with("own", &["-g"]).display());
+    let ended =
+        despite_lost_traps(|| Hwtrace::script(script, &command).run().done("bye"));
+    // The third store comes at the end, when the thread may be gone.
+    let seen: Vec<_> = ended.out.iter().filter(|line| line.starts_with("1 ")).collect();
+    assert_eq!(seen[..2], ["1 2", "1 2"], "{ended:#?}");
+}
+
 #[test]
 fn threads_that_come_later_have_watches_of_their_own() {
     if !live() {

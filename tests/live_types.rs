@@ -202,6 +202,18 @@ fn text_of_cpp() {
 }
 
 #[test]
+fn text_of_rust_and_numbers_too_large_for_a_script() {
+    if !live() {
+        return;
+    }
+    let script = r#"probe process.data("FINISHED").write {
+            println(@var("OWNED"), " ", @var("HUGE"), " ", @var("HUGE")$)
+        }"#;
+    let (lines, _) = until_last(script, &rust("values", &["-g"]), "FINISHED");
+    assert_eq!(lines.last().unwrap(), "owned text ? ?", "{lines:#?}");
+}
+
+#[test]
 fn values_of_rust() {
     if !live() {
         return;
@@ -222,6 +234,7 @@ fn values_of_rust() {
                 r#"println(data_name(), " ", $new)"#,
                 &["PAIR.0 (300, false)", "PAIR.1 (300, true)"],
             ),
+            ("NESTED", VALUES, &["None -> Some(None)", "Some(None) -> Some(Some(true))"]),
             ("TURNS", VALUES, &["5 -> 6", "6 -> 16"]),
             ("LEVEL", VALUES, &["-5 -> -300"]),
             ("OPEN", VALUES, &["false -> true"]),

@@ -84,12 +84,13 @@ impl Attached {
         Self { child, messages }
     }
 
-    /// The most memory that it had at once, in KiB.
-    pub(crate) fn peak_kib(&self) -> f64 {
+    /// The most memory that it had at once, in KiB; none where it has ended
+    /// meanwhile with its target.
+    pub(crate) fn peak_kib(&self) -> Option<f64> {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().trim_end_matches(" kB").parse().ok()
     }
 
     /// Ends the session; gives its last line.

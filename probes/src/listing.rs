@@ -73,6 +73,23 @@ impl Pattern {
         self.at(text).contains(&true)
     }
 
+    /// The only element that it can mean of an array of this name, where it gives its
+    /// number.
+    fn only_element(&self, array: &str) -> Option<u64> {
+        let here = self.at(&format!("{array}["));
+        let mut positions = here.iter().enumerate().filter(|(_, is_here)| **is_here);
+        let (first, _) = positions.next().filter(|_| positions.next().is_none())?;
+        let mut digits = String::new();
+        for token in &self.0[first..] {
+            match token {
+                Token::Byte(digit @ b'0'..=b'9') => digits.push(char::from(*digit)),
+                Token::Byte(b']') => return digits.parse().ok(),
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// Whether it asks for elements of arrays.
     fn has_elements(&self) -> bool {
         self.0.iter().any(|token| matches!(token, Token::Byte(b'[') | Token::All))
@@ -167,7 +184,10 @@ impl Lister<'_> {
             Type::Record(record) => self.members(name, record, part.offset, depth),
             Type::Array { of, length } if self.pattern.has_elements() => {
                 let Some(size) = self.types.size(*of) else { return };
-                for index in 0..length.unwrap_or(0) {
+                let all = 0..length.unwrap_or(0);
+                let only = self.pattern.only_element(name);
+                let only = only.map(|only| only..only.saturating_add(1).min(all.end));
+                for index in only.unwrap_or(all) {
                     if self.left == 0 {
                         return;
                     }
@@ -228,6 +248,16 @@ mod tests {
         assert!(matches("*", "counter") && matches("**", "") && !matches("", "x"));
         assert!(Pattern::new("cfg.limits[*].max").may_begin("cfg.limits"));
         assert!(!Pattern::new("cfg.limits[*].max").may_begin("cfg.names"));
+    }
+
+    #[test]
+    fn a_number_means_one_element() {
+        let only = |pattern, array| Pattern::new(pattern).only_element(array);
+        assert_eq!(only("huge[12345678]", "huge"), Some(12_345_678));
+        assert_eq!(only("cfg.limits[2].*", "cfg.limits"), Some(2));
+        assert_eq!(only("huge[1?]", "huge"), None);
+        assert_eq!(only("huge[*].max", "huge"), None);
+        assert_eq!(only("**", "huge"), None);
     }
 
     #[test]

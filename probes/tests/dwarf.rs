@@ -233,6 +233,20 @@ fn types_in_units_of_their_own() {
 }
 
 #[test]
+fn types_of_which_only_the_signature_is_left() {
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let options = [version, "-fdebug-types-section"];
+        let path =
+            common::build("cc", &format!("alone{version}"), &["alone.c"], &options);
+        let dwarf = open(&path);
+        let types: &dyn Types = &dwarf;
+        assert_eq!(record(&dwarf, "one").name.as_deref(), Some("alone"), "{version}");
+        assert_eq!(types.size(one(&dwarf, "one").ty), Some(32), "{version}");
+        assert_eq!(types.size(one(&dwarf, "many").ty), Some(320), "{version}");
+    }
+}
+
+#[test]
 fn packed_sections() {
     for kind in ["zlib", "zlib-gnu", "zstd"] {
         let folder = common::output("dwarf-probe");

@@ -228,10 +228,10 @@ impl World {
     /// Where data of a process lies.
     pub(crate) fn address_of(
         &mut self,
-        pid: u32,
+        thread: (u32, u32),
         expression: StringHandle,
     ) -> Result<u64, FaultCode> {
-        self.outside.address_of(&mut self.strings, pid, expression)
+        self.outside.address_of(&mut self.strings, thread, expression)
     }
 
     /// Adds to a scalar aggregate.

@@ -40,6 +40,8 @@ static OPEN: AtomicBool = AtomicBool::new(false);
 static UNIT: u64 = 42;
 static mut METER: Meter<i32> = Meter { value: Cell::new(-3), max: 4 };
 static mut LETTER: char = 'a';
+static mut NESTED: Option<Option<bool>> = None;
+static mut HUGE: i128 = 1;
 static mut FINISHED: u32 = 0;
 
 fn store<T>(to: *mut T, value: T) {
@@ -65,6 +67,9 @@ fn main() {
     // SAFETY: as in `store`.
     unsafe { store((*(&raw const METER)).value.as_ptr(), -30) };
     store(&raw mut LETTER, 'z');
+    store(&raw mut NESTED, Some(None));
+    store(&raw mut NESTED, Some(Some(true)));
+    store(&raw mut HUGE, -1);
     store(&raw mut FINISHED, 1);
     let statics = [
         ptr::from_ref(&LEVEL).addr(),

@@ -253,15 +253,19 @@ impl<'a> Resolver<'a> {
 
     /// Whether `print` and `%s` have a form for it that is no number.
     pub(super) fn is_readable(&self, found: Found) -> bool {
-        matches!(
-            &*self.types.view(found.ty),
+        match &*self.types.view(found.ty) {
             DataType::Integer { size: 8, signed: false, .. }
-                | DataType::Bool { .. }
-                | DataType::Enum(_)
-                | DataType::Pointer(_)
-                | DataType::Array { .. }
-                | DataType::Record(_)
-        )
+            | DataType::Bool { .. }
+            | DataType::Enum(_)
+            | DataType::Pointer(_)
+            | DataType::Array { .. }
+            | DataType::Record(_) => true,
+            // What no value of the script can hold is shown as `?`.
+            DataType::Integer { .. } | DataType::Float { .. } => {
+                !self.is_scalar(found.ty)
+            }
+            DataType::Char { .. } | DataType::Void => false,
+        }
     }
 
     /// The type, seen through.

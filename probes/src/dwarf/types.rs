@@ -42,7 +42,9 @@ impl Dwarf {
 
     fn make_type(&self, entry: Entry) -> Option<Type> {
         let (unit, die) = self.unqualified(entry)?;
-        if flag(&die, dw::DW_AT_declaration)
+        // A type in a unit of its own leaves an entry with its signature alone.
+        let elsewhere = die.attr_value(dw::DW_AT_signature).is_some();
+        if (flag(&die, dw::DW_AT_declaration) || elsewhere)
             && let Some(definition) = self.definition(&unit, &die)
         {
             let unit = self.unit_of(definition)?;

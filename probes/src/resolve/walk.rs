@@ -143,6 +143,7 @@ impl<'a> Walk<'a> {
                 let (bits, ty) = (None, first.map(|first| first.ty));
                 Ok(Extent { ty, size: length, bits, assumed: false })
             }
+            (None, Some(length @ 0)) => Err(ResolveError::NotALength { length }),
             (None, Some(own)) => extent(own, ty, false),
             (None, None) => {
                 extent(data.left.map_or(ASSUMED, |left| left.min(ASSUMED)), ty, true)

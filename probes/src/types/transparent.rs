@@ -11,6 +11,13 @@ const LAYERS_MAX: u32 = 16;
 /// `std::atomic<int>` has an `int` in a base class).
 const LIBRARIES: [&str; 3] = ["core::", "alloc::", "std::"];
 
+/// What is in the path of a variant of an enum with parameters:
+/// `core::option::Option<u32>::Some`.
+const VARIANT: &str = ">::";
+
+/// What has one member, and stands for something else than that.
+const TEXTS: [&str; 1] = ["alloc::string::String"];
+
 /// The type behind aliases and behind wrappers of the standard libraries.
 pub fn unwrapped(types: &dyn Types, id: TypeId) -> TypeId {
     let mut id = types.plain(id).0;
@@ -44,7 +51,9 @@ fn inside(types: &dyn Types, id: TypeId) -> Option<TypeId> {
     let ty = types.get(id);
     let Type::Record(record) = &*ty else { return None };
     let name = record.name.as_deref()?;
-    if !LIBRARIES.iter().any(|library| name.starts_with(library)) {
+    let is_own = LIBRARIES.iter().any(|library| name.starts_with(library));
+    // A variant of an enum has its name, and text is shown as such.
+    if !is_own || name.contains(VARIANT) || TEXTS.contains(&name) {
         return None;
     }
     let (inner, offset) = only_member(types, record)?;

@@ -97,7 +97,9 @@ symbols! {
 pub(super) extern "C" fn usymaddr(context: Context, expression: u64) -> i64 {
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
-    let found = world.address_of(pid, StringHandle(expression));
+    // Outside of hits the first thread is meant.
+    let tid = if record.data_length == 0 { pid } else { record.tid };
+    let found = world.address_of((pid, tid), StringHandle(expression));
     settle(context, found) as i64
 }
 

@@ -17,11 +17,16 @@ pub trait Symbols {
     /// kernel, where the form says so.
     fn describe(&mut self, form: SymbolForm, pid: u32, address: u64, out: &mut Vec<u8>);
 
-    /// Where the data lies that `expression` names in process `pid`, as probe
-    /// points name data, and whether it stays there; none where there is none.
-    /// None is known unless implemented.
-    fn address_of(&mut self, pid: u32, expression: &str) -> Option<(u64, bool)> {
-        let _ = (pid, expression);
+    /// Where the data lies that `expression` names, as probe points name data, in a
+    /// process, given with a thread of it that may have its own; and whether it is
+    /// there for the whole process, and stays there. None where there is none, and
+    /// unless implemented.
+    fn address_of(
+        &mut self,
+        thread: (u32, u32),
+        expression: &str,
+    ) -> Option<(u64, bool)> {
+        let _ = (thread, expression);
         None
     }
 }
@@ -216,7 +221,7 @@ impl Outside {
     pub(crate) fn address_of(
         &mut self,
         strings: &mut Strings,
-        pid: u32,
+        (pid, tid): (u32, u32),
         expression: StringHandle,
     ) -> Result<u64, FaultCode> {
         let expression = strings.keep(expression)?;
@@ -225,7 +230,7 @@ impl Outside {
         }
         let text = String::from_utf8_lossy(strings.get(expression));
         // What is not there yet may come.
-        let Some((address, stays)) = self.symbols.address_of(pid, &text) else {
+        let Some((address, stays)) = self.symbols.address_of((pid, tid), &text) else {
             return Ok(0);
         };
         if stays {
