@@ -336,7 +336,8 @@ impl Tracker {
     /// one.
     pub fn exec(&mut self, pid: u32) {
         self.decoder.forget(pid);
-        self.own.remove(&pid);
+        // Of the thread that executes no end is told by its old number.
+        self.own.retain(|_, own| own.iter().all(|own| own.pid != pid));
         self.threads.retain(|tid, thread| thread.pid != pid || *tid == pid);
         if let Some(process) = self.processes.get_mut(&pid) {
             (process.root, process.threads) = (pid, 1);

@@ -270,6 +270,20 @@ fn the_limit_of_descriptors_is_raised_or_named() {
 }
 
 #[test]
+fn what_is_held_already_counts_towards_the_limit() {
+    let (fake, mut engine) = machine();
+    fake.set_limit(256 + 12, 1024);
+    engine.arm(PID, &watches(1)).expect("armed");
+    assert_eq!(fake.descriptor_limit(), Ok((256 + 12, 1024)), "there is room");
+    let own = Watch { address: 0x2000, ..watches(1)[0] };
+    for number in 1..=2 {
+        engine.arm_thread((PID, PID), number, own).expect("armed");
+    }
+    let held = fake.holdings().descriptors;
+    assert_eq!((held, fake.descriptor_limit()), (14, Ok((1024, 1024))));
+}
+
+#[test]
 fn nonsense_in_a_ring_is_an_error_and_the_rest_still_comes() {
     let (fake, mut engine) = machine();
     engine.arm(PID, &watches(1)).expect("armed");

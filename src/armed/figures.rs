@@ -37,7 +37,12 @@ pub(crate) struct Figures {
     rooms: BTreeMap<usize, u64>,
     /// Why something was not armed, with how often.
     refused: BTreeMap<String, u64>,
+    /// How often something was not armed besides.
+    refused_besides: u64,
 }
+
+/// So many reasons are told of: each may name a process of its own.
+const REASONS_MAX: usize = 16;
 
 /// Whether some data was ever there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,12 +129,19 @@ impl Figures {
     }
 
     pub(crate) fn refused(&mut self, refused: &Refused) {
-        let text = format!("process {} was not armed: {}", refused.pid, refused.error);
-        *self.refused.entry(text).or_default() += 1;
+        self.reason(format!("process {} was not armed: {}", refused.pid, refused.error));
     }
 
     pub(crate) fn unknown_thread(&mut self, why: &ResolveError) {
-        *self.refused.entry(why.to_string()).or_default() += 1;
+        self.reason(why.to_string());
+    }
+
+    fn reason(&mut self, text: String) {
+        let is_full = self.refused.len() == REASONS_MAX;
+        match is_full && !self.refused.contains_key(&text) {
+            true => self.refused_besides += 1,
+            false => *self.refused.entry(text).or_default() += 1,
+        }
     }
 
     /// What is to be said of it at the end.
@@ -181,6 +193,10 @@ impl Figures {
             more => format!("{text} ({more} times)"),
         };
         remarks.extend(self.refused.iter().map(times));
+        if self.refused_besides > 0 {
+            let more = counted(self.refused_besides, "more such remark");
+            remarks.push(format!("{more} left out"));
+        }
         remarks
     }
 }
@@ -195,5 +211,26 @@ fn never_came(request: &Request, came: &Came) -> Option<String> {
             let executable = data.executable()?;
             Some(format!("`{data}` never came: nothing ran `{executable}`"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hwtrace_runtime::engine::ArmError;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_refusals_has_a_bound() {
+        let mut figures = Figures::new(0);
+        let refused = |pid| Refused { pid, error: ArmError::Gone { pid } };
+        (0..20).chain([0, 0]).for_each(|pid| figures.refused(&refused(pid)));
+        let remarks = figures.remarks(&[], &[]);
+        assert_eq!(remarks.len(), REASONS_MAX + 1);
+        assert!(remarks[0].ends_with("(3 times)"), "{remarks:?}");
+        assert_eq!(
+            remarks.last().map(String::as_str),
+            Some("4 more such remarks left out")
+        );
     }
 }

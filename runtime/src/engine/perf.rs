@@ -234,7 +234,8 @@ fn attach(
     }
     session.know_watches(watches.len());
     let sideband = !session.reports_all() && !session.family().reports(pid);
-    let target = Target { machine, pid, watches, sideband };
+    let held = session.descriptors();
+    let target = Target { machine, pid, watches, sideband, held };
     let opened = target.open_events()?;
     adopt(machine, session, opened.sets, false)?;
     session.family().arm(pid, opened.threads);
@@ -283,7 +284,12 @@ impl Engine for PerfEngine {
     ) -> Result<(), ArmError> {
         self.arm_more(pid, |machine, session| {
             session.know_watches(number + 1);
-            let set = machine.open_own((pid, tid), number as u32, watch)?;
+            let set = machine.open_own(
+                (pid, tid),
+                number as u32,
+                watch,
+                session.descriptors(),
+            )?;
             adopt(machine, session, vec![set], false)
         })
     }
@@ -291,7 +297,7 @@ impl Engine for PerfEngine {
     fn arm_kernel(&mut self, watches: &[Option<Watch>]) -> Result<Armed, ArmError> {
         let done = self.arm_more(0, |machine, session| {
             session.know_watches(watches.len());
-            let sets = machine.open_kernel(watches)?;
+            let sets = machine.open_kernel(watches, session.descriptors())?;
             adopt(machine, session, sets, true)
         });
         // Less is needed to see what all tasks do; it is what is asked for first.

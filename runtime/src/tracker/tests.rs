@@ -242,7 +242,9 @@ fn a_thread_that_executes_becomes_the_process() {
     tracker.fork(1, (1, 1), (1, 2));
     tracker.exit(1);
     tracker.rename(1, 1, 8);
+    tracker.add_own((1, 2), 0, 512, &mut Telling);
     tracker.exec(1);
+    assert!(!tracker.has_own(2), "its old number may be given out again");
     assert_eq!((tracker.knows_thread(1), tracker.knows_thread(2)), (true, false));
     tracker.exit(1);
     assert!(tracker.processes.is_empty());

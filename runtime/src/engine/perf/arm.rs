@@ -119,26 +119,29 @@ impl Machine {
         Ok(set)
     }
 
-    /// Opens one thread's own watch, disabled.
+    /// Opens one thread's own watch, disabled, where so many descriptors are held
+    /// already.
     pub(super) fn open_own(
         &self,
         (pid, tid): (u32, u32),
         number: u32,
         watch: Watch,
+        held: u64,
     ) -> Result<EventSet, ArmError> {
-        self.raise_limit(self.cpus.len() as u64)?;
+        self.raise_limit(held + self.cpus.len() as u64)?;
         let set = EventSet::new(pid, tid, Some(number));
         self.open_set(Role::ThreadBreakpoint { watch }, set).map_err(|errno| {
             open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
         })
     }
 
-    /// Opens watches on the kernel's data, disabled.
+    /// Opens watches on the kernel's data, disabled; `held` as above.
     pub(super) fn open_kernel(
         &self,
         watches: &[Option<Watch>],
+        held: u64,
     ) -> Result<Vec<EventSet>, ArmError> {
-        let needed = (self.cpus.len() * watches.len()) as u64;
+        let needed = held + (self.cpus.len() * watches.len()) as u64;
         self.raise_limit(needed)?;
         numbered(watches)
             .map(|(number, watch)| {
@@ -210,6 +213,8 @@ pub(super) struct Target<'a> {
     pub(super) watches: &'a [Option<Watch>],
     /// Whether its names, births and ends are to be reported: they are not yet.
     pub(super) sideband: bool,
+    /// Descriptors that are held for others, the rings included.
+    pub(super) held: u64,
 }
 
 /// Events that are open on all threads, still disabled.
@@ -347,12 +352,12 @@ impl Target<'_> {
         ArmError::Gone { pid: self.pid }
     }
 
-    /// Descriptors of the events of so many threads, and of a ring.
+    /// Descriptors of the events of so many threads, and of what there is.
     fn descriptors_for(&self, threads: usize) -> u64 {
         let watches = numbered(self.watches).count();
-        let rings = 1 + usize::from(self.machine.options.prompt);
-        let each = watches + if self.sideband { rings } else { 0 };
-        (self.machine.cpus.len() * (threads * each + rings)) as u64
+        let sidebands = 1 + usize::from(self.machine.options.prompt);
+        let each = watches + if self.sideband { sidebands } else { 0 };
+        self.held + (self.machine.cpus.len() * threads * each) as u64
     }
 }
 

@@ -49,6 +49,11 @@ impl EventSet {
         self.events.first().map(PerfEvent::descriptor)
     }
 
+    /// How many descriptors it holds.
+    pub(super) fn descriptors(&self) -> usize {
+        self.events.len() + self.news.len()
+    }
+
     /// Identifiers of its events.
     pub(super) fn ids(&self, kernel: &dyn Kernel) -> Result<Vec<u64>> {
         self.events.iter().map(|event| kernel.perf_id(event.descriptor())).collect()

@@ -122,6 +122,12 @@ impl Session {
         self.sets.iter().any(|set| set.watch.is_none() && set.tid == EVERY)
     }
 
+    /// How many descriptors it holds.
+    pub(super) fn descriptors(&self) -> u64 {
+        let events = self.sets.iter().map(EventSet::descriptors).sum::<usize>();
+        (events + self.rings.main.len() + self.rings.news.len()) as u64
+    }
+
     pub(super) fn wake_fds(&self) -> Vec<RawFd> {
         let rings = self.rings.news.iter().chain(&self.rings.main);
         rings.map(CpuRing::owner).collect()
