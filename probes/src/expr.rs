@@ -109,7 +109,13 @@ impl Expression {
     ///
     /// [`ExprError`]: where and why the text is none.
     pub fn parse(text: &str) -> Result<Self, ExprError> {
-        parse::parse(text)
+        let expression = parse::parse(text)?;
+        // It is known by its one text from now on.
+        let written = expression.to_string();
+        match parse::parse(&written) {
+            Ok(again) if again.to_string() == written => Ok(expression),
+            _ => Err(ExprError { at: 0, kind: ExprErrorKind::Ambiguous }),
+        }
     }
 
     /// The file that it says has its variable, where it does.

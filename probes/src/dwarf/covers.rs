@@ -142,7 +142,7 @@ impl<'a> Unit<'a> {
     /// The code of an entry.
     pub(super) fn code(&self, die: &Die<'a>, left: &RangesLeft) -> Vec<Range<u64>> {
         let mut code = Vec::new();
-        let Ok(mut ranges) = self.view.die_ranges(&self.unit, die) else { return code };
+        let Some(mut ranges) = self.ranges_of(die) else { return code };
         while let Ok(Some(range)) = ranges.next() {
             let one_less = |left: u64| left.checked_sub(1);
             let order = Ordering::Relaxed;

@@ -297,7 +297,7 @@ impl<'a> Unit<'a> {
     /// The code of an entry.
     fn ranges(&self, die: &Die<'a>) -> Vec<Range<VirtOffset>> {
         let mut ranges = Vec::new();
-        let Ok(mut all) = self.view.die_ranges(&self.unit, die) else { return ranges };
+        let Some(mut all) = self.ranges_of(die) else { return ranges };
         while let Ok(Some(range)) = all.next() {
             let range = VirtOffset(range.begin)..VirtOffset(range.end);
             if range.start < range.end && self.dwarf.elf.contains(range.start) {

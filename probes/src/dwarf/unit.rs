@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use gimli::RangeIter;
 use gimli::constants as dw;
 use gimli::{
     Abbreviations, AttributeValue, DebugAbbrev, DebugAbbrevOffset, DebugAddrBase,
@@ -350,6 +351,18 @@ impl<'a> Unit<'a> {
             Value::DebugTypesRef(signature) => self.dwarf.type_of_signature(signature.0),
             _ => None,
         }
+    }
+
+    /// The code of an entry, where it makes sense.
+    pub(super) fn ranges_of(&self, die: &Die<'a>) -> Option<RangeIter<Slice<'a>>> {
+        // gimli adds the length to the start without a look whether that can be.
+        let start = die.attr_value(dw::DW_AT_low_pc);
+        let start = start.and_then(|it| self.view.attr_address(&self.unit, it).ok()?);
+        let length = die.attr_value(dw::DW_AT_high_pc).and_then(|it| it.udata_value());
+        if let (Some(start), Some(length)) = (start, length) {
+            start.checked_add(length)?;
+        }
+        self.view.die_ranges(&self.unit, die).ok()
     }
 
     /// What an entry completes: the declaration it defines, or what it is a copy of.

@@ -29,6 +29,9 @@ pub enum ExprErrorKind {
         /// How many there may be.
         max: u32,
     },
+    /// With its blanks it means one thing, and another without them.
+    #[error("blanks before a member or an operator make it ambiguous")]
+    Ambiguous,
     /// A number that is not one, or does not fit 64 bits.
     #[error("`{text}` is not a number: write 0x1f or 31")]
     BadNumber {
@@ -89,6 +92,9 @@ impl ExprError {
             ExprErrorKind::NotAPointer { to } => Some(format!(
                 "cast to a pointer, and what it points to is watched: `({to}*)…`"
             )),
+            ExprErrorKind::Ambiguous => {
+                Some("write members without blanks: `cfg.limits[2].max`".to_owned())
+            }
             ExprErrorKind::RegularExpression => {
                 Some("list the names that fit with `hwtrace list`".to_owned())
             }

@@ -128,7 +128,7 @@ impl Lower<'_> {
         match &*self.resolver().view(datum.ty) {
             DataType::Pointer(_) => self.pointer_text(&datum),
             // A long of the script would have a sign.
-            DataType::Integer { .. } => {
+            DataType::Integer { size: 8, .. } => {
                 let mut shown = Shown::default();
                 shown.value(Conversion::Unsigned, false, self.value(&datum));
                 shown.finish(datum.span)
