@@ -71,7 +71,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
     pub(crate) fn event(&mut self, event: &Event<'_>, books: &mut Books<'_>) -> Flow {
         let symbols = &self.context.symbols;
         let tracker = &mut *books.tracker;
-        books.news.extend(books.interest.in_event(event));
+        if let Some(told) = books.interest.in_event(event) {
+            told.note(books.news);
+        }
         match event {
             Event::Hit(hit) => return self.hit(hit, books),
             Event::Comm { time, pid, tid, name, exec } => {
@@ -120,7 +122,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
         for sees in all {
             match sees {
                 Sees::Link { request } => {
-                    books.news.push(News::Stored { pid: hit.pid, request: *request });
+                    News::Stored { pid: hit.pid, request: *request }.note(books.news);
                 }
                 Sees::Data { request, view, whole } => {
                     let Some(mut narrow) = view.narrow(&record) else { continue };

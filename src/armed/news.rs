@@ -40,6 +40,24 @@ pub(crate) enum News {
     },
 }
 
+impl News {
+    /// Adds it to others that wait for an answer, unless that answers this one, too:
+    /// where data is, is looked at as it is then, however often it was told of.
+    pub(crate) fn note(self, all: &mut Vec<Self>) {
+        if !all.iter().any(|other| other.answers(&self)) {
+            all.push(self);
+        }
+    }
+
+    fn answers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Mapped { pid, .. }, Self::Mapped { pid: other, .. }) => pid == other,
+            (Self::Stored { .. }, Self::Stored { .. }) => self == other,
+            _ => false,
+        }
+    }
+}
+
 /// What of it is of interest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interest {
@@ -101,5 +119,31 @@ impl Interest {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_data_is_is_looked_for_once_a_round() {
+        let stored = |pid, request| News::Stored { pid, request };
+        let mapped = |pid, time| News::Mapped { pid, time };
+        let born = News::Born { pid: 1, tid: 2, time: 3 };
+        let told = [
+            (stored(1, 0), true),
+            (mapped(1, 5), true),
+            (stored(1, 1), true),
+            (stored(1, 0), false),
+            (mapped(1, 6), false),
+            (mapped(2, 6), true),
+            (born, true),
+            (born, true),
+        ];
+        let mut news = Vec::new();
+        told.iter().for_each(|(one, _)| one.note(&mut news));
+        let kept = told.iter().filter(|(_, kept)| *kept).map(|(one, _)| *one);
+        assert_eq!(news, kept.collect::<Vec<_>>());
     }
 }
