@@ -277,6 +277,9 @@ impl Armed {
     /// somewhere where it was not before.
     fn look_for(&mut self, pid: u32, request: usize) -> bool {
         let Some(instance) = self.instances.get_mut(&pid) else { return false };
+        if matches!(instance.places[request], Place::NotHere) {
+            return false;
+        }
         let (asked, kernel) = (&self.requests[request], &self.surroundings.kernel);
         let place = instance.find(asked, (&self.surroundings.names, kernel));
         let is_there = place.location().is_some();
