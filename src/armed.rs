@@ -215,7 +215,8 @@ impl Armed {
         let now = self.surroundings.kernel.clock();
         let found = self.seek.as_mut().map_or_else(Vec::new, |seek| seek.look(now));
         for (pid, since) in found {
-            if !self.instances.contains_key(&pid) {
+            // Of those that are followed it is told what they execute.
+            if !self.instances.contains_key(&pid) && !self.tracker.follows(pid) {
                 self.executed(pid, since, consumer);
             }
         }
