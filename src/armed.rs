@@ -189,11 +189,16 @@ impl Armed {
     /// # Errors
     /// As reading the rings.
     pub(crate) fn listen(&mut self) -> io::Result<()> {
-        let Self { engine, interest, news, hurry, .. } = self;
+        let Self { engine, interest, news, hurry, instances, .. } = self;
         engine.news(&mut |event| {
-            news.extend(interest.in_event(&event));
-            if let Event::Comm { time, exec: true, .. } = event {
+            if let Some(told) = interest.in_event(&event) {
+                told.note(news);
+            }
+            if let Event::Comm { time, pid, exec: true, .. } = event {
                 *hurry = time + HURRY_NS;
+                // What is known of it is of another image than what it maps and
+                // creates now; the exec itself is answered in its turn.
+                instances.remove(&pid);
             }
         })
     }
