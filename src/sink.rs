@@ -150,10 +150,11 @@ impl<'s, C: Consumer> Sink<'s, C> {
         if tracker.knows_thread(hit.tid) {
             return;
         }
-        if let Ok(name) = self.context.kernel.thread_name(hit.pid, hit.tid) {
-            let name = self.consumer.name(&name);
-            tracker.rename(hit.pid, hit.tid, name);
-        }
+        // One that has ended has none; nor has an idle CPU, which is no thread of
+        // anybody's. They are not asked again with each hit.
+        let name = self.context.kernel.thread_name(hit.pid, hit.tid);
+        let name = name.map_or(0, |name| self.consumer.name(&name));
+        tracker.rename(hit.pid, hit.tid, name);
     }
 
     /// Puts an object together that is in several registers.
