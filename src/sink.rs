@@ -176,6 +176,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
         // What fits into a field is there as a whole.
         if let (Some(old), Some(new)) = (word(old), word(new)) {
             (narrow.old, narrow.new) = (old, new);
+            // The instruction tells of one register alone.
+            narrow.exact &= u32::from(whole.len() == 1);
         }
     }
 
