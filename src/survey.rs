@@ -240,13 +240,10 @@ impl Survey {
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
             armed.tracker.add_kernel(&mut armed.memory);
-            let of_kernel = armed.engine.arm_kernel(&watches);
-            add(
-                &mut sum,
-                &of_kernel.map_err(|error| {
-                    arming::failed(&Refused { pid: 0, error }, requests, &armed.registers)
-                })?,
-            );
+            let of_kernel = armed.engine.arm_kernel(&watches).map_err(|error| {
+                arming::failed(&Refused { pid: 0, error }, requests, &armed.registers)
+            })?;
+            armed.figures.kernel_registers(of_kernel.slots);
         }
         let parent = armed.surroundings.target.filter(|_| armed.seek.is_some());
         for instance in self.instances {
@@ -256,7 +253,7 @@ impl Survey {
             }
             let needed = self.needed.contains(&instance.pid());
             match armed.attach(instance, consumer) {
-                Ok(attached) => add(&mut sum, &attached),
+                Ok(attached) => sum.threads += attached.threads,
                 Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
                 Err(refused) => {
                     return Err(arming::failed(&refused, requests, &armed.registers));
@@ -268,7 +265,7 @@ impl Survey {
                 armed.tracker.rename(tid, tid, consumer.name(&name));
             }
         }
-        sum.slots = sum.slots.max(armed.figures.slots());
+        sum.slots = armed.figures.slots();
         sum.capacity = CAPACITY as u32;
         armed.figures.at_start = sum;
         Ok(armed)
@@ -306,10 +303,4 @@ fn is_loading(stop: Stop, pid: u32, surroundings: &Surroundings) -> bool {
         let read = surroundings.kernel.read_memory(pid, address, &mut state);
         read == Ok(state.len()) && u32::from_ne_bytes(state) != 0
     })
-}
-
-/// All threads; of the registers those of the fullest.
-fn add(sum: &mut engine::Armed, more: &engine::Armed) {
-    sum.threads += more.threads;
-    sum.slots = sum.slots.max(more.slots);
 }
