@@ -180,7 +180,7 @@ impl Armed {
     /// nanoseconds.
     pub(crate) fn drain_in(&self) -> u64 {
         let hurries =
-            self.interest.waits() || self.surroundings.kernel.clock() < self.hurry;
+            self.interest.follows() || self.surroundings.kernel.clock() < self.hurry;
         if hurries { DRAIN_IN_HASTE_NS } else { DRAIN_EVERY_NS }
     }
 
@@ -341,7 +341,7 @@ impl Armed {
 
     /// Data that may come and whose coming nothing tells.
     fn pending(&self) -> Vec<(u32, usize)> {
-        if !self.interest.waits() {
+        if !self.interest.follows() {
             return Vec::new();
         }
         let pending = self.instances.iter().flat_map(|(pid, instance)| {
