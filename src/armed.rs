@@ -143,12 +143,12 @@ impl Armed {
     pub(crate) fn arm_kernel(
         &mut self,
         watches: &[Option<Watch>],
-    ) -> Result<engine::Armed, Refused> {
+    ) -> Result<(), Refused> {
         self.tracker.add_kernel(&mut self.memory);
         let armed = self.engine.arm_kernel(watches);
         let armed = armed.map_err(|error| Refused { pid: 0, error })?;
-        self.figures.shared(armed.slots);
-        Ok(armed)
+        self.figures.kernel_registers(armed.slots);
+        Ok(())
     }
 
     /// Arms or disarms a watch. Armed again, the values of now are the old ones
@@ -196,7 +196,7 @@ impl Armed {
     /// nanoseconds.
     pub(crate) fn drain_in(&self) -> u64 {
         let hurries =
-            self.interest.waits() || self.surroundings.kernel.clock() < self.hurry;
+            self.interest.follows() || self.surroundings.kernel.clock() < self.hurry;
         if hurries { DRAIN_IN_HASTE_NS } else { DRAIN_EVERY_NS }
     }
 
@@ -205,11 +205,16 @@ impl Armed {
     /// # Errors
     /// As reading the rings.
     pub(crate) fn listen(&mut self) -> io::Result<()> {
-        let Self { engine, interest, news, hurry, .. } = self;
+        let Self { engine, interest, news, hurry, instances, .. } = self;
         engine.news(&mut |event| {
-            news.extend(interest.in_event(&event));
-            if let Event::Comm { time, exec: true, .. } = event {
+            if let Some(told) = interest.in_event(&event) {
+                told.note(news);
+            }
+            if let Event::Comm { time, pid, exec: true, .. } = event {
                 *hurry = time + HURRY_NS;
+                // What is known of it is of another image than what it maps and
+                // creates now; the exec itself is answered in its turn.
+                instances.remove(&pid);
             }
         })
     }
@@ -231,7 +236,8 @@ impl Armed {
         let now = self.surroundings.kernel.clock();
         let found = self.seek.as_mut().map_or_else(Vec::new, |seek| seek.look(now));
         for (pid, since) in found {
-            if !self.instances.contains_key(&pid) {
+            // Of those that are followed it is told what they execute.
+            if !self.instances.contains_key(&pid) && !self.tracker.follows(pid) {
                 self.executed(pid, since, consumer);
             }
         }
@@ -293,6 +299,9 @@ impl Armed {
     /// somewhere where it was not before.
     fn look_for(&mut self, pid: u32, request: usize) -> bool {
         let Some(instance) = self.instances.get_mut(&pid) else { return false };
+        if matches!(instance.places[request], Place::NotHere) {
+            return false;
+        }
         let (asked, kernel) = (&self.requests[request], &self.surroundings.kernel);
         let place = instance.find(asked, (&self.surroundings.names, kernel));
         let is_there = place.location().is_some();
@@ -348,7 +357,7 @@ impl Armed {
 
     /// Data that may come and whose coming nothing tells.
     fn pending(&self) -> Vec<(u32, usize)> {
-        if !self.interest.waits() {
+        if !self.interest.follows() {
             return Vec::new();
         }
         let pending = self.instances.iter().flat_map(|(pid, instance)| {

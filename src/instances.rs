@@ -150,11 +150,11 @@ impl Instance {
 
     /// Whether the C library has set up its first thread.
     fn has_threads(&self) -> bool {
-        let request = self.places.iter().find_map(|place| match place {
+        let variable = self.places.iter().find_map(|place| match place {
             Place::EachThread(location) => location.thread_local,
             _ => None,
         });
-        request.is_none() || self.thread_pointer_known
+        variable.is_none() || self.thread_pointer_known
     }
 
     /// Where the dynamic loader says that it has loaded what was to be loaded, with

@@ -119,9 +119,11 @@ impl Finder<'_> {
         data: &KernelDataSpec,
         request: &Request,
     ) -> Result<Location, Box<Diagnostic>> {
+        let unresolved = |error| Box::new(arming::unresolved(&error, request.span));
+        let length = data.length.map(u64::from);
         let named = match &data.object {
             KernelObject::Address(address) => {
-                return Ok(in_kernel::at_address(*address, data.length.map(u64::from)));
+                return in_kernel::at_address(*address, length).map_err(unresolved);
             }
             KernelObject::Variable { name, path } => {
                 self.ask(|names| names.data(name, path))
@@ -131,8 +133,9 @@ impl Finder<'_> {
         let location =
             named.map_err(|error| arming::no_kernel_data(&error, request.span))?;
         let types = self.surroundings.names.kernel();
-        let length = data.length.map(u64::from);
-        Ok(in_kernel::location(&location, types.map(|types| &**types), length))
+        let location =
+            in_kernel::location(&location, types.map(|types| &**types), length);
+        location.map_err(unresolved)
     }
 
     fn task(

@@ -119,7 +119,10 @@ impl Registers {
                     (Role::Data, Some(shape)) => Sees::Data {
                         request: claim.request,
                         view: view(shape, subscriber, by_member, intern),
-                        whole: registers.whole(claim.request, shape),
+                        whole: match by_member && !shape.is_one_member() {
+                            true => None,
+                            false => registers.whole(claim.request, shape),
+                        },
                     },
                     _ => Sees::Link { request: claim.request },
                 }
@@ -322,6 +325,13 @@ impl Shape {
     fn is_torn(&self, name: &str) -> bool {
         let has = |piece: &&Piece| piece.parts.iter().any(|part| part.name == name);
         self.pieces.iter().filter(has).nth(1).is_some()
+    }
+
+    /// Whether it is not made of several members.
+    fn is_one_member(&self) -> bool {
+        let mut parts = self.pieces.iter().flat_map(|piece| &piece.parts);
+        let first = parts.next();
+        parts.all(|part| first.is_some_and(|first| first.name == part.name))
     }
 
     fn is_whole(&self) -> bool {

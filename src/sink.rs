@@ -71,7 +71,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
     pub(crate) fn event(&mut self, event: &Event<'_>, books: &mut Books<'_>) -> Flow {
         let symbols = &self.context.symbols;
         let tracker = &mut *books.tracker;
-        books.news.extend(books.interest.in_event(event));
+        if let Some(told) = books.interest.in_event(event) {
+            told.note(books.news);
+        }
         match event {
             Event::Hit(hit) => return self.hit(hit, books),
             Event::Comm { time, pid, tid, name, exec } => {
@@ -120,7 +122,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
         for sees in all {
             match sees {
                 Sees::Link { request } => {
-                    books.news.push(News::Stored { pid: hit.pid, request: *request });
+                    News::Stored { pid: hit.pid, request: *request }.note(books.news);
                 }
                 Sees::Data { request, view, whole } => {
                     let Some(mut narrow) = view.narrow(&record) else { continue };
@@ -148,10 +150,11 @@ impl<'s, C: Consumer> Sink<'s, C> {
         if tracker.knows_thread(hit.tid) {
             return;
         }
-        if let Ok(name) = self.context.kernel.thread_name(hit.pid, hit.tid) {
-            let name = self.consumer.name(&name);
-            tracker.rename(hit.pid, hit.tid, name);
-        }
+        // One that has ended has none; nor has an idle CPU, which is no thread of
+        // anybody's. They are not asked again with each hit.
+        let name = self.context.kernel.thread_name(hit.pid, hit.tid);
+        let name = name.map_or(0, |name| self.consumer.name(&name));
+        tracker.rename(hit.pid, hit.tid, name);
     }
 
     /// Puts an object together that is in several registers.
@@ -173,6 +176,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
         // What fits into a field is there as a whole.
         if let (Some(old), Some(new)) = (word(old), word(new)) {
             (narrow.old, narrow.new) = (old, new);
+            // The instruction tells of one register alone.
+            narrow.exact &= u32::from(whole.len() == 1);
         }
     }
 

@@ -225,11 +225,9 @@ impl Survey {
         armed.seek = seek;
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
-            let failed = |refused: &Refused, armed: &Armed| {
-                arming::failed(refused, requests, &armed.registers)
-            };
-            let of_kernel = armed.arm_kernel(&watches);
-            add(&mut sum, &of_kernel.map_err(|refused| failed(&refused, &armed))?);
+            armed.arm_kernel(&watches).map_err(|refused| {
+                arming::failed(&refused, requests, &armed.registers)
+            })?;
         }
         self.attach(requests, &mut armed, &mut sum, consumer)?;
         for (tid, name) in tasks {
@@ -237,7 +235,7 @@ impl Survey {
                 armed.tracker.rename(tid, tid, consumer.name(&name));
             }
         }
-        sum.slots = sum.slots.max(armed.figures.slots());
+        sum.slots = armed.figures.slots();
         sum.capacity = CAPACITY as u32;
         armed.figures.at_start = sum;
         Ok(armed)
@@ -292,7 +290,7 @@ impl Survey {
             }
             let needed = self.needed.contains(&instance.pid());
             match armed.attach(instance, consumer) {
-                Ok(attached) => add(sum, &attached),
+                Ok(attached) => sum.threads += attached.threads,
                 Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
                 Err(refused) => {
                     return Err(arming::failed(&refused, requests, &armed.registers));
@@ -334,10 +332,4 @@ fn is_loading(stop: Stop, pid: u32, surroundings: &Surroundings) -> bool {
         let read = surroundings.kernel.read_memory(pid, address, &mut state);
         read == Ok(state.len()) && u32::from_ne_bytes(state) != 0
     })
-}
-
-/// All threads; of the registers those of the fullest.
-fn add(sum: &mut engine::Armed, more: &engine::Armed) {
-    sum.threads += more.threads;
-    sum.slots = sum.slots.max(more.slots);
 }

@@ -83,6 +83,11 @@ fn elements_texts_and_what_is_not_aligned() {
                 ],
             ),
             ("odd.after", &whole, &["odd.after[1] 1 3 inexact:  -> "]),
+            (
+                "apart.limit",
+                &with("$old->max, \" -> \", $new$$"),
+                &["apart.limit.max 0 4 inexact: 2 -> {.min=1, .max=9}"],
+            ),
         ],
     );
     let script = format!(

@@ -389,9 +389,9 @@ pub fn typed(types: &Btf, object: &KernelObject) -> Option<(TypeId, u64)> {
         KernelObject::Task { path, .. } => (walk::named(types, TASK).ok()?, path),
         KernelObject::Address(_) => return None,
     };
-    // Pointers are taken to lead somewhere.
+    // Pointers are taken to lead somewhere in the kernel.
     let read = |_: AbsAddr, bytes: &mut [u8]| {
-        bytes.fill(1);
+        bytes.fill(0xff);
         bytes.len()
     };
     let place = KernelPlace { cpu: None, address: AbsAddr(0), links: Vec::new() };

@@ -16,6 +16,8 @@ use crate::session::Request;
 pub(crate) struct Figures {
     /// What was armed before the target went on.
     pub(crate) at_start: engine::Armed,
+    /// Registers that hold what is the kernel's.
+    kernel: u32,
     /// Registers that hold what is a process's, at most.
     shared: u32,
     /// Registers that hold what is a thread's own, at most.
@@ -103,7 +105,12 @@ impl Figures {
 
     /// Registers in use, at most.
     pub(crate) fn slots(&self) -> u32 {
-        self.shared + self.own
+        self.kernel + self.shared + self.own
+    }
+
+    /// All CPUs have so many registers in use for the kernel's data.
+    pub(crate) fn kernel_registers(&mut self, slots: u32) {
+        self.kernel = slots;
     }
 
     pub(crate) fn later_process(&mut self, armed: engine::Armed, after: Option<u64>) {

@@ -102,8 +102,9 @@ impl Interest {
         self.libraries.get(request).copied().unwrap_or(false)
     }
 
-    /// Whether memory is waited for that nothing reports.
-    pub(crate) fn waits(&self) -> bool {
+    /// Whether pointers are followed: they may come to lead somewhere without a store
+    /// that is reported.
+    pub(crate) fn follows(&self) -> bool {
         self.pointers
     }
 

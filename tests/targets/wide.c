@@ -7,6 +7,7 @@ struct limit { int min, max; };
 struct config { long a; struct limit limits[2]; };
 struct __attribute__((packed)) odd { char before; long value; char after[3]; };
 struct mode { unsigned on : 1, level : 7; int offset; };
+struct apart { int before; struct limit limit; };
 
 _Alignas(8) struct config config = {1, {{2, 3}, {4, 5}}};
 _Alignas(8) struct odd odd;
@@ -15,6 +16,7 @@ _Alignas(16) int table[8];
 _Alignas(16) long big[6];
 _Alignas(8) char three[3] = "ab";
 _Alignas(8) struct mode mode;
+_Alignas(8) struct apart apart = {0, {1, 2}};
 volatile int finished;
 
 static void __attribute__((noinline)) store(volatile struct config *c) {
@@ -31,6 +33,7 @@ static void __attribute__((noinline)) store_others(volatile struct mode *m) {
     ((volatile int *)table)[5] = 55;
     ((volatile int *)table)[0] = -1;
     ((volatile char *)three)[1] = 'z';
+    *(volatile int *)&apart.limit.max = 9;
     m->level = 100;
     m->offset = -7;
     m->level = 100;

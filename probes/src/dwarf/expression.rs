@@ -7,6 +7,9 @@ use super::unit::Unit;
 
 /// Longer expressions are not written out.
 const OPERATIONS_MAX: usize = 32;
+/// Nor expressions in expressions that are deeper: no stack would do for those of
+/// every file.
+const NESTING_MAX: usize = 4;
 
 impl<'a> Unit<'a> {
     /// An expression as text: `rbp-24`, `rdi`, `constant 5`. `frame` is what its
@@ -16,7 +19,17 @@ impl<'a> Unit<'a> {
         expression: Expression<Slice<'a>>,
         frame: &str,
     ) -> String {
-        let mut text = Text { unit: self, frame, stack: Vec::new(), pieces: Vec::new() };
+        self.written_within(NESTING_MAX, expression, frame)
+    }
+
+    fn written_within(
+        &self,
+        nesting: usize,
+        expression: Expression<Slice<'a>>,
+        frame: &str,
+    ) -> String {
+        let (stack, pieces) = (Vec::new(), Vec::new());
+        let mut text = Text { unit: self, frame, nesting, stack, pieces };
         let mut operations = expression.operations(self.unit.encoding());
         for _ in 0..OPERATIONS_MAX {
             match operations.next() {
@@ -33,6 +46,8 @@ impl<'a> Unit<'a> {
 struct Text<'u, 'a> {
     unit: &'u Unit<'a>,
     frame: &'u str,
+    /// How much deeper expressions in it may be.
+    nesting: usize,
     stack: Vec<String>,
     pieces: Vec<String>,
 }
@@ -67,7 +82,9 @@ impl<'a> Text<'_, 'a> {
             }
             Operation::ImplicitValue { data } => constant(data.slice())?,
             Operation::EntryValue { expression } => {
-                let entry = self.unit.written(Expression(expression), self.frame);
+                let (nesting, inner) =
+                    (self.nesting.checked_sub(1)?, Expression(expression));
+                let entry = self.unit.written_within(nesting, inner, self.frame);
                 format!("{entry} at entry")
             }
             Operation::Piece { size_in_bits, .. } => {

@@ -127,6 +127,23 @@ fn members_of_a_task() {
 }
 
 #[test]
+fn types_are_known_without_memory_also_behind_pointers() {
+    let types = types();
+    for (text, expected, size) in [
+        ("pid", "int", 4),
+        ("signal->adj", "int", 4),
+        ("signal[2].adj", "int", 4),
+        ("se.cfs_rq->rq->cpu", "int", 4),
+        ("se.cfs_rq->rq", "struct rq *", 8),
+    ] {
+        let path = Path::parse(text).expect(text);
+        let object = KernelObject::Task { tid: 1, path };
+        let (ty, found) = typed(&types, &object).expect(text);
+        assert_eq!((&*type_name(&types, ty), found), (expected, size), "{text}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_path() {
     for (text, expected) in [
         ("signals", "struct task_struct has no member `signals`"),

@@ -61,7 +61,8 @@ pub(super) fn cover(address: AbsAddr, size: u64) -> Vec<Piece> {
         let block = from & !(REGISTER - 1);
         let to = end.min(block.saturating_add(REGISTER));
         let lengths = [1, 2, 4, REGISTER].into_iter();
-        let mut fitting = lengths.filter(|length| (from & !(length - 1)) + length >= to);
+        let reaches = |length: &u64| (from & !(length - 1)).saturating_add(*length) >= to;
+        let mut fitting = lengths.filter(reaches);
         let length = fitting.next().unwrap_or(REGISTER);
         let start = from & !(length - 1);
         pieces.push(Piece {

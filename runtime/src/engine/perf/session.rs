@@ -428,15 +428,14 @@ impl Reader<'_> {
 
     /// The event of a record.
     fn event<'r>(&self, words: &'r [u64]) -> std::result::Result<Event<'r>, Skip> {
-        let watch = match Layout::sample_id(words) {
-            Some(id) => self.ids.watch(id).ok_or(Skip::Senseless)?,
-            None => 0,
-        };
-        let kernel = self.watches.get(watch as usize).is_some_and(|state| state.kernel);
+        let hit = Layout::sample_id(words).map(|id| self.ids.watch(id));
+        let watch = hit.map(|watch| watch.ok_or(Skip::Senseless)).transpose()?;
+        let state = watch.and_then(|watch| self.watches.get(watch as usize));
+        let kernel = state.is_some_and(|state| state.kernel);
         let layout = if kernel { &self.layouts.kernel } else { &self.layouts.user };
         Ok(match layout.parse(words).ok_or(Skip::Senseless)? {
             Record::Sample(sample) => Event::Hit(RawHit {
-                watch,
+                watch: watch.ok_or(Skip::Senseless)?,
                 pid: sample.pid,
                 tid: sample.tid,
                 cpu: sample.cpu,
