@@ -15,7 +15,7 @@ use hwtrace_runtime::event::Watch;
 
 use crate::armed::Surroundings;
 use crate::arming;
-use crate::names::Names;
+use crate::names::{NO_BTF, Names};
 use crate::registers::{Found, Registers, Shape};
 use crate::session::{Data, Failure, Request};
 use crate::surroundings::KernelSource;
@@ -156,7 +156,7 @@ impl Finder<'_> {
 
     fn tasks(&self) -> Result<Tasks, String> {
         let types = self.surroundings.names.kernel();
-        let types = types.ok_or("the kernel has no BTF (/sys/kernel/btf/vmlinux)")?;
+        let types = types.ok_or(NO_BTF)?;
         let member =
             |name| task_offset(types, name).and_then(|at| u16::try_from(at).ok());
         let layout = || {

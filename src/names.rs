@@ -40,7 +40,7 @@ const KERNEL_TYPES: u16 = 0xff00;
 const KERNEL_MODULE: &str = "kernel";
 
 /// Why the kernel's types are not known.
-const NO_BTF: &str = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
+pub(crate) const NO_BTF: &str = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
 
 /// A field of the record has so many bytes; what is wider has a picture.
 pub(crate) const FIELD_BYTES: u64 = 8;

@@ -305,9 +305,10 @@ impl Session {
 
     /// Closes some sets; what they counted stays.
     fn close(&mut self, kernel: &dyn Kernel, which: impl Fn(&EventSet) -> bool) {
-        let now = kernel.clock();
         for set in self.sets.extract_if(.., |set| which(set)) {
             let _ = set.switch(kernel, false);
+            // It hits nothing from now on: no record of it is younger.
+            let now = kernel.clock();
             self.closed.add(kernel, &set);
             for id in set.ids(kernel).unwrap_or_default() {
                 self.ids.retire(id, now);
