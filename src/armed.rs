@@ -116,6 +116,9 @@ impl Armed {
         self.surroundings.symbols.borrow_mut().prepare(&instance.process);
         let watches = self.registers.placed(&|request| instance.found(request));
         self.tracker.add_process(pid, &watches, &mut self.memory);
+        if self.surroundings.target == Some(pid) {
+            self.tracker.set_target(pid);
+        }
         let armed = self.engine.attach(pid, &watches).map_err(refused)?;
         self.tracker.confirm_process(pid, &mut self.memory);
         // What can not be read any more the process took with it when it ended.
@@ -131,7 +134,11 @@ impl Armed {
         self.figures.shared(armed.slots);
         self.instances.insert(pid, instance);
         for thread in threads {
-            self.arm_thread(pid, thread.tid).map_err(refused)?;
+            if let Err(error) = self.arm_thread(pid, thread.tid) {
+                self.engine.detach(pid);
+                self.instances.remove(&pid);
+                return Err(refused(error));
+            }
         }
         Ok(armed)
     }
@@ -254,11 +261,8 @@ impl Armed {
             self.figures.executed += u64::from(followed);
             return;
         };
-        let target = match followed {
-            // Children of the target count as the target.
-            true => Some(pid),
-            false => None,
-        };
+        // Children of the target count as the target.
+        let target = self.tracker.is_of_target(pid).then_some(pid);
         let Surroundings { names, kernel, .. } = &self.surroundings;
         let found = Instance::survey(process, &self.requests, (names, kernel, target));
         let wanted = found.ok().filter(Instance::is_wanted);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Event, RawHit};
-use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::Tracker;
 use hwtrace_runtime::tracker::image::Piece;
 
@@ -170,7 +170,11 @@ impl<'s, C: Consumer> Sink<'s, C> {
         for (bytes, is_old) in [(&mut *old, true), (&mut *new, false)] {
             bytes.clear();
             bytes.resize(size, 0);
-            books.tracker.image(record, whole, is_old, bytes);
+            if !books.tracker.image(record, whole, is_old, bytes) {
+                // What is not known of it is zero there.
+                narrow.doubts |= UNSURE_OLD | UNSURE_NEW;
+                narrow.exact = 0;
+            }
         }
         self.consumer.picture(old, new);
         // What fits into a field is there as a whole.

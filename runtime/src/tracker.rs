@@ -66,13 +66,15 @@ struct Process {
     threads: u32,
     /// Whether it ever touched what is watched.
     hit: bool,
+    /// Whether it is the session's target, or descends from it.
+    of_target: bool,
 }
 
 impl Process {
     /// One of which no value is known, nor any thread.
     fn unknown(pid: u32, watches: &[Watch]) -> Self {
         let slots = watches.iter().map(|watch| Slot::at(watch.address)).collect();
-        Self { root: pid, slots, threads: 0, hit: false }
+        Self { root: pid, slots, threads: 0, hit: false, of_target: false }
     }
 }
 
@@ -128,8 +130,25 @@ impl Tracker {
         });
         let slots: Vec<_> = slots.collect();
         let known = self.processes.remove(&pid);
-        let (threads, hit) = known.map_or((0, false), |it| (it.threads, it.hit));
-        self.processes.insert(pid, Process { root: pid, slots, threads, hit });
+        let mut process = Process { slots, ..Process::unknown(pid, &[]) };
+        if let Some(known) = known {
+            process.threads = known.threads;
+            (process.hit, process.of_target) = (known.hit, known.of_target);
+        }
+        self.processes.insert(pid, process);
+    }
+
+    /// A process is the session's target; whom it forks is of it, too, whatever
+    /// they execute.
+    pub fn set_target(&mut self, pid: u32) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.of_target = true;
+        }
+    }
+
+    /// Whether a process is the session's target, or descends from it.
+    pub fn is_of_target(&self, pid: u32) -> bool {
+        self.processes.get(&pid).is_some_and(|process| process.of_target)
     }
 
     /// Reads them again, once it is armed: what was stored in between nobody

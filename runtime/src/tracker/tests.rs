@@ -41,6 +41,21 @@ fn values(tracker: &mut Tracker, hit: &RawHit<'_>, memory: Option<u64>) -> (u64,
 }
 
 #[test]
+fn whom_the_target_forks_is_of_it_and_others_are_not() {
+    let mut tracker = tracker(5);
+    assert!(!tracker.is_of_target(1));
+    tracker.set_target(1);
+    tracker.fork(1, (1, 1), (2, 2));
+    tracker.exec(2);
+    assert!(tracker.is_of_target(2));
+    tracker.add_process(2, &[None], &mut Blind(None));
+    tracker.add_process(3, &[None], &mut Blind(None));
+    tracker.fork(1, (3, 3), (4, 4));
+    assert!(tracker.is_of_target(2));
+    assert!(!tracker.is_of_target(3) && !tracker.is_of_target(4));
+}
+
+#[test]
 fn each_old_is_the_new_before() {
     let mut tracker = tracker(5);
     assert_eq!(values(&mut tracker, &hit(1, 1), Some(6)), (5, 6));
