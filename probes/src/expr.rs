@@ -120,16 +120,25 @@ impl Expression {
 
     /// The file that it says has its variable, where it does.
     pub fn module(&self) -> Option<&str> {
-        match self {
+        match self.start() {
             Expression::Name { module, .. } => module.as_deref(),
-            Expression::Address(_) | Expression::Decimal { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// What it begins with: a variable or an address.
+    pub(crate) fn start(&self) -> &Expression {
+        match self {
+            Expression::Name { .. }
+            | Expression::Address(_)
+            | Expression::Decimal { .. } => self,
             Expression::Member { of, .. }
             | Expression::Arrow { of, .. }
             | Expression::Index { of, .. }
             | Expression::Dereference(of)
             | Expression::Reference(of)
             | Expression::Cast { of, .. }
-            | Expression::Offset { of, .. } => of.module(),
+            | Expression::Offset { of, .. } => of.start(),
         }
     }
 

@@ -297,10 +297,14 @@ impl ResolveError {
         )
     }
 
-    /// Names that are spelt like one that there is not, the nearest first.
+    /// Names that may be meant: spelt like one that there is not, the nearest first, or
+    /// those of several that are called so.
     pub fn nearest(&self) -> Vec<String> {
         match self {
             ResolveError::NoSuchSymbol { nearest, .. } => nearest.clone(),
+            ResolveError::Ambiguous { candidates, .. } => {
+                candidates.iter().map(|choice| choice.expression.clone()).collect()
+            }
             ResolveError::NoSuchMember { nearest, .. } => {
                 nearest.iter().map(|(name, _)| name.clone()).collect()
             }

@@ -550,21 +550,8 @@ impl<'a> Walk<'a> {
 
     /// Why the type of data is not known.
     fn untyped(&self, of: &Expression) -> ResolveError {
-        let mut start = of;
-        loop {
-            start = match start {
-                Expression::Member { of, .. }
-                | Expression::Arrow { of, .. }
-                | Expression::Index { of, .. }
-                | Expression::Dereference(of)
-                | Expression::Reference(of)
-                | Expression::Cast { of, .. }
-                | Expression::Offset { of, .. } => of,
-                _ => break,
-            };
-        }
         let name = of.to_string();
-        let module = match start {
+        let module = match of.start() {
             Expression::Name { module, name } => {
                 name::find(self.image, module.as_deref(), name).ok()
             }
