@@ -126,7 +126,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 }
                 Sees::Data { request, view, whole } => {
                     let Some(mut narrow) = view.narrow(&record) else { continue };
-                    if let Some(whole) = whole {
+                    if let Some(whole) =
+                        whole.as_ref().filter(|_| self.consumer.wants(*request))
+                    {
                         self.picture(whole, &record, &mut narrow, books);
                     }
                     self.hand_on(*request, &narrow);
