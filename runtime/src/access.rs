@@ -50,10 +50,12 @@
 //! value in the registers and loads have none yet.
 
 mod recover;
+mod rule;
 mod x86_64;
 
 use std::collections::HashMap;
 
+use crate::event::{Told, Watch};
 use crate::schema::{AccessKind, ByteRange};
 
 /// Where the decoder gets machine code from.
@@ -161,6 +163,22 @@ pub struct Recovered {
     pub touched: ByteRange,
     /// For which of them `new` is what this very instruction stored or loaded.
     pub told: ByteRange,
+}
+
+impl Recovered {
+    /// What an engine told of an access by a rule.
+    pub fn told(told: &Told, watch: &Watch) -> Self {
+        let all = ByteRange { start: 0, end: watch.length as u8 };
+        Self {
+            address: Some(told.instruction),
+            kind: told.kind,
+            old: None,
+            new: Some(told.new),
+            exact: told.exact,
+            touched: all,
+            told: if told.exact { all } else { ByteRange::default() },
+        }
+    }
 }
 
 /// One memory operand of an instruction.

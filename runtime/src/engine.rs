@@ -3,12 +3,34 @@
 pub mod perf;
 
 use crate::event::{Event, Watch};
+use crate::plan::{Lesson, Plan};
 
 /// A source of hits. The session drives it: arm once, drain often, disarm,
 /// drain what is left.
 pub trait Engine {
     /// Name as `--engine` takes it.
     fn name(&self) -> &'static str;
+
+    /// What is done at the hits of each watch, by number, from the next arming on;
+    /// where this is not called, records hold everything. Engines do as much of
+    /// it as they can.
+    fn set_plans(&mut self, _plans: &[Plan]) {}
+
+    /// A watch holds this value in a process, whose hits it is off for, or not
+    /// armed yet: [`AtHit::old`](crate::event::AtHit) of the next.
+    fn expect(&mut self, _pid: u32, _watch: usize, _value: u64) {}
+
+    /// Tells what an instruction does whose hit had no
+    /// [`Told`](crate::event::Told).
+    fn teach(&mut self, _lesson: &Lesson) {}
+
+    /// A process has other code than before: what was taught of it is void.
+    fn forget_code(&mut self, _pid: u32) {}
+
+    /// Whether it can be taught.
+    fn learns(&self) -> bool {
+        false
+    }
 
     /// Arms the watches on every thread of `pid`, and on each thread and
     /// child that appears later. All or nothing: on an error nothing is armed

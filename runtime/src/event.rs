@@ -1,5 +1,8 @@
 //! What an engine reports, in the order of time.
 
+use crate::ring::as_bytes;
+use crate::schema::AccessKind;
+
 /// Something that happened in a traced process.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -83,14 +86,88 @@ pub struct RawHit<'a> {
     /// Whether the kernel made the access on behalf of the thread.
     pub kernel: bool,
     /// User registers after the instruction; of a hit in the kernel those with
-    /// which the thread entered it.
+    /// which the thread entered it. None of them where nobody needs them.
     pub registers: Registers<'a>,
-    /// Of a watch on the kernel's data: registers of the code that made the
-    /// access, after the instruction. None of them for other watches.
+    /// Of a hit in the kernel: registers of the code that made the access, after
+    /// the instruction. None of them where the engine does not know them.
     pub interrupted: Registers<'a>,
     /// Of a watch on the kernel's data: addresses of the calls in the kernel
     /// that led to the access, the innermost first. Empty for other watches.
     pub kernel_stack: &'a [u64],
+    /// Of a hit in the kernel: the number of the system call that the thread is
+    /// in (arch/x86/entry/syscalls/syscall_64.tbl); none where it is in none, or
+    /// the engine does not know.
+    pub syscall: Option<u32>,
+    /// What was found out at the hit itself.
+    pub at_hit: AtHit,
+    /// What the plan had read at the hit.
+    pub captured: Captured<'a>,
+}
+
+/// What an engine found out at the hit itself, where it can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AtHit {
+    /// The value that the last hit on the watch in this process left; none where
+    /// there was none that the engine saw.
+    pub old: Option<u64>,
+    /// What memory held at the watched bytes; none where it was not read, or
+    /// could not be.
+    pub memory: Option<u64>,
+    /// What the instruction did, where that had been taught.
+    pub told: Option<Told>,
+}
+
+/// What an instruction did, by a [`Rule`](crate::plan::Rule). It covered all watched
+/// bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Address of the instruction.
+    pub instruction: u64,
+    /// What it did.
+    pub kind: AccessKind,
+    /// The watched bytes after it.
+    pub new: u64,
+    /// Whether `new` is what this very instruction stored or loaded.
+    pub exact: bool,
+}
+
+/// Memory that was read at a hit: entries one after the other, each an address,
+/// a word with the number of bytes that could be read in its lower and of the
+/// words that follow in its upper half, and those words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captured<'a> {
+    /// The entries.
+    pub words: &'a [u64],
+}
+
+impl Captured<'_> {
+    /// The second word of an entry.
+    pub fn extent(bytes: u32, words: u32) -> u64 {
+        u64::from(words) << 32 | u64::from(bytes)
+    }
+
+    /// The bytes from `address` on that were read, `length` of them; none where
+    /// they were not.
+    pub fn find(&self, address: u64, length: usize) -> Option<&[u8]> {
+        self.entries().find_map(|(start, bytes)| {
+            let offset = usize::try_from(address.checked_sub(start)?).ok()?;
+            bytes.get(offset..offset.checked_add(length)?)
+        })
+    }
+
+    /// Each entry's address and the bytes that could be read.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut rest = self.words;
+        std::iter::from_fn(move || {
+            let ([address, extent], after) = rest.split_first_chunk::<2>()?;
+            let words = usize::try_from(extent >> 32).ok()?;
+            let (words, after) = after.split_at_checked(words)?;
+            rest = after;
+            let bytes = as_bytes(words);
+            let length = (*extent as u32 as usize).min(bytes.len());
+            Some((*address, &bytes[..length]))
+        })
+    }
 }
 
 /// Registers as perf samples them: the values of the bits set in `mask`, in

@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod launch;
 pub mod map;
 pub mod merge;
+pub mod plan;
 pub mod record;
 pub mod ring;
 pub mod schema;

@@ -17,8 +17,9 @@ use foldhash::fast::RandomState;
 
 pub use self::image::Piece;
 use self::slot::{Place, Shadow, Slot};
-use crate::access::{CodeSource, Decoder, KERNEL, Recovered};
+use crate::access::{Access, CodeSource, Decoder, KERNEL, Recovered};
 use crate::event::{RawHit, Trigger, Watch};
+use crate::plan::Lesson;
 use crate::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
 };
@@ -51,6 +52,8 @@ pub struct Tracker {
     /// Watches on the kernel's data, at their numbers.
     kernel: Vec<Slot>,
     decoder: Decoder,
+    /// What the engine can be taught of the hit that was completed last.
+    lesson: Option<Lesson>,
     threads_seen: u64,
     values_unread: u64,
     unseen_stores: u64,
@@ -106,6 +109,7 @@ impl Tracker {
             own: Map::default(),
             kernel: watches.iter().map(|watch| Slot::at(watch.address)).collect(),
             decoder: Decoder::new(),
+            lesson: None,
             threads_seen: 0,
             values_unread: 0,
             unseen_stores: 0,
@@ -412,6 +416,11 @@ impl Tracker {
         self.unseen_stores
     }
 
+    /// What the engine can be taught of the hit that was completed last; once.
+    pub fn lesson(&mut self) -> Option<Lesson> {
+        self.lesson.take()
+    }
+
     /// Completes a hit: finds the instruction and its access, takes the value
     /// from it or from memory, and moves the shadow on.
     pub fn complete(
@@ -427,10 +436,19 @@ impl Tracker {
         let watch = Watch { address, ..like };
         // The shadow is of later: it is not sure here, and stays as it is.
         let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
-        let shadow = shadow
+        let seen = hit.at_hit.old.map(|value| Shadow { value, sure: true });
+        let shadow = seen
+            .or(shadow)
             .or_else(|| read_at(&watch, hit.pid, memory, false))
             .map_or(Shadow { value: 0, sure: false }, |it| it.sure_if(!belated));
-        let recovered = recover(hit, &mut self.decoder, code, &watch, shadow.value);
+        let recovered = match hit.at_hit.told {
+            Some(told) => Recovered::told(&told, &watch),
+            None => {
+                let access = decoded(hit, &mut self.decoder, code);
+                self.lesson = lesson(hit, access);
+                recover(hit, access, &watch, shadow.value)
+            }
+        };
         let old = match recovered.old {
             Some(value) => Shadow { value, sure: true },
             None => shadow,
@@ -490,24 +508,37 @@ fn slot_of<'t>(
     }
 }
 
-/// What the instruction tells of the access. Of the kernel's own it is told where
-/// its data is watched, as the registers are known there. A load can not have
+/// The access at a hit. Of the kernel's own it is known where the registers of its
+/// code are.
+fn decoded<'d>(
+    hit: &RawHit<'_>,
+    decoder: &'d mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Option<&'d Access> {
+    let owner = match hit.kernel {
+        true if hit.interrupted.mask == 0 => return None,
+        true => KERNEL,
+        false => hit.pid,
+    };
+    decoder.decode(owner, hit.ip, code)
+}
+
+/// What the engine can be taught of it.
+fn lesson(hit: &RawHit<'_>, access: Option<&Access>) -> Option<Lesson> {
+    let pid = if hit.kernel { KERNEL } else { hit.pid };
+    Some(Lesson { pid, ip: hit.ip, rule: access?.rule()? })
+}
+
+/// What the instruction tells of the access. A load can not have
 /// fired a register that watches stores: then it was another instruction.
 fn recover(
     hit: &RawHit<'_>,
-    decoder: &mut Decoder,
-    code: &mut dyn CodeSource,
+    access: Option<&Access>,
     watch: &Watch,
     old: u64,
 ) -> Recovered {
-    let (owner, registers) = match hit.kernel {
-        true if hit.interrupted.mask == 0 => return Recovered::default(),
-        true => (KERNEL, &hit.interrupted),
-        false => (hit.pid, &hit.registers),
-    };
-    let Some(access) = decoder.decode(owner, hit.ip, code) else {
-        return Recovered::default();
-    };
+    let Some(access) = access else { return Recovered::default() };
+    let registers = if hit.kernel { &hit.interrupted } else { &hit.registers };
     let recovered = access.recover(registers, watch.address, watch.length, old);
     match (recovered.kind, watch.trigger) {
         (AccessKind::Read, Trigger::Write) => Recovered::default(),
@@ -525,6 +556,11 @@ fn value_after(
 ) -> (Shadow, u32) {
     match recovered.new {
         Some(value) if recovered.exact || old.sure => (Shadow { value, sure: true }, 0),
+        // What memory held at the hit may be of another CPU, but hardly is.
+        _ if hit.at_hit.memory.is_some() => {
+            let value = hit.at_hit.memory.unwrap_or_default();
+            (Shadow { value, sure: true }, 0)
+        }
         // It leans on an old value that is not sure: memory knows better.
         leaning => match (read_at(watch, hit.pid, memory, false), leaning) {
             (Some(now), _) => (now, UNSURE_NEW),

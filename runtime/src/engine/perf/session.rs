@@ -446,6 +446,7 @@ impl Reader<'_> {
                 registers: sample.registers,
                 interrupted: sample.interrupted,
                 kernel_stack: sample.kernel_stack,
+                ..RawHit::default()
             }),
             Record::Comm { time, pid, tid, name, exec } => {
                 Event::Comm { time, pid, tid, name, exec }
