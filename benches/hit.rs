@@ -1,12 +1,10 @@
 //! What a hit costs the target, against plain perf counting of the same
 //! stores. The ways take turns in one run, so that noise meets all alike.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 
-use std::os::fd::{FromRawFd, OwnedFd};
-
-use perf_event_open_sys::{bindings as sys, perf_event_open};
+use support::counting::count;
 use support::{Attached, Loop, median, only_trying};
 
 const WAYS: [(&str, &str); 4] = [
@@ -51,7 +49,7 @@ fn main() {
 /// The cost of a store counted by perf, and in each of the ways; none where
 /// the target died.
 fn round(target: &mut Loop, stores: u64) -> Option<(f64, Vec<f64>)> {
-    let event = count(target.pid(), address_of_counter(target.pid()));
+    let event = count(target.pid(), target.address_of("counter"));
     let plain = target.store(stores)?;
     drop(event);
     let way = |(_, script): &(&str, &str)| {
@@ -62,30 +60,4 @@ fn round(target: &mut Loop, stores: u64) -> Option<(f64, Vec<f64>)> {
         Some(cost)
     };
     Some((plain, WAYS.iter().map(way).collect::<Option<_>>()?))
-}
-
-/// A counting breakpoint without samples: the yardstick.
-fn count(pid: u32, address: u64) -> OwnedFd {
-    let mut attr = sys::perf_event_attr {
-        type_: sys::PERF_TYPE_BREAKPOINT,
-        size: std::mem::size_of::<sys::perf_event_attr>() as u32,
-        bp_type: sys::HW_BREAKPOINT_W,
-        ..Default::default()
-    };
-    attr.__bindgen_anon_3.bp_addr = address;
-    attr.__bindgen_anon_4.bp_len = 8;
-    attr.set_exclude_kernel(1);
-    attr.set_exclude_hv(1);
-    // SAFETY: the attributes are filled in and live until the call returns.
-    let fd = unsafe { perf_event_open(&mut attr, pid as i32, -1, -1, 0) };
-    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: a fresh descriptor that nobody else has.
-    unsafe { OwnedFd::from_raw_fd(fd) }
-}
-
-fn address_of_counter(pid: u32) -> u64 {
-    let process = hwtrace_probes::Process::open(pid).unwrap();
-    let executable = process.executable().unwrap();
-    let counter = executable.elf.find_data("counter").unwrap();
-    executable.bias.to_abs(counter.address).0
 }

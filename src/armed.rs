@@ -3,6 +3,7 @@
 //! behind pointers that are stored to.
 
 mod figures;
+mod lessons;
 mod news;
 mod own;
 mod seek;
@@ -13,13 +14,14 @@ use std::rc::Rc;
 
 use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::ResolveError;
-use hwtrace_runtime::engine::{self, ArmError, Engine};
+use hwtrace_runtime::engine::{self, ArmError, Engine, Whose};
 use hwtrace_runtime::event::Event;
 use hwtrace_runtime::event::Watch;
 use hwtrace_runtime::kernel::Kernel;
-use hwtrace_runtime::tracker::Tracker;
+use hwtrace_runtime::tracker::{Held, Tracker};
 
 pub(crate) use figures::Figures;
+pub(crate) use lessons::Lessons;
 pub(crate) use news::{Interest, News};
 use own::Roomless;
 pub(crate) use seek::Seek;
@@ -45,6 +47,7 @@ pub(crate) struct Armed {
     instances: BTreeMap<u32, Instance>,
     pub(crate) interest: Interest,
     pub(crate) news: Vec<News>,
+    lessons: Lessons,
     /// Threads that have no room for their own data yet.
     roomless: Vec<Roomless>,
     /// Where processes that start are not reported.
@@ -84,6 +87,7 @@ impl Armed {
         let watches = registers.watches();
         let memory = TargetMemory::new(&surroundings.kernel);
         Self {
+            lessons: Lessons::of(&*engine),
             engine,
             tracker: Tracker::new(watches),
             memory,
@@ -119,8 +123,13 @@ impl Armed {
         if self.surroundings.target == Some(pid) {
             self.tracker.set_target(pid);
         }
+        // What is known of its code is of another image, or another process.
+        self.engine.forget_code(pid);
+        let before = self.tracker.values(Whose::Process(pid));
+        self.expect(&before);
         let armed = self.engine.attach(pid, &watches).map_err(refused)?;
         self.tracker.confirm_process(pid, &mut self.memory);
+        self.correct(&before, &self.tracker.values(Whose::Process(pid)));
         // What can not be read any more the process took with it when it ended.
         let threads = instance.process.threads().unwrap_or_default();
         for thread in &threads {
@@ -152,6 +161,7 @@ impl Armed {
         watches: &[Option<Watch>],
     ) -> Result<(), Refused> {
         self.tracker.add_kernel(&mut self.memory);
+        self.expect(&self.tracker.values(Whose::Kernel));
         let armed = self.engine.arm_kernel(watches);
         let armed = armed.map_err(|error| Refused { pid: 0, error })?;
         self.figures.kernel_registers(armed.slots);
@@ -166,6 +176,7 @@ impl Armed {
         }
         if on {
             self.tracker.refresh(watch, now, &mut self.memory);
+            self.expect(&self.tracker.values_of(watch));
         }
         self.engine.switch(watch, on)?;
         if on {
@@ -173,6 +184,20 @@ impl Armed {
         }
         self.on[watch] = on;
         Ok(())
+    }
+
+    /// Tells the engine what watches hold.
+    fn expect(&mut self, held: &[Held]) {
+        for Held { whose, watch, value } in held {
+            self.engine.expect(*whose, *watch, *value);
+        }
+    }
+
+    /// Tells it which of them held something else when they were armed.
+    fn correct(&mut self, before: &[Held], now: &[Held]) {
+        for (was, is) in before.iter().zip(now).filter(|(was, is)| was != is) {
+            self.engine.correct(was.whose, was.watch, was.value, is.value);
+        }
     }
 
     /// Hands on what the engine has, for a while.
@@ -184,10 +209,13 @@ impl Armed {
         all: bool,
         sink: &mut Sink<'_, C>,
     ) -> io::Result<()> {
-        let Self { engine, tracker, memory, registers, interest, news, pictures, .. } =
-            self;
-        let mut books = Books { tracker, memory, registers, interest, news, pictures };
-        engine.drain(all, &mut |event| sink.event(&event, &mut books))
+        let Self { engine, tracker, memory, registers, interest, news, .. } = self;
+        let (lessons, pictures) = (&mut self.lessons, &mut self.pictures);
+        let mut books =
+            Books { tracker, memory, registers, interest, news, lessons, pictures };
+        let drained = engine.drain(all, &mut |event| sink.event(&event, &mut books));
+        lessons.give(&mut **engine);
+        drained
     }
 
     /// What is to be said of it at the end.

@@ -98,6 +98,13 @@ pub(crate) fn no_task(tid: u32, span: Option<Span>) -> Diagnostic {
         .help("list processes with `ps -e`, or find one by name with `pgrep NAME`")
 }
 
+/// The engine that is wanted can not be used here.
+pub(crate) fn no_engine(why: &str) -> Diagnostic {
+    let message = format!("the engine can not be used: {why}");
+    Diagnostic::new(Code::UnsupportedMachine, None, message)
+        .help("`--engine auto`, or no --engine at all, takes the best that works here")
+}
+
 /// Whether it is a program whose use is to start another one.
 fn is_launcher(path: &Path) -> bool {
     const LAUNCHERS: [&str; 10] = [

@@ -5,9 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hwtrace_lang::suggest;
 use hwtrace_runtime::abi::Limits;
+
+use crate::engines::{self, Choice};
 
 /// Who touches my data? Watches variables of running programs with the
 /// processor's debug registers, and runs a script at each access.
@@ -74,8 +77,9 @@ pub struct Common {
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,
     /// What to take hits from.
-    #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
-    pub engine: EngineChoice,
+    #[arg(long, value_name = "ENGINE", default_value = "auto", env = "HWTRACE_ENGINE")]
+    #[arg(value_parser = engine(), hide_env = true)]
+    pub engine: Choice,
     /// KiB of each CPU's ring; rounded up to a power of two of pages.
     #[arg(long, value_name = "KIB")]
     pub ring_size: Option<usize>,
@@ -221,15 +225,6 @@ pub struct CompletionsArgs {
     pub shell: ShellChoice,
 }
 
-/// What to take hits from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EngineChoice {
-    /// The best that works.
-    Auto,
-    /// Samples of perf's hardware breakpoints.
-    Perf,
-}
-
 /// Whether messages are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -347,6 +342,15 @@ pub fn apart(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     }
     out.extend(arguments);
     out
+}
+
+/// The engines by name, and `auto`, the best that works.
+fn engine() -> impl TypedValueParser<Value = Choice> {
+    let of = |row: &engines::Row| PossibleValue::new(row.name).help(row.what);
+    let auto = PossibleValue::new("auto").help("The best that works");
+    let all = std::iter::once(auto).chain(engines::ENGINES.iter().map(of));
+    PossibleValuesParser::new(all)
+        .try_map(|name| Choice::named(&name).ok_or_else(|| format!("no engine `{name}`")))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -16,10 +16,12 @@ use hwtrace_runtime::engine::{self, Flow};
 use hwtrace_runtime::event::RawHit;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
+use hwtrace_runtime::plan::{Needs, Plan};
 use hwtrace_runtime::schema::HitRecord;
 
 use crate::armed::{Armed, Surroundings};
 use crate::arming;
+use crate::engines;
 use crate::events::{Events, Signals, Wake};
 use crate::names::Names;
 pub use crate::request::{Data, Request};
@@ -59,6 +61,14 @@ pub trait Consumer {
     /// nobody wants are disarmed; hits that were on their way come all the same.
     fn wants(&self, _request: usize) -> bool {
         true
+    }
+
+    /// What is done at the hits of a request: what its records must hold, which hits
+    /// it has no use for, and what is to be read before anything else happens.
+    /// Everything and all hits, unless it says otherwise. It is called before
+    /// [`Consumer::begin`].
+    fn plan(&self, _request: usize) -> Plan {
+        Plan { needs: Needs::ALL, ..Plan::default() }
     }
 
     /// Whether the values that it is told are those of the members that were
@@ -157,6 +167,8 @@ impl From<Diagnostic> for Failure {
 pub struct Options {
     /// Ends the session after this time.
     pub duration: Option<Duration>,
+    /// What takes the hits.
+    pub engine: engines::Choice,
     /// Bytes of each CPU's ring; the engine's default where none.
     pub ring_bytes: Option<usize>,
     /// What names mean, where the script was checked with that; else it is looked
@@ -197,6 +209,8 @@ pub struct Summary {
     pub processes_left: u64,
     /// Name of the engine; none where nothing was armed.
     pub engine: Option<&'static str>,
+    /// Which it is, and why not a better one; empty where nothing was armed.
+    pub why_engine: String,
     /// From armed to disarmed.
     pub elapsed: Duration,
     /// What was armed.
@@ -275,6 +289,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         &self.summary.armed
     }
 
+    /// Which engine it was armed with, and why; empty where nothing was armed.
+    pub fn engine(&self) -> &str {
+        &self.summary.why_engine
+    }
+
     /// The types of the data that is watched.
     pub fn types(&self) -> &dyn Types {
         self.context.names.types()
@@ -304,8 +323,12 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
-        let armed = survey.arm(requests, surroundings, options, self.consumer)?;
+        let engine = self.options.engine.take(&self.kernel);
+        let engine = engine.map_err(|why| arming::no_engine(&why))?;
+        let armed =
+            survey.arm(requests, surroundings, (&engine, options), self.consumer)?;
         self.summary.engine = Some(armed.engine.name());
+        self.summary.why_engine = engine.why();
         self.summary.armed = armed.figures.at_start.clone();
         self.armed = Some(armed);
         Ok(())

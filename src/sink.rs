@@ -9,7 +9,7 @@ use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::Tracker;
 use hwtrace_runtime::tracker::image::Piece;
 
-use crate::armed::{Interest, News};
+use crate::armed::{Interest, Lessons, News};
 use crate::names::FIELD_BYTES;
 use crate::registers::{Registers, Sees};
 use crate::session::{Consumer, Context, Failure, Summary};
@@ -38,6 +38,7 @@ pub(crate) struct Books<'a> {
     pub(crate) registers: &'a Registers,
     pub(crate) interest: &'a Interest,
     pub(crate) news: &'a mut Vec<News>,
+    pub(crate) lessons: &'a mut Lessons,
     /// Room for objects in several registers: before and after the access.
     pub(crate) pictures: &'a mut [Vec<u8>; 2],
 }
@@ -81,6 +82,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 tracker.rename(*pid, *tid, name);
                 if *exec {
                     tracker.exec(*pid);
+                    books.lessons.void(*pid);
                     symbols.borrow_mut().exec(*pid);
                     books.news.push(News::Executed { pid: *pid, time: *time });
                 }
@@ -93,12 +95,14 @@ impl<'s, C: Consumer> Sink<'s, C> {
             }
             Event::Exit { tid, .. } => {
                 if let Some(pid) = tracker.exit(*tid) {
+                    books.lessons.void(pid);
                     symbols.borrow_mut().forget(pid);
                 }
             }
             Event::Lost { .. } => tracker.lost(),
             Event::Mmap { pid, address, length, offset, path, .. } => {
                 tracker.mapped(*pid);
+                books.lessons.void(*pid);
                 self.consumer.code_changed(*pid);
                 symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);
             }
@@ -113,6 +117,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
             let code = &mut *self.context.symbols.borrow_mut();
             books.tracker.complete(hit, code, books.memory)
         };
+        if let Some(lesson) = books.tracker.lesson() {
+            books.lessons.note(lesson);
+        }
         let all = &books.registers.sees()[record.watch as usize];
         match all.iter().any(|sees| matches!(sees, Sees::Data { .. })) {
             true => self.summary.hits += 1,

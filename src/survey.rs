@@ -8,15 +8,17 @@ use hwtrace_probes::process::{Process, processes_of};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
-use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::CAPACITY;
 
 use crate::armed::{Armed, Refused, Seek, Surroundings};
 use crate::arming;
+use crate::engines::Taken;
 use crate::instances::{Instance, Place, Stop};
 use crate::kernel_data::{self, KernelData};
+use crate::plans;
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
 use crate::target::Running;
@@ -207,10 +209,11 @@ impl Survey {
         self,
         requests: &Rc<[Request]>,
         surroundings: Surroundings,
-        options: PerfOptions,
+        (taken, options): (&Taken, PerfOptions),
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
         let registers = self.plan(requests, consumer)?;
+        let plans = plans::of(&registers, &|request| consumer.plan(request));
         let kernel_watches = self.kernel.watches(&registers);
         if kernel_watches.is_some() {
             surroundings.symbols.borrow_mut().prepare_kernel(&surroundings.kernel);
@@ -219,9 +222,14 @@ impl Survey {
         let prompt = self.later || self.needs_news(requests);
         let whole_system = self.later || kernel_watches.is_some();
         let options = PerfOptions { prompt, whole_system, ..options };
-        let (engine, seek) = self.engine(requests, &surroundings.kernel, options);
-        let mut armed =
-            Armed::new(Box::new(engine), registers, Rc::clone(requests), surroundings);
+        let open = |options| {
+            let mut engine = taken.open(&surroundings.kernel, options);
+            engine.set_plans(&plans);
+            engine
+        };
+        let (engine, seek) = self.engine(requests, &surroundings.kernel, options, &open);
+        let mut armed = Armed::new(engine, registers, Rc::clone(requests), surroundings);
+        armed.tracker.set_plans(&plans);
         armed.seek = seek;
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
@@ -264,14 +272,14 @@ impl Survey {
         requests: &[Request],
         kernel: &Rc<dyn Kernel>,
         options: PerfOptions,
-    ) -> (PerfEngine, Option<Seek>) {
-        let mut engine = PerfEngine::new(Rc::clone(kernel), options.clone());
+        open: &dyn Fn(PerfOptions) -> Box<dyn Engine>,
+    ) -> (Box<dyn Engine>, Option<Seek>) {
+        let mut engine = open(options.clone());
         if !self.later || engine.listen().is_ok() {
             return (engine, None);
         }
         let options = PerfOptions { whole_system: self.kernel.is_some(), ..options };
-        let engine = PerfEngine::new(Rc::clone(kernel), options);
-        (engine, Some(Seek::of(requests, kernel.clock())))
+        (open(options), Some(Seek::of(requests, kernel.clock())))
     }
 
     /// Arms the processes.

@@ -1,23 +1,40 @@
-/* The program that is measured: on each line "N" of standard input it stores
- * N times and prints the thread's CPU time for that, in nanoseconds. */
+/* The program that is measured. It says that it is there. On each line "N PAUSE" of standard input it stores
+ * N times, with a pause of so many nanoseconds after each, and prints the thread's
+ * CPU time and the time that passed, both in nanoseconds. */
 #include <stdio.h>
 #include <time.h>
 
 volatile unsigned long counter;
 
-static unsigned long long cpu_time_ns(void) {
+static unsigned long long now_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
+static __attribute__((noinline)) void store(unsigned long value) {
+    /* One instruction with a name, to compare what tools say with. */
+    __asm__ volatile("store_here: mov %0, counter(%%rip)" : : "r"(value) : "memory");
+}
+
 int main(void) {
-    unsigned long stores;
-    while (scanf("%lu", &stores) == 1) {
-        unsigned long long start = cpu_time_ns();
-        for (unsigned long i = 0; i < stores; i++)
-            counter = i;
-        printf("%llu\n", cpu_time_ns() - start);
+    char line[64];
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        unsigned long stores, pause;
+        if (sscanf(line, "%lu %lu", &stores, &pause) != 2)
+            return 1;
+        struct timespec time = {0, (long)pause};
+        unsigned long long cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+        unsigned long long wall = now_ns(CLOCK_MONOTONIC);
+        for (unsigned long i = 0; i < stores; i++) {
+            store(i);
+            if (pause)
+                nanosleep(&time, NULL);
+        }
+        printf("%llu ", now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu);
+        printf("%llu\n", now_ns(CLOCK_MONOTONIC) - wall);
         fflush(stdout);
     }
 }

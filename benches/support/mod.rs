@@ -2,15 +2,23 @@
 //! to it, and medians.
 #![allow(dead_code, clippy::unwrap_used)] // Each benchmark uses its part; a failure ends it.
 
+pub(crate) mod counting;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 /// The binary under test.
 pub(crate) const HWTRACE: &str = env!("CARGO_BIN_EXE_hwtrace");
 
-/// Compiles the measured program.
+/// Compiles the measured program, once.
 pub(crate) fn compile_loop() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(compile).clone()
+}
+
+fn compile() -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/support/loop.c");
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-loop");
     let status =
@@ -21,32 +29,79 @@ pub(crate) fn compile_loop() -> PathBuf {
 
 /// The measured program on its way.
 pub(crate) struct Loop {
+    program: PathBuf,
     child: Child,
-    input: ChildStdin,
+    /// None once it was told to end.
+    input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Loop {
     pub(crate) fn start() -> Self {
-        let mut command = Command::new(compile_loop());
+        let program = compile_loop();
+        let mut command = Command::new(&program);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, input, output }
+        let input = child.stdin.take();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        // Before that its mappings may not be there.
+        assert_ne!(output.read_line(&mut String::new()).unwrap(), 0);
+        Self { program, child, input, output }
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    /// Where a symbol of it is.
+    pub(crate) fn address_of(&self, symbol: &str) -> u64 {
+        let process = hwtrace_probes::Process::open(self.pid()).unwrap();
+        let executable = process.executable().unwrap();
+        let found = executable.elf.find_data(symbol).unwrap();
+        executable.bias.to_abs(found.address).0
+    }
+
+    /// Where the instruction is that stores.
+    pub(crate) fn address_of_store(&self) -> u64 {
+        let symbols = Command::new("nm").arg(&self.program).output().unwrap();
+        let symbols = String::from_utf8(symbols.stdout).unwrap();
+        let there = symbols.lines().find(|line| line.ends_with(" store_here")).unwrap();
+        let offset = u64::from_str_radix(there.split(' ').next().unwrap(), 16).unwrap();
+        let process = hwtrace_probes::Process::open(self.pid()).unwrap();
+        let executable = process.executable().unwrap();
+        executable.bias.to_abs(hwtrace_probes::VirtOffset(offset)).0
+    }
+
     /// CPU time of one store, in nanoseconds; none where the program died of
     /// it, as some virtual machines lose debug traps (see the README).
     pub(crate) fn store(&mut self, times: u64) -> Option<f64> {
-        writeln!(self.input, "{times}").ok()?;
+        self.store_timed(times).map(|(cpu, _)| cpu)
+    }
+
+    /// CPU time of one store, and the time that passed, in nanoseconds.
+    pub(crate) fn store_timed(&mut self, times: u64) -> Option<(f64, f64)> {
+        self.begin(times, std::time::Duration::ZERO)?;
+        self.finish(times)
+    }
+
+    /// Begins to store so often, with a pause after each.
+    pub(crate) fn begin(&mut self, times: u64, pause: std::time::Duration) -> Option<()> {
+        writeln!(self.input.as_mut()?, "{times} {}", pause.as_nanos()).ok()
+    }
+
+    /// Waits until it has stored so often; times as in [`Loop::store_timed`].
+    pub(crate) fn finish(&mut self, times: u64) -> Option<(f64, f64)> {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        Some(line.trim().parse::<f64>().ok()? / times as f64)
+        let (cpu, wall) = line.trim().split_once(' ')?;
+        let each = |time: &str| Some(time.parse::<f64>().ok()? / times as f64);
+        Some((each(cpu)?, each(wall)?))
+    }
+
+    /// Lets it end, as it does when nothing more is said to it.
+    pub(crate) fn end(mut self) {
+        drop(self.input.take());
+        self.child.wait().unwrap();
     }
 }
 

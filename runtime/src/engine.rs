@@ -16,9 +16,13 @@ pub trait Engine {
     /// it as they can.
     fn set_plans(&mut self, _plans: &[Plan]) {}
 
-    /// A watch holds this value in a process, whose hits it is off for, or not
-    /// armed yet: [`AtHit::old`](crate::event::AtHit) of the next.
-    fn expect(&mut self, _pid: u32, _watch: usize, _value: u64) {}
+    /// A watch holds this value, and is off there, or not armed yet: what is
+    /// [`AtHit::old`](crate::event::AtHit) of the next hit.
+    fn expect(&mut self, _whose: Whose, _watch: usize, _value: u64) {}
+
+    /// It did not, but another, before it was armed. Nothing where it was hit
+    /// since.
+    fn correct(&mut self, _whose: Whose, _watch: usize, _was: u64, _is: u64) {}
 
     /// Tells what an instruction does whose hit had no
     /// [`Told`](crate::event::Told).
@@ -142,6 +146,17 @@ pub trait Engine {
 
     /// Descriptors that become readable when there is something to drain.
     fn wake_fds(&self) -> Vec<std::os::fd::RawFd>;
+}
+
+/// Whose a watch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// That of a process.
+    Process(u32),
+    /// That of a thread alone, see [`Engine::arm_thread`].
+    Thread(u32),
+    /// On the kernel's data.
+    Kernel,
 }
 
 /// Whether to go on draining.

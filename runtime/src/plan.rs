@@ -9,6 +9,8 @@
 //!
 //! Numbers are 64 bits wide and wrap, as the language's.
 
+mod combine;
+
 use crate::schema::AccessKind;
 
 /// What is done at the hits of a watch.
@@ -136,6 +138,9 @@ pub enum Does {
         space: Space,
     },
 }
+
+/// Words of a record that reads may take at most.
+pub const READ_WORDS_MAX: usize = 160;
 
 /// Bytes that a [`Does::Keep`] reads at most.
 pub const KEEP_MAX: u16 = 256;

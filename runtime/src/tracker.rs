@@ -18,11 +18,23 @@ use foldhash::fast::RandomState;
 pub use self::image::Piece;
 use self::slot::{Place, Shadow, Slot};
 use crate::access::{Access, CodeSource, Decoder, KERNEL, Recovered};
+use crate::engine::Whose;
 use crate::event::{RawHit, Trigger, Watch};
-use crate::plan::Lesson;
+use crate::plan::{Lesson, Plan};
 use crate::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
 };
+
+/// What a watch holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Whose it is.
+    pub whose: Whose,
+    /// Its number.
+    pub watch: usize,
+    /// The watched bytes.
+    pub value: u64,
+}
 
 /// Reads the memory of traced processes.
 pub trait Memory {
@@ -51,6 +63,8 @@ pub struct Tracker {
     own: Map<u32, Vec<Own>>,
     /// Watches on the kernel's data, at their numbers.
     kernel: Vec<Slot>,
+    /// By watch.
+    wanted: Vec<Wanted>,
     decoder: Decoder,
     /// What the engine can be taught of the hit that was completed last.
     lesson: Option<Lesson>,
@@ -99,6 +113,16 @@ struct Own {
     slot: Slot,
 }
 
+/// What is wanted of the hits of a watch.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// What the instruction did, and the values.
+    access: bool,
+    /// All of them: else the engine hands on some only, and may know of values that
+    /// are not known here.
+    all: bool,
+}
+
 impl Tracker {
     /// Follows nobody yet; `watches` are those that there are, by number.
     pub fn new(watches: &[Watch]) -> Self {
@@ -108,12 +132,45 @@ impl Tracker {
             threads: Map::default(),
             own: Map::default(),
             kernel: watches.iter().map(|watch| Slot::at(watch.address)).collect(),
+            wanted: vec![Wanted { access: true, all: true }; watches.len()],
             decoder: Decoder::new(),
             lesson: None,
             threads_seen: 0,
             values_unread: 0,
             unseen_stores: 0,
         }
+    }
+
+    /// What is wanted of the hits of each watch, by number: everything, unless this
+    /// says otherwise.
+    pub fn set_plans(&mut self, plans: &[Plan]) {
+        for (wanted, plan) in self.wanted.iter_mut().zip(plans) {
+            *wanted = Wanted { access: plan.needs.access, all: plan.filter.is_none() };
+        }
+    }
+
+    /// What the watches that somebody has hold, as far as it is known.
+    pub fn values(&self, whose: Whose) -> Vec<Held> {
+        let held = |(watch, slot): (usize, &Slot)| slot.held(whose, watch);
+        match whose {
+            Whose::Process(pid) => {
+                let slots = self.processes.get(&pid).map(|process| &process.slots);
+                slots.into_iter().flatten().enumerate().filter_map(held).collect()
+            }
+            Whose::Thread(tid) => {
+                let own = self.own.get(&tid).into_iter().flatten();
+                own.filter_map(|own| held((own.watch, &own.slot))).collect()
+            }
+            Whose::Kernel => self.kernel.iter().enumerate().filter_map(held).collect(),
+        }
+    }
+
+    /// What a watch holds, whosever it is.
+    pub fn values_of(&self, watch: usize) -> Vec<Held> {
+        let whose = self.processes.keys().map(|pid| Whose::Process(*pid));
+        let whose = whose.chain(self.own.keys().map(|tid| Whose::Thread(*tid)));
+        let held = whose.chain([Whose::Kernel]).flat_map(|whose| self.values(whose));
+        held.filter(|held| held.watch == watch).collect()
     }
 
     /// Follows a process with its own addresses of the watches, none for those
@@ -430,15 +487,20 @@ impl Tracker {
         memory: &mut dyn Memory,
     ) -> HitRecord {
         let like = self.watches[hit.watch as usize];
+        let wanted = self.wanted[hit.watch as usize];
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
         let Place { address, belated } = slot.place(hit.time);
+        if !wanted.access {
+            let name = self.threads.get(&hit.tid).map_or(0, |thread| thread.name);
+            return bare(hit, &Watch { address, ..like }, name);
+        }
         let watch = Watch { address, ..like };
         // The shadow is of later: it is not sure here, and stays as it is.
         let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
         let seen = hit.at_hit.old.map(|value| Shadow { value, sure: true });
         let shadow = seen
-            .or(shadow)
+            .or(shadow.map(|it| it.sure_if(wanted.all)))
             .or_else(|| read_at(&watch, hit.pid, memory, false))
             .map_or(Shadow { value: 0, sure: false }, |it| it.sure_if(!belated));
         let recovered = match hit.at_hit.told {
@@ -480,6 +542,25 @@ impl Tracker {
             touched: recovered.touched,
             told: if doubt == 0 { recovered.told } else { ByteRange::default() },
         }
+    }
+}
+
+/// A hit of which nobody asks what the instruction did.
+fn bare(hit: &RawHit<'_>, watch: &Watch, execname: u64) -> HitRecord {
+    HitRecord {
+        time: hit.time,
+        address: hit.ip,
+        data_address: watch.address,
+        execname,
+        pid: hit.pid,
+        tid: hit.tid,
+        cpu: hit.cpu,
+        watch: hit.watch,
+        data_length: watch.length,
+        access: access_kind(AccessKind::Unknown, watch.trigger) as u32,
+        doubts: UNSURE_OLD | UNKNOWN_NEW,
+        user_mode: (!hit.kernel).into(),
+        ..HitRecord::default()
     }
 }
 

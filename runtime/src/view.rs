@@ -56,6 +56,12 @@ impl View {
         Self { window, whole: true, parts: Box::default(), name }
     }
 
+    /// Whether the values are those of a register of `length` bytes as a whole.
+    pub fn is_identity(&self, length: u32) -> bool {
+        let all = self.window.start == 0 && u32::from(self.window.end) == length;
+        self.whole && all
+    }
+
     /// The record that the subscriber is to see of a hit: with the values,
     /// address, length and name of its window, or of the part that was touched.
     ///

@@ -2,7 +2,7 @@
 //! for it.
 
 use hwtrace_probes::resolve::ResolveError;
-use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::engine::{ArmError, Whose};
 
 use super::{Armed, HURRY_NS, Refused};
 use crate::instances::Place;
@@ -73,6 +73,10 @@ impl Armed {
         self.figures.own_registers(own.len());
         for (number, watch) in own {
             self.tracker.add_own((pid, tid), number, watch.address, &mut self.memory);
+            let held = self.tracker.values(Whose::Thread(tid));
+            self.expect(
+                &held.into_iter().filter(|it| it.watch == number).collect::<Vec<_>>(),
+            );
             match self.engine.arm_thread((pid, tid), number, watch) {
                 Ok(()) => {}
                 Err(ArmError::Gone { .. }) => return Ok(()),

@@ -26,6 +26,7 @@ pub(crate) fn run<C: Consumer>(
 ) -> Result<(), u8> {
     let options = Options {
         duration: messages.common.duration,
+        engine: messages.common.engine,
         ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
         names: Some(names),
     };
@@ -43,6 +44,9 @@ pub(crate) fn run<C: Consumer>(
         for location in session.locations() {
             messages
                 .line(&format!("watching {}", report::title(location, session.types())));
+        }
+        if !session.engine().is_empty() {
+            messages.line(session.engine());
         }
         messages.line(&report::armed_line(session.armed()));
     }

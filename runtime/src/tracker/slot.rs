@@ -1,5 +1,7 @@
 //! A watch in one process, or of one thread: where it is, and what it last held.
 
+use super::Held;
+use crate::engine::Whose;
 use crate::event::Watch;
 
 /// So many moves are remembered; those of before are as good as over.
@@ -51,6 +53,11 @@ impl Slot {
     /// Where it is now.
     pub(super) fn address(&self) -> u64 {
         self.address
+    }
+
+    /// What it holds, where that is known.
+    pub(super) fn held(&self, whose: Whose, watch: usize) -> Option<Held> {
+        Some(Held { whose, watch, value: self.shadow?.value })
     }
 
     /// Whether it is anywhere.

@@ -1,0 +1,100 @@
+//! The engines there are, and which of them is taken.
+
+use std::rc::Rc;
+
+use hwtrace_runtime::engine::Engine;
+use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::kernel::Kernel;
+
+/// An engine, as `--engine` knows it.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, for help and for the line that says which was taken.
+    pub what: &'static str,
+    /// Why it can not be used here.
+    usable: fn(&Rc<dyn Kernel>) -> Result<(), String>,
+    open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
+}
+
+/// All engines, the best first.
+pub static ENGINES: &[Row] = &[Row {
+    name: "perf",
+    what: "samples of perf's hardware breakpoints",
+    usable: |_| Ok(()),
+    open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
+}];
+
+/// Which engine is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Choice {
+    /// The best that works.
+    #[default]
+    Auto,
+    /// This one.
+    Only(&'static Row),
+}
+
+/// Every name that [`Choice::named`] takes.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    std::iter::once("auto").chain(ENGINES.iter().map(|row| row.name))
+}
+
+impl Choice {
+    /// That of a name; none where there is no such engine.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "auto" {
+            return Some(Self::Auto);
+        }
+        ENGINES.iter().find(|row| row.name == name).map(Self::Only)
+    }
+
+    /// Takes an engine.
+    ///
+    /// # Errors
+    /// Why the one that is wanted can not be used, or none of them.
+    pub fn take(self, kernel: &Rc<dyn Kernel>) -> Result<Taken, String> {
+        let mut refused = Vec::new();
+        let wanted = match self {
+            Self::Auto => ENGINES,
+            Self::Only(row) => std::slice::from_ref(row),
+        };
+        for row in wanted {
+            match (row.usable)(kernel) {
+                Ok(()) => return Ok(Taken { row, refused }),
+                Err(why) => refused.push(format!("not {}: {why}", row.name)),
+            }
+        }
+        Err(refused.join("; "))
+    }
+}
+
+/// An engine that is taken.
+#[derive(Debug)]
+pub struct Taken {
+    row: &'static Row,
+    /// Why those were not that are better.
+    refused: Vec<String>,
+}
+
+impl Taken {
+    /// A new one of it, not armed yet.
+    pub(crate) fn open(
+        &self,
+        kernel: &Rc<dyn Kernel>,
+        options: PerfOptions,
+    ) -> Box<dyn Engine> {
+        (self.row.open)(kernel, options)
+    }
+
+    /// Which, and why: `engine perf, samples of …; not bpf: …`.
+    pub fn why(&self) -> String {
+        let mut line = format!("engine {}, {}", self.row.name, self.row.what);
+        for refused in &self.refused {
+            line.push_str("; ");
+            line.push_str(refused);
+        }
+        line
+    }
+}

@@ -1,0 +1,41 @@
+//! What is done at the hits of each register, by what its requests want of them.
+
+use hwtrace_runtime::plan::{Filter, Needs, Plan, SLOTS_MAX};
+
+use crate::registers::{Registers, Sees};
+
+/// The plans of all registers, by watch number; `of` tells what each request wants.
+pub(crate) fn of(registers: &Registers, of: &dyn Fn(usize) -> Plan) -> Vec<Plan> {
+    let watches = registers.watches().iter().zip(registers.sees());
+    watches.map(|(watch, sees)| of_register(watch.length, sees, of)).collect()
+}
+
+fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
+    let mut sum = Plan::default();
+    let mut filters = Vec::new();
+    for sees in sees {
+        let Plan { needs, filter, reads } = match sees {
+            Sees::Link { .. } => Plan::default(),
+            Sees::Data { request, view, whole } => {
+                let plan = of(*request);
+                match whole.is_none() && view.is_identity(length) {
+                    true => plan,
+                    // What its numbers are is found out later; and an object in
+                    // several registers is put together from all of their hits.
+                    false => Plan {
+                        needs: plan.needs.and(Needs { access: true, ..plan.needs }),
+                        ..Plan::default()
+                    },
+                }
+            }
+        };
+        sum.needs = sum.needs.and(needs);
+        sum.reads.add(&reads);
+        filters.push(filter);
+    }
+    // Who has none wants all.
+    let filters: Option<Vec<Filter>> = filters.into_iter().collect();
+    let joined = filters.and_then(|all| all.into_iter().reduce(Filter::or));
+    sum.filter = joined.filter(|filter| filter.slots <= SLOTS_MAX);
+    sum
+}
