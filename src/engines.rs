@@ -79,6 +79,11 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.row.name
+    }
+
     /// A new one of it, not armed yet.
     pub(crate) fn open(
         &self,

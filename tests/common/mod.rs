@@ -8,6 +8,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of this one")]
 
+mod engines;
 mod program;
 mod record;
 mod run;
@@ -15,6 +16,7 @@ mod seen;
 mod skip;
 mod target;
 
+pub(crate) use engines::{engine, engine_name, run_with_others};
 pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
 pub(crate) use record::{Recorded, record, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};

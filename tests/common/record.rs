@@ -72,7 +72,8 @@ pub(crate) fn record(
     go: impl FnMut(),
 ) -> Recorded {
     let mut recorder = Recorder { requests, hits: Vec::new(), go };
-    let session = Session::arm(&mut recorder, target, Options::default());
+    let options = Options { engine: super::engine(), ..Options::default() };
+    let session = Session::arm(&mut recorder, target, options);
     let session = session.unwrap_or_else(|failure| panic!("{failure:?}"));
     let (summary, ended) = session.run();
     ended.unwrap();

@@ -189,8 +189,7 @@ impl Ended {
     /// The line at the end of the session.
     #[track_caller]
     pub(crate) fn summary(&self) -> &str {
-        let found =
-            self.messages.iter().find(|line| line.contains(" lost, engine perf, "));
+        let found = self.messages.iter().find(|line| line.contains(" lost, engine "));
         found.unwrap_or_else(|| panic!("no line at the end: {self:#?}"))
     }
 

@@ -1,0 +1,115 @@
+//! Values that are those of the very instruction, and filters that miss nothing,
+//! while threads race on all CPUs.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Hwtrace, Target, c, despite_lost_traps, engine, live, numbers, request};
+use hwtrace::session::{Consumer, Context, Failure, Options, Request, Session, Summary};
+use hwtrace::target;
+use hwtrace_probes::spec::Mode;
+use hwtrace_runtime::engine::Flow;
+use hwtrace_runtime::schema::HitRecord;
+
+on_each_engine!();
+
+/// Checks each hit of race.c as it comes.
+struct Checker<'t> {
+    target: &'t mut Target,
+    /// By thread: its number in what it stores, and the next of its sequence.
+    threads: BTreeMap<u32, (u64, u64)>,
+    hits: u64,
+    wrong: Vec<HitRecord>,
+}
+
+impl Consumer for Checker<'_> {
+    fn requests(&self) -> Vec<Request> {
+        vec![request("counter", Mode::Write)]
+    }
+
+    fn begin(&mut self, _: &Context) -> Result<Flow, Failure> {
+        self.target.say("go");
+        self.target.close();
+        Ok(Flow::Continue)
+    }
+
+    fn hit(&mut self, _: usize, record: &HitRecord) -> Result<Flow, Failure> {
+        self.hits += 1;
+        let (number, sequence) = (record.new >> 32, record.new & 0xffff_ffff);
+        let known = self.threads.entry(record.tid).or_insert((number, 0));
+        if record.exact != 1 || *known != (number, sequence) {
+            self.wrong.push(*record);
+        }
+        *known = (number, sequence + 1);
+        Ok(Flow::Continue)
+    }
+}
+
+fn check(threads: u64, stores: u64) -> Option<(Summary, u64)> {
+    let arguments = [threads.to_string(), stores.to_string()];
+    let mut target = Target::start(&c("race"), &[&arguments[0], &arguments[1]]);
+    let process = target::Target::Process(target.pid());
+    let mut checker = Checker {
+        target: &mut target,
+        threads: BTreeMap::new(),
+        hits: 0,
+        wrong: Vec::new(),
+    };
+    let options = Options { engine: engine(), ..Options::default() };
+    let session = Session::arm(&mut checker, &process, options);
+    let (summary, ended) = session.unwrap_or_else(|failure| panic!("{failure:?}")).run();
+    ended.unwrap();
+    let Checker { hits, wrong, threads: seen, .. } = checker;
+    let lines = target.finish()?;
+    let thousands = threads * stores.div_ceil(1000);
+    assert_eq!(lines, [format!("{} {thousands}", threads * stores)]);
+    let first = wrong.first();
+    assert!(wrong.is_empty(), "{} of {hits} wrong, the first {first:?}", wrong.len());
+    assert_eq!(seen.len() as u64, threads);
+    Some((summary, hits))
+}
+
+#[test]
+fn two_threads_on_two_cpus_each_with_its_own_values() {
+    if !live() {
+        return;
+    }
+    let (summary, hits) = despite_lost_traps(|| check(2, 500_000));
+    assert_eq!((hits, summary.counted, summary.lost), (1_000_000, 1_000_000, 0));
+}
+
+/// Seconds that it takes: HWTRACE_SOAK_SECONDS=60 for a real soak.
+fn soak_seconds() -> String {
+    let seconds = std::env::var("HWTRACE_SOAK_SECONDS");
+    format!("{}s", seconds.as_deref().unwrap_or("3"))
+}
+
+#[test]
+fn eight_threads_at_full_speed_and_a_filter_that_passes_one_in_a_thousand() {
+    if !live() {
+        return;
+    }
+    let script = r#"global passed
+        probe process.data("counter").write {
+            if (($new & 0xffffffff) % 1000 == 0) passed++
+        }
+        probe begin { println("armed") }
+        probe end { println(passed) }"#;
+    let (ended, stored, thousands) = despite_lost_traps(|| {
+        let mut target = Target::start(&c("race"), &["8", &soak_seconds()]);
+        let hwtrace = Hwtrace::attach(script, &target).start();
+        hwtrace.out().until("armed");
+        target.say("go");
+        target.close();
+        let lines = target.finish()?;
+        let [stored, thousands] = numbers(lines.iter().map(String::as_str))[0][..] else {
+            panic!("{lines:?}")
+        };
+        Some((hwtrace.finish(), stored, thousands))
+    });
+    assert_eq!(ended.out, [thousands.to_string()], "{ended:?}");
+    assert_eq!((ended.figures().hits, ended.figures().lost), (stored, 0), "{ended:?}");
+}
