@@ -10,6 +10,8 @@ use std::path::Path;
 use common::{Ended, Hwtrace, Target, cpp, despite_lost_traps, live, numbers, real};
 use nix::sys::signal::Signal;
 
+on_each_engine!();
+
 /// Rounds of work while the target is watched.
 const ROUNDS: u64 = 100;
 
@@ -34,13 +36,18 @@ impl Traced {
 /// Watches a target that has worked a little while it works on.
 #[track_caller]
 fn trace(program: &Path, script: &str) -> Traced {
+    trace_rounds(program, script, ROUNDS)
+}
+
+#[track_caller]
+fn trace_rounds(program: &Path, script: &str, rounds: u64) -> Traced {
     let script = format!("{script}\nprobe begin {{ println(\"armed\") }}");
     despite_lost_traps(|| {
         let mut target = Target::start(program, &[]);
         target.ask("3");
         let tracing = Hwtrace::attach(&script, &target).start();
         tracing.out().until("armed");
-        let answer = target.ask(&ROUNDS.to_string())?;
+        let answer = target.ask(&rounds.to_string())?;
         tracing.signal(Signal::SIGINT);
         let ended = tracing.finish().expect(0);
         target.finish()?;
@@ -71,6 +78,33 @@ fn fields_of_a_connection_of_sqlite() {
     let [rows, changes, used] = traced.facts[..] else { panic!("{:?}", traced.facts) };
     assert_eq!((rows, changes), (3 + ROUNDS, 3 + ROUNDS));
     assert_eq!(traced.seen(), [ROUNDS, changes, used]);
+}
+
+/// How much memory is in use: added to and taken from at each allocation.
+#[test]
+fn no_gap_in_the_chain_of_values_of_sqlite() {
+    if !live() {
+        return;
+    }
+    const INSERTS: u64 = 20_000;
+    let traced = trace_rounds(
+        &real("sqlite"),
+        r#"global changes, last, gaps, guesses
+        probe process.data("sqlite3Stat.nowValue[0]").write {
+            gaps += changes && $old != last
+            guesses += $new == $old
+            last = $new
+            changes++
+        }
+        probe end { printf("seen %d %d %d %d\n", gaps, guesses, last, changes) }"#,
+        INSERTS,
+    );
+    let [rows, _, used] = traced.facts[..] else { panic!("{:?}", traced.facts) };
+    assert_eq!(rows, 3 + INSERTS);
+    let [gaps, guesses, last, changes] = traced.seen()[..] else { panic!() };
+    assert_eq!((gaps, guesses, last), (0, 0, used), "{:#?}", traced.ended);
+    assert!(changes > INSERTS, "{changes}");
+    assert_eq!(traced.ended.figures().hits, changes);
 }
 
 /// From before its main function on: switched on there, and off at the end.

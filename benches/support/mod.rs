@@ -4,8 +4,9 @@
 
 pub(crate) mod counting;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -122,11 +123,16 @@ impl Attached {
     /// Starts hwtrace with a script on a target (`-p PID`, `-c CMD`), and
     /// comes back once it is armed.
     pub(crate) fn to(target: [&str; 2], script: &str) -> Self {
+        Self::writing(target, script, Path::new("/dev/null"))
+    }
+
+    /// The same, with its output in a file.
+    pub(crate) fn writing(target: [&str; 2], script: &str, out: &Path) -> Self {
         let mut child = Command::new(HWTRACE)
             .args(["-v", "-e", script])
             .args(target)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(File::create(out).unwrap())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -139,13 +145,26 @@ impl Attached {
         Self { child, messages }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that it had at once, in KiB; none where it has ended
     /// meanwhile with its target.
     pub(crate) fn peak_kib(&self) -> Option<f64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// The memory that it has for itself now, the rings apart, in KiB.
+    pub(crate) fn resident_kib(&self) -> f64 {
+        self.memory_kib("RssAnon:").unwrap()
+    }
+
+    fn memory_kib(&self, which: &str) -> Option<f64> {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        peak.trim().trim_end_matches(" kB").parse().ok()
+        let memory = status.lines().find_map(|line| line.strip_prefix(which))?;
+        memory.trim().trim_end_matches(" kB").parse().ok()
     }
 
     /// Ends the session; gives its last line.
