@@ -9,6 +9,8 @@
 //!
 //! Numbers are 64 bits wide and wrap, as the language's.
 
+pub mod eval;
+
 use crate::schema::AccessKind;
 
 /// What is done at the hits of a watch.
