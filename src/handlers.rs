@@ -12,7 +12,7 @@ use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::event::RawHit;
+use hwtrace_runtime::event::{Captured, RawHit};
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
@@ -187,6 +187,7 @@ impl<'a> Handlers<'a> {
     /// Runs a handler that no hit fires.
     fn run_own(&mut self, handler: usize, now: u64) -> Result<Flow, Failure> {
         let record = HitRecord { time: now, ..self.own };
+        self.world.set_captured(record.pid, Captured::default());
         self.run(handler, &record)
     }
 
@@ -301,6 +302,7 @@ impl Consumer for Handlers<'_> {
             self.world.set_registers(hit);
         }
         self.world.set_kernel_stack(hit.kernel_stack);
+        self.world.set_captured(hit.pid, hit.captured);
     }
 
     fn picture(&mut self, old: &[u8], new: &[u8]) {
