@@ -4,6 +4,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use hwtrace_compiler::capture::{self, Shown};
 use hwtrace_compiler::ir::{self, verify};
 use hwtrace_compiler::jit::{CompileError, Program};
 use hwtrace_lang::ast::Script;
@@ -13,6 +14,7 @@ use hwtrace_lang::parse::Platform;
 use hwtrace_lang::span::Source;
 use hwtrace_lang::{overrides, parse, sema, typed};
 use hwtrace_probes::machine::{self, Configuration};
+use hwtrace_probes::spec::Spec;
 use hwtrace_runtime::abi::Limits;
 
 use crate::arming;
@@ -204,6 +206,24 @@ impl Lowered {
     /// The module, for `--dump ir` and the evaluator.
     pub fn module(&self) -> &ir::Module {
         &self.module
+    }
+
+    /// What is done at the hits of each data probe itself, for `--dump plan`.
+    pub fn plans(&self) -> String {
+        let (source, module) = (&self.source, &self.module);
+        let plans = capture::plans(module);
+        let handlers = self.points.iter().zip(&plans).enumerate();
+        let data = handlers.filter(|(_, (point, _))| {
+            matches!(point.spec, Spec::Data(_) | Spec::KernelData(_))
+        });
+        let shown = data.map(|(handler, (_, plan))| {
+            Shown { source, module, handler, plan }.to_string()
+        });
+        let shown: Vec<_> = shown.collect();
+        if shown.is_empty() {
+            return "no probe is of data\n".to_owned();
+        }
+        shown.join("\n")
     }
 
     /// Compiles to native handlers. With `listings`, keeps their text for

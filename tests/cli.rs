@@ -215,6 +215,7 @@ fn every_stage_is_dumped_and_nothing_runs() {
         ("ast", "println(\"hello\")"),
         ("typed", "printf(\"%s\\n\", \"hello\")"),
         ("ir", "handler begin {"),
+        ("plan", "no probe is of data"),
         ("clif", "function u"),
         ("asm", "ret"),
     ] {

@@ -102,7 +102,7 @@ pub struct Step {
 }
 
 /// What a slot is set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Does {
     /// A number.
     Constant(i64),

@@ -11,6 +11,7 @@ use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
 use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
 use hwtrace_runtime::event::{RawHit, Registers};
+use hwtrace_runtime::plan::{self, Input, Space};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
 
@@ -66,6 +67,26 @@ pub(crate) fn compile(script: &str, limits: &Limits) -> (Module, Program) {
     let module = module(script, limits);
     let program = Program::compile(&module, false).unwrap();
     (module, program)
+}
+
+impl Seen {
+    /// The rows that are kept.
+    pub(crate) fn only(&self, kept: &[bool]) -> Self {
+        fn rows<T: Clone>(of: &[T], kept: &[bool]) -> Vec<T> {
+            let rows = of.iter().zip(kept).filter(|(_, kept)| **kept);
+            rows.map(|(row, _)| row.clone()).collect()
+        }
+        Self {
+            output: rows(&self.output, kept),
+            messages: rows(&self.messages, kept),
+            faults: rows(&self.faults, kept),
+            fault_texts: rows(&self.fault_texts, kept),
+            longs: rows(&self.longs, kept),
+            signals: rows(&self.signals, kept),
+            exit: rows(&self.exit, kept),
+            conditions: rows(&self.conditions, kept),
+        }
+    }
 }
 
 /// The script's module, verified.
@@ -187,6 +208,34 @@ fn captured(hit: &Hit) -> RawHit<'static> {
     let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
     let registers = Registers { mask: 0xff_ffff, values: &VALUES };
     RawHit { watch, pid, tid, cpu, time, ip: register(8), registers, ..RawHit::default() }
+}
+
+/// The hit as plans see it.
+pub(crate) fn at_source(hit: &Hit) -> impl plan::eval::Hit + use<'_> {
+    AtSource(&hit.record)
+}
+
+struct AtSource<'a>(&'a HitRecord);
+
+impl plan::eval::Hit for AtSource<'_> {
+    fn input(&self, input: Input) -> i64 {
+        let record = self.0;
+        match input {
+            Input::Old => record.old as i64,
+            Input::New => record.new as i64,
+            Input::Pid => record.pid.into(),
+            Input::Tid => record.tid.into(),
+            Input::Cpu => record.cpu.into(),
+            Input::DataAddress => record.data_address as i64,
+            Input::UserMode => record.user_mode.into(),
+            Input::Access => AccessKind::from_number(record.access) as i64,
+            Input::Register(number) => register(number.into()) as i64,
+        }
+    }
+
+    fn memory(&mut self, space: Space, address: u64, out: &mut [u8]) -> bool {
+        space == Space::User && read(address, out) == out.len()
+    }
 }
 
 /// What every process is to the scripts.
