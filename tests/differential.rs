@@ -183,7 +183,7 @@ fn assert_reach(counts: &Counts, cases: u64) {
     }
     assert!(share("cases with a false condition") > 0.02, "{counts:?}");
     assert!(share("cases out of arena") < 0.01, "{counts:?}");
-    assert!(share("cases with a hit that is dropped") > 0.002, "{counts:?}");
+    assert!(share("cases with a hit that is dropped") > 0.05, "{counts:?}");
 }
 
 /// Every instruction there is: the name of its variant.

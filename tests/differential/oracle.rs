@@ -70,6 +70,17 @@ pub(crate) fn compile(script: &str, limits: &Limits) -> (Module, Program) {
 }
 
 impl Seen {
+    /// Without the texts of faults that are not of their run: the last one stays
+    /// until the next, and conditions fault, too.
+    pub(crate) fn with_own_texts(mut self) -> Self {
+        for (text, fault) in self.fault_texts.iter_mut().zip(&self.faults) {
+            if fault.is_none_or(|(code, _)| !code.caught().is_empty()) {
+                text.clear();
+            }
+        }
+        self
+    }
+
     /// The rows that are kept.
     pub(crate) fn only(&self, kept: &[bool]) -> Self {
         fn rows<T: Clone>(of: &[T], kept: &[bool]) -> Vec<T> {
