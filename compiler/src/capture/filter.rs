@@ -45,6 +45,9 @@ struct Builder<'a> {
     slots: u16,
 }
 
+/// Steps, and the slot that tells whether those behind them are to run.
+type Head = (Vec<Step>, Slot);
+
 /// A block whose next are nodes.
 struct Node {
     steps: Vec<Step>,
@@ -237,7 +240,7 @@ impl Builder<'_> {
         let (head, slot) = self.condition(condition, &mut steps)?;
         let (then, otherwise) =
             if negated { (otherwise, then) } else { (then, otherwise) };
-        self.slots = self.slots.max(steps.end());
+        self.slots = self.slots.max(steps.first_free());
         let chosen = self.put(steps.list, Then::Choose(slot, then, otherwise));
         Some(match head {
             // What the access was is not known yet: who knows may know another.
@@ -248,12 +251,11 @@ impl Builder<'_> {
 
     /// The steps that compute a condition, and its slot; in front of those that
     /// depend on the access others, with the slot that tells whether it is known.
-    #[allow(clippy::type_complexity)]
     fn condition(
         &mut self,
         condition: Symbol,
         steps: &mut Steps,
-    ) -> Option<(Option<(Vec<Step>, Slot)>, Slot)> {
+    ) -> Option<(Option<Head>, Slot)> {
         let head = if self.symbols.has_access(condition) {
             let access = self.symbols.put(Made::Input(Input::Access));
             let access = steps.slot(&self.symbols, access)?;
@@ -292,7 +294,7 @@ impl Builder<'_> {
         if to == PASS || steps.list.is_empty() {
             return to;
         }
-        self.slots = self.slots.max(steps.end());
+        self.slots = self.slots.max(steps.first_free());
         self.put(steps.list, Then::Go(to))
     }
 

@@ -53,7 +53,7 @@ pub(super) fn reads(module: &Module, code: &Code, flow: &Flow) -> (Reads, Vec<Re
         listed.extend(of_function(module, function));
     }
     let steps = builder.steps;
-    (Reads { slots: steps.end(), steps: steps.list }, listed)
+    (Reads { slots: steps.first_free(), steps: steps.list }, listed)
 }
 
 /// Places in a function: it may be called from anywhere.

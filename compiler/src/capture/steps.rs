@@ -27,8 +27,8 @@ impl Steps {
         Self { list: Vec::new(), slots: known, free }
     }
 
-    /// The first slot that was never set.
-    pub(super) fn end(&self) -> u16 {
+    /// The first slot that was not set.
+    pub(super) fn first_free(&self) -> u16 {
         self.free.start
     }
 

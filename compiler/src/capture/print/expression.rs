@@ -93,7 +93,7 @@ impl Slots {
     }
 
     fn binary(&self, op: Binary, left: Slot, right: Slot) -> Term {
-        if let Some(term) = self.signed(op, left, right) {
+        if let Some(term) = self.lower_bits(op, left, right) {
             return term;
         }
         let sign = match op {
@@ -113,16 +113,19 @@ impl Slots {
         Term { text: format!("{left} {sign} {right}"), ..Term::default() }
     }
 
-    /// Some of the lower bits of a number with their sign: shifted up and down.
-    fn signed(&self, op: Binary, shifted: Slot, down: Slot) -> Option<Term> {
-        let (Binary::ShiftRight, Does::Binary(Binary::ShiftLeft, of, up)) =
-            (op, self.get(shifted).does?)
-        else {
+    /// Some of the lower bits of a number: shifted up and down.
+    fn lower_bits(&self, op: Binary, shifted: Slot, down: Slot) -> Option<Term> {
+        let sign = match op {
+            Binary::ShiftRight => "signed",
+            Binary::ShiftRightLogical => "unsigned",
+            _ => return None,
+        };
+        let Does::Binary(Binary::ShiftLeft, of, up) = self.get(shifted).does? else {
             return None;
         };
-        let down = self.get(down).constant()?;
-        (self.get(up).constant()? == down)
-            .then(|| Term::whole(format!("signed{}({})", 64 - down, self.get(of).text)))
+        let (up, down) = (self.get(up).constant()?, self.get(down).constant()?);
+        let text = format!("{sign}{}({})", 64 - down, self.get(of).text);
+        (up == down).then(|| Term::whole(text))
     }
 
     fn compare(&self, op: Comparison, left: Slot, right: Slot) -> Term {
