@@ -233,6 +233,15 @@ fn every_stage_is_dumped_and_nothing_runs() {
 }
 
 #[test]
+fn plans_say_what_is_done_at_the_hit() {
+    let script = "global p; probe process.data(\"counter\").write {
+  if ($new > 100 && tid() != 5) println(user_int($new + 8), user_string(p), cpu())
+}
+probe timer.s(1) { println(user_string(p)) }";
+    assert_file("dump_plan", &run(&["--dump", "plan", "-e", script]));
+}
+
+#[test]
 fn output_and_messages_are_on_streams_of_their_own() {
     let output = hwtrace(&["-e", FAULT]).output().unwrap();
     assert_eq!(text(&output.stdout), "before\n");
