@@ -18,8 +18,10 @@ use super::steps::Steps;
 use super::symbol::{Made, Symbol, Symbols, Why};
 use crate::ir::{BinaryOp, BlockId, Code, Instruction, Module, Op, Terminator, Value};
 
-/// Ways that are followed, and blocks of a filter, at most; the others pass.
-const WAYS_MAX: usize = 128;
+/// Places in the handler that are gone on from, and choices between ways, at most;
+/// beyond them hits pass.
+const PLACES_MAX: usize = 512;
+const CHOICES_MAX: usize = 96;
 /// Numbers in memory that a filter reads at most; each has a slot throughout. The
 /// other slots are each block's own.
 const LOADS_MAX: u16 = 16;
@@ -41,7 +43,8 @@ struct Builder<'a> {
     blocks: Vec<Node>,
     /// The block that goes on from a block of the handler with what is known there.
     made: HashMap<(BlockId, Known), usize>,
-    ways: usize,
+    places: usize,
+    choices: usize,
     slots: u16,
 }
 
@@ -81,7 +84,8 @@ pub(super) fn filter(module: &Module, code: &Code, flow: &Flow) -> Option<Filter
         loads: HashMap::new(),
         blocks: vec![end(Next::Pass), end(Next::Drop)],
         made: HashMap::new(),
-        ways: 0,
+        places: 0,
+        choices: 0,
         slots: 0,
     };
     let first = builder.enter(BlockId(0), Known::new());
@@ -108,8 +112,8 @@ impl Builder<'_> {
         if let Some(block) = self.made.get(&key) {
             return *block;
         }
-        self.ways += 1;
-        if self.ways > WAYS_MAX {
+        self.places += 1;
+        if self.places > PLACES_MAX {
             return PASS;
         }
         let block = self.follow(id, key.1.clone()).unwrap_or(PASS);
@@ -231,7 +235,10 @@ impl Builder<'_> {
         mut steps: Steps,
     ) -> Option<usize> {
         let (condition, negated) = self.bare(condition);
-        self.symbols.why_unknown(condition).is_none().then_some(())?;
+        self.choices += 1;
+        if self.choices > CHOICES_MAX || self.symbols.why_unknown(condition).is_some() {
+            return None;
+        }
         let then = self.enter(then, known.clone());
         let otherwise = self.enter(otherwise, known);
         if then == otherwise {
