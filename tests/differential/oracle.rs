@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use hwtrace::pipeline::{Parsed, Refused};
+use hwtrace_compiler::capture;
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
 use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
-use hwtrace_runtime::event::{RawHit, Registers};
+use hwtrace_runtime::event::{Captured, RawHit, Registers};
 use hwtrace_runtime::plan::{self, Input, Space};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
@@ -115,7 +116,7 @@ pub(crate) fn module(script: &str, limits: &Limits) -> Module {
     lowered.module().clone()
 }
 
-/// Runs the hits in native code.
+/// Runs the hits in native code, with what its plans read at the hit.
 pub(crate) fn native(
     module: &Module,
     program: &Program,
@@ -129,8 +130,15 @@ pub(crate) fn native(
     world.set_process_info(Box::new(Target));
     let signals = Post::default();
     world.set_signals(Box::new(signals.clone()));
+    let plans = capture::plans(module);
     let mut seen = Seen::default();
     for hit in hits {
+        // What is read at the hit is what would be read now.
+        let words = match hit.record.data_length {
+            0 => Vec::new(),
+            _ => plans[hit.handler].reads.take(&mut at_source(hit)),
+        };
+        world.set_captured(hit.record.pid, Captured { words: &words });
         let execname = world.intern(hit.execname.as_bytes());
         let data_name = world.intern(data_name(&hit.record).as_bytes());
         let record = HitRecord { execname, data_name, ..hit.record };

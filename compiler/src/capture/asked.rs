@@ -119,15 +119,10 @@ mod tests {
         });
         for helper in reads {
             let args = helper.params.iter().zip(0..).map(|(_, at)| Value(at)).collect();
-            let asked = asked(&Op::Call(helper, args));
-            let is_number =
-                matches!(asked.map(|asked| asked.extent), Some(Extent::Number(_)));
-            assert_eq!(
-                is_number,
-                helper.returns == Some(AbiType::Long),
-                "{}",
-                helper.name
-            );
+            let asked = asked(&Op::Call(helper, args)).expect(helper.name);
+            let is_number = matches!(asked.extent, Extent::Number(_));
+            let gives_number = helper.returns == Some(AbiType::Long);
+            assert_eq!(is_number, gives_number, "{}", helper.name);
         }
     }
 }
