@@ -287,6 +287,8 @@ pub enum Stage {
     Typed,
     /// hwtrace's intermediate representation.
     Ir,
+    /// What is done at the hit itself.
+    Plan,
     /// Cranelift's.
     Clif,
     /// The machine's instructions.

@@ -5,6 +5,7 @@ mod faults;
 
 use std::io::{self, ErrorKind, Write};
 
+use hwtrace_compiler::capture::HandlerPlan;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::PointId;
 use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
@@ -12,7 +13,8 @@ use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::event::RawHit;
+use hwtrace_runtime::event::{Captured, RawHit};
+use hwtrace_runtime::plan::{Filter, Needs, Plan};
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
 
@@ -187,6 +189,7 @@ impl<'a> Handlers<'a> {
     /// Runs a handler that no hit fires.
     fn run_own(&mut self, handler: usize, now: u64) -> Result<Flow, Failure> {
         let record = HitRecord { time: now, ..self.own };
+        self.world.set_captured(record.pid, Captured::default());
         self.run(handler, &record)
     }
 
@@ -249,6 +252,18 @@ impl Consumer for Handlers<'_> {
         self.script.points.iter().filter_map(request).collect()
     }
 
+    fn plan(&self, request: usize) -> Plan {
+        let DataHandler { handler, change } = self.data[request];
+        let HandlerPlan { needs, filter, reads, .. } = &self.script.plans[handler];
+        let asked = change.then(Filter::changes);
+        let filter = match (asked, filter.clone()) {
+            (Some(asked), Some(filter)) => Some(asked.and(filter)),
+            (asked, filter) => asked.or(filter),
+        };
+        let needs = Needs { access: needs.access || change, ..*needs };
+        Plan { needs, filter, reads: reads.clone() }
+    }
+
     fn wants(&self, request: usize) -> bool {
         self.on[self.data[request].handler] == Armed::Yes
     }
@@ -301,6 +316,7 @@ impl Consumer for Handlers<'_> {
             self.world.set_registers(hit);
         }
         self.world.set_kernel_stack(hit.kernel_stack);
+        self.world.set_captured(hit.pid, hit.captured);
     }
 
     fn picture(&mut self, old: &[u8], new: &[u8]) {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use hwtrace_compiler::capture::{self, HandlerPlan, Shown};
 use hwtrace_compiler::ir::{self, verify};
 use hwtrace_compiler::jit::{CompileError, Program};
 use hwtrace_lang::ast::Script;
@@ -13,6 +14,7 @@ use hwtrace_lang::parse::Platform;
 use hwtrace_lang::span::Source;
 use hwtrace_lang::{overrides, parse, sema, typed};
 use hwtrace_probes::machine::{self, Configuration};
+use hwtrace_probes::spec::Spec;
 use hwtrace_runtime::abi::Limits;
 
 use crate::arming;
@@ -72,6 +74,8 @@ pub struct Compiled {
     pub(crate) source: Source,
     pub(crate) program: Program,
     pub(crate) points: Vec<Point>,
+    /// By handler.
+    pub(crate) plans: Vec<HandlerPlan>,
     pub(crate) limits: Limits,
 }
 
@@ -206,6 +210,24 @@ impl Lowered {
         &self.module
     }
 
+    /// What is done at the hits of each data probe itself, for `--dump plan`.
+    pub fn plans(&self) -> String {
+        let (source, module) = (&self.source, &self.module);
+        let plans = capture::plans(module);
+        let handlers = self.points.iter().zip(&plans).enumerate();
+        let data = handlers.filter(|(_, (point, _))| {
+            matches!(point.spec, Spec::Data(_) | Spec::KernelData(_))
+        });
+        let shown = data.map(|(handler, (_, plan))| {
+            Shown { source, module, handler, plan }.to_string()
+        });
+        let shown: Vec<_> = shown.collect();
+        if shown.is_empty() {
+            return "no probe is of data\n".to_owned();
+        }
+        shown.join("\n")
+    }
+
     /// Compiles to native handlers. With `listings`, keeps their text for
     /// `--dump clif` and `--dump asm`.
     ///
@@ -214,13 +236,14 @@ impl Lowered {
     pub fn compile(self, listings: bool) -> Result<Compiled, InternalError> {
         let Self { source, module, points } = self;
         let program = Program::compile(&module, listings)?;
+        let plans = capture::plans(&module);
         let limits = Limits {
             steps: module.steps_max,
             string_bytes: module.string_bytes_max,
             nesting: module.nesting_max,
             ..Limits::default()
         };
-        Ok(Compiled { source, program, points, limits })
+        Ok(Compiled { source, program, points, plans, limits })
     }
 }
 

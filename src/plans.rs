@@ -1,6 +1,6 @@
 //! What is done at the hits of each register, by what its requests want of them.
 
-use hwtrace_runtime::plan::{Filter, Needs, Plan, SLOTS_MAX};
+use hwtrace_runtime::plan::{Filter, Needs, Plan};
 
 use crate::registers::{Registers, Sees};
 
@@ -35,7 +35,6 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
     }
     // Who has none wants all.
     let filters: Option<Vec<Filter>> = filters.into_iter().collect();
-    let joined = filters.and_then(|all| all.into_iter().reduce(Filter::or));
-    sum.filter = joined.filter(|filter| filter.slots <= SLOTS_MAX);
+    sum.filter = filters.and_then(|all| all.into_iter().reduce(Filter::or));
     sum
 }

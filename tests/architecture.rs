@@ -20,9 +20,10 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 4] = [
 ];
 
 /// What the compiler knows of the runtime: the contract, and where it is made.
-const COMPILER_KNOWS: [(&str, &str); 5] = [
+const COMPILER_KNOWS: [(&str, &str); 6] = [
     ("abi", "the contract between handlers and runtime"),
     ("schema", "the fields of a record"),
+    ("plan", "what is done at a hit itself"),
     (
         "world::Layout, map::Shape, map::Kind",
         "what a script needs to be there: written into a module",

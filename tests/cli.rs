@@ -215,6 +215,7 @@ fn every_stage_is_dumped_and_nothing_runs() {
         ("ast", "println(\"hello\")"),
         ("typed", "printf(\"%s\\n\", \"hello\")"),
         ("ir", "handler begin {"),
+        ("plan", "no probe is of data"),
         ("clif", "function u"),
         ("asm", "ret"),
     ] {
@@ -229,6 +230,15 @@ fn every_stage_is_dumped_and_nothing_runs() {
         );
         assert_eq!(status(&["--dump", stage, "-e", "probe begin {"]), 2, "{stage}");
     }
+}
+
+#[test]
+fn plans_say_what_is_done_at_the_hit() {
+    let script = "global p; probe process.data(\"counter\").write {
+  if ($new > 100 && tid() != 5) println(user_int($new + 8), user_string(p), cpu())
+}
+probe timer.s(1) { println(user_string(p)) }";
+    assert_file("dump_plan", &run(&["--dump", "plan", "-e", script]));
 }
 
 #[test]

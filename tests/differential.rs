@@ -4,7 +4,7 @@
 //! limits that bite. It goes through the whole pipeline and is run by both on
 //! the same hits. After each hit the two must agree on what was printed, on
 //! every global, on the fault, its place and its text, on `exit()`, and on the
-//! conditions of probe points.
+//! conditions of probe points; and without the hits that plans drop all is the same.
 //!
 //! What one run of a handler may do beyond its fuel (`World::work`), the bound
 //! on waiting output, and the arena for temporary strings are bounds of native
@@ -19,6 +19,8 @@
 
 #[path = "differential/choices.rs"]
 mod choices;
+#[path = "differential/filters.rs"]
+mod filters;
 #[path = "differential/generate.rs"]
 mod generate;
 #[path = "differential/oracle.rs"]
@@ -54,7 +56,8 @@ fn choices(number: u64) -> Vec<u32> {
 
 /// How far the two agree.
 enum Verdict {
-    Agree(Seen),
+    /// What they did, and how many hits the plans' filters drop.
+    Agree(Seen, usize),
     /// The arena was full: it is a bound of native strings alone.
     OutOfArena,
 }
@@ -70,7 +73,8 @@ fn compare(case: &Case) -> Result<Verdict, String> {
         return Err(format!("native {native:#?}\nevaluated {evaluated:#?}"));
     }
     conditions_change_where_they_may(&module, &case.hits, &native)?;
-    Ok(Verdict::Agree(native))
+    let dropped = filters::drop_what_does_nothing(&module, &case.hits, &native)?;
+    Ok(Verdict::Agree(native, dropped))
 }
 
 /// A run changes no condition but those that the module says it may.
@@ -104,7 +108,10 @@ fn count(verdict: &Verdict, counts: &mut Counts) {
     let mut seen = |what: String| *counts.entry(what).or_default() += 1;
     match verdict {
         Verdict::OutOfArena => seen("cases out of arena".into()),
-        Verdict::Agree(native) => {
+        Verdict::Agree(native, dropped) => {
+            if *dropped > 0 {
+                seen("cases with a hit that is dropped".into());
+            }
             for fault in &native.faults {
                 seen(fault.map_or("no fault".into(), |(code, _)| format!("{code:?}")));
             }
@@ -176,6 +183,7 @@ fn assert_reach(counts: &Counts, cases: u64) {
     }
     assert!(share("cases with a false condition") > 0.02, "{counts:?}");
     assert!(share("cases out of arena") < 0.01, "{counts:?}");
+    assert!(share("cases with a hit that is dropped") > 0.05, "{counts:?}");
 }
 
 /// Every instruction there is: the name of its variant.

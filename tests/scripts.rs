@@ -5,6 +5,7 @@
 //!   script is refused with which code is tested in `lang/tests/scripts`; here
 //!   it is how that looks.
 //! - `ir`: what a construct is lowered to.
+//! - `plan`: what of it is done at the hit itself.
 //! - `clif`: what that becomes in Cranelift's representation, before it is
 //!   optimized: calls go to numbers, so that it is the same on every machine.
 //! - `run`: what the command prints and how it ends, natively, without a target.
@@ -19,14 +20,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hwtrace::pipeline::{Parsed, Refused};
+use hwtrace::pipeline::{Lowered, Parsed, Refused};
 use hwtrace::render;
-use hwtrace_compiler::ir::Module;
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::code::Code;
 use hwtrace_lang::span::Source;
 
-const STAGES: [&str; 5] = ["parse_refused", "check_refused", "ir", "clif", "run"];
+const STAGES: [&str; 6] = ["parse_refused", "check_refused", "ir", "plan", "clif", "run"];
 
 /// A script with what its first lines ask for.
 struct Script {
@@ -102,27 +102,33 @@ fn check_refused() {
     });
 }
 
-fn lower(path: &Path) -> Module {
+fn lower(path: &Path) -> Lowered {
     let script = Script::read(path);
     let parsed = script.parse().unwrap_or_else(|refused| panic!("{}", show(&refused)));
     let checked = parsed
         .check(&script.overrides())
         .unwrap_or_else(|refused| panic!("{}", show(&refused)));
-    let lowered = checked.lower(&hwtrace_runtime::abi::Limits::default()).unwrap();
-    lowered.module().clone()
+    checked.lower(&hwtrace_runtime::abi::Limits::default()).unwrap()
 }
 
 #[test]
 fn ir() {
     insta::glob!("scripts/ir/*.hwt", |path| {
-        assert_beside(path, &lower(path).to_string());
+        assert_beside(path, &lower(path).module().to_string());
+    });
+}
+
+#[test]
+fn plan() {
+    insta::glob!("scripts/plan/*.hwt", |path| {
+        assert_beside(path, &lower(path).plans());
     });
 }
 
 #[test]
 fn clif() {
     insta::glob!("scripts/clif/*.hwt", |path| {
-        let program = Program::compile(&lower(path), true).unwrap();
+        let program = Program::compile(lower(path).module(), true).unwrap();
         let listings = program.listings().iter().map(|listing| listing.clif.trim());
         let listings: Vec<_> = listings.collect();
         assert_beside(path, &listings.join("\n\n"));

@@ -140,7 +140,7 @@ pub struct Captured<'a> {
     pub words: &'a [u64],
 }
 
-impl Captured<'_> {
+impl<'a> Captured<'a> {
     /// The second word of an entry.
     pub fn extent(bytes: u32, words: u32) -> u64 {
         u64::from(words) << 32 | u64::from(bytes)
@@ -148,7 +148,7 @@ impl Captured<'_> {
 
     /// The bytes from `address` on that were read, `length` of them; none where
     /// they were not.
-    pub fn find(&self, address: u64, length: usize) -> Option<&[u8]> {
+    pub fn find(&self, address: u64, length: usize) -> Option<&'a [u8]> {
         self.entries().find_map(|(start, bytes)| {
             let offset = usize::try_from(address.checked_sub(start)?).ok()?;
             bytes.get(offset..offset.checked_add(length)?)
@@ -156,7 +156,7 @@ impl Captured<'_> {
     }
 
     /// Each entry's address and the bytes that could be read.
-    pub fn entries(&self) -> impl Iterator<Item = (u64, &[u8])> {
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
         let mut rest = self.words;
         std::iter::from_fn(move || {
             let ([address, extent], after) = rest.split_first_chunk::<2>()?;

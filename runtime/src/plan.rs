@@ -10,6 +10,7 @@
 //! Numbers are 64 bits wide and wrap, as the language's.
 
 mod combine;
+pub mod eval;
 
 use crate::schema::AccessKind;
 
@@ -51,7 +52,7 @@ impl Needs {
     }
 }
 
-/// A place for a number while a filter or reads run; 0 until it is set.
+/// A place for a number while a filter or reads run; set before it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot(pub u16);
 
@@ -102,7 +103,7 @@ pub struct Step {
 }
 
 /// What a slot is set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Does {
     /// A number.
     Constant(i64),

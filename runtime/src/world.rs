@@ -3,6 +3,7 @@
 //! One world a session; handlers run one after the other on one thread, so
 //! each is atomic with regard to the globals.
 
+mod captured;
 mod outside;
 mod session;
 

@@ -51,6 +51,9 @@ pub(crate) fn run(args: &ScriptArgs) -> Result<(), u8> {
     if args.dump == Some(Stage::Ir) {
         return put(&lowered.module().to_string());
     }
+    if args.dump == Some(Stage::Plan) {
+        return put(&lowered.plans());
+    }
     let compiled = lowered.compile(args.dump.is_some()).map_err(internal)?;
     if let Some(stage) = args.dump {
         return put(&listing(&compiled, stage));

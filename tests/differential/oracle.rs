@@ -5,12 +5,14 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use hwtrace::pipeline::{Parsed, Refused};
+use hwtrace_compiler::capture;
 use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
 use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
-use hwtrace_runtime::event::{RawHit, Registers};
+use hwtrace_runtime::event::{Captured, RawHit, Registers};
+use hwtrace_runtime::plan::{self, Input, Space};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
 
@@ -68,6 +70,37 @@ pub(crate) fn compile(script: &str, limits: &Limits) -> (Module, Program) {
     (module, program)
 }
 
+impl Seen {
+    /// Without the texts of faults that are not of their run: the last one stays
+    /// until the next, and conditions fault, too.
+    pub(crate) fn with_own_texts(mut self) -> Self {
+        for (text, fault) in self.fault_texts.iter_mut().zip(&self.faults) {
+            if fault.is_none_or(|(code, _)| !code.caught().is_empty()) {
+                text.clear();
+            }
+        }
+        self
+    }
+
+    /// The rows that are kept.
+    pub(crate) fn only(&self, kept: &[bool]) -> Self {
+        fn rows<T: Clone>(of: &[T], kept: &[bool]) -> Vec<T> {
+            let rows = of.iter().zip(kept).filter(|(_, kept)| **kept);
+            rows.map(|(row, _)| row.clone()).collect()
+        }
+        Self {
+            output: rows(&self.output, kept),
+            messages: rows(&self.messages, kept),
+            faults: rows(&self.faults, kept),
+            fault_texts: rows(&self.fault_texts, kept),
+            longs: rows(&self.longs, kept),
+            signals: rows(&self.signals, kept),
+            exit: rows(&self.exit, kept),
+            conditions: rows(&self.conditions, kept),
+        }
+    }
+}
+
 /// The script's module, verified.
 pub(crate) fn module(script: &str, limits: &Limits) -> Module {
     let source = Source::new("generated", script);
@@ -83,7 +116,7 @@ pub(crate) fn module(script: &str, limits: &Limits) -> Module {
     lowered.module().clone()
 }
 
-/// Runs the hits in native code.
+/// Runs the hits in native code, with what its plans read at the hit.
 pub(crate) fn native(
     module: &Module,
     program: &Program,
@@ -97,8 +130,15 @@ pub(crate) fn native(
     world.set_process_info(Box::new(Target));
     let signals = Post::default();
     world.set_signals(Box::new(signals.clone()));
+    let plans = capture::plans(module);
     let mut seen = Seen::default();
     for hit in hits {
+        // What is read at the hit is what would be read now.
+        let words = match hit.record.data_length {
+            0 => Vec::new(),
+            _ => plans[hit.handler].reads.take(&mut at_source(hit)),
+        };
+        world.set_captured(hit.record.pid, Captured { words: &words });
         let execname = world.intern(hit.execname.as_bytes());
         let data_name = world.intern(data_name(&hit.record).as_bytes());
         let record = HitRecord { execname, data_name, ..hit.record };
@@ -187,6 +227,34 @@ fn captured(hit: &Hit) -> RawHit<'static> {
     let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
     let registers = Registers { mask: 0xff_ffff, values: &VALUES };
     RawHit { watch, pid, tid, cpu, time, ip: register(8), registers, ..RawHit::default() }
+}
+
+/// The hit as plans see it.
+pub(crate) fn at_source(hit: &Hit) -> impl plan::eval::Hit + use<'_> {
+    AtSource(&hit.record)
+}
+
+struct AtSource<'a>(&'a HitRecord);
+
+impl plan::eval::Hit for AtSource<'_> {
+    fn input(&self, input: Input) -> i64 {
+        let record = self.0;
+        match input {
+            Input::Old => record.old as i64,
+            Input::New => record.new as i64,
+            Input::Pid => record.pid.into(),
+            Input::Tid => record.tid.into(),
+            Input::Cpu => record.cpu.into(),
+            Input::DataAddress => record.data_address as i64,
+            Input::UserMode => record.user_mode.into(),
+            Input::Access => AccessKind::from_number(record.access) as i64,
+            Input::Register(number) => register(number.into()) as i64,
+        }
+    }
+
+    fn memory(&mut self, space: Space, address: u64, out: &mut [u8]) -> bool {
+        space == Space::User && read(address, out) == out.len()
+    }
 }
 
 /// What every process is to the scripts.

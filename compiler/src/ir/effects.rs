@@ -27,24 +27,34 @@ pub struct Effects {
     pub writes: HashSet<Global>,
 }
 
-/// The effects of a code.
-pub fn effects(module: &Module, code: &Code) -> Effects {
-    let mut found = Effects::default();
+/// A code and the functions that it may call, each once.
+pub(crate) fn codes_of<'a>(module: &'a Module, code: &'a Code) -> Vec<&'a Code> {
     let mut seen = HashSet::new();
-    let mut pending = vec![code];
-    while let Some(code) = pending.pop() {
-        let instructions = code.blocks.iter().flat_map(|block| &block.instructions);
-        for instruction in instructions {
+    let mut found = vec![code];
+    let mut at = 0;
+    while let Some(code) = found.get(at).copied() {
+        for instruction in code.blocks.iter().flat_map(|block| &block.instructions) {
             if let Op::CallFunction(number, _) = instruction.op
                 && seen.insert(number)
             {
-                pending.extend(module.functions.get(number as usize));
+                found.extend(module.functions.get(number as usize));
             }
-            match access(&instruction.op) {
-                Some((global, Way::Reads)) => _ = found.reads.insert(global),
-                Some((global, Way::Writes)) => _ = found.writes.insert(global),
-                None => {}
-            }
+        }
+        at += 1;
+    }
+    found
+}
+
+/// The effects of a code.
+pub fn effects(module: &Module, code: &Code) -> Effects {
+    let mut found = Effects::default();
+    let codes = codes_of(module, code);
+    let blocks = codes.iter().flat_map(|code| &code.blocks);
+    for instruction in blocks.flat_map(|block| &block.instructions) {
+        match access(&instruction.op) {
+            Some((global, Way::Reads)) => _ = found.reads.insert(global),
+            Some((global, Way::Writes)) => _ = found.writes.insert(global),
+            None => {}
         }
     }
     found

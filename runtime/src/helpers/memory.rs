@@ -1,4 +1,5 @@
-//! Memory of the target and of the kernel. What can not be read faults.
+//! Memory of the target and of the kernel, as it was at the hit where it was read
+//! then. What can not be read faults.
 
 use super::{Context, enter, give, settle};
 use crate::abi::{FaultCode, text};
@@ -114,6 +115,9 @@ fn string(
 ) -> Result<Vec<u8>, FaultCode> {
     let (world, process) = enter_for(context, space);
     let most = most.min(world.strings.length_max());
+    if let Some(text) = world.outside.text_at_hit(process, address as u64, most) {
+        return Ok(text.to_vec());
+    }
     let mut text = Vec::new();
     while text.len() < most {
         let at = (address as u64).wrapping_add(text.len() as u64);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::captured::AtHit;
 use crate::abi::{FaultCode, PICTURE_NEW, PICTURE_OLD};
 use crate::strings::{StringHandle, Strings};
 
@@ -170,6 +171,8 @@ pub(crate) struct Outside {
     addresses: HashMap<(u32, u64), u64, RandomState>,
     /// What a wide object was, and is.
     pictures: [Vec<u8>; 2],
+    /// What was read at the hit itself.
+    pub(super) at_hit: AtHit,
     credentials: HashMap<u32, Credentials, RandomState>,
     command_lines: HashMap<u32, StringHandle, RandomState>,
     environments: HashMap<u32, Vec<u8>, RandomState>,
@@ -185,6 +188,7 @@ impl Default for Outside {
             symbol_texts: HashMap::default(),
             addresses: HashMap::default(),
             pictures: [Vec::new(), Vec::new()],
+            at_hit: AtHit::default(),
             credentials: HashMap::default(),
             command_lines: HashMap::default(),
             environments: HashMap::default(),
@@ -316,7 +320,19 @@ impl Outside {
         }
     }
 
-    /// Reads memory of process `pid`, of the kernel where none.
+    /// Text that was read at the hit, up to its NUL or `most` bytes; none where
+    /// that was not, or not all of it.
+    pub(crate) fn text_at_hit(
+        &self,
+        pid: Option<u32>,
+        address: u64,
+        most: usize,
+    ) -> Option<&[u8]> {
+        self.at_hit.text(pid, address, most)
+    }
+
+    /// Reads memory of process `pid`, of the kernel where none: as it was at the
+    /// hit where it was read then, else as it is now.
     pub(crate) fn read(
         &mut self,
         pid: Option<u32>,
@@ -327,6 +343,10 @@ impl Outside {
             let length = bytes.len().min(out.len());
             out[..length].copy_from_slice(&bytes[..length]);
             return length;
+        }
+        if let Some(bytes) = self.at_hit.bytes(pid, address, out.len()) {
+            out.copy_from_slice(bytes);
+            return out.len();
         }
         let read = match pid {
             Some(pid) => self.memory.read(pid, address, out),

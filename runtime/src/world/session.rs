@@ -7,7 +7,7 @@ use super::{Layout, ProcessInfo, Signals, Symbols, UserMemory, World};
 use crate::abi::FaultCode;
 use crate::abi::registers::IP;
 use crate::aggregate::Aggregate;
-use crate::event::RawHit;
+use crate::event::{Captured, RawHit};
 use crate::strings::StringHandle;
 
 impl World {
@@ -52,6 +52,13 @@ impl World {
     pub fn set_kernel_stack(&mut self, calls: &[u64]) {
         self.kernel_stack.clear();
         self.kernel_stack.extend_from_slice(calls);
+    }
+
+    /// Sets what was read at the hit that the next runs are for, made by process
+    /// `pid`: handlers that read it find it as it was then. To be called at each
+    /// hit, and with nothing before what no hit runs.
+    pub fn set_captured(&mut self, pid: u32, captured: Captured<'_>) {
+        self.outside.at_hit.set(pid, captured);
     }
 
     /// The pictures of a wide object, to be filled before a handler of it runs: what
