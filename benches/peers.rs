@@ -211,10 +211,11 @@ fn run(tool: &Tool, job: Job, (paced, stores): (u64, u64)) -> Option<Outcome> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     target.begin(paced, PACE)?;
     let mut tool_process = command.spawn().unwrap();
-    let (_, pace) = target.finish(paced)?;
-    let (_, store) = target.store_timed(stores)?;
+    let pace = target.finish(paced);
+    let store = target.store_timed(stores);
     target.end();
     tool_process.wait().unwrap();
+    let ((_, pace), (_, store)) = (pace?, store?);
     let found = (tool.found)(job, &place);
     let expected: Vec<u64> = (0..paced).chain(0..stores).collect();
     let seen = match &found {

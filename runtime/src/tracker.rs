@@ -118,8 +118,8 @@ struct Own {
 struct Wanted {
     /// What the instruction did, and the values.
     access: bool,
-    /// All of them: else the engine hands on some only, and may know of values that
-    /// are not known here.
+    /// All of them come: else the engine may know of values that are not known
+    /// here.
     all: bool,
 }
 
@@ -142,10 +142,11 @@ impl Tracker {
     }
 
     /// What is wanted of the hits of each watch, by number: everything, unless this
-    /// says otherwise.
-    pub fn set_plans(&mut self, plans: &[Plan]) {
+    /// says otherwise. `filtered`: whether hits are left out already.
+    pub fn set_plans(&mut self, plans: &[Plan], filtered: bool) {
         for (wanted, plan) in self.wanted.iter_mut().zip(plans) {
-            *wanted = Wanted { access: plan.needs.access, all: plan.filter.is_none() };
+            let all = !filtered || plan.filter.is_none();
+            *wanted = Wanted { access: plan.needs.access, all };
         }
     }
 
