@@ -5,6 +5,8 @@
 //! are redirected, threads that come and go between listings. Any call can be
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
+mod bpf;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{CStr, CString};
@@ -13,7 +15,8 @@ use std::time::Duration;
 
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, REGISTERS, Role};
-use crate::bpf::{self, Program, Request, Task};
+use crate::bpf::shared::RecordsWriter;
+use crate::bpf::{Program, Task};
 use crate::event::Registers;
 use crate::record::{Sample, write};
 use crate::ring::{PlainWriter, RingMemory};
@@ -56,6 +59,13 @@ pub enum Call {
     BpfLoad,
     BpfRun,
     BpfIterate,
+    BpfMap,
+    BpfMapPut,
+    MapShared,
+    MapRecords,
+    PerfSetProgram,
+    Group,
+    PidNamespace,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -63,7 +73,7 @@ pub enum Call {
 pub struct Holdings {
     /// Open descriptors.
     pub descriptors: usize,
-    /// Mapped rings.
+    /// Mapped rings, and what BPF programs share.
     pub mappings: usize,
     /// Children that are neither reaped nor let go.
     pub children: usize,
@@ -94,6 +104,8 @@ enum Open {
     Signals,
     Process(u32),
     Program(Program),
+    /// A map of BPF; of one with records the kernel's side.
+    Map(Option<RecordsWriter>),
     /// What is left to be read of an iterator's file.
     Iterator(VecDeque<Task>),
     Other,
@@ -377,18 +389,6 @@ impl Fake {
         self.next.set(descriptor + 1);
         table.insert(descriptor, open);
         Ok(descriptor)
-    }
-
-    fn expect_program(
-        &self,
-        program: RawFd,
-        fits: impl Fn(bpf::Role) -> bool,
-    ) -> Result<()> {
-        match self.open.borrow().get(&program) {
-            Some(Open::Program(program)) if fits(program.role) => Ok(()),
-            Some(_) => Err(Errno::EINVAL),
-            None => Err(Errno::EBADF),
-        }
     }
 
     fn with_event<T>(
@@ -742,39 +742,6 @@ impl Kernel for Fake {
             self.foreground.set(self.continued_with.get());
         }
         Ok(self.stoppable.get())
-    }
-
-    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd> {
-        const SAID: &[u8] = b"R2 is invalid\nprocessed 3 insns\n\0";
-        self.call(Call::BpfLoad).inspect_err(|_| {
-            if let Some(log) = log.get_mut(..SAID.len()) {
-                log.copy_from_slice(SAID);
-            }
-        })?;
-        self.give(Open::Program(program.clone()))
-    }
-
-    /// Reads the kernel's memory: there is no other program that is called.
-    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32> {
-        self.call(Call::BpfRun)?;
-        self.expect_program(program, |role| role == bpf::Role::Call)?;
-        let (address, out) = Request::asked(context).ok_or(Errno::EINVAL)?;
-        let memory = self.kernel_memory.borrow();
-        let there = out.iter_mut().zip(address..).all(|(to, at)| {
-            memory.get(&at).is_some_and(|byte| {
-                *to = *byte;
-                true
-            })
-        });
-        Ok(if there { 0 } else { (-(Errno::EFAULT as i32)).cast_unsigned() })
-    }
-
-    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd> {
-        self.call(Call::BpfIterate)?;
-        self.expect_program(program, |role| role != bpf::Role::Call)?;
-        let tasks = self.tasks.borrow();
-        let wanted = tasks.iter().filter(|task| tid == 0 || task.tid == tid).copied();
-        self.give(Open::Iterator(wanted.collect()))
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::PerfOptions;
 use super::events::EventSet;
-use super::guard::{CpuRing, PerfEvent, RingError};
+use super::guard::{CpuRing, PerfEvent, RingError, Source};
 use super::session::{Layouts, Rings};
 use crate::attr::{
     EventSpec, Features, KERNEL_SAMPLE_TYPE, REGISTERS, Role, SAMPLE_TYPE,
 };
+use crate::bpf::board::WATCHES;
 use crate::engine::ArmError;
+use crate::engine::bpf::Programs;
 use crate::event::Watch;
 use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
 use crate::record::Layout;
@@ -29,6 +31,8 @@ pub(super) struct Machine {
     cpus: Vec<u32>,
     features: Features,
     options: PerfOptions,
+    /// Whether programs are run at hits, in place of samples.
+    programs: bool,
 }
 
 impl Machine {
@@ -37,12 +41,14 @@ impl Machine {
     pub(super) fn probe(
         kernel: &Rc<dyn Kernel>,
         options: &PerfOptions,
+        programs: bool,
         pid: u32,
     ) -> Result<Self, ArmError> {
         let cpus = kernel.online_cpus().map_err(|e| system("online CPUs", e))?;
         let first = *cpus.first().ok_or_else(|| system("online CPUs", Errno::EINVAL))?;
         let features = probe_features(kernel, pid, first, options)?;
-        Ok(Self { kernel: Rc::clone(kernel), cpus, features, options: options.clone() })
+        let (kernel, options) = (Rc::clone(kernel), options.clone());
+        Ok(Self { kernel, cpus, features, options, programs })
     }
 
     /// Whether an exec ends the watches of who executes.
@@ -67,10 +73,35 @@ impl Machine {
         }
         let pages = self.options.data_pages(page, self.cpus.len());
         // Woken at a quarter, a reader has three quarters left to come.
-        rings.main = self.open_rings_of(pages, pid, |pages| {
+        let main = self.open_rings_of(pages, pid, |pages| {
             u32::try_from(pages * page / 4).unwrap_or(u32::MAX)
         })?;
+        rings.main = main.into_iter().map(Source::Perf).collect();
         Ok((rings, layouts))
+    }
+
+    /// What runs programs at hits, where that is done, with its rings.
+    pub(super) fn open_programs(
+        &self,
+        rings: &mut Rings,
+    ) -> Result<Option<Programs>, ArmError> {
+        if !self.programs {
+            return Ok(None);
+        }
+        let page = self.kernel.page_size();
+        let bytes = self.options.data_pages(page, self.cpus.len()) * page;
+        let (programs, hits) = Programs::open(&self.kernel, &self.cpus, bytes)?;
+        rings.main.extend(hits.into_iter().map(Source::Programs));
+        Ok(Some(programs))
+    }
+
+    /// The part that the events of a process's watch play, or of a thread's own.
+    fn role(&self, number: u32, watch: Watch, own: bool) -> Role {
+        match (self.programs && (number as usize) < WATCHES, own) {
+            (true, own) => Role::Programmed { watch, own },
+            (false, true) => Role::ThreadBreakpoint { watch },
+            (false, false) => Role::Breakpoint { watch },
+        }
     }
 
     fn open_rings_of(
@@ -130,7 +161,7 @@ impl Machine {
     ) -> Result<EventSet, ArmError> {
         self.raise_limit(held + self.cpus.len() as u64)?;
         let set = EventSet::new(pid, tid, Some(number));
-        self.open_set(Role::ThreadBreakpoint { watch }, set).map_err(|errno| {
+        self.open_set(self.role(number, watch, true), set).map_err(|errno| {
             open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
         })
     }
@@ -174,8 +205,10 @@ impl Machine {
         sets: &[EventSet],
         rings: &Rings,
     ) -> Result<(), ArmError> {
-        for set in sets {
-            let main = set.events.iter().zip(&rings.main);
+        // What runs a program writes no records.
+        for set in sets.iter().filter(|set| set.programmed().is_none()) {
+            let main = rings.main.iter().filter_map(Source::perf);
+            let main = set.events.iter().zip(main);
             for (event, ring) in main.chain(set.news.iter().zip(&rings.news)) {
                 let led = self.kernel.perf_set_output(event.descriptor(), ring.owner());
                 led.map_err(|e| system("PERF_EVENT_IOC_SET_OUTPUT", e))?;
@@ -303,7 +336,8 @@ impl Target<'_> {
     ) -> Result<(), (Errno, usize)> {
         for (number, watch) in numbered(self.watches) {
             let set = EventSet::new(self.pid, tid, Some(number));
-            let opened = self.machine.open_set(Role::Breakpoint { watch }, set);
+            let role = self.machine.role(number, watch, false);
+            let opened = self.machine.open_set(role, set);
             sets.push(opened.map_err(|errno| (errno, number as usize))?);
         }
         if self.sideband {

@@ -3,7 +3,9 @@
 use std::os::fd::RawFd;
 
 use super::guard::PerfEvent;
-use crate::event::Watch;
+use crate::attr::Role;
+use crate::bpf::hit::Watched;
+use crate::event::{Trigger, Watch};
 use crate::kernel::{Kernel, Result};
 
 /// The events of one thread that play one part, one for each CPU.
@@ -32,6 +34,19 @@ impl EventSet {
     /// What it watches; None for the sideband.
     pub(super) fn watched(&self) -> Option<Watch> {
         self.events.first()?.spec.role.watch()
+    }
+
+    /// What is to run at its hits, where they are no samples.
+    pub(super) fn programmed(&self) -> Option<Watched> {
+        match (self.events.first()?.spec.role, self.watch) {
+            (Role::Programmed { watch, own }, Some(number)) => Some(Watched {
+                number,
+                length: watch.length,
+                stores: watch.trigger == Trigger::Write,
+                own,
+            }),
+            _ => None,
+        }
     }
 
     /// Whether it can have hits: not before its address is known.
