@@ -9,5 +9,6 @@ mod kernel;
 mod limits;
 mod moves;
 mod processes;
+mod programs;
 mod starting;
 mod threads;

@@ -205,8 +205,9 @@ impl Machine {
         sets: &[EventSet],
         rings: &Rings,
     ) -> Result<(), ArmError> {
-        // What runs a program writes no records.
-        for set in sets.iter().filter(|set| set.programmed().is_none()) {
+        // Also those of programs, which write no records: of an event without a ring
+        // poll(2) says that it is over (kernel/events/core.c, `perf_poll`).
+        for set in sets {
             let main = rings.main.iter().filter_map(Source::perf);
             let main = set.events.iter().zip(main);
             for (event, ring) in main.chain(set.news.iter().zip(&rings.news)) {
