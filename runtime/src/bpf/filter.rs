@@ -130,14 +130,21 @@ fn clear(asm: &mut Assembler, slots: u64) {
     }
 }
 
-/// Writes a filter, which ends at one of two labels. It is [sound](is_sound).
-pub(super) fn write(asm: &mut Assembler, filter: &Filter, pass: Label, drop: Label) {
+/// Writes a filter, which ends at one of two labels. It is [sound](is_sound). How
+/// many bytes at the watch may not be read, is `forbidden`.
+pub(super) fn write(
+    asm: &mut Assembler,
+    filter: &Filter,
+    forbidden: Option<u32>,
+    pass: Label,
+    drop: Label,
+) {
     clear(asm, looked_at_first(filter));
     let labels: Vec<_> = filter.blocks.iter().map(|_| asm.label()).collect();
     let label = |to: u16| labels[usize::from(to)];
     for (index, block) in filter.blocks.iter().enumerate() {
         asm.place(labels[index]);
-        let mut steps = Steps { asm, fails: Some(pass), entry: 0 };
+        let mut steps = Steps { asm, fails: Some(pass), forbidden, entry: 0 };
         block.steps.iter().for_each(|step| steps.step(step));
         match block.next {
             Next::Pass => asm.jump(pass),
@@ -155,9 +162,14 @@ pub(super) fn write(asm: &mut Assembler, filter: &Filter, pass: Label, drop: Lab
 
 /// Writes reads, into a record from its word `entry` on. They are
 /// [sound](are_sound).
-pub(super) fn write_reads(asm: &mut Assembler, reads: &Reads, entry: usize) {
+pub(super) fn write_reads(
+    asm: &mut Assembler,
+    reads: &Reads,
+    forbidden: Option<u32>,
+    entry: usize,
+) {
     clear(asm, looked_at_first_by(reads));
-    let mut steps = Steps { asm, fails: None, entry };
+    let mut steps = Steps { asm, fails: None, forbidden, entry };
     reads.steps.iter().for_each(|step| steps.step(step));
 }
 
@@ -186,7 +198,7 @@ impl Trial {
         let [pass, drop] = [(); 2].map(|()| asm.label());
         // The context is the frame.
         asm.put([copy(R6, R1), copy(R7, R1)]);
-        write(&mut asm, filter, pass, drop);
+        write(&mut asm, filter, None, pass, drop);
         for (label, result) in [(pass, 1), (drop, 0)] {
             asm.place(label);
             asm.put([set(R0, result), exit()]);

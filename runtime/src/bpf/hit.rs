@@ -9,6 +9,10 @@
 //! 3. the filter, where all that it looks at is known;
 //! 4. a record ([`record`]), if there is room, with what is read for it.
 //!
+//! What looks at memory at the hit, and may not: a register that reports loads, too,
+//! would report what the program loads (arch/x86/kernel/traps.c, `exc_debug_user`:
+//! the registers stay on). So the bytes of such a watch are not read here.
+//!
 //! It always gives 0, so that perf makes no sample. The event counts all the same,
 //! so that *records + left out + lost = counted*.
 //!
@@ -27,6 +31,7 @@ use super::insn::{
 };
 use super::steps::at;
 use super::{Program, Role, filter};
+use crate::event::{Trigger, Watch};
 use crate::plan::{Filter, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
@@ -51,6 +56,14 @@ pub struct Watched {
     pub stores: bool,
     /// Whether it is one that threads have of their own.
     pub own: bool,
+}
+
+impl Watched {
+    /// What is to be known of a watch with this number.
+    pub fn new(number: u32, watch: &Watch, own: bool) -> Self {
+        let stores = watch.trigger == Trigger::Write;
+        Self { number, length: watch.length, stores, own }
+    }
 }
 
 /// Maps that programs use, and how many CPUs they are for.
@@ -271,7 +284,13 @@ impl<'a> Hit<'a> {
             self.asm.put([alu_constant(Alu::And, R1, flag)]);
             self.asm.jump_if(Test::Equal, R1, 0, record);
         }
-        filter::write(&mut self.asm, filter, record, dropped);
+        let forbidden = self.forbidden();
+        filter::write(&mut self.asm, filter, forbidden, record, dropped);
+    }
+
+    /// How many bytes of the watch may not be read, as they would be a hit.
+    fn forbidden(&self) -> Option<u32> {
+        (!self.watched.stores).then_some(self.watched.length)
     }
 
     /// The ways in which it ends without a record.

@@ -43,6 +43,8 @@ pub(super) struct Steps<'a> {
     pub(super) asm: &'a mut Assembler,
     /// Where to go on where something can not be computed; none: it is 0.
     pub(super) fails: Option<Label>,
+    /// How many bytes at the watch may not be read.
+    pub(super) forbidden: Option<u32>,
     /// The word of the record in which the next entry begins.
     pub(super) entry: usize,
 }
@@ -171,13 +173,14 @@ impl Steps<'_> {
             self.asm.put([store(Width::Double, R9, at(self.entry), R3)]);
         }
         let size = how.size.into();
+        let fails = self.fails.filter(|_| !keep).unwrap_or(failed);
+        self.spare(size, fails);
         self.asm.put([copy(R1, FRAME), add(R1, BUFFER.into()), set(R2, size)]);
         self.asm.put([call(match how.space {
             Space::User => Helper::ProbeReadUser,
             Space::Kernel => Helper::ProbeReadKernel,
         })]);
-        let fails = self.fails.filter(|_| !keep);
-        self.asm.jump_if(Test::NotEqual, R0, 0, fails.unwrap_or(failed));
+        self.asm.jump_if(Test::NotEqual, R0, 0, fails);
         self.asm.put([load(Width::of(size as u32), R0, FRAME, BUFFER), set(R4, size)]);
         self.asm.jump(done);
         self.asm.place(failed);
@@ -195,6 +198,19 @@ impl Steps<'_> {
                 alu_constant(Alu::ShiftRightSigned, R0, sign),
             ]);
         }
+    }
+
+    /// Fails where so many bytes at R3 overlap those that may not be read.
+    fn spare(&mut self, size: i32, fails: Label) {
+        let Some(forbidden) = self.forbidden else { return };
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::ADDRESS)),
+            copy(R2, R3),
+            alu(Alu::Subtract, R2, R1),
+            alu(Alu::Subtract, R1, R3),
+        ]);
+        self.asm.jump_if(Test::Below, R2, forbidden as i32, fails);
+        self.asm.jump_if(Test::Below, R1, size, fails);
     }
 
     /// The second word of an entry with so many words, of which R4 bytes were read.
@@ -217,6 +233,8 @@ impl Steps<'_> {
             let last = at(self.entry + 1 + words);
             self.asm.put([store_constant(Width::Double, R9, last, 0)]);
         }
+        let [failed, done] = [(); 2].map(|()| self.asm.label());
+        self.spare(bytes as i32, failed);
         let to = at(self.entry + 2).into();
         self.asm.put([copy(R1, R9), add(R1, to), set(R2, bytes as i32)]);
         self.asm.put([call(match (space, text) {
@@ -225,7 +243,6 @@ impl Steps<'_> {
             (Space::User, true) => Helper::ProbeReadUserText,
             (Space::Kernel, true) => Helper::ProbeReadKernelText,
         })]);
-        let [failed, done] = [(); 2].map(|()| self.asm.label());
         if text {
             // What is as long as it may be was perhaps cut: its last byte is a zero
             // of the kernel's then.

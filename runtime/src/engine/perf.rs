@@ -104,7 +104,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use self::arm::{Machine, Target, system};
-use self::events::EventSet;
+use self::events::{Capture, EventSet};
 use self::session::Session;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow};
@@ -245,7 +245,6 @@ fn adopt(
     of_kernel: bool,
 ) -> Result<(), ArmError> {
     machine.connect(&sets, session.rings())?;
-    session.run_programs(&*machine.kernel, &sets)?;
     let adopted = session.adopt(&*machine.kernel, sets, of_kernel);
     adopted.map_err(|errno| system("ioctl on a perf event", errno))
 }
@@ -263,7 +262,9 @@ fn attach(
     session.know_watches(watches.len());
     let sideband = !session.reports_all() && !session.family().reports(pid);
     let held = session.descriptors();
-    let target = Target { machine, pid, watches, sideband, held };
+    let captures = session.captures(pid, watches, false)?;
+    let target =
+        Target { machine, pid, watches, captures: &captures, sideband, held };
     let opened = target.open_events()?;
     adopt(machine, session, opened.sets, false)?;
     session.family().arm(pid, opened.threads);
@@ -346,10 +347,14 @@ impl Engine for PerfEngine {
     ) -> Result<(), ArmError> {
         self.arm_more(pid, |machine, session| {
             session.know_watches(number + 1);
+            let mut watches = vec![None; number];
+            watches.push(Some(watch));
+            let captures = session.captures(tid, &watches, true)?;
+            let capture = captures.last().copied().unwrap_or(Capture::Sample);
             let set = machine.open_own(
                 (pid, tid),
                 number as u32,
-                watch,
+                (watch, capture),
                 session.descriptors(),
             )?;
             adopt(machine, session, vec![set], false)

@@ -118,7 +118,7 @@ impl Trace {
     /// Nothing lost, nothing out of order, and every counted hit there.
     pub(crate) fn assert_complete(&self, hits: usize) {
         assert_eq!(self.hits.len(), hits, "{:?}", self.account);
-        assert_eq!(self.account.counted.iter().sum::<u64>(), hits as u64);
+        assert_eq!(self.account.counted.iter().sum::<u64>(), hits as u64, "{:?}", self.account);
         assert_eq!((self.account.lost, self.account.late), (0, 0));
         assert!(self.times.is_sorted());
     }
@@ -176,7 +176,7 @@ pub(crate) struct Tracer {
 impl Tracer {
     pub(crate) fn new(options: PerfOptions) -> Self {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
-        let engine = PerfEngine::new(Rc::clone(&kernel), options);
+        let engine = if std::env::var_os("BPFALL").is_some() { PerfEngine::with_programs(Rc::clone(&kernel), options) } else { PerfEngine::new(Rc::clone(&kernel), options) };
         Self { kernel, engine, trace: Trace::default(), teacher: None }
     }
 

@@ -67,7 +67,8 @@ impl Hit<'_> {
         self.reserve(both, flags::CODE | flags::USER, written);
         self.asm.place(written);
         self.body();
-        filter::write_reads(&mut self.asm, self.reads, BODY);
+        let forbidden = self.forbidden();
+        filter::write_reads(&mut self.asm, self.reads, forbidden, BODY);
         self.submit();
     }
 

@@ -302,8 +302,12 @@ impl Hit<'_> {
         self.asm.jump(labels.exchange);
     }
 
-    /// R1 = what memory holds.
+    /// R1 = what memory holds, where it may be read.
     fn read(&mut self, labels: Values) {
+        if self.forbidden().is_some() {
+            self.asm.jump(labels.unread);
+            return;
+        }
         self.asm.put([
             copy(R1, FRAME),
             add(R1, -8),

@@ -4,13 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::PerfOptions;
-use super::events::EventSet;
+use super::events::{Capture, EventSet};
 use super::guard::{CpuRing, PerfEvent, RingError, Source};
 use super::session::{Layouts, Rings};
 use crate::attr::{
     EventSpec, Features, KERNEL_SAMPLE_TYPE, REGISTERS, Role, SAMPLE_TYPE,
 };
-use crate::bpf::board::WATCHES;
 use crate::engine::ArmError;
 use crate::engine::bpf::Programs;
 use crate::event::Watch;
@@ -95,15 +94,6 @@ impl Machine {
         Ok(Some(programs))
     }
 
-    /// The part that the events of a process's watch play, or of a thread's own.
-    fn role(&self, number: u32, watch: Watch, own: bool) -> Role {
-        match (self.programs && (number as usize) < WATCHES, own) {
-            (true, own) => Role::Programmed { watch, own },
-            (false, true) => Role::ThreadBreakpoint { watch },
-            (false, false) => Role::Breakpoint { watch },
-        }
-    }
-
     fn open_rings_of(
         &self,
         mut pages: usize,
@@ -150,18 +140,36 @@ impl Machine {
         Ok(set)
     }
 
+    /// Opens the events of a watch, disabled. Programs are set at once: a thread that
+    /// is born before has events without, but is seen by who lists the threads then.
+    fn open_watch(
+        &self,
+        watch: Watch,
+        capture: Capture,
+        own: bool,
+        set: EventSet,
+    ) -> KernelResult<EventSet> {
+        let set = self.open_set(capture.role(watch, own), set)?;
+        if let Capture::Program(program) = capture {
+            for event in &set.events {
+                self.kernel.perf_set_program(event.descriptor(), program)?;
+            }
+        }
+        Ok(set)
+    }
+
     /// Opens one thread's own watch, disabled, where so many descriptors are held
     /// already.
     pub(super) fn open_own(
         &self,
         (pid, tid): (u32, u32),
         number: u32,
-        watch: Watch,
+        (watch, capture): (Watch, Capture),
         held: u64,
     ) -> Result<EventSet, ArmError> {
         self.raise_limit(held + self.cpus.len() as u64)?;
         let set = EventSet::new(pid, tid, Some(number));
-        self.open_set(self.role(number, watch, true), set).map_err(|errno| {
+        self.open_watch(watch, capture, true, set).map_err(|errno| {
             open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
         })
     }
@@ -245,6 +253,8 @@ pub(super) struct Target<'a> {
     pub(super) pid: u32,
     /// By number; none for those that mean nothing in this process.
     pub(super) watches: &'a [Option<Watch>],
+    /// By number, too.
+    pub(super) captures: &'a [Capture],
     /// Whether its names, births and ends are to be reported: they are not yet.
     pub(super) sideband: bool,
     /// Descriptors that are held for others, the rings included.
@@ -337,8 +347,9 @@ impl Target<'_> {
     ) -> Result<(), (Errno, usize)> {
         for (number, watch) in numbered(self.watches) {
             let set = EventSet::new(self.pid, tid, Some(number));
-            let role = self.machine.role(number, watch, false);
-            let opened = self.machine.open_set(role, set);
+            let capture = self.captures.get(number as usize).copied();
+            let capture = capture.unwrap_or(Capture::Sample);
+            let opened = self.machine.open_watch(watch, capture, false, set);
             sets.push(opened.map_err(|errno| (errno, number as usize))?);
         }
         if self.sideband {

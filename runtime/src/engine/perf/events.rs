@@ -4,9 +4,28 @@ use std::os::fd::RawFd;
 
 use super::guard::PerfEvent;
 use crate::attr::Role;
-use crate::bpf::hit::Watched;
-use crate::event::{Trigger, Watch};
+use crate::event::Watch;
 use crate::kernel::{Kernel, Result};
+
+/// How the hits of a watch are captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Capture {
+    /// As a sample.
+    Sample,
+    /// By a program.
+    Program(RawFd),
+}
+
+impl Capture {
+    /// The part that its events play; with `own` it is one thread's.
+    pub(super) fn role(self, watch: Watch, own: bool) -> Role {
+        match (self, own) {
+            (Self::Program(_), own) => Role::Programmed { watch, own },
+            (Self::Sample, true) => Role::ThreadBreakpoint { watch },
+            (Self::Sample, false) => Role::Breakpoint { watch },
+        }
+    }
+}
 
 /// The events of one thread that play one part, one for each CPU.
 pub(super) struct EventSet {
@@ -36,17 +55,10 @@ impl EventSet {
         self.events.first()?.spec.role.watch()
     }
 
-    /// What is to run at its hits, where they are no samples.
-    pub(super) fn programmed(&self) -> Option<Watched> {
-        match (self.events.first()?.spec.role, self.watch) {
-            (Role::Programmed { watch, own }, Some(number)) => Some(Watched {
-                number,
-                length: watch.length,
-                stores: watch.trigger == Trigger::Write,
-                own,
-            }),
-            _ => None,
-        }
+    /// Whether a program is run at its hits.
+    pub(super) fn is_programmed(&self) -> bool {
+        let role = self.events.first().map(|event| event.spec.role);
+        matches!(role, Some(Role::Programmed { .. }))
     }
 
     /// Whether it can have hits: not before its address is known.

@@ -3,14 +3,15 @@
 
 use std::os::fd::RawFd;
 
-use super::arm::system;
-use super::events::{EventSet, Totals};
+use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
 use super::ids::IdMap;
 use crate::engine::bpf::{Programs, Rules};
 use crate::engine::{Account, ArmError, Flow};
-use crate::event::{Event, RawHit};
+use crate::bpf::board::WATCHES;
+use crate::bpf::hit::Watched;
+use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
 use crate::record::{Layout, Record};
@@ -156,23 +157,27 @@ impl Session {
         self.closed.counted.resize(count, 0);
     }
 
-    /// Has programs run at the hits of events that are open and off.
-    pub(super) fn run_programs(
+    /// What is opened for watches, by number: of those at whose hits programs are
+    /// run the programs. `owner` is the process, or the thread with `own`; its
+    /// watches are off.
+    pub(super) fn captures(
         &mut self,
-        kernel: &dyn Kernel,
-        sets: &[EventSet],
-    ) -> std::result::Result<(), ArmError> {
-        let Some(programs) = &mut self.programs else { return Ok(()) };
-        for set in sets {
-            let Some(watched) = set.programmed() else { continue };
-            let program = programs.program(watched)?;
-            programs.begins(if watched.own { set.tid } else { set.pid }, watched.number);
-            for event in &set.events {
-                let set = kernel.perf_set_program(event.descriptor(), program);
-                set.map_err(|errno| system("PERF_EVENT_IOC_SET_BPF", errno))?;
+        owner: u32,
+        watches: &[Option<Watch>],
+        own: bool,
+    ) -> std::result::Result<Vec<Capture>, ArmError> {
+        let capture = |(number, watch): (usize, &Option<Watch>)| {
+            let (Some(programs), Some(watch)) = (&mut self.programs, watch) else {
+                return Ok(Capture::Sample);
+            };
+            if number >= WATCHES {
+                return Ok(Capture::Sample);
             }
-        }
-        Ok(())
+            let watched = Watched::new(number as u32, watch, own);
+            programs.begins(owner, watched.number);
+            Ok(Capture::Program(programs.program(watched)?))
+        };
+        watches.iter().enumerate().map(capture).collect()
     }
 
     /// Takes over events that are open and lead into the rings, and starts
@@ -187,7 +192,7 @@ impl Session {
         let mut ids = Vec::new();
         for set in &sets {
             if let Some(watch) = set.watch {
-                if set.programmed().is_none() {
+                if !set.is_programmed() {
                     ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, watch)));
                 }
                 self.watches[watch as usize].kernel = of_kernel;
