@@ -10,11 +10,13 @@ use std::rc::Rc;
 use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::bpf::filter::Trial;
 use hwtrace_runtime::engine::bpf::{check, probe};
+use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
-use hwtrace_runtime::plan::{Block, Filter, Next, Needs, Plan, Reads};
+use hwtrace_runtime::plan::{Block, Filter, Needs, Next, Plan, Reads};
 use plans::Memory;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// The kernel, where it lets us; says so aloud where not.
@@ -50,15 +52,21 @@ fn the_plainest_programs_load() {
         Needs::ALL,
     ] {
         let plan = Plan { needs, filter: None, reads: Reads::NONE };
-        check(&kernel, &plan).expect("taken");
+        for (length, trigger) in [(8, Trigger::Write), (1, Trigger::ReadWrite)] {
+            let watch = Watch { address: 8, length, trigger };
+            check(&kernel, &watch, &plan).expect("taken");
+        }
     }
 }
 
 #[test]
 fn the_kernel_takes_every_plan() {
     let Some(kernel) = kernel() else { return };
-    let ran = runner(200).run(&plans::plan(), |plan| {
-        let taken = check(&kernel, &plan);
+    let triggers = select(vec![Trigger::Write, Trigger::ReadWrite]);
+    let watches = (select(vec![1, 2, 4, 8]), triggers)
+        .prop_map(|(length, trigger)| Watch { address: 8, length, trigger });
+    let ran = runner(200).run(&(watches, plans::plan()), |(watch, plan)| {
+        let taken = check(&kernel, &watch, &plan);
         prop_assert_eq!(taken, Ok(()));
         Ok(())
     });
@@ -101,6 +109,7 @@ fn what_is_no_filter_is_left_out() {
         let filter = Filter { slots: 1, blocks: blocks.to_vec() };
         assert!(Trial::new(&kernel, &filter).expect("not asked").is_none());
         let plan = Plan { filter: Some(filter), ..Plan::default() };
-        check(&kernel, &plan).expect("taken without it");
+        let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
+        check(&kernel, &watch, &plan).expect("taken without it");
     }
 }

@@ -122,8 +122,7 @@ mod tests {
         asm.put([set(R0, 5)]);
         asm.place(end);
         asm.put([exit()]);
-        let expected =
-            vec![skip_if(Test::Equal, R0, 1, 2), skip(0), set(R0, 5), exit()];
+        let expected = vec![skip_if(Test::Equal, R0, 1, 2), skip(0), set(R0, 5), exit()];
         assert_eq!(asm.finish(), Some(expected));
     }
 

@@ -116,7 +116,16 @@ impl MapCreate {
         };
         let numa_node = 0;
         let name = name();
-        Self { map_type, key_size, value_size, max_entries, flags, inner, numa_node, name }
+        Self {
+            map_type,
+            key_size,
+            value_size,
+            max_entries,
+            flags,
+            inner,
+            numa_node,
+            name,
+        }
     }
 }
 

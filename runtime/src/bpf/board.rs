@@ -237,9 +237,8 @@ pub fn register_index(number: u8) -> Option<usize> {
 
 /// Where `struct pt_regs` has the registers of a frame, in bytes
 /// (arch/x86/include/asm/ptrace.h).
-pub(super) const PT_REGS: [i16; frame::REGISTER_COUNT] = [
-    80, 40, 88, 96, 104, 112, 32, 152, 144, 72, 64, 56, 48, 24, 16, 8, 0, 128,
-];
+pub(super) const PT_REGS: [i16; frame::REGISTER_COUNT] =
+    [80, 40, 88, 96, 104, 112, 32, 152, 144, 72, 64, 56, 48, 24, 16, 8, 0, 128];
 
 #[cfg(test)]
 mod tests {

@@ -140,11 +140,11 @@ impl<'a> Hit<'a> {
         let steps = filter.into_iter().flat_map(filter::steps);
         let inputs: Vec<_> = filter::inputs(steps).collect();
         let read = filter::inputs(reads.steps.iter());
-        let looked_at = inputs.iter().copied().chain(read).filter_map(|input| match input
-        {
-            Input::Register(number) => board::register_index(number),
-            _ => None,
-        });
+        let looked_at =
+            inputs.iter().copied().chain(read).filter_map(|input| match input {
+                Input::Register(number) => board::register_index(number),
+                _ => None,
+            });
         let looked_at: Vec<_> = looked_at.collect();
         let user = (0..frame::REGISTER_COUNT)
             .filter(|index| needs.registers || looked_at.contains(index))
@@ -236,10 +236,8 @@ impl<'a> Hit<'a> {
         self.asm.put([copy(R3, FRAME), add(R3, TID.into()), set(R4, 8)]);
         self.asm.put([call(Helper::NamespacePidTgid)]);
         self.asm.jump_if(Test::NotEqual, R0, 0, self.labels.lost);
-        self.asm.put([
-            load(Width::Word, R0, FRAME, PID),
-            load(Width::Word, R1, FRAME, TID),
-        ]);
+        self.asm
+            .put([load(Width::Word, R0, FRAME, PID), load(Width::Word, R1, FRAME, TID)]);
         store_both(&mut self.asm);
     }
 

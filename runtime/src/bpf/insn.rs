@@ -265,12 +265,7 @@ pub fn skip(count: i16) -> Instruction {
 }
 
 /// Skips `count` instructions where the test holds of register and constant.
-pub fn skip_if(
-    test: Test,
-    register: Register,
-    constant: i32,
-    count: i16,
-) -> Instruction {
+pub fn skip_if(test: Test, register: Register, constant: i32, count: i16) -> Instruction {
     Instruction::new(0x05 | test as u8, register, R0, count, constant)
 }
 

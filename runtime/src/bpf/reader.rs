@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use super::insn::{
-    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, Test, Width, add, call, copy, exit, load,
-    set, skip, skip_if, store, store_constant,
+    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, Test, Width, add, call, copy, exit,
+    load, set, skip, skip_if, store, store_constant,
 };
 use super::{BpfError, Loaded, Program, Role};
 use crate::kernel::{Errno, Kernel};

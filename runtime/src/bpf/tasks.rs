@@ -6,8 +6,8 @@
 use std::rc::Rc;
 
 use super::insn::{
-    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, R7, Test, Width, add, call, copy, exit,
-    load, set, skip_if, store,
+    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, R7, Test, Width, add, call, copy,
+    exit, load, set, skip_if, store,
 };
 use super::{BpfError, Loaded, Program, Role};
 use crate::kernel::{Errno, Kernel};

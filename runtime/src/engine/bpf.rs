@@ -37,6 +37,7 @@ use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
 use crate::bpf::hit::{Maps, Watched, program};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
+use crate::event::{Trigger, Watch};
 use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Needs, Plan};
 
@@ -52,18 +53,22 @@ static EVERYTHING: Plan =
 /// [`BpfError::NotPermitted`] without CAP_BPF and CAP_PERFMON,
 /// [`BpfError::Missing`] on a kernel that is too old.
 pub fn probe(kernel: &Rc<dyn Kernel>) -> Result<(), BpfError> {
-    check(kernel, &EVERYTHING)
+    let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
+    check(kernel, &watch, &EVERYTHING)
 }
 
-/// Whether the kernel takes the program that a plan makes.
+/// Whether the kernel takes the program that a plan makes of such a watch.
 ///
 /// # Errors
 /// As [`probe`]; [`BpfError::Refused`].
-pub fn check(kernel: &Rc<dyn Kernel>, plan: &Plan) -> Result<(), BpfError> {
+pub fn check(
+    kernel: &Rc<dyn Kernel>,
+    watch: &Watch,
+    plan: &Plan,
+) -> Result<(), BpfError> {
     let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size())?;
     programs.set_plans(std::slice::from_ref(plan));
-    let watched = Watched { number: 0, length: 8, stores: true, own: false };
-    programs.program(watched).map(drop)
+    programs.program(Watched::new(0, watch, false)).map(drop)
 }
 
 /// A map, closed when dropped.
@@ -304,9 +309,8 @@ impl Programs {
         let memory = self.memory().into_iter();
         memory.flat_map(move |memory| {
             let counter = move |watch| memory.word(board::counter(watch, which));
-            (0..known).map(move |it| {
-                counter(it).load(std::sync::atomic::Ordering::Relaxed)
-            })
+            (0..known)
+                .map(move |it| counter(it).load(std::sync::atomic::Ordering::Relaxed))
         })
     }
 }

@@ -263,8 +263,7 @@ fn attach(
     let sideband = !session.reports_all() && !session.family().reports(pid);
     let held = session.descriptors();
     let captures = session.captures(pid, watches, false)?;
-    let target =
-        Target { machine, pid, watches, captures: &captures, sideband, held };
+    let target = Target { machine, pid, watches, captures: &captures, sideband, held };
     let opened = target.open_events()?;
     adopt(machine, session, opened.sets, false)?;
     session.family().arm(pid, opened.threads);
@@ -293,7 +292,10 @@ impl Engine for PerfEngine {
         let watch = watch as u32;
         match self.armed.as_mut().filter(|(_, session)| session.is_armed()) {
             Some((_, session)) => {
-                session.programs().into_iter().for_each(|it| it.expect(pid, watch, value));
+                session
+                    .programs()
+                    .into_iter()
+                    .for_each(|it| it.expect(pid, watch, value));
             }
             None if self.programs => self.expected.push((pid, watch, value)),
             None => {}

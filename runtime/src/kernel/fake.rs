@@ -104,8 +104,8 @@ enum Open {
     Signals,
     Process(u32),
     Program(Program),
-    /// A map of BPF; of one with records the kernel's side.
-    Map(Option<RecordsWriter>),
+    /// A map of BPF.
+    Map,
     /// What is left to be read of an iterator's file.
     Iterator(VecDeque<Task>),
     Other,
@@ -162,6 +162,9 @@ pub struct Fake {
     /// What there is of the kernel's memory.
     kernel_memory: RefCell<BTreeMap<u64, u8>>,
     tasks: RefCell<Vec<Task>>,
+    /// The kernel's side of the rings that programs write, by CPU: in the order in
+    /// which they are mapped.
+    records: RefCell<Vec<RecordsWriter>>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -201,6 +204,7 @@ impl Fake {
             continued_with: Cell::new(OWN_GROUP),
             kernel_memory: RefCell::default(),
             tasks: RefCell::default(),
+            records: RefCell::default(),
         }
     }
 

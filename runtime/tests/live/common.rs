@@ -359,9 +359,7 @@ pub(crate) fn trace_program(
     watches: &[Watch],
     options: PerfOptions,
 ) -> (u32, Trace) {
-    despite_lost_traps(|| {
-        follow_program(program, watches, Tracer::new(options.clone()))
-    })
+    despite_lost_traps(|| follow_program(program, watches, Tracer::new(options.clone())))
 }
 
 /// Does so with this engine. None where the program was killed by SIGTRAP.

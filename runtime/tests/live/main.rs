@@ -10,5 +10,6 @@ mod limits;
 mod moves;
 mod processes;
 mod programs;
+mod programs_elsewhere;
 mod starting;
 mod threads;

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hwtrace_runtime::bpf::BpfError;
+use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::bpf::probe;
 use hwtrace_runtime::engine::perf::PerfOptions;
-use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::event::{Captured, Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{
-    Binary, Block, Comparison, Does, Filter, Input, Load, Needs, Next, Plan, Reads, Slot, Space,
-    Step,
+    Binary, Block, Comparison, Does, Filter, Input, Load, Needs, Next, Plan, Reads, Slot,
+    Space, Step,
 };
 use hwtrace_runtime::schema::AccessKind;
 
@@ -22,10 +22,10 @@ use crate::common::{
     stores_to,
 };
 
-const ACCESS: Needs = Needs { access: true, cpu: false, registers: false };
+pub(crate) const ACCESS: Needs = Needs { access: true, cpu: false, registers: false };
 
 /// Whether programs can be run here; says so aloud where not.
-fn runs_programs() -> bool {
+pub(crate) fn runs_programs() -> bool {
     let kernel: Rc<dyn Kernel> = Rc::new(Linux);
     match probe(&kernel) {
         Ok(()) => is_live(),
@@ -40,12 +40,12 @@ fn runs_programs() -> bool {
     }
 }
 
-fn plan(needs: Needs, filter: Option<Filter>, reads: Reads) -> Plan {
+pub(crate) fn plan(needs: Needs, filter: Option<Filter>, reads: Reads) -> Plan {
     Plan { needs, filter, reads }
 }
 
 /// A hit passes where these two compare so.
-fn filter(left: Does, how: Comparison, right: Does) -> Filter {
+pub(crate) fn filter(left: Does, how: Comparison, right: Does) -> Filter {
     let step = |slot, does| Step { to: Slot(slot), does };
     let compare = Does::Compare(how, Slot(0), Slot(1));
     let first = Block {
@@ -62,7 +62,7 @@ fn change() -> Filter {
 }
 
 /// Follows a program whose function `store` makes the accesses.
-fn trace(program: &Path, watches: &[Watch], plans: &[Plan]) -> (u32, Trace) {
+pub(crate) fn trace(program: &Path, watches: &[Watch], plans: &[Plan]) -> (u32, Trace) {
     trace_functions(program, watches, plans, &["store"])
 }
 
@@ -117,7 +117,7 @@ fn trace_taught(
     })
 }
 
-const COUNT: &str = "
+pub(crate) const COUNT: &str = "
     volatile unsigned long counter;
     __attribute__((noinline)) void store(unsigned long n) {
         for (unsigned long i = 0; i < n; i++) counter = i / 10;
@@ -162,13 +162,17 @@ fn what_a_filter_drops_is_counted() {
     let plans = [plan(ACCESS, Some(change()), Reads::NONE)];
     let (_, trace) = trace(&program, &watches, &plans);
     let account = &trace.account;
-    assert_eq!((account.lost, account.late, &account.counted[..]), (0, 0, &[100_000][..]));
+    assert_eq!(
+        (account.lost, account.late, &account.counted[..]),
+        (0, 0, &[100_000][..])
+    );
     assert_eq!(trace.hits.len() as u64 + account.filtered[0], 100_000);
     assert!(account.filtered[0] > 10_000, "{account:?}");
     // Nothing that changed is missing.
-    let values = trace.hits.iter().filter_map(|hit| {
-        hit.at_hit.told.map(|told| told.new).or(hit.at_hit.memory)
-    });
+    let values = trace
+        .hits
+        .iter()
+        .filter_map(|hit| hit.at_hit.told.map(|told| told.new).or(hit.at_hit.memory));
     let mut values: Vec<_> = values.collect();
     values.dedup();
     assert!(values.iter().copied().eq(0..10_000));
@@ -181,11 +185,8 @@ fn a_filter_of_nothing_but_the_thread_needs_no_values() {
     }
     let program = compile("programs_thread", COUNT, &[]);
     let watches = [stores_to(&program, "counter")];
-    let nobody = filter(
-        Does::Input(Input::Tid),
-        Comparison::NotEqual,
-        Does::Input(Input::Pid),
-    );
+    let nobody =
+        filter(Does::Input(Input::Tid), Comparison::NotEqual, Does::Input(Input::Pid));
     let plans = [plan(Needs::default(), Some(nobody), Reads::NONE)];
     let (_, trace) = trace(&program, &watches, &plans);
     assert_eq!((trace.hits.len(), &trace.account.filtered[..]), (0, &[100_000][..]));
@@ -387,10 +388,16 @@ fn memory_is_read_at_the_hit() {
             4,
             Does::Keep { address: Slot(3), bytes: 38, text: true, space: Space::User },
         ),
-        step(4, Does::Keep { address: Slot(1), bytes: 10, text: false, space: Space::User }),
+        step(
+            4,
+            Does::Keep { address: Slot(1), bytes: 10, text: false, space: Space::User },
+        ),
         // Nothing is there.
         step(5, Does::Load { address: Slot(9), load: user(4, false), keep: true }),
-        step(5, Does::Keep { address: Slot(9), bytes: 8, text: true, space: Space::User }),
+        step(
+            5,
+            Does::Keep { address: Slot(9), bytes: 8, text: true, space: Space::User },
+        ),
     ];
     let plans = [plan(ACCESS, None, Reads { slots: 10, steps })];
     let (_, trace) = trace(&program, &watches, &plans);
@@ -468,8 +475,7 @@ fn what_was_expected_is_the_first_old_value_and_a_move_changes_it() {
             return 0;
         }";
     let program = compile("programs_moves", source, &[]);
-    let (counter, other) =
-        (stores_to(&program, "counter"), stores_to(&program, "other"));
+    let (counter, other) = (stores_to(&program, "counter"), stores_to(&program, "other"));
     despite_lost_traps(|| {
         let mut target = Target::start(&program);
         let pid = target.pid();
@@ -499,124 +505,4 @@ fn what_was_expected_is_the_first_old_value_and_a_move_changes_it() {
         assert_eq!((old[20], old[21]), (None, Some(51)), "it was off");
         Some(())
     });
-}
-
-#[test]
-fn children_have_shadows_of_their_own_which_end_with_them() {
-    if !runs_programs() {
-        return;
-    }
-    let source = "
-        #include <sys/wait.h>
-        #include <unistd.h>
-        volatile unsigned long counter;
-        __attribute__((noinline)) void store(long base) {
-            for (long i = 0; i < 20; i++) counter = base + i;
-        }
-        int main(void) {
-            store(0);
-            for (long child = 1; child <= 50; child++)
-                if (fork() == 0) { store(child << 32); _exit(0); }
-            while (wait(0) > 0) { }
-            store(100);
-            return 0;
-        }";
-    let program = compile("programs_forks", source, &[]);
-    let watches = [stores_to(&program, "counter")];
-    let plans = [plan(ACCESS, Some(change()), Reads::NONE)];
-    let (pid, trace) = trace(&program, &watches, &plans);
-    trace.assert_complete(52 * 20);
-    let processes = trace.by_process();
-    assert_eq!((processes.len(), processes[&pid]), (51, 40));
-    for pid in processes.keys() {
-        let hits: Vec<_> = trace.hits.iter().filter(|hit| hit.pid == *pid).collect();
-        let values = hits.iter().map(|hit| hit.at_hit.memory);
-        let told = hits.iter().map(|hit| hit.at_hit.told.map(|told| told.new));
-        let values: Vec<_> = values.zip(told).map(|(read, told)| told.or(read)).collect();
-        assert_eq!(hits[0].at_hit.old, None, "nobody saw one");
-        let olds = hits[1..].iter().map(|hit| hit.at_hit.old);
-        assert!(olds.eq(values[..values.len() - 1].iter().copied()));
-    }
-}
-
-/// Nobody drains: what has no room is counted, and reported once somebody does.
-#[test]
-fn what_has_no_room_is_lost_and_said() {
-    if !runs_programs() {
-        return;
-    }
-    let program = compile("programs_lost", COUNT, &[]);
-    let options = PerfOptions { ring_bytes: Some(4096), ..PerfOptions::default() };
-    let plans = [plan(ACCESS, None, Reads::NONE)];
-    let (_, trace) = despite_lost_traps(|| {
-        let tracer = Tracer::with_programs(options.clone(), &plans);
-        follow_program(&program, &[stores_to(&program, "counter")], tracer)
-    });
-    let account = &trace.account;
-    assert!(account.lost > 0 && trace.lost > 0, "{account:?}");
-    assert_eq!(trace.hits.len() as u64 + account.lost, 100_000);
-    assert_eq!(account.counted, [100_000]);
-}
-
-/// A waiter is woken once a quarter of the ring is full, and not by what is left
-/// there to settle.
-#[test]
-fn a_quarter_of_a_ring_wakes() {
-    if !runs_programs() {
-        return;
-    }
-    let source = "
-        #include <stdio.h>
-        volatile unsigned long counter;
-        int main(void) {
-            char line[8];
-            puts(\"ready\"); fflush(stdout);
-            while (fgets(line, 8, stdin)) {
-                for (int i = 0; i < 200; i++) counter = i;
-                puts(\"ready\"); fflush(stdout);
-            }
-            return 0;
-        }";
-    let program = compile("programs_wakes", source, &[]);
-    despite_lost_traps(|| {
-        let mut target = Target::start(&program);
-        // Two hundred records of 64 bytes are more than a quarter, also where two
-        // CPUs have half of them each.
-        let options = PerfOptions { ring_bytes: Some(16 << 10), ..PerfOptions::default() };
-        let plans = [plan(Needs::default(), None, Reads::NONE)];
-        let mut tracer = Tracer::with_programs(options, &plans);
-        tracer.arm(target.pid(), &[stores_to(&program, "counter")]);
-        let waits = |tracer: &Tracer| {
-            let wakes = *tracer.engine.wake_fds().last().expect("one");
-            let mut ready = [false];
-            let wait = Some(std::time::Duration::from_millis(50));
-            tracer.kernel.poll(&[wakes], &mut ready, wait).expect("polls");
-            ready[0]
-        };
-        assert!(!waits(&tracer), "nothing was stored");
-        target.go();
-        assert_eq!(target.line(), "ready");
-        assert!(waits(&tracer), "more than a quarter");
-        tracer.drain(false);
-        assert!(!waits(&tracer), "it was looked at");
-        let trace = tracer.finish();
-        trace.assert_complete(200);
-        Some(())
-    });
-}
-
-/// Everything that holds with samples holds with programs: the other tests again.
-#[test]
-fn all_else_holds_with_programs() {
-    if !runs_programs() || std::env::var_os("HWTRACE_TEST_ENGINE").is_some() {
-        return;
-    }
-    let mut tests = std::process::Command::new(std::env::current_exe().expect("our path"));
-    // Nobody may not run programs.
-    for skipped in ["programs::", "nobody", "everybody"] {
-        tests.args(["--skip", skipped]);
-    }
-    let output = tests.env("HWTRACE_TEST_ENGINE", "bpf").output().expect("runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}");
 }

@@ -61,8 +61,11 @@ fn slot(slots: u16) -> impl Strategy<Value = Slot> {
 }
 
 fn load(space: Space) -> impl Strategy<Value = Load> {
-    (select(vec![1u8, 2, 4, 8]), any::<bool>())
-        .prop_map(move |(size, signed)| Load { size, signed, space })
+    (select(vec![1u8, 2, 4, 8]), any::<bool>()).prop_map(move |(size, signed)| Load {
+        size,
+        signed,
+        space,
+    })
 }
 
 /// Something that needs no memory.
@@ -120,9 +123,8 @@ pub(crate) fn filter(start: u64, length: i64) -> impl Strategy<Value = Filter> {
             proptest::collection::vec(prop_oneof![9 => one, 1 => read], 0..8)
         };
         let block = |index| {
-            (steps(), next(index, count, slots)).prop_map(|(steps, next)| {
-                Block { steps: steps.concat(), next }
-            })
+            (steps(), next(index, count, slots))
+                .prop_map(|(steps, next)| Block { steps: steps.concat(), next })
         };
         let blocks: Vec<_> = (0..count).map(block).collect();
         blocks.prop_map(move |blocks| Filter { slots, blocks })
@@ -154,7 +156,11 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
 }
 
 /// Whether a hit passes, as `plan.rs` says.
-pub(crate) fn passes(filter: &Filter, known: &HashMap<Input, i64>, memory: &Memory) -> bool {
+pub(crate) fn passes(
+    filter: &Filter,
+    known: &HashMap<Input, i64>,
+    memory: &Memory,
+) -> bool {
     let mut slots = vec![0; usize::from(filter.slots)];
     let mut at = 0;
     loop {

@@ -96,10 +96,8 @@ impl Hit<'_> {
             self.asm.jump_if_both(Test::Equal, R3, R1, *found);
         }
         for (probe, found) in found.iter().enumerate() {
-            self.asm.put([
-                set(R0, 0),
-                atomic(Atomic::CompareExchange, R9, entry(probe), R1),
-            ]);
+            self.asm
+                .put([set(R0, 0), atomic(Atomic::CompareExchange, R9, entry(probe), R1)]);
             self.asm.jump_if(Test::Equal, R0, 0, *found);
             // Another CPU may have been faster.
             self.asm.jump_if_both(Test::Equal, R0, R1, *found);

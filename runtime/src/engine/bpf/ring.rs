@@ -97,8 +97,11 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
     let is = |flag: i32| known >> 1 & flag.cast_unsigned() != 0;
     let has = |flag: i32, value: u64| is(flag).then_some(value);
     let told = is(flag::TOLD).then(|| rules.lesson(number)).flatten();
-    let told = told.map(|(instruction, kind)| {
-        Told { instruction, kind, new, exact: is(flag::EXACT) }
+    let told = told.map(|(instruction, kind)| Told {
+        instruction,
+        kind,
+        new,
+        exact: is(flag::EXACT),
     });
     let (rest, user) = registers(rest, is(flag::USER))?;
     let (captured, code) = registers(rest, is(flag::CODE))?;

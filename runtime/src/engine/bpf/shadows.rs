@@ -84,7 +84,8 @@ impl Shadows {
 
 /// The entries of a key: one, but where programs made two at once.
 fn entries(memory: &Shared, key: u64) -> impl Iterator<Item = usize> {
-    let is = move |at: &usize| memory.word(at + SHADOW_KEY).load(Ordering::Relaxed) == key;
+    let is =
+        move |at: &usize| memory.word(at + SHADOW_KEY).load(Ordering::Relaxed) == key;
     SHADOWS.places(key).filter(is)
 }
 
@@ -95,7 +96,9 @@ fn set(memory: &Shared, key: u64, value: u64) {
         word.compare_exchange(0, key, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     };
     let mut there = entries(memory, key);
-    let Some(at) = there.next().or_else(|| SHADOWS.places(key).find(take)) else { return };
+    let Some(at) = there.next().or_else(|| SHADOWS.places(key).find(take)) else {
+        return;
+    };
     memory.word(at + SHADOW_VALUE).store(value, Ordering::Release);
     memory.word(at + SHADOW_KNOWN).store(1, Ordering::Release);
 }
@@ -165,7 +168,8 @@ mod tests {
         assert_eq!(known(), [Some(5), None, Some(5)], "the first thread goes first");
         shadows.end(&memory, (10, 11), true);
         assert_eq!(known(), [None; 3]);
-        let left = SHADOWS.all().filter(|at| memory.word(*at).load(Ordering::Relaxed) != 0);
+        let left =
+            SHADOWS.all().filter(|at| memory.word(*at).load(Ordering::Relaxed) != 0);
         assert_eq!(left.count(), 0);
     }
 }

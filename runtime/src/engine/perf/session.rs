@@ -7,10 +7,10 @@ use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
 use super::ids::IdMap;
-use crate::engine::bpf::{Programs, Rules};
-use crate::engine::{Account, ArmError, Flow};
 use crate::bpf::board::WATCHES;
 use crate::bpf::hit::Watched;
+use crate::engine::bpf::{Programs, Rules};
+use crate::engine::{Account, ArmError, Flow};
 use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
@@ -420,7 +420,8 @@ impl Session {
         self.sets.iter().for_each(|set| totals.add(kernel, set));
         let counted: u64 = totals.counted.iter().sum();
         let programs = self.programs.as_ref();
-        let filtered: Vec<_> = programs.into_iter().flat_map(Programs::filtered).collect();
+        let filtered: Vec<_> =
+            programs.into_iter().flat_map(Programs::filtered).collect();
         let handled = self.figures.delivered + filtered.iter().sum::<u64>();
         let lost = match (totals.lost_known && programs.is_none(), self.drained) {
             (true, _) => totals.lost,

@@ -9,6 +9,13 @@ use crate::bpf::{self, Map, Program, Request};
 use crate::kernel::{Bpf, Errno, Result};
 
 impl Fake {
+    /// Puts a record into the ring that the programs of a CPU write; false without
+    /// room or ring.
+    pub fn push_record(&self, cpu: u32, record: &[u64]) -> bool {
+        let records = self.records.borrow();
+        records.get(cpu as usize).is_some_and(|ring| ring.push(record))
+    }
+
     fn expect_program(
         &self,
         program: RawFd,
@@ -58,13 +65,13 @@ impl Bpf for Fake {
 
     fn bpf_map(&self, _: &Map) -> Result<RawFd> {
         self.call(Call::BpfMap)?;
-        self.give(Open::Map(None))
+        self.give(Open::Map)
     }
 
     fn bpf_map_put(&self, array: RawFd, _: u32, map: RawFd) -> Result<()> {
         self.call(Call::BpfMapPut)?;
         let open = self.open.borrow();
-        let maps = [array, map].map(|it| matches!(open.get(&it), Some(Open::Map(_))));
+        let maps = [array, map].map(|it| matches!(open.get(&it), Some(Open::Map)));
         if maps == [true; 2] { Ok(()) } else { Err(Errno::EBADF) }
     }
 
@@ -78,10 +85,10 @@ impl Bpf for Fake {
         self.mappings.set(self.mappings.get() - 1);
     }
 
-    fn map_records(&self, ring: RawFd, data_bytes: usize) -> Result<RecordsMemory> {
+    fn map_records(&self, _: RawFd, data_bytes: usize) -> Result<RecordsMemory> {
         self.call(Call::MapRecords)?;
         let (memory, writer) = RecordsMemory::plain(PAGE, data_bytes);
-        self.open.borrow_mut().insert(ring, Open::Map(Some(writer)));
+        self.records.borrow_mut().push(writer);
         self.mappings.set(self.mappings.get() + 1);
         Ok(memory)
     }

@@ -2,16 +2,14 @@
 
 #![allow(unsafe_code, reason = "makes system calls by hand, and maps what they give")]
 
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::{Linux, check, perf, retry};
-use crate::bpf::attr::{
-    Command, Element, Iterate, Link, Load, MapCreate, Run, Which,
-};
+use crate::bpf::attr::{Command, Element, Iterate, Link, Load, MapCreate, Run, Which};
 use crate::bpf::shared::{RecordsMemory, Shared};
 use crate::bpf::{Map, Program};
 use crate::kernel::{Bpf, Errno, Kernel, Result};
@@ -76,8 +74,8 @@ impl Bpf for Linux {
         let rest = data_bytes.checked_mul(2).and_then(|it| it.checked_add(page));
         let rest = rest.ok_or(Errno::EINVAL)?;
         let ours = map(ring, page, 0, libc::PROT_READ | libc::PROT_WRITE)?;
-        let theirs = map(ring, rest, page, libc::PROT_READ)
-            .inspect_err(|_| unmap(ours, page))?;
+        let theirs =
+            map(ring, rest, page, libc::PROT_READ).inspect_err(|_| unmap(ours, page))?;
         // SAFETY: just mapped with these sizes, and unmapped only by
         // `unmap_records`, which consumes both.
         let parts = unsafe { (Shared::new(ours, page), Shared::new(theirs, rest)) };
@@ -103,7 +101,7 @@ impl Bpf for Linux {
             let descriptor = unsafe { BorrowedFd::borrow_raw(*descriptor) };
             group.add(descriptor, event)?;
         }
-        Ok(OwnedFd::from(group.0).into_raw_fd())
+        Ok(group.0.into_raw_fd())
     }
 
     fn quiet(&self, group: RawFd) {
