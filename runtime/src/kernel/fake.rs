@@ -334,7 +334,8 @@ impl Fake {
     }
 
     /// Lets an access happen: each enabled breakpoint at the address, on the
-    /// thread and CPU, counts it and reports it where there is room.
+    /// thread and CPU, counts it and reports it where there is room. Programs are
+    /// not run: see [`Fake::push_record`].
     pub fn access(&self, access: Access) {
         let mut open = self.open.borrow_mut();
         let mut outputs = Vec::new();
@@ -345,6 +346,9 @@ impl Fake {
                 [access.tid, EVERY].contains(&event.tid) && event.cpu == access.cpu;
             if hit && here && event.enabled {
                 event.counter.value += 1;
+                if matches!(event.spec.role, Role::Programmed { .. }) {
+                    continue;
+                }
                 let kernel = matches!(event.spec.role, Role::KernelBreakpoint { .. });
                 outputs.push((event.id, event.output, kernel));
             }
@@ -446,7 +450,8 @@ fn sample(id: u64, access: Access, kernel: bool) -> Vec<u64> {
 impl Kernel for Fake {
     fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
         self.call(Call::PerfEventOpen)?;
-        let breakpoint = matches!(spec.role, Role::Breakpoint { .. });
+        let breakpoint =
+            matches!(spec.role, Role::Breakpoint { .. } | Role::Programmed { .. });
         if breakpoint && !self.has_register(tid, cpu) {
             return Err(Errno::ENOSPC);
         }
