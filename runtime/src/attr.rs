@@ -81,6 +81,14 @@ pub enum Role {
         /// The range.
         watch: Watch,
     },
+    /// Has a BPF program run at every access to a watched range, and reports
+    /// nothing itself.
+    Programmed {
+        /// The range.
+        watch: Watch,
+        /// Whether it is for one thread alone, as [`Role::ThreadBreakpoint`].
+        own: bool,
+    },
     /// Reports every access to a range of the kernel's memory, by whichever
     /// task on one CPU, with the calls that led there.
     KernelBreakpoint {
@@ -101,6 +109,7 @@ impl Role {
         match *self {
             Self::Breakpoint { watch }
             | Self::ThreadBreakpoint { watch }
+            | Self::Programmed { watch, .. }
             | Self::KernelBreakpoint { watch } => Some(watch),
             Self::Probe
             | Self::RingOwner { .. }
@@ -117,6 +126,9 @@ impl Role {
             Self::Breakpoint { watch } => Self::Breakpoint { watch: moved(watch) },
             Self::ThreadBreakpoint { watch } => {
                 Self::ThreadBreakpoint { watch: moved(watch) }
+            }
+            Self::Programmed { watch, own } => {
+                Self::Programmed { watch: moved(watch), own }
             }
             Self::KernelBreakpoint { watch } => {
                 Self::KernelBreakpoint { watch: moved(watch) }
@@ -139,7 +151,11 @@ pub struct EventSpec {
 impl EventSpec {
     /// Whether threads and processes created later inherit the event.
     pub fn inherit(&self) -> bool {
-        matches!(self.role, Role::Sideband | Role::Breakpoint { .. })
+        match self.role {
+            Role::Sideband | Role::Breakpoint { .. } => true,
+            Role::Programmed { own, .. } => !own,
+            _ => false,
+        }
     }
 
     /// The kernel's structure for an event that is open already and is to be as
@@ -170,6 +186,14 @@ impl EventSpec {
             Role::Breakpoint { watch } | Role::ThreadBreakpoint { watch } => {
                 breakpoint(&mut attr, watch);
                 self.features_of_breakpoints(&mut attr);
+            }
+            Role::Programmed { watch, .. } => {
+                breakpoint(&mut attr, watch);
+                self.features_of_breakpoints(&mut attr);
+                // The kernel gathers what a sample would hold before it runs the
+                // program, also where there is to be no sample.
+                attr.sample_type = 0;
+                attr.sample_regs_user = 0;
             }
             Role::KernelBreakpoint { watch } => {
                 breakpoint(&mut attr, watch);
@@ -296,6 +320,9 @@ mod tests {
         let trap = spec(Role::Trap { address: 0x401000 });
         assert_eq!((trap.inherit(), trap.sigtrap(), trap.remove_on_exec()), (0, 1, 1));
         assert_eq!(spec(Role::SystemSideband).inherit(), 0);
+        let programmed = |own| spec(Role::Programmed { watch, own });
+        assert_eq!((programmed(false).inherit(), programmed(true).inherit()), (1, 0));
+        assert_eq!((programmed(false).sample_type, programmed(false).type_), (0, 5));
     }
 
     /// The kernel refuses a change of anything but the watch and its state.

@@ -2,10 +2,12 @@
 //!
 //! - [`KernelReader`] reads its memory, also where there is no /proc/kcore.
 //! - [`Tasks`] finds the `task_struct` of each thread.
+//! - The programs of [`hit`] are run at each hit of a watch; what they share with
+//!   us is on a [`board`].
 //!
 //! The programs are instructions put together here ([`insn`]) and loaded by
 //! bpf(2) alone: no compiler, no libbpf. The kernel's verifier proves each of them
-//! harmless before it runs; they only read.
+//! harmless before it runs; of what is not ours they only read.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -13,12 +15,18 @@ use std::rc::Rc;
 
 use crate::kernel::{Errno, Kernel};
 
+mod assembler;
 pub mod attr;
+pub mod board;
+pub mod filter;
+pub mod hit;
 pub mod insn;
 mod reader;
+pub mod shared;
+mod steps;
 mod tasks;
 
-pub use attr::{Program, Role};
+pub use attr::{Map, Program, Role};
 pub use reader::KernelReader;
 pub(crate) use reader::Request;
 pub use tasks::{Task, TaskLayout, Tasks};
@@ -60,18 +68,25 @@ fn said(log: &str) -> String {
     if log.is_empty() { String::new() } else { format!(" ({log})") }
 }
 
-/// The verifier says so much at most of programs as small as ours.
-const LOG_BYTES: usize = 16 << 10;
+/// Inode of the first pid namespace (include/linux/proc_ns.h, `PROC_PID_INIT_INO`).
+pub const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
+
+/// Room for what the verifier says, of which the end counts.
+const LOG_BYTES: usize = 1 << 20;
 
 /// A loaded program, closed when dropped.
-struct Loaded {
+pub(crate) struct Loaded {
     kernel: Rc<dyn Kernel>,
     descriptor: RawFd,
 }
 
 impl Loaded {
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.descriptor
+    }
+
     /// Loads a program; only one that is refused is loaded again, to hear why.
-    fn new(
+    pub(crate) fn new(
         kernel: &Rc<dyn Kernel>,
         program: &Program,
         what: &'static str,

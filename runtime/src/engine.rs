@@ -1,5 +1,6 @@
 //! What every engine does: arm, drain, disarm, account.
 
+pub mod bpf;
 pub mod perf;
 
 use crate::event::{Event, Watch};
@@ -184,6 +185,9 @@ pub struct Armed {
 pub struct Account {
     /// Hits that the kernel counted, per watch.
     pub counted: Vec<u64>,
+    /// Hits that the filter of a plan left out, per watch; fewer of them where no
+    /// more watches have any.
+    pub filtered: Vec<u64>,
     /// Hits for which there was no room in a ring.
     pub lost: u64,
     /// Names, births, ends and mappings for which there was no room.
@@ -267,6 +271,9 @@ pub enum ArmError {
         /// The process.
         pid: u32,
     },
+    /// What is to run at the hits can not.
+    #[error(transparent)]
+    Program(#[from] crate::bpf::BpfError),
     /// Any other failure of a system call.
     #[error("{call} failed: {error}")]
     System {

@@ -4,9 +4,12 @@
 //! [`linux::Linux`] is the real kernel; [`fake::Fake`] a scripted one in plain
 //! memory, with which tests make any call fail and see that nothing leaks.
 //!
+//! What BPF takes is in [`Bpf`], a part of it.
+//!
 //! All errors are the kernel's `errno`. Which of them mean what is decided by
 //! the callers, who know what they were about.
 
+mod bpf;
 pub mod fake;
 pub mod linux;
 
@@ -14,10 +17,10 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+pub use bpf::Bpf;
 pub use nix::errno::Errno;
 
 use crate::attr::EventSpec;
-use crate::bpf::Program;
 use crate::ring::RingMemory;
 
 /// Stands for all tasks, or all CPUs, where a number is asked for.
@@ -87,7 +90,7 @@ pub struct Taken {
 
 /// What hwtrace asks of the kernel. Descriptors are given out bare: who got
 /// one closes it with [`Kernel::close`], by way of a guard.
-pub trait Kernel {
+pub trait Kernel: Bpf {
     /// Opens a perf event on thread `tid` (0: the calling thread, [`EVERY`]: all
     /// tasks) and `cpu` ([`EVERY`]: all of them), close-on-exec
     /// (perf_event_open(2)).
@@ -396,30 +399,4 @@ pub trait Kernel {
     /// # Errors
     /// As kill(2).
     fn stop_own_group(&self, signal: i32) -> Result<bool>;
-
-    /// Loads a BPF program, close-on-exec (bpf(2), BPF_PROG_LOAD). What the
-    /// verifier says is written into `log`, where that has room, up to a zero.
-    ///
-    /// # Errors
-    /// EPERM without CAP_BPF and CAP_PERFMON, ENOSYS on a kernel without BPF,
-    /// EACCES or EINVAL where the verifier refuses it, ENOSPC where `log` is too
-    /// short.
-    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd>;
-
-    /// Runs a program of [`crate::bpf::Role::Call`], which may change its
-    /// context; gives what it gives (bpf(2), BPF_PROG_TEST_RUN).
-    ///
-    /// # Errors
-    /// EINVAL for another program, or where the context is shorter than what
-    /// the program looks at; EPERM.
-    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32>;
-
-    /// A file that is written by a program of [`crate::bpf::Role::Iterator`] as
-    /// it is read, close-on-exec: of the thread with this id as we see it, or of
-    /// all threads with 0, which kernels before 6.1 give in any case (bpf(2),
-    /// BPF_LINK_CREATE and BPF_ITER_CREATE).
-    ///
-    /// # Errors
-    /// ESRCH where there is no such thread, EINVAL for another program, EMFILE.
-    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd>;
 }

@@ -258,6 +258,9 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// Nothing.
+    pub const NONE: Self = Self { slots: 0, steps: Vec::new() };
+
     /// How many words of a record the entries take.
     pub fn words(&self) -> usize {
         self.steps.iter().filter_map(|step| step.does.kept_words()).sum()

@@ -27,17 +27,46 @@ pub enum Role {
         /// `bpf_iter_task`.
         function: u32,
     },
+    /// Run at each hit of a perf event, on the registers of who was interrupted
+    /// (`BPF_PROG_TYPE_PERF_EVENT`, Linux 4.9).
+    Hit,
+}
+
+/// A map to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// One element of so many bytes, which we map as well (`BPF_MAP_TYPE_ARRAY`
+    /// with `BPF_F_MMAPABLE`, Linux 5.5).
+    Shared {
+        /// How many.
+        bytes: u32,
+    },
+    /// Records of any length (`BPF_MAP_TYPE_RINGBUF`, Linux 5.8).
+    Records {
+        /// Bytes of data, a power of two of pages.
+        bytes: u32,
+    },
+    /// So many maps like one that there is (`BPF_MAP_TYPE_ARRAY_OF_MAPS`).
+    Maps {
+        /// How many.
+        count: u32,
+        /// Its descriptor.
+        like: i32,
+    },
 }
 
 /// `enum bpf_cmd`
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Command {
+    MapCreate = 0,
+    MapUpdate = 2,
     ProgramLoad = 5,
     ProgramRun = 10,
     LinkCreate = 28,
     IteratorCreate = 33,
 }
 
+const PROG_TYPE_PERF_EVENT: u32 = 7;
 const PROG_TYPE_TRACING: u32 = 26;
 const PROG_TYPE_SYSCALL: u32 = 31;
 const TRACE_ITER: u32 = 28;
@@ -45,6 +74,79 @@ const TRACE_ITER: u32 = 28;
 const F_SLEEPABLE: u32 = 1 << 4;
 /// The functions that read the kernel's memory are for programs of this licence.
 const LICENSE: &CStr = c"GPL";
+
+const MAP_TYPE_ARRAY: u32 = 2;
+const MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
+const MAP_TYPE_RINGBUF: u32 = 27;
+/// `BPF_F_MMAPABLE`
+const F_MMAPABLE: u32 = 1 << 10;
+
+/// What bpftool(8) shows our programs and maps as.
+fn name() -> [u8; 16] {
+    let mut name = [0; 16];
+    name[..7].copy_from_slice(b"hwtrace");
+    name
+}
+
+/// For [`Command::MapCreate`].
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct MapCreate {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    inner: u32,
+    numa_node: u32,
+    name: [u8; 16],
+}
+
+impl MapCreate {
+    pub(crate) fn new(map: &Map) -> Self {
+        let (map_type, key_size, value_size, max_entries) = match *map {
+            Map::Shared { bytes } => (MAP_TYPE_ARRAY, 4, bytes, 1),
+            Map::Records { bytes } => (MAP_TYPE_RINGBUF, 0, 0, bytes),
+            Map::Maps { count, .. } => (MAP_TYPE_ARRAY_OF_MAPS, 4, 4, count),
+        };
+        let (flags, inner) = match *map {
+            Map::Shared { .. } => (F_MMAPABLE, 0),
+            Map::Records { .. } => (0, 0),
+            Map::Maps { like, .. } => (0, like as u32),
+        };
+        let numa_node = 0;
+        let name = name();
+        Self {
+            map_type,
+            key_size,
+            value_size,
+            max_entries,
+            flags,
+            inner,
+            numa_node,
+            name,
+        }
+    }
+}
+
+/// For [`Command::MapUpdate`].
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Element {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+impl Element {
+    /// Points to key and value, which must outlive the call.
+    pub(crate) fn new<K, V>(map: u32, key: &K, value: &V) -> Self {
+        let (key, value) = (std::ptr::from_ref(key), std::ptr::from_ref(value));
+        Self { map, padding: 0, key: key as u64, value: value as u64, flags: 0 }
+    }
+}
 
 /// For [`Command::ProgramLoad`].
 #[repr(C)]
@@ -80,9 +182,8 @@ impl Load {
         {
             Role::Call => (PROG_TYPE_SYSCALL, F_SLEEPABLE, 0, 0),
             Role::Iterator { function } => (PROG_TYPE_TRACING, 0, TRACE_ITER, function),
+            Role::Hit => (PROG_TYPE_PERF_EVENT, 0, 0, 0),
         };
-        let mut name = [0; 16];
-        name[..7].copy_from_slice(b"hwtrace");
         Self {
             program_type,
             instruction_count: program.instructions.len() as u32,
@@ -93,7 +194,7 @@ impl Load {
             log: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
             kernel_version: 0,
             flags,
-            name,
+            name: name(),
             interface: 0,
             expected_attach_type,
             btf: 0,
@@ -223,5 +324,7 @@ mod tests {
         assert_eq!(offset_of!(Run, context_size_in), 40);
         assert_eq!((offset_of!(Run, context_in), size_of::<Run>()), (48, 64));
         assert_eq!((offset_of!(Link, which), size_of::<Which>()), (16, 12));
+        assert_eq!((offset_of!(MapCreate, name), size_of::<MapCreate>()), (28, 44));
+        assert_eq!((offset_of!(Element, key), size_of::<Element>()), (8, 32));
     }
 }

@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use super::insn::{
-    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, Width, add, call, copy, exit, load,
-    set, skip, skip_if_above, store, store_constant,
+    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, Test, Width, add, call, copy, exit,
+    load, set, skip, skip_if, store, store_constant,
 };
 use super::{BpfError, Loaded, Program, Role};
 use crate::kernel::{Errno, Kernel};
@@ -109,7 +109,7 @@ fn program() -> Vec<Instruction> {
         copy(R6, R1),
         load(Width::Double, R2, R6, Request::LENGTH as i16),
         load(Width::Double, R3, R6, Request::ADDRESS as i16),
-        skip_if_above(R2, PIECE as i32, 1),
+        skip_if(Test::Above, R2, PIECE as i32, 1),
         skip(2),
         set(R0, -1),
         exit(),

@@ -6,8 +6,8 @@
 use std::rc::Rc;
 
 use super::insn::{
-    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, R7, Width, add, call, copy, exit,
-    load, set, skip_if_equal, store,
+    FRAME, Helper, Instruction, R0, R1, R2, R3, R6, R7, Test, Width, add, call, copy,
+    exit, load, set, skip_if, store,
 };
 use super::{BpfError, Loaded, Program, Role};
 use crate::kernel::{Errno, Kernel};
@@ -147,7 +147,7 @@ fn program(pid: i16, tgid: i16) -> Vec<Instruction> {
     vec![
         copy(R6, R1),
         load(Width::Double, R7, R6, TASK),
-        skip_if_equal(R7, 0, 11),
+        skip_if(Test::Equal, R7, 0, 11),
         store(Width::Double, FRAME, record(0), R7),
         load(Width::Word, R2, R7, pid),
         store(Width::Word, FRAME, record(8), R2),

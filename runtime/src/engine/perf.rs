@@ -104,11 +104,13 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use self::arm::{Machine, Target, system};
-use self::events::EventSet;
+use self::events::{Capture, EventSet};
 use self::session::Session;
+use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow};
 use crate::event::{Event, Watch};
 use crate::kernel::{Errno, Kernel};
+use crate::plan::{Lesson, Plan};
 use crate::slots;
 
 /// How the engine is set up.
@@ -165,13 +167,29 @@ impl PerfOptions {
 pub struct PerfEngine {
     kernel: Rc<dyn Kernel>,
     options: PerfOptions,
+    /// Whether programs are run at hits.
+    programs: bool,
+    plans: Vec<Plan>,
+    /// Values of watches that are armed first: pid, watch, value.
+    expected: Vec<(u32, u32, u64)>,
     armed: Option<(Machine, Session)>,
 }
 
 impl PerfEngine {
-    /// An engine that is not armed yet.
+    /// An engine that is not armed yet, of which hits are samples.
     pub fn new(kernel: Rc<dyn Kernel>, options: PerfOptions) -> Self {
-        Self { kernel, options, armed: None }
+        let (plans, expected) = (Vec::new(), Vec::new());
+        Self { kernel, options, programs: false, plans, expected, armed: None }
+    }
+
+    /// One that runs programs at the hits of processes: the `bpf` engine, where
+    /// [`probe`](super::bpf::probe) says that it can be.
+    pub fn with_programs(kernel: Rc<dyn Kernel>, options: PerfOptions) -> Self {
+        Self { programs: true, ..Self::new(kernel, options) }
+    }
+
+    fn programs(&mut self) -> Option<&mut Programs> {
+        self.armed.as_mut().and_then(|(_, session)| session.programs())
     }
 
     fn is_armed(&self) -> bool {
@@ -181,9 +199,17 @@ impl PerfEngine {
     /// Rings, and the sideband of all tasks where asked for. `pid` is whom
     /// errors are about.
     fn begin(&self, pid: u32) -> Result<(Machine, Session), ArmError> {
-        let machine = Machine::probe(&self.kernel, &self.options, pid)?;
-        let (rings, layouts) = machine.open_rings(pid)?;
-        let mut session = Session::new(rings, layouts, machine.exec_ends_watches());
+        let machine = Machine::probe(&self.kernel, &self.options, self.programs, pid)?;
+        let (mut rings, layouts) = machine.open_rings(pid)?;
+        let mut programs = machine.open_programs(&mut rings)?;
+        if let Some(programs) = &mut programs {
+            programs.set_plans(&self.plans);
+            for (pid, watch, value) in &self.expected {
+                programs.expect(*pid, *watch, *value);
+            }
+        }
+        let exec_ends = machine.exec_ends_watches();
+        let mut session = Session::new(rings, layouts, exec_ends, programs);
         if self.options.whole_system {
             let sideband = vec![machine.open_system_sideband()?];
             adopt(&machine, &mut session, sideband, false)?;
@@ -205,6 +231,7 @@ impl PerfEngine {
         self.armed = None;
         let (machine, mut session) = self.begin(pid)?;
         let armed = arm(&machine, &mut session)?;
+        self.expected.clear();
         self.armed = Some((machine, session));
         Ok(armed)
     }
@@ -235,7 +262,8 @@ fn attach(
     session.know_watches(watches.len());
     let sideband = !session.reports_all() && !session.family().reports(pid);
     let held = session.descriptors();
-    let target = Target { machine, pid, watches, sideband, held };
+    let captures = session.captures(pid, watches, false)?;
+    let target = Target { machine, pid, watches, captures: &captures, sideband, held };
     let opened = target.open_events()?;
     adopt(machine, session, opened.sets, false)?;
     session.family().arm(pid, opened.threads);
@@ -250,7 +278,44 @@ fn armed(threads: u32, watches: &[Option<Watch>]) -> Armed {
 
 impl Engine for PerfEngine {
     fn name(&self) -> &'static str {
-        "perf"
+        if self.programs { "bpf" } else { "perf" }
+    }
+
+    fn set_plans(&mut self, plans: &[Plan]) {
+        self.plans = plans.to_vec();
+        if let Some(programs) = self.programs() {
+            programs.set_plans(plans);
+        }
+    }
+
+    fn expect(&mut self, pid: u32, watch: usize, value: u64) {
+        let watch = watch as u32;
+        match self.armed.as_mut().filter(|(_, session)| session.is_armed()) {
+            Some((_, session)) => {
+                session
+                    .programs()
+                    .into_iter()
+                    .for_each(|it| it.expect(pid, watch, value));
+            }
+            None if self.programs => self.expected.push((pid, watch, value)),
+            None => {}
+        }
+    }
+
+    fn teach(&mut self, lesson: &Lesson) {
+        if let Some(programs) = self.programs() {
+            programs.teach(lesson);
+        }
+    }
+
+    fn forget_code(&mut self, pid: u32) {
+        if let Some(programs) = self.programs() {
+            programs.forget_code(pid);
+        }
+    }
+
+    fn learns(&self) -> bool {
+        self.programs
     }
 
     /// Raises the soft limit of descriptors if it must.
@@ -284,10 +349,14 @@ impl Engine for PerfEngine {
     ) -> Result<(), ArmError> {
         self.arm_more(pid, |machine, session| {
             session.know_watches(number + 1);
+            let mut watches = vec![None; number];
+            watches.push(Some(watch));
+            let captures = session.captures(tid, &watches, true)?;
+            let capture = captures.last().copied().unwrap_or(Capture::Sample);
             let set = machine.open_own(
                 (pid, tid),
                 number as u32,
-                watch,
+                (watch, capture),
                 session.descriptors(),
             )?;
             adopt(machine, session, vec![set], false)
@@ -371,7 +440,7 @@ impl Engine for PerfEngine {
         }
     }
 
-    /// One for each CPU, or two where [`PerfOptions::prompt`] is set. It becomes
+    /// One for each CPU, and one more for all where programs run, or two where [`PerfOptions::prompt`] is set. It becomes
     /// readable when a quarter of the ring has been written since it last was,
     /// and poll(2) says so once; what is less than that waits. So drain at least
     /// every few tens of milliseconds besides. Hung up (POLLHUP) once the thread

@@ -5,6 +5,8 @@
 //! are redirected, threads that come and go between listings. Any call can be
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
+mod bpf;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{CStr, CString};
@@ -13,7 +15,8 @@ use std::time::Duration;
 
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, REGISTERS, Role};
-use crate::bpf::{self, Program, Request, Task};
+use crate::bpf::shared::RecordsWriter;
+use crate::bpf::{Program, Task};
 use crate::event::Registers;
 use crate::record::{Sample, write};
 use crate::ring::{PlainWriter, RingMemory};
@@ -56,6 +59,13 @@ pub enum Call {
     BpfLoad,
     BpfRun,
     BpfIterate,
+    BpfMap,
+    BpfMapPut,
+    MapShared,
+    MapRecords,
+    PerfSetProgram,
+    Group,
+    PidNamespace,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -63,7 +73,7 @@ pub enum Call {
 pub struct Holdings {
     /// Open descriptors.
     pub descriptors: usize,
-    /// Mapped rings.
+    /// Mapped rings, and what BPF programs share.
     pub mappings: usize,
     /// Children that are neither reaped nor let go.
     pub children: usize,
@@ -94,6 +104,8 @@ enum Open {
     Signals,
     Process(u32),
     Program(Program),
+    /// A map of BPF.
+    Map,
     /// What is left to be read of an iterator's file.
     Iterator(VecDeque<Task>),
     Other,
@@ -150,6 +162,9 @@ pub struct Fake {
     /// What there is of the kernel's memory.
     kernel_memory: RefCell<BTreeMap<u64, u8>>,
     tasks: RefCell<Vec<Task>>,
+    /// The kernel's side of the rings that programs write, by CPU: in the order in
+    /// which they are mapped.
+    records: RefCell<Vec<RecordsWriter>>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -189,6 +204,7 @@ impl Fake {
             continued_with: Cell::new(OWN_GROUP),
             kernel_memory: RefCell::default(),
             tasks: RefCell::default(),
+            records: RefCell::default(),
         }
     }
 
@@ -318,7 +334,8 @@ impl Fake {
     }
 
     /// Lets an access happen: each enabled breakpoint at the address, on the
-    /// thread and CPU, counts it and reports it where there is room.
+    /// thread and CPU, counts it and reports it where there is room. Programs are
+    /// not run: see [`Fake::push_record`].
     pub fn access(&self, access: Access) {
         let mut open = self.open.borrow_mut();
         let mut outputs = Vec::new();
@@ -329,6 +346,9 @@ impl Fake {
                 [access.tid, EVERY].contains(&event.tid) && event.cpu == access.cpu;
             if hit && here && event.enabled {
                 event.counter.value += 1;
+                if matches!(event.spec.role, Role::Programmed { .. }) {
+                    continue;
+                }
                 let kernel = matches!(event.spec.role, Role::KernelBreakpoint { .. });
                 outputs.push((event.id, event.output, kernel));
             }
@@ -377,18 +397,6 @@ impl Fake {
         self.next.set(descriptor + 1);
         table.insert(descriptor, open);
         Ok(descriptor)
-    }
-
-    fn expect_program(
-        &self,
-        program: RawFd,
-        fits: impl Fn(bpf::Role) -> bool,
-    ) -> Result<()> {
-        match self.open.borrow().get(&program) {
-            Some(Open::Program(program)) if fits(program.role) => Ok(()),
-            Some(_) => Err(Errno::EINVAL),
-            None => Err(Errno::EBADF),
-        }
     }
 
     fn with_event<T>(
@@ -442,7 +450,8 @@ fn sample(id: u64, access: Access, kernel: bool) -> Vec<u64> {
 impl Kernel for Fake {
     fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
         self.call(Call::PerfEventOpen)?;
-        let breakpoint = matches!(spec.role, Role::Breakpoint { .. });
+        let breakpoint =
+            matches!(spec.role, Role::Breakpoint { .. } | Role::Programmed { .. });
         if breakpoint && !self.has_register(tid, cpu) {
             return Err(Errno::ENOSPC);
         }
@@ -742,39 +751,6 @@ impl Kernel for Fake {
             self.foreground.set(self.continued_with.get());
         }
         Ok(self.stoppable.get())
-    }
-
-    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd> {
-        const SAID: &[u8] = b"R2 is invalid\nprocessed 3 insns\n\0";
-        self.call(Call::BpfLoad).inspect_err(|_| {
-            if let Some(log) = log.get_mut(..SAID.len()) {
-                log.copy_from_slice(SAID);
-            }
-        })?;
-        self.give(Open::Program(program.clone()))
-    }
-
-    /// Reads the kernel's memory: there is no other program that is called.
-    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32> {
-        self.call(Call::BpfRun)?;
-        self.expect_program(program, |role| role == bpf::Role::Call)?;
-        let (address, out) = Request::asked(context).ok_or(Errno::EINVAL)?;
-        let memory = self.kernel_memory.borrow();
-        let there = out.iter_mut().zip(address..).all(|(to, at)| {
-            memory.get(&at).is_some_and(|byte| {
-                *to = *byte;
-                true
-            })
-        });
-        Ok(if there { 0 } else { (-(Errno::EFAULT as i32)).cast_unsigned() })
-    }
-
-    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd> {
-        self.call(Call::BpfIterate)?;
-        self.expect_program(program, |role| role != bpf::Role::Call)?;
-        let tasks = self.tasks.borrow();
-        let wanted = tasks.iter().filter(|task| tid == 0 || task.tid == tid).copied();
-        self.give(Open::Iterator(wanted.collect()))
     }
 }
 

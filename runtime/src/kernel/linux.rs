@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
+mod bpf;
+
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
 use std::io::Read;
@@ -22,8 +24,6 @@ use perf_event_open_sys as perf;
 
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::EventSpec;
-use crate::bpf::Program;
-use crate::bpf::attr::{Command, Iterate, Link, Load, Run, Which};
 use crate::ring::RingMemory;
 
 /// The kernel that runs us.
@@ -515,52 +515,6 @@ impl Kernel for Linux {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
         sent.map(|_| stopped)
     }
-
-    fn bpf_load(&self, program: &Program, log: &mut [u8]) -> Result<RawFd> {
-        let mut load = Load::new(program, log);
-        // SAFETY: the kernel reads the program and writes the log, both as long
-        // as said, and both outlive the call.
-        unsafe { bpf(Command::ProgramLoad, &mut load) }
-    }
-
-    fn bpf_run(&self, program: RawFd, context: &mut [u8]) -> Result<u32> {
-        let mut run = Run::new(program as u32, context);
-        // SAFETY: the kernel reads and writes the context, which is as long as
-        // said and outlives the call.
-        unsafe { bpf(Command::ProgramRun, &mut run) }?;
-        Ok(run.result)
-    }
-
-    fn bpf_iterate(&self, program: RawFd, tid: u32) -> Result<RawFd> {
-        let which = Which::thread(tid);
-        let mut link = Link::new(program as u32, &which);
-        // SAFETY: the kernel reads `which`, which outlives the call.
-        let link = unsafe { bpf(Command::LinkCreate, &mut link) }?;
-        let mut iterate = Iterate { link: link as u32, flags: 0 };
-        // SAFETY: numbers only.
-        let file = unsafe { bpf(Command::IteratorCreate, &mut iterate) };
-        // The file keeps what it needs of the link.
-        self.close(link);
-        file
-    }
-}
-
-/// bpf(2): gives a descriptor or 0.
-///
-/// # Safety
-///
-/// `attr` is what the command takes, and memory that it points to is as long as it
-/// says and lives until the call returns.
-unsafe fn bpf<T>(command: Command, attr: &mut T) -> Result<RawFd> {
-    let attr = std::ptr::from_mut(attr);
-    retry(|| {
-        // SAFETY: as the caller promises. The kernel touches nothing behind the
-        // size given.
-        let result = unsafe {
-            libc::syscall(libc::SYS_bpf, command as libc::c_int, attr, size_of::<T>())
-        };
-        check(result as i32)
-    })
 }
 
 /// Whether the signal is ignored.

@@ -10,13 +10,15 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
+use hwtrace_runtime::access::{CodeSource, Decoder, Function};
 use hwtrace_runtime::attr::{EventSpec, Features, Role};
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Account, Armed, Engine, Flow};
-use hwtrace_runtime::event::{Event, Trigger, Watch};
+use hwtrace_runtime::event::{AtHit, Event, RawHit, Trigger, Watch};
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::kernel::{Kernel, Taken};
 use hwtrace_runtime::launch::{ChildState, launch};
+use hwtrace_runtime::plan::{Lesson, Plan};
 
 /// Whether this machine has breakpoints; says so aloud where it has none.
 pub(crate) fn is_live() -> bool {
@@ -78,18 +80,25 @@ pub(crate) struct Hit {
     pub(crate) ip: u64,
     pub(crate) registers: u32,
     pub(crate) kernel: bool,
+    pub(crate) interrupted: u32,
+    pub(crate) syscall: Option<u32>,
+    pub(crate) at_hit: AtHit,
 }
 
 /// All that came of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) hits: Vec<Hit>,
+    /// What was read at each of them.
+    pub(crate) captured: Vec<Vec<u64>>,
     /// Names with the thread that took them, and whether by exec.
     pub(crate) names: Vec<(u32, String, bool)>,
     pub(crate) born: Vec<u32>,
     pub(crate) ended: Vec<u32>,
     pub(crate) mapped: Vec<String>,
     pub(crate) times: Vec<u64>,
+    /// Sum of the losses that were reported.
+    pub(crate) lost: u64,
     pub(crate) account: Account,
 }
 
@@ -128,7 +137,11 @@ impl Trace {
                     ip: hit.ip,
                     registers: hit.registers.mask.count_ones(),
                     kernel: hit.kernel,
+                    interrupted: hit.interrupted.mask.count_ones(),
+                    syscall: hit.syscall,
+                    at_hit: hit.at_hit,
                 });
+                self.captured.push(hit.captured.words.to_vec());
             }
             Event::Comm { time, tid, name, exec, .. } => {
                 self.times.push(time);
@@ -146,8 +159,7 @@ impl Trace {
                 self.times.push(time);
                 self.mapped.push(String::from_utf8_lossy(path).into_owned());
             }
-            // The account has their number.
-            Event::Lost { .. } => {}
+            Event::Lost { count } => self.lost += count,
         }
         Flow::Continue
     }
@@ -158,13 +170,27 @@ pub(crate) struct Tracer {
     pub(crate) kernel: Rc<dyn Kernel>,
     pub(crate) engine: PerfEngine,
     pub(crate) trace: Trace,
+    /// Who teaches it instructions.
+    pub(crate) teacher: Option<Teacher>,
 }
 
 impl Tracer {
     pub(crate) fn new(options: PerfOptions) -> Self {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
-        let engine = PerfEngine::new(Rc::clone(&kernel), options);
-        Self { kernel, engine, trace: Trace::default() }
+        // The tests of programs run all others with them.
+        let engine = match std::env::var("HWTRACE_TEST_ENGINE").as_deref() {
+            Ok("bpf") => PerfEngine::with_programs(Rc::clone(&kernel), options),
+            _ => PerfEngine::new(Rc::clone(&kernel), options),
+        };
+        Self { kernel, engine, trace: Trace::default(), teacher: None }
+    }
+
+    /// One that runs programs at hits, by these plans.
+    pub(crate) fn with_programs(options: PerfOptions, plans: &[Plan]) -> Self {
+        let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        let mut engine = PerfEngine::with_programs(Rc::clone(&kernel), options);
+        engine.set_plans(plans);
+        Self { kernel, engine, trace: Trace::default(), teacher: None }
     }
 
     pub(crate) fn arm(&mut self, pid: u32, watches: &[Watch]) -> Armed {
@@ -172,8 +198,16 @@ impl Tracer {
     }
 
     pub(crate) fn drain(&mut self, all: bool) {
-        let trace = &mut self.trace;
-        self.engine.drain(all, &mut |event| trace.add(event)).expect("good records");
+        let (trace, teacher) = (&mut self.trace, &mut self.teacher);
+        let mut lessons = Vec::new();
+        let drained = self.engine.drain(all, &mut |event| {
+            if let (Event::Hit(hit), Some(teacher)) = (&event, teacher.as_mut()) {
+                lessons.extend(teacher.lesson(hit));
+            }
+            trace.add(event)
+        });
+        drained.expect("good records");
+        lessons.iter().for_each(|lesson| self.engine.teach(lesson));
     }
 
     /// Drains until `seen` says so of what came.
@@ -200,6 +234,46 @@ impl Tracer {
         self.drain(true);
         self.trace.account = self.engine.account();
         self.trace
+    }
+}
+
+/// Decodes the instructions of some functions.
+pub(crate) struct Teacher {
+    /// Address and size of each.
+    functions: Vec<(u64, u64)>,
+    decoder: Decoder,
+    code: Vec<u8>,
+}
+
+impl Teacher {
+    pub(crate) fn of(program: &Path, functions: &[&str]) -> Self {
+        let functions = functions.iter().map(|name| symbol(program, name)).collect();
+        Self { functions, decoder: Decoder::new(), code: Vec::new() }
+    }
+
+    /// What is to be known of an instruction that nobody told of.
+    fn lesson(&mut self, hit: &RawHit<'_>) -> Option<Lesson> {
+        let Self { functions, decoder, code } = self;
+        if hit.at_hit.told.is_some() || hit.kernel {
+            return None;
+        }
+        let access = decoder.decode(hit.pid, hit.ip, &mut Code { functions, code })?;
+        Some(Lesson { pid: hit.pid, ip: hit.ip, rule: access.rule()? })
+    }
+}
+
+struct Code<'a> {
+    functions: &'a [(u64, u64)],
+    code: &'a mut Vec<u8>,
+}
+
+impl CodeSource for Code<'_> {
+    fn function(&mut self, pid: u32, address: u64) -> Option<Function<'_>> {
+        let holds = |it: &&(u64, u64)| (it.0..=it.0 + it.1).contains(&address);
+        let (start, size) = *self.functions.iter().find(holds)?;
+        self.code.resize(size as usize, 0);
+        Linux.read_memory(pid, start, self.code).ok()?;
+        Some(Function { start, bytes: self.code })
     }
 }
 
@@ -285,16 +359,15 @@ pub(crate) fn trace_program(
     watches: &[Watch],
     options: PerfOptions,
 ) -> (u32, Trace) {
-    despite_lost_traps(|| try_trace_program(program, watches, options.clone()))
+    despite_lost_traps(|| follow_program(program, watches, Tracer::new(options.clone())))
 }
 
-/// None where it was killed by SIGTRAP.
-fn try_trace_program(
+/// Does so with this engine. None where the program was killed by SIGTRAP.
+pub(crate) fn follow_program(
     program: &Path,
     watches: &[Watch],
-    options: PerfOptions,
+    mut tracer: Tracer,
 ) -> Option<(u32, Trace)> {
-    let mut tracer = Tracer::new(options);
     let arguments = [CString::new(program.as_os_str().as_bytes()).expect("a path")];
     let launched = launch(Rc::clone(&tracer.kernel), &arguments, &Taken::default())
         .expect("launched");

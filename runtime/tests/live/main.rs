@@ -9,5 +9,7 @@ mod kernel;
 mod limits;
 mod moves;
 mod processes;
+mod programs;
+mod programs_elsewhere;
 mod starting;
 mod threads;

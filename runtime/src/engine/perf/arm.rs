@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::PerfOptions;
-use super::events::EventSet;
-use super::guard::{CpuRing, PerfEvent, RingError};
+use super::events::{Capture, EventSet};
+use super::guard::{CpuRing, PerfEvent, RingError, Source};
 use super::session::{Layouts, Rings};
 use crate::attr::{
     EventSpec, Features, KERNEL_SAMPLE_TYPE, REGISTERS, Role, SAMPLE_TYPE,
 };
 use crate::engine::ArmError;
+use crate::engine::bpf::Programs;
 use crate::event::Watch;
 use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
 use crate::record::Layout;
@@ -29,6 +30,8 @@ pub(super) struct Machine {
     cpus: Vec<u32>,
     features: Features,
     options: PerfOptions,
+    /// Whether programs are run at hits, in place of samples.
+    programs: bool,
 }
 
 impl Machine {
@@ -37,12 +40,14 @@ impl Machine {
     pub(super) fn probe(
         kernel: &Rc<dyn Kernel>,
         options: &PerfOptions,
+        programs: bool,
         pid: u32,
     ) -> Result<Self, ArmError> {
         let cpus = kernel.online_cpus().map_err(|e| system("online CPUs", e))?;
         let first = *cpus.first().ok_or_else(|| system("online CPUs", Errno::EINVAL))?;
         let features = probe_features(kernel, pid, first, options)?;
-        Ok(Self { kernel: Rc::clone(kernel), cpus, features, options: options.clone() })
+        let (kernel, options) = (Rc::clone(kernel), options.clone());
+        Ok(Self { kernel, cpus, features, options, programs })
     }
 
     /// Whether an exec ends the watches of who executes.
@@ -67,10 +72,26 @@ impl Machine {
         }
         let pages = self.options.data_pages(page, self.cpus.len());
         // Woken at a quarter, a reader has three quarters left to come.
-        rings.main = self.open_rings_of(pages, pid, |pages| {
+        let main = self.open_rings_of(pages, pid, |pages| {
             u32::try_from(pages * page / 4).unwrap_or(u32::MAX)
         })?;
+        rings.main = main.into_iter().map(Source::Perf).collect();
         Ok((rings, layouts))
+    }
+
+    /// What runs programs at hits, where that is done, with its rings.
+    pub(super) fn open_programs(
+        &self,
+        rings: &mut Rings,
+    ) -> Result<Option<Programs>, ArmError> {
+        if !self.programs {
+            return Ok(None);
+        }
+        let page = self.kernel.page_size();
+        let bytes = self.options.data_pages(page, self.cpus.len()) * page;
+        let (programs, hits) = Programs::open(&self.kernel, &self.cpus, bytes)?;
+        rings.main.extend(hits.into_iter().map(Source::Programs));
+        Ok(Some(programs))
     }
 
     fn open_rings_of(
@@ -119,18 +140,36 @@ impl Machine {
         Ok(set)
     }
 
+    /// Opens the events of a watch, disabled. Programs are set at once: a thread that
+    /// is born before has events without, but is seen by who lists the threads then.
+    fn open_watch(
+        &self,
+        watch: Watch,
+        capture: Capture,
+        own: bool,
+        set: EventSet,
+    ) -> KernelResult<EventSet> {
+        let set = self.open_set(capture.role(watch, own), set)?;
+        if let Capture::Program(program) = capture {
+            for event in &set.events {
+                self.kernel.perf_set_program(event.descriptor(), program)?;
+            }
+        }
+        Ok(set)
+    }
+
     /// Opens one thread's own watch, disabled, where so many descriptors are held
     /// already.
     pub(super) fn open_own(
         &self,
         (pid, tid): (u32, u32),
         number: u32,
-        watch: Watch,
+        (watch, capture): (Watch, Capture),
         held: u64,
     ) -> Result<EventSet, ArmError> {
         self.raise_limit(held + self.cpus.len() as u64)?;
         let set = EventSet::new(pid, tid, Some(number));
-        self.open_set(Role::ThreadBreakpoint { watch }, set).map_err(|errno| {
+        self.open_watch(watch, capture, true, set).map_err(|errno| {
             open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
         })
     }
@@ -174,8 +213,11 @@ impl Machine {
         sets: &[EventSet],
         rings: &Rings,
     ) -> Result<(), ArmError> {
+        // Also those of programs, which write no records: of an event without a ring
+        // poll(2) says that it is over (kernel/events/core.c, `perf_poll`).
         for set in sets {
-            let main = set.events.iter().zip(&rings.main);
+            let main = rings.main.iter().filter_map(Source::perf);
+            let main = set.events.iter().zip(main);
             for (event, ring) in main.chain(set.news.iter().zip(&rings.news)) {
                 let led = self.kernel.perf_set_output(event.descriptor(), ring.owner());
                 led.map_err(|e| system("PERF_EVENT_IOC_SET_OUTPUT", e))?;
@@ -211,6 +253,8 @@ pub(super) struct Target<'a> {
     pub(super) pid: u32,
     /// By number; none for those that mean nothing in this process.
     pub(super) watches: &'a [Option<Watch>],
+    /// By number, too.
+    pub(super) captures: &'a [Capture],
     /// Whether its names, births and ends are to be reported: they are not yet.
     pub(super) sideband: bool,
     /// Descriptors that are held for others, the rings included.
@@ -303,7 +347,9 @@ impl Target<'_> {
     ) -> Result<(), (Errno, usize)> {
         for (number, watch) in numbered(self.watches) {
             let set = EventSet::new(self.pid, tid, Some(number));
-            let opened = self.machine.open_set(Role::Breakpoint { watch }, set);
+            let capture = self.captures.get(number as usize).copied();
+            let capture = capture.unwrap_or(Capture::Sample);
+            let opened = self.machine.open_watch(watch, capture, false, set);
             sets.push(opened.map_err(|errno| (errno, number as usize))?);
         }
         if self.sideband {

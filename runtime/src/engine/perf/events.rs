@@ -3,8 +3,29 @@
 use std::os::fd::RawFd;
 
 use super::guard::PerfEvent;
+use crate::attr::Role;
 use crate::event::Watch;
 use crate::kernel::{Kernel, Result};
+
+/// How the hits of a watch are captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Capture {
+    /// As a sample.
+    Sample,
+    /// By a program.
+    Program(RawFd),
+}
+
+impl Capture {
+    /// The part that its events play; with `own` it is one thread's.
+    pub(super) fn role(self, watch: Watch, own: bool) -> Role {
+        match (self, own) {
+            (Self::Program(_), own) => Role::Programmed { watch, own },
+            (Self::Sample, true) => Role::ThreadBreakpoint { watch },
+            (Self::Sample, false) => Role::Breakpoint { watch },
+        }
+    }
+}
 
 /// The events of one thread that play one part, one for each CPU.
 pub(super) struct EventSet {
@@ -32,6 +53,12 @@ impl EventSet {
     /// What it watches; None for the sideband.
     pub(super) fn watched(&self) -> Option<Watch> {
         self.events.first()?.spec.role.watch()
+    }
+
+    /// Whether a program is run at its hits.
+    pub(super) fn is_programmed(&self) -> bool {
+        let role = self.events.first().map(|event| event.spec.role);
+        matches!(role, Some(Role::Programmed { .. }))
     }
 
     /// Whether it can have hits: not before its address is known.

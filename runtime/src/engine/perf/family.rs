@@ -19,8 +19,8 @@ pub(super) struct Family {
     members: HashMap<u32, Member, RandomState>,
     /// Processes that executed another image since they were last asked for.
     executed: Vec<u32>,
-    /// Whether a thread ended since.
-    ended: bool,
+    /// Threads that ended since, with their processes, and whether none is left.
+    ended: Vec<((u32, u32), bool)>,
     /// Processes whose events ended at once after an exec: with the process, or
     /// the kernel ended them.
     cut: Vec<u32>,
@@ -79,17 +79,13 @@ impl Family {
                 let armed = self.is_armed(parent_pid);
                 self.members.insert(pid, Member { threads: 1, armed });
             }
-            Event::Exit { time, pid, .. } => {
-                self.ended = true;
+            Event::Exit { time, pid, tid } => {
                 let executed = self.last_executed.take_if(|last| last.0 == pid);
                 if executed.is_some_and(|last| time < last.1 + CUT_WITHIN_NS) {
                     self.cut.push(pid);
                 }
-                let Some(member) = self.members.get_mut(&pid) else { return };
-                member.threads = member.threads.saturating_sub(1);
-                if member.threads == 0 {
-                    self.members.remove(&pid);
-                }
+                let last = self.leave(pid);
+                self.ended.push(((pid, tid), last));
             }
             // All threads but one have ended.
             Event::Comm { time, pid, exec: true, .. } => {
@@ -112,9 +108,21 @@ impl Family {
         std::mem::take(&mut self.cut)
     }
 
-    /// Whether a thread ended since this was last asked.
-    pub(super) fn take_ended(&mut self) -> bool {
+    /// Threads that ended since this was last asked, with their processes, and
+    /// whether the process did with it.
+    pub(super) fn take_ended(&mut self) -> Vec<((u32, u32), bool)> {
         std::mem::take(&mut self.ended)
+    }
+
+    /// A thread of a process has ended; says whether it was the last.
+    fn leave(&mut self, pid: u32) -> bool {
+        let Some(member) = self.members.get_mut(&pid) else { return false };
+        member.threads = member.threads.saturating_sub(1);
+        let last = member.threads == 0;
+        if last {
+            self.members.remove(&pid);
+        }
+        last
     }
 }
 
@@ -144,7 +152,7 @@ mod tests {
         assert!(family.reports(2) && !family.is_armed(2) && family.is_armed(1));
         family.note(&fork(2, 3));
         assert!(family.reports(3) && !family.is_armed(3));
-        assert_eq!((family.take_executed(), family.take_ended()), (vec![2], false));
+        assert_eq!((family.take_executed(), family.take_ended()), (vec![2], vec![]));
         assert_eq!(family.take_executed(), []);
         let mut old = Family::new(false);
         old.arm(1, 1);
@@ -161,7 +169,8 @@ mod tests {
             family.note(&exit(1));
             assert_eq!(family.reports(1), left);
         }
-        assert!(family.take_ended() && !family.take_ended());
+        let ended = [((1, 1), false), ((1, 1), false), ((1, 1), true)];
+        assert_eq!((family.take_ended(), family.take_ended()), (ended.to_vec(), vec![]));
         family.arm(5, 3);
         family.note(&exec(5));
         family.note(&exit(5));

@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use crate::attr::{EventSpec, Features, Role};
+use crate::engine::bpf::HitRing;
 use crate::kernel::{Kernel, Result};
 use crate::merge::Cursor;
 use crate::record::Layout;
@@ -84,6 +85,60 @@ impl CpuRing {
     /// The words of the first record.
     pub(super) fn front(&self) -> Option<&[u64]> {
         self.ring.as_ref()?.front()
+    }
+}
+
+/// Where events come from: the records of perf, or those of programs.
+pub(super) enum Source {
+    Perf(CpuRing),
+    Programs(HitRing),
+}
+
+impl Source {
+    /// The ring that perf writes, if it is one.
+    pub(super) fn perf(&self) -> Option<&CpuRing> {
+        match self {
+            Self::Perf(ring) => Some(ring),
+            Self::Programs(_) => None,
+        }
+    }
+
+    pub(super) fn refresh(&mut self) -> std::result::Result<(), BadRecord> {
+        match self {
+            Self::Perf(ring) => ring.refresh(),
+            Self::Programs(ring) => ring.refresh(),
+        }
+    }
+
+    pub(super) fn publish(&mut self) {
+        match self {
+            Self::Perf(ring) => ring.publish(),
+            Self::Programs(ring) => ring.publish(),
+        }
+    }
+
+    /// Whether more than half of it waits to be read.
+    pub(super) fn is_filling(&self) -> bool {
+        match self {
+            Self::Perf(ring) => ring.is_filling(),
+            Self::Programs(ring) => ring.is_filling(),
+        }
+    }
+}
+
+impl Cursor for Source {
+    fn time(&self) -> Option<u64> {
+        match self {
+            Self::Perf(ring) => ring.time(),
+            Self::Programs(ring) => ring.time(),
+        }
+    }
+
+    fn advance(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Perf(ring) => ring.advance(),
+            Self::Programs(ring) => ring.advance(),
+        }
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::os::fd::RawFd;
 
-use super::events::{EventSet, Totals};
+use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
-use super::guard::{CpuRing, bad_record};
+use super::guard::{CpuRing, Source, bad_record};
 use super::ids::IdMap;
-use crate::engine::{Account, Flow};
-use crate::event::{Event, RawHit};
+use crate::bpf::board::WATCHES;
+use crate::bpf::hit::Watched;
+use crate::engine::bpf::{Programs, Rules};
+use crate::engine::{Account, ArmError, Flow};
+use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
 use crate::record::{Layout, Record};
@@ -25,6 +28,8 @@ pub(super) struct Session {
     /// disarmed.
     sets: Vec<EventSet>,
     rings: Rings,
+    /// Where hits run programs.
+    programs: Option<Programs>,
     ids: IdMap,
     merge: Merge,
     layouts: Layouts,
@@ -42,8 +47,8 @@ pub(super) struct Session {
 /// The rings, by index of the CPU.
 #[derive(Default)]
 pub(super) struct Rings {
-    /// Of everything.
-    pub(super) main: Vec<CpuRing>,
+    /// Of everything; first those of perf.
+    pub(super) main: Vec<Source>,
     /// Of the sideband once more, read without waiting for other CPUs; none
     /// unless asked for.
     pub(super) news: Vec<CpuRing>,
@@ -87,11 +92,17 @@ struct Figures {
 }
 
 impl Session {
-    pub(super) fn new(rings: Rings, layouts: Layouts, exec_ends: bool) -> Self {
+    pub(super) fn new(
+        rings: Rings,
+        layouts: Layouts,
+        exec_ends: bool,
+        programs: Option<Programs>,
+    ) -> Self {
         let merge = Merge::with_capacity(rings.main.len());
         Self {
             sets: Vec::new(),
             rings,
+            programs,
             ids: IdMap::default(),
             merge,
             layouts,
@@ -113,6 +124,10 @@ impl Session {
         &self.rings
     }
 
+    pub(super) fn programs(&mut self) -> Option<&mut Programs> {
+        self.programs.as_mut()
+    }
+
     pub(super) fn family(&mut self) -> &mut Family {
         &mut self.family
     }
@@ -125,12 +140,14 @@ impl Session {
     /// How many descriptors it holds.
     pub(super) fn descriptors(&self) -> u64 {
         let events = self.sets.iter().map(EventSet::descriptors).sum::<usize>();
-        (events + self.rings.main.len() + self.rings.news.len()) as u64
+        let programs = self.programs.as_ref().map_or(0, Programs::descriptors);
+        (events + programs + self.rings.main.len() + self.rings.news.len()) as u64
     }
 
     pub(super) fn wake_fds(&self) -> Vec<RawFd> {
-        let rings = self.rings.news.iter().chain(&self.rings.main);
-        rings.map(CpuRing::owner).collect()
+        let main = self.rings.main.iter().filter_map(Source::perf);
+        let rings = self.rings.news.iter().chain(main).map(CpuRing::owner);
+        rings.chain(self.programs.as_ref().map(Programs::wakes)).collect()
     }
 
     /// Makes room for watches with numbers below `count`; all are on at first.
@@ -138,6 +155,29 @@ impl Session {
         let count = count.max(self.watches.len());
         self.watches.resize(count, WatchState { on: true, kernel: false });
         self.closed.counted.resize(count, 0);
+    }
+
+    /// What is opened for watches, by number: of those at whose hits programs are
+    /// run the programs. `owner` is the process, or the thread with `own`; its
+    /// watches are off.
+    pub(super) fn captures(
+        &mut self,
+        owner: u32,
+        watches: &[Option<Watch>],
+        own: bool,
+    ) -> std::result::Result<Vec<Capture>, ArmError> {
+        let capture = |(number, watch): (usize, &Option<Watch>)| {
+            let (Some(programs), Some(watch)) = (&mut self.programs, watch) else {
+                return Ok(Capture::Sample);
+            };
+            if number >= WATCHES {
+                return Ok(Capture::Sample);
+            }
+            let watched = Watched::new(number as u32, watch, own);
+            programs.begins(owner, watched.number);
+            Ok(Capture::Program(programs.program(watched)?))
+        };
+        watches.iter().enumerate().map(capture).collect()
     }
 
     /// Takes over events that are open and lead into the rings, and starts
@@ -152,7 +192,9 @@ impl Session {
         let mut ids = Vec::new();
         for set in &sets {
             if let Some(watch) = set.watch {
-                ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, watch)));
+                if !set.is_programmed() {
+                    ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, watch)));
+                }
                 self.watches[watch as usize].kernel = of_kernel;
             }
         }
@@ -179,20 +221,24 @@ impl Session {
         sink: &mut dyn FnMut(Event<'_>) -> Flow,
     ) -> std::io::Result<()> {
         let now = kernel.clock();
+        let mut flow = self.report_lost(sink);
+        if flow == Flow::Stop {
+            return Ok(());
+        }
         for ring in &mut self.rings.main {
             ring.refresh().map_err(bad_record)?;
         }
-        let settle = match self.rings.main.iter().any(CpuRing::is_filling) {
+        let settle = match self.rings.main.iter().any(Source::is_filling) {
             true => SETTLE_HASTE_NS,
             false => SETTLE_NS,
         };
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
-        let mut flow = Flow::Continue;
         let (family, figures) = (&mut self.family, &mut self.figures);
         let reader =
             Reader { ids: &self.ids, watches: &self.watches, layouts: self.layouts };
-        let merged = self.merge.round(&mut self.rings.main, bound, |ring| {
-            flow = reader.hand_on(ring, figures, &mut |event| {
+        let rules = self.programs.as_ref().map(Programs::rules);
+        let merged = self.merge.round(&mut self.rings.main, bound, |source| {
+            flow = reader.hand_on_from(source, rules, figures, &mut |event| {
                 if !matches!(event, Event::Hit(_)) {
                     family.note(&event);
                 }
@@ -215,6 +261,18 @@ impl Session {
         }
         self.settle_ends(kernel, now);
         Ok(())
+    }
+
+    /// Reports hits for which programs had no room since the last round. Those of
+    /// samples have records of their own.
+    fn report_lost(&mut self, sink: &mut dyn FnMut(Event<'_>) -> Flow) -> Flow {
+        match self.programs.as_mut().map_or(0, Programs::round) {
+            0 => Flow::Continue,
+            count => {
+                self.figures.reported_lost += count;
+                sink(Event::Lost { count })
+            }
+        }
     }
 
     /// Shows what the sideband says at once, before its turn.
@@ -246,6 +304,9 @@ impl Session {
         on: bool,
     ) -> std::io::Result<()> {
         let number = Some(watch as u32);
+        if let (Some(programs), true) = (&mut self.programs, on) {
+            programs.renews(watch as u32);
+        }
         for set in self.sets.iter().filter(|set| set.watch == number && set.is_placed()) {
             set.switch(kernel, on)?;
         }
@@ -274,6 +335,9 @@ impl Session {
             set.switch(kernel, false)?;
         }
         let since = kernel.clock();
+        if let Some(programs) = &mut self.programs {
+            programs.renews(watch as u32);
+        }
         let moved = address.map_or(Err(None), |address| {
             let mut sets = sets.iter_mut();
             sets.try_for_each(|set| set.move_to(kernel, address, on).map_err(Some))
@@ -326,7 +390,11 @@ impl Session {
         for set in self.sets.iter_mut().filter(|set| set.watch.is_some()) {
             set.left |= executed.contains(&set.pid);
         }
-        if self.family.take_ended() || !executed.is_empty() {
+        let ended = self.family.take_ended();
+        if let Some(programs) = &mut self.programs {
+            ended.iter().for_each(|(thread, last)| programs.ended(*thread, *last));
+        }
+        if !ended.is_empty() || !executed.is_empty() {
             self.reaping.until = now + REAP_FOR_NS;
         }
         if now > self.reaping.until || now < self.reaping.next {
@@ -351,16 +419,22 @@ impl Session {
         let mut totals = self.closed.clone();
         self.sets.iter().for_each(|set| totals.add(kernel, set));
         let counted: u64 = totals.counted.iter().sum();
-        let lost = match (totals.lost_known, self.drained) {
+        let programs = self.programs.as_ref();
+        let filtered: Vec<_> =
+            programs.into_iter().flat_map(Programs::filtered).collect();
+        let handled = self.figures.delivered + filtered.iter().sum::<u64>();
+        let lost = match (totals.lost_known && programs.is_none(), self.drained) {
             (true, _) => totals.lost,
             // An old kernel reports a loss with the next record that finds
-            // room, so the last one it may never report; but what was
-            // counted and never came is lost.
-            (false, true) => counted.saturating_sub(self.figures.delivered),
+            // room, so the last one it may never report; and where another
+            // program was interrupted ours is not run. But what was counted and
+            // never came is lost.
+            (false, true) => counted.saturating_sub(handled),
             (false, false) => self.figures.reported_lost,
         };
         Account {
             counted: totals.counted,
+            filtered,
             lost,
             lost_sideband: totals.lost_sideband,
             late: self.merge.late(),
@@ -404,6 +478,28 @@ struct Reader<'s> {
 }
 
 impl Reader<'_> {
+    /// Hands on what comes first, of either kind.
+    fn hand_on_from(
+        &self,
+        source: &Source,
+        rules: Option<&Rules>,
+        figures: &mut Figures,
+        sink: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Flow {
+        let hits = match source {
+            Source::Perf(ring) => return self.hand_on(ring, figures, sink),
+            Source::Programs(hits) => hits,
+        };
+        let hit = rules.and_then(|rules| hits.hit(rules));
+        let known = |hit: &RawHit<'_>| (hit.watch as usize) < self.watches.len();
+        let Some(hit) = hit.filter(known) else {
+            figures.malformed = true;
+            return Flow::Continue;
+        };
+        figures.delivered += 1;
+        sink(Event::Hit(hit))
+    }
+
     /// Hands the first record of a ring to the session's user.
     fn hand_on(
         &self,

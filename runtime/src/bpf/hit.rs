@@ -1,0 +1,307 @@
+//! The program that is run at each hit of a watch.
+//!
+//! It runs in the trap, after the instruction, on the CPU that made the access. What
+//! it does, in this order, and only as far as the [plan](crate::plan) needs it:
+//!
+//! 1. who, where, which registers (below);
+//! 2. the value after the access ([`values`]): by a rule where one was taught, else
+//!    from memory; and the one before, from the shadow that it then replaces;
+//! 3. the filter, where all that it looks at is known;
+//! 4. a record ([`record`]), if there is room, with what is read for it.
+//!
+//! What looks at memory at the hit, and may not: a register that reports loads, too,
+//! would report what the program loads (arch/x86/kernel/traps.c, `exc_debug_user`:
+//! the registers stay on). So the bytes of such a watch are not read here.
+//!
+//! It always gives 0, so that perf makes no sample. The event counts all the same,
+//! so that *records + left out + lost = counted*.
+//!
+//! Registers of BPF: [`R6`] is the context, [`R7`] the frame of this CPU,
+//! [`R8`] the rule and then the ring, [`R9`] the shadow and then the record.
+
+mod record;
+mod values;
+
+use super::assembler::{Assembler, Label};
+use super::board::{self, FRAME_SHIFT, FRAMES, PT_REGS, frame};
+use super::insn::{
+    Alu, Atomic, FRAME, Helper, Instruction, R0, R1, R2, R3, R4, R6, R7, R8, Test, Width,
+    add, alu, alu_constant, atomic, call, copy, copy_low, exit, load, set, set_address,
+    set_wide, store, store_constant,
+};
+use super::steps::at;
+use super::{Program, Role, filter};
+use crate::event::{Trigger, Watch};
+use crate::plan::{Filter, Input, Needs, Plan, Reads};
+
+pub use record::{BODY, HEAD_BYTES, flag};
+
+/// Where the context has things, in bytes (include/uapi/linux/bpf_perf_event.h:
+/// `struct pt_regs`, period, address).
+mod context {
+    pub(super) const ORIGINAL_AX: i16 = 120;
+    pub(super) const IP: i16 = 128;
+    pub(super) const CS: i16 = 136;
+    pub(super) const ADDRESS: i16 = 176;
+}
+
+/// What a program is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Watched {
+    /// Number of the watch, below [`board::WATCHES`].
+    pub number: u32,
+    /// Its bytes: 1, 2, 4 or 8.
+    pub length: u32,
+    /// Whether its register reports stores alone.
+    pub stores: bool,
+    /// Whether it is one that threads have of their own.
+    pub own: bool,
+}
+
+impl Watched {
+    /// What is to be known of a watch with this number.
+    pub fn new(number: u32, watch: &Watch, own: bool) -> Self {
+        let stores = watch.trigger == Trigger::Write;
+        Self { number, length: watch.length, stores, own }
+    }
+}
+
+/// Maps that programs use, and how many CPUs they are for.
+#[derive(Clone, Copy, Debug)]
+pub struct Maps {
+    /// The [`board`].
+    pub board: i32,
+    /// The rings, by CPU.
+    pub rings: i32,
+    /// CPUs have numbers below this.
+    pub cpus: u32,
+    /// Bytes of each ring.
+    pub ring_bytes: u32,
+    /// Device and inode of the pid namespace whose numbers are wanted; none for
+    /// the first.
+    pub namespace: Option<(u64, u64)>,
+}
+
+/// The program; none where the plan makes it too long.
+pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
+    let filter = plan.filter.as_ref().filter(|filter| filter::is_sound(filter));
+    let nothing = Reads::default();
+    let reads = if filter::are_sound(&plan.reads) { &plan.reads } else { &nothing };
+    let instructions = Hit::new(watched, maps, plan.needs, filter, reads).write()?;
+    Some(Program { role: Role::Hit, instructions })
+}
+
+/// What writes a program.
+struct Hit<'a> {
+    watched: Watched,
+    maps: Maps,
+    needs: Needs,
+    filter: Option<&'a Filter>,
+    reads: &'a Reads,
+    /// What the filter looks at.
+    inputs: Vec<Input>,
+    /// The user's registers that anybody looks at, by index.
+    user: Vec<usize>,
+    asm: Assembler,
+    labels: Labels,
+}
+
+/// Where parts of the program begin.
+#[derive(Clone, Copy)]
+struct Labels {
+    /// The values are known, as far as they can be.
+    filter: Label,
+    /// The hit has a record.
+    record: Label,
+    /// The filter left it out.
+    dropped: Label,
+    /// There is no room for it.
+    lost: Label,
+    end: Label,
+}
+
+impl<'a> Hit<'a> {
+    fn new(
+        watched: Watched,
+        maps: Maps,
+        needs: Needs,
+        filter: Option<&'a Filter>,
+        reads: &'a Reads,
+    ) -> Self {
+        let mut asm = Assembler::default();
+        let mut label = || asm.label();
+        let labels = Labels {
+            filter: label(),
+            record: label(),
+            dropped: label(),
+            lost: label(),
+            end: label(),
+        };
+        let steps = filter.into_iter().flat_map(filter::steps);
+        let inputs: Vec<_> = filter::inputs(steps).collect();
+        let read = filter::inputs(reads.steps.iter());
+        let looked_at =
+            inputs.iter().copied().chain(read).filter_map(|input| match input {
+                Input::Register(number) => board::register_index(number),
+                _ => None,
+            });
+        let looked_at: Vec<_> = looked_at.collect();
+        let user = (0..frame::REGISTER_COUNT)
+            .filter(|index| needs.registers || looked_at.contains(index))
+            .collect();
+        Self { watched, maps, needs, filter, reads, inputs, user, asm, labels }
+    }
+
+    fn write(mut self) -> Option<Vec<Instruction>> {
+        self.begin();
+        if self.has_values() {
+            self.values();
+        } else {
+            self.asm.put([store_constant(Width::Double, R7, at(frame::FLAGS), 0)]);
+        }
+        self.user_registers();
+        self.filter();
+        self.record();
+        self.ends();
+        self.asm.finish()
+    }
+
+    /// Whether anybody wants to know what the access was.
+    fn has_values(&self) -> bool {
+        self.needs.access
+            || self.takes(Input::Old)
+            || self.takes(Input::New)
+            || self.takes(Input::Access)
+    }
+
+    /// Whether the filter looks at it.
+    fn takes(&self, input: Input) -> bool {
+        self.inputs.contains(&input)
+    }
+
+    fn jump_if_flag(&mut self, flag: i32, to: Label) {
+        self.asm.put([load(Width::Double, R1, R7, at(frame::FLAGS))]);
+        self.asm.jump_if(Test::AnyBit, R1, flag, to);
+    }
+
+    /// Sets [`R6`] and [`R7`], and finds out who and where.
+    fn begin(&mut self) {
+        let Labels { end, .. } = self.labels;
+        self.asm.put([copy(R6, R1), call(Helper::Cpu)]);
+        let last = self.maps.cpus.saturating_sub(1) as i32;
+        self.asm.jump_if(Test::Above, R0, last, end);
+        self.asm.put([copy(R8, R0), alu_constant(Alu::ShiftLeft, R8, FRAME_SHIFT)]);
+        self.asm.put(set_address(R7, self.maps.board, FRAMES));
+        self.asm.put([
+            alu(Alu::Add, R7, R8),
+            store(Width::Double, R7, at(frame::CPU), R0),
+            load(Width::Double, R1, R6, context::ADDRESS),
+            store(Width::Double, R7, at(frame::ADDRESS), R1),
+        ]);
+        self.who();
+        let user = self.asm.label();
+        self.asm.put([
+            load(Width::Double, R1, R6, context::CS),
+            // The privilege of the code: 3 for the user's.
+            alu_constant(Alu::And, R1, 3),
+            set(R0, 1),
+        ]);
+        self.asm.jump_if(Test::NotEqual, R1, 0, user);
+        self.asm.put([set(R0, 0)]);
+        self.asm.place(user);
+        self.asm.put([store(Width::Double, R7, at(frame::USER_MODE), R0)]);
+    }
+
+    /// Process and thread. A hit of somebody who has no number in our pid namespace
+    /// is lost.
+    fn who(&mut self) {
+        const TID: i16 = -8;
+        const PID: i16 = -4;
+        let store_both = |asm: &mut Assembler| {
+            asm.put([
+                store(Width::Double, R7, at(frame::PID), R0),
+                store(Width::Double, R7, at(frame::TID), R1),
+            ]);
+        };
+        let Some((device, inode)) = self.maps.namespace else {
+            self.asm.put([
+                call(Helper::PidTgid),
+                copy_low(R1, R0),
+                alu_constant(Alu::ShiftRight, R0, 32),
+            ]);
+            return store_both(&mut self.asm);
+        };
+        self.asm.put(set_wide(R1, device));
+        self.asm.put(set_wide(R2, inode));
+        self.asm.put([copy(R3, FRAME), add(R3, TID.into()), set(R4, 8)]);
+        self.asm.put([call(Helper::NamespacePidTgid)]);
+        self.asm.jump_if(Test::NotEqual, R0, 0, self.labels.lost);
+        self.asm
+            .put([load(Width::Word, R0, FRAME, PID), load(Width::Word, R1, FRAME, TID)]);
+        store_both(&mut self.asm);
+    }
+
+    /// The user's registers that are looked at, and the system call. Of a hit in the
+    /// kernel they are those with which the thread entered it.
+    fn user_registers(&mut self) {
+        let [kernel, done] = [(); 2].map(|()| self.asm.label());
+        self.asm.place(self.labels.filter);
+        self.asm.put([load(Width::Double, R1, R7, at(frame::USER_MODE))]);
+        self.asm.jump_if(Test::Equal, R1, 0, kernel);
+        self.copy_registers(R6);
+        self.asm.put([store_constant(Width::Double, R7, at(frame::SYSCALL), -1)]);
+        self.asm.jump(done);
+        self.asm.place(kernel);
+        self.asm.put([call(Helper::Task), copy(R1, R0), call(Helper::TaskRegisters)]);
+        self.copy_registers(R0);
+        self.asm.put([
+            load(Width::Double, R1, R0, context::ORIGINAL_AX),
+            store(Width::Double, R7, at(frame::SYSCALL), R1),
+        ]);
+        self.asm.place(done);
+    }
+
+    fn copy_registers(&mut self, from: super::insn::Register) {
+        for &index in &self.user {
+            self.asm.put([
+                load(Width::Double, R1, from, PT_REGS[index]),
+                store(Width::Double, R7, at(frame::USER + index), R1),
+            ]);
+        }
+    }
+
+    /// Asks the filter, where all that it looks at is known.
+    fn filter(&mut self) {
+        let Some(filter) = self.filter else { return };
+        let Labels { record, dropped, .. } = self.labels;
+        // What no rule tells is to be seen, so that it can be taught.
+        let told = self.has_values().then_some(flag::TOLD);
+        let old = self.takes(Input::Old).then_some(flag::OLD);
+        for flag in told.into_iter().chain(old) {
+            self.asm.put([load(Width::Double, R1, R7, at(frame::FLAGS))]);
+            self.asm.put([alu_constant(Alu::And, R1, flag)]);
+            self.asm.jump_if(Test::Equal, R1, 0, record);
+        }
+        let forbidden = self.forbidden();
+        filter::write(&mut self.asm, filter, forbidden, record, dropped);
+    }
+
+    /// How many bytes of the watch may not be read, as they would be a hit.
+    fn forbidden(&self) -> Option<u32> {
+        (!self.watched.stores).then_some(self.watched.length)
+    }
+
+    /// The ways in which it ends without a record.
+    fn ends(&mut self) {
+        let Labels { dropped, lost, end, .. } = self.labels;
+        for (label, which) in [(dropped, board::DROPPED), (lost, board::LOST)] {
+            self.asm.place(label);
+            let counter = board::counter(self.watched.number as usize, which);
+            self.asm.put(set_address(R1, self.maps.board, counter));
+            self.asm.put([set(R2, 1), atomic(Atomic::Add, R1, 0, R2)]);
+            self.asm.jump(end);
+        }
+        self.asm.place(end);
+        self.asm.put([set(R0, 0), exit()]);
+    }
+}

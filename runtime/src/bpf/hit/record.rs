@@ -1,0 +1,180 @@
+//! The record of a hit: how it is written, and what is where in it.
+//!
+//! Words: the time; process and thread; watch and flags; the instruction pointer;
+//! the value before; the one after; the rule's number and the system call. Then what
+//! was read, and registers: of the code that made the access, of the user, as the
+//! flags say.
+
+use super::{Hit, Labels, context, flag as flags};
+use crate::bpf::assembler::Label;
+use crate::bpf::board::frame;
+use crate::bpf::filter;
+use crate::bpf::insn::{
+    Alu, FRAME, Helper, R0, R1, R2, R3, R6, R7, R8, R9, Test, Width, add, alu,
+    alu_constant, call, copy, load, set, set_map, store,
+};
+use crate::bpf::steps::at;
+
+/// Words before what was read.
+pub const BODY: usize = 7;
+/// Bytes of the ring's own before each record.
+pub const HEAD_BYTES: usize = 8;
+/// Registers of a kind in a record: those of a frame but the instruction pointer.
+const REGISTERS: usize = frame::REGISTER_COUNT - 1;
+
+/// What is known of a hit: bits of the upper half of a record's third word, above
+/// the lowest, which says that the thread made the access itself.
+pub mod flag {
+    /// The value before the access.
+    pub const OLD: i32 = 1;
+    /// The one after it is what memory held.
+    pub const MEMORY: i32 = 2;
+    /// A rule told what the access was.
+    pub const TOLD: i32 = 4;
+    /// The value after it is what this very instruction stored or loaded.
+    pub const EXACT: i32 = 8;
+    /// The record has the registers of the code that made the access.
+    pub const CODE: i32 = 16;
+    /// And those of the user besides, of a hit in the kernel.
+    pub const USER: i32 = 32;
+}
+
+/// The tags and the size of `BPF_RB_AVAIL_DATA` and wake-ups
+/// (include/uapi/linux/bpf.h).
+const AVAILABLE: i32 = 0;
+const NO_WAKEUP: i32 = 1;
+const FORCE_WAKEUP: i32 = 2;
+
+impl Hit<'_> {
+    /// Writes it.
+    pub(super) fn record(&mut self) {
+        let Labels { record, lost, .. } = self.labels;
+        let [small, code, both, written] = [(); 4].map(|()| self.asm.label());
+        self.asm.place(record);
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::CPU)),
+            store(Width::Word, FRAME, -8, R1),
+            copy(R2, FRAME),
+            add(R2, -8),
+        ]);
+        self.asm.put(set_map(R1, self.maps.rings));
+        self.asm.put([call(Helper::MapLookup)]);
+        self.asm.jump_if(Test::Equal, R0, 0, lost);
+        self.asm.put([copy(R8, R0)]);
+        self.choose(small, code, both);
+        self.reserve(small, 0, written);
+        self.reserve(code, flags::CODE, written);
+        self.reserve(both, flags::CODE | flags::USER, written);
+        self.asm.place(written);
+        self.body();
+        let forbidden = self.forbidden();
+        filter::write_reads(&mut self.asm, self.reads, forbidden, BODY);
+        self.submit();
+    }
+
+    /// Which registers it has: those that somebody asks for; and where no rule tells
+    /// what the code did, that code's.
+    fn choose(&mut self, small: Label, code: Label, both: Label) {
+        if self.needs.registers {
+            self.asm.put([load(Width::Double, R1, R7, at(frame::USER_MODE))]);
+            self.asm.jump_if(Test::NotEqual, R1, 0, code);
+            self.asm.jump(both);
+        } else if self.has_values() {
+            self.jump_if_flag(flags::TOLD, small);
+            self.asm.jump(code);
+        } else {
+            self.asm.jump(small);
+        }
+    }
+
+    /// Words of a record with these flags.
+    fn words(&self, flags: i32) -> usize {
+        let kinds = [flags::CODE, flags::USER].map(|flag| usize::from(flags & flag != 0));
+        BODY + self.reads.words() + kinds.iter().sum::<usize>() * REGISTERS
+    }
+
+    /// Takes room for it, [`R9`], and writes the registers.
+    fn reserve(&mut self, begin: Label, flags: i32, written: Label) {
+        self.asm.place(begin);
+        let bytes = self.words(flags) * 8;
+        self.asm.put([copy(R1, R8), set(R2, bytes as i32), set(R3, 0)]);
+        self.asm.put([call(Helper::RecordReserve)]);
+        self.asm.jump_if(Test::Equal, R0, 0, self.labels.lost);
+        self.asm.put([copy(R9, R0)]);
+        let mut to = BODY + self.reads.words();
+        let of_user = self.needs.registers && !self.has_values();
+        for (flag, from) in [(flags::CODE, frame::CODE), (flags::USER, frame::USER)] {
+            // Where nobody else asked for them the code's are not in the frame.
+            let of_context = of_user && flag == flags::CODE;
+            for index in (0..REGISTERS).filter(|_| flags & flag != 0) {
+                self.asm.put([
+                    match of_context {
+                        true => load(Width::Double, R1, R6, super::PT_REGS[index]),
+                        false => load(Width::Double, R1, R7, at(from + index)),
+                    },
+                    store(Width::Double, R9, at(to + index), R1),
+                ]);
+            }
+            to += REGISTERS;
+        }
+        self.asm.put([
+            load(Width::Double, R2, R7, at(frame::FLAGS)),
+            alu_constant(Alu::Or, R2, flags),
+        ]);
+        self.asm.jump(written);
+    }
+
+    /// Writes the first words; R2 is the flags.
+    fn body(&mut self) {
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::USER_MODE)),
+            alu_constant(Alu::ShiftLeft, R2, 1),
+            alu(Alu::Or, R1, R2),
+            alu_constant(Alu::ShiftLeft, R1, 32),
+            alu_constant(Alu::Or, R1, self.watched.number as i32),
+            store(Width::Double, R9, at(2), R1),
+            call(Helper::Clock),
+            store(Width::Double, R9, at(0), R0),
+            load(Width::Double, R1, R7, at(frame::PID)),
+            load(Width::Double, R2, R7, at(frame::TID)),
+            alu_constant(Alu::ShiftLeft, R2, 32),
+            alu(Alu::Or, R1, R2),
+            store(Width::Double, R9, at(1), R1),
+            load(Width::Double, R1, R6, context::IP),
+            store(Width::Double, R9, at(3), R1),
+        ]);
+        for (word, from) in [(4, frame::OLD), (5, frame::NEW)] {
+            self.asm.put([
+                load(Width::Double, R1, R7, at(from)),
+                store(Width::Double, R9, at(word), R1),
+            ]);
+        }
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::RULE)),
+            alu_constant(Alu::ShiftRight, R1, 32),
+            load(Width::Double, R2, R7, at(frame::SYSCALL)),
+            alu_constant(Alu::ShiftLeft, R2, 32),
+            alu(Alu::Or, R1, R2),
+            store(Width::Double, R9, at(6), R1),
+        ]);
+    }
+
+    /// Hands it over. Who waits is woken once, when a quarter of the ring is full.
+    fn submit(&mut self) {
+        let submit = self.asm.label();
+        let longest = self.words(flags::CODE | flags::USER) * 8 + HEAD_BYTES;
+        let quarter = self.maps.ring_bytes as i32 / 4;
+        self.asm.put([
+            copy(R1, R8),
+            set(R2, AVAILABLE),
+            call(Helper::RecordsQuery),
+            set(R2, NO_WAKEUP),
+        ]);
+        self.asm.jump_if(Test::Below, R0, quarter, submit);
+        self.asm.jump_if(Test::AboveOrEqual, R0, quarter + longest as i32, submit);
+        self.asm.put([set(R2, FORCE_WAKEUP)]);
+        self.asm.place(submit);
+        self.asm.put([copy(R1, R9), call(Helper::RecordSubmit)]);
+        self.asm.jump(self.labels.end);
+    }
+}

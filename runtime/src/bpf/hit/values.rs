@@ -1,0 +1,385 @@
+//! What the access did: the watched bytes before and after it.
+
+use super::{Hit, Labels, context, flag};
+use crate::bpf::assembler::Label;
+use crate::bpf::board::{
+    PROBES, PT_REGS, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER, RULE_PACKED,
+    RULES, SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, SPREAD, Table, Way, frame,
+    packed,
+};
+use crate::bpf::insn::{
+    Alu, Atomic, FRAME, Helper, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, Test,
+    Width, add, alu, alu_constant, atomic, call, copy, copy_low, load, set, set_address,
+    set_wide, store, store_constant,
+};
+use crate::bpf::steps::at;
+use crate::schema::AccessKind;
+
+/// Where parts of it begin.
+#[derive(Clone, Copy)]
+struct Values {
+    /// Memory is asked.
+    memory: Label,
+    /// What was done is not known: memory is asked, and everything recorded.
+    unknown: Label,
+    /// Memory can not be read either.
+    unread: Label,
+    /// The new value is in the frame: the shadow takes it.
+    exchange: Label,
+}
+
+/// The index of FLAGS among the registers of a frame, and its zero flag.
+const FLAGS: usize = 8;
+const ZERO_FLAG: i32 = 1 << 6;
+/// Operands that begin further before the watched bytes than this have no rules.
+const BEFORE_MAX: i32 = 247;
+
+impl Hit<'_> {
+    /// Writes it; goes on at the filter, or where that can not be asked at the
+    /// record.
+    pub(super) fn values(&mut self) {
+        let mut label = || self.asm.label();
+        let labels = Values {
+            memory: label(),
+            unknown: label(),
+            unread: label(),
+            exchange: label(),
+        };
+        self.code_registers();
+        self.shadow();
+        self.rule(labels);
+        self.operand(labels);
+        self.by_way(labels);
+        self.without_rule(labels);
+        self.exchange(labels);
+    }
+
+    fn code_registers(&mut self) {
+        for (index, offset) in PT_REGS.iter().enumerate() {
+            self.asm.put([
+                load(Width::Double, R1, R6, *offset),
+                store(Width::Double, R7, at(frame::CODE + index), R1),
+            ]);
+        }
+        self.asm.put([
+            store_constant(Width::Double, R7, at(frame::ZERO), 0),
+            store_constant(Width::Double, R7, at(frame::ACCESS), 0),
+            store_constant(Width::Double, R7, at(frame::SHADOW + 2), 0),
+        ]);
+    }
+
+    /// `to` = the first place of the key `spread`, which is lost.
+    fn first_place(&mut self, table: Table, to: Register, spread: Register) {
+        self.asm.put(set_wide(R3, SPREAD));
+        self.asm.put([alu(Alu::Multiply, spread, R3)]);
+        self.asm.put(table.scale(spread));
+        self.asm.put(set_address(to, self.maps.board, table.start()));
+        self.asm.put([alu(Alu::Add, to, spread)]);
+    }
+
+    /// Sets [`R9`] to the shadow, a new one where there is none; where there is no
+    /// place for one to three words that hold nothing.
+    fn shadow(&mut self) {
+        let owner = if self.watched.own { frame::TID } else { frame::PID };
+        self.asm.put([
+            load(Width::Double, R1, R7, at(owner)),
+            alu_constant(Alu::ShiftLeft, R1, 32),
+            alu_constant(Alu::Or, R1, self.watched.number as i32 + 1),
+            copy(R2, R1),
+        ]);
+        self.first_place(SHADOWS, R9, R2);
+        let found: [Label; PROBES] = [(); PROBES].map(|()| self.asm.label());
+        let ready = self.asm.label();
+        let entry = |probe: usize| (probe * SHADOWS.entry_bytes() + SHADOW_KEY) as i16;
+        for (probe, found) in found.iter().enumerate() {
+            self.asm.put([load(Width::Double, R3, R9, entry(probe))]);
+            self.asm.jump_if_both(Test::Equal, R3, R1, *found);
+        }
+        for (probe, found) in found.iter().enumerate() {
+            self.asm
+                .put([set(R0, 0), atomic(Atomic::CompareExchange, R9, entry(probe), R1)]);
+            self.asm.jump_if(Test::Equal, R0, 0, *found);
+            // Another CPU may have been faster.
+            self.asm.jump_if_both(Test::Equal, R0, R1, *found);
+        }
+        self.asm.put([copy(R9, R7), add(R9, at(frame::SHADOW).into())]);
+        self.asm.jump(ready);
+        for (probe, found) in found.iter().enumerate() {
+            self.asm.place(*found);
+            self.asm.put([add(R9, entry(probe).into())]);
+            self.asm.jump(ready);
+        }
+        self.asm.place(ready);
+    }
+
+    /// Finds the rule; then [`R8`] is what is packed in it, and R1 what is added to
+    /// the operand's address. A rule may be changed meanwhile: its owner's word is
+    /// what changes first, and is looked at first and last.
+    fn rule(&mut self, labels: Values) {
+        let [owned, found] = [(); 2].map(|()| self.asm.label());
+        self.asm.put([
+            load(Width::Double, R1, R6, context::IP),
+            load(Width::Double, R4, R7, at(frame::USER_MODE)),
+        ]);
+        // The kernel's code is nobody's: 0.
+        self.asm.jump_if(Test::Equal, R4, 0, owned);
+        self.asm.put([load(Width::Double, R4, R7, at(frame::PID))]);
+        self.asm.place(owned);
+        self.asm.put([
+            copy(R2, R4),
+            alu_constant(Alu::ShiftLeft, R2, 32),
+            alu(Alu::Xor, R2, R1),
+        ]);
+        self.first_place(RULES, R8, R2);
+        for probe in 0..PROBES {
+            let next = self.asm.label();
+            if probe > 0 {
+                self.asm.put([add(R8, RULES.entry_bytes() as i32)]);
+            }
+            self.asm.put([
+                load(Width::Double, R2, R8, RULE_OWNER as i16),
+                load(Width::Double, R3, R8, RULE_IP as i16),
+            ]);
+            self.asm.jump_if_both(Test::NotEqual, R3, R1, next);
+            self.asm.put([copy_low(R5, R2)]);
+            self.asm.jump_if_both(Test::Equal, R5, R4, found);
+            self.asm.place(next);
+        }
+        self.asm.jump(labels.unknown);
+        self.asm.place(found);
+        self.asm.put([
+            load(Width::Double, R1, R8, RULE_DISPLACEMENT as i16),
+            load(Width::Double, R3, R8, RULE_NUMBER as i16),
+            load(Width::Double, R5, R8, RULE_PACKED as i16),
+            load(Width::Double, R4, R8, RULE_OWNER as i16),
+        ]);
+        self.asm.jump_if_both(Test::NotEqual, R4, R2, labels.unknown);
+        self.asm.put([
+            store(Width::Double, R7, at(frame::RULE), R2),
+            store(Width::Double, R7, at(frame::NUMBER), R3),
+            copy(R8, R5),
+            alu_constant(Alu::ShiftRight, R5, packed::KIND as i32),
+            store(Width::Double, R7, at(frame::ACCESS), R5),
+        ]);
+        if self.watched.stores {
+            // A load has not done it: it was another instruction.
+            self.asm.jump_if(Test::Equal, R5, AccessKind::Read as i32, labels.unknown);
+        }
+    }
+
+    /// `to` = a small part of the rule.
+    fn part(&mut self, to: Register, shift: u32, mask: i32) {
+        self.asm.put([copy(to, R8)]);
+        if shift > 0 {
+            self.asm.put([alu_constant(Alu::ShiftRight, to, shift as i32)]);
+        }
+        self.asm.put([alu_constant(Alu::And, to, mask)]);
+    }
+
+    /// `to` = the register that the rule names there.
+    fn named(&mut self, to: Register, shift: u32) {
+        self.part(to, shift, 31);
+        self.asm.put([
+            alu_constant(Alu::ShiftLeft, to, 3),
+            alu(Alu::Add, to, R7),
+            load(Width::Double, to, to, at(frame::CODE)),
+        ]);
+    }
+
+    /// Where the operand is: it must hold all watched bytes. Then R2 is how many bits
+    /// of it come before them.
+    fn operand(&mut self, labels: Values) {
+        self.part(R2, packed::WAY, 0xff);
+        self.asm.jump_if(Test::Equal, R2, Way::Anywhere as i32, labels.memory);
+        self.named(R2, packed::BASE);
+        self.asm.put([alu(Alu::Add, R1, R2)]);
+        self.named(R2, packed::INDEX);
+        self.part(R3, packed::SCALE, 3);
+        self.asm.put([alu(Alu::ShiftLeft, R2, R3), alu(Alu::Add, R1, R2)]);
+        self.asm.put([
+            load(Width::Double, R2, R7, at(frame::ADDRESS)),
+            alu(Alu::Subtract, R2, R1),
+        ]);
+        self.asm.jump_if(Test::Above, R2, BEFORE_MAX, labels.unknown);
+        self.part(R4, packed::SIZE, 0xff);
+        self.asm.put([copy(R3, R2), add(R3, self.watched.length as i32)]);
+        self.asm.jump_if_both(Test::Above, R3, R4, labels.unknown);
+        self.asm.put([alu_constant(Alu::ShiftLeft, R2, 3)]);
+    }
+
+    /// R1 = the register that a value comes from, as far as it lies in the operand.
+    fn source(&mut self) {
+        self.named(R1, packed::VALUE);
+        self.part(R4, packed::SHIFT, 63);
+        self.asm.put([alu(Alu::ShiftRight, R1, R4)]);
+    }
+
+    /// The value, by what is known of it.
+    fn by_way(&mut self, labels: Values) {
+        let mut label = || self.asm.label();
+        let [immediate, add_number, add_register] = [(); 3].map(|()| label());
+        let [compare_exchange, exchange, found] = [(); 3].map(|()| label());
+        self.part(R3, packed::WAY, 0xff);
+        for (way, to) in [
+            (Way::Immediate, immediate),
+            (Way::Memory, labels.memory),
+            (Way::AddImmediate, add_number),
+            (Way::AddRegister, add_register),
+            (Way::CompareExchange, compare_exchange),
+            (Way::Exchange, exchange),
+        ] {
+            self.asm.jump_if(Test::Equal, R3, way as i32, to);
+        }
+        self.source();
+        self.asm.jump(found);
+        self.asm.place(immediate);
+        self.asm.put([load(Width::Double, R1, R7, at(frame::NUMBER))]);
+        self.asm.place(found);
+        self.asm.put([alu(Alu::ShiftRight, R1, R2)]);
+        self.set_new(flag::TOLD | flag::EXACT);
+        self.asm.jump(labels.exchange);
+        self.asm.place(add_number);
+        self.add(false, labels);
+        self.asm.place(add_register);
+        self.add(true, labels);
+        self.asm.place(compare_exchange);
+        self.compare_exchange(labels);
+        self.asm.place(exchange);
+        self.source();
+        self.asm.put([alu(Alu::ShiftRight, R1, R2)]);
+        self.set_old(R1);
+        self.read(labels);
+        self.set_new(flag::TOLD | flag::OLD | flag::MEMORY);
+        self.asm.jump(labels.exchange);
+    }
+
+    /// The shadow and a number. Of an operand with other bytes besides the watched
+    /// ones the carry is not known.
+    fn add(&mut self, register: bool, labels: Values) {
+        self.asm.jump_if(Test::NotEqual, R2, 0, labels.memory);
+        self.part(R4, packed::SIZE, 0xff);
+        let length = self.watched.length as i32;
+        self.asm.jump_if(Test::NotEqual, R4, length, labels.memory);
+        self.asm.put([load(Width::Double, R5, R9, SHADOW_KNOWN as i16)]);
+        self.asm.jump_if(Test::Equal, R5, 0, labels.memory);
+        if register {
+            self.source();
+        } else {
+            self.asm.put([load(Width::Double, R1, R7, at(frame::NUMBER))]);
+        }
+        self.asm.put([
+            copy(R3, R1),
+            atomic(Atomic::FetchAdd, R9, SHADOW_VALUE as i16, R3),
+            alu(Alu::Add, R1, R3),
+        ]);
+        self.set_old(R3);
+        self.set_new(flag::TOLD | flag::OLD);
+        self.asm.jump(self.labels.filter);
+    }
+
+    /// The accumulator holds what was there; where they were equal the register was
+    /// stored.
+    fn compare_exchange(&mut self, labels: Values) {
+        let same = self.asm.label();
+        self.asm.put([
+            // AX is the first.
+            load(Width::Double, R3, R7, at(frame::CODE)),
+            alu(Alu::ShiftRight, R3, R2),
+        ]);
+        self.set_old(R3);
+        self.asm.put([
+            copy(R1, R3),
+            load(Width::Double, R4, R7, at(frame::CODE + FLAGS)),
+            alu_constant(Alu::And, R4, ZERO_FLAG),
+        ]);
+        self.asm.jump_if(Test::Equal, R4, 0, same);
+        self.source();
+        self.asm.put([alu(Alu::ShiftRight, R1, R2)]);
+        self.asm.place(same);
+        self.set_new(flag::TOLD | flag::EXACT | flag::OLD);
+        self.asm.jump(labels.exchange);
+    }
+
+    /// R1 = what memory holds, where it may be read.
+    fn read(&mut self, labels: Values) {
+        if self.forbidden().is_some() {
+            self.asm.jump(labels.unread);
+            return;
+        }
+        self.asm.put([
+            copy(R1, FRAME),
+            add(R1, -8),
+            set(R2, self.watched.length as i32),
+            load(Width::Double, R3, R7, at(frame::ADDRESS)),
+            call(Helper::ProbeReadUser),
+        ]);
+        self.asm.jump_if(Test::NotEqual, R0, 0, labels.unread);
+        self.asm.put([load(Width::of(self.watched.length), R1, FRAME, -8)]);
+    }
+
+    /// What a rule leaves to memory, and what no rule tells.
+    fn without_rule(&mut self, labels: Values) {
+        self.asm.place(labels.memory);
+        self.read(labels);
+        self.set_new(flag::TOLD | flag::MEMORY);
+        self.asm.jump(labels.exchange);
+        self.asm.place(labels.unknown);
+        self.read(labels);
+        self.set_new(flag::MEMORY);
+        self.asm.jump(labels.exchange);
+        self.asm.place(labels.unread);
+        self.asm.put([
+            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0),
+            store_constant(Width::Double, R7, at(frame::FLAGS), 0),
+        ]);
+        self.asm.jump(self.labels.filter);
+    }
+
+    /// The shadow takes the new value and gives the old one, unless the instruction
+    /// told that. Whether it is known is looked at before, and said after, so that
+    /// what another CPU finds in between is not taken for a value.
+    fn exchange(&mut self, labels: Values) {
+        let Labels { filter, .. } = self.labels;
+        self.asm.place(labels.exchange);
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::NEW)),
+            load(Width::Double, R2, R9, SHADOW_KNOWN as i16),
+            atomic(Atomic::Exchange, R9, SHADOW_VALUE as i16, R1),
+            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 1),
+            load(Width::Double, R3, R7, at(frame::FLAGS)),
+        ]);
+        self.asm.jump_if(Test::Equal, R2, 0, filter);
+        self.asm.jump_if(Test::AnyBit, R3, flag::OLD, filter);
+        self.set_old(R1);
+        self.asm.put([
+            alu_constant(Alu::Or, R3, flag::OLD),
+            store(Width::Double, R7, at(frame::FLAGS), R3),
+        ]);
+    }
+
+    /// The watched bytes of a register, which are the lowest, were there before.
+    fn set_old(&mut self, from: Register) {
+        self.cut(from);
+        self.asm.put([store(Width::Double, R7, at(frame::OLD), from)]);
+    }
+
+    /// Those of R1 are there after, and this is known of them.
+    fn set_new(&mut self, flags: i32) {
+        self.cut(R1);
+        self.asm.put([
+            store(Width::Double, R7, at(frame::NEW), R1),
+            store_constant(Width::Double, R7, at(frame::FLAGS), flags),
+        ]);
+    }
+
+    /// Leaves the watched bytes alone.
+    fn cut(&mut self, register: Register) {
+        let rest = 64 - 8 * self.watched.length as i32;
+        if rest > 0 {
+            self.asm.put([
+                alu_constant(Alu::ShiftLeft, register, rest),
+                alu_constant(Alu::ShiftRight, register, rest),
+            ]);
+        }
+    }
+}

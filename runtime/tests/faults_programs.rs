@@ -1,0 +1,198 @@
+//! The engine with programs on the fake kernel: each call made to fail, records in
+//! the order of time, and what is counted.
+#![allow(missing_docs)]
+
+use std::rc::Rc;
+
+use hwtrace_runtime::bpf::BpfError;
+use hwtrace_runtime::engine::bpf::probe;
+use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{ArmError, Engine, Flow};
+use hwtrace_runtime::event::{Event, Trigger, Watch};
+use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
+use hwtrace_runtime::kernel::{Errno, Kernel};
+use hwtrace_runtime::plan::{Lesson, Plan, Rule, RuleValue};
+use hwtrace_runtime::record::write;
+use hwtrace_runtime::schema::AccessKind;
+use perf_event_open_sys::bindings::PERF_RECORD_EXIT as EXIT;
+
+const PID: u32 = 10;
+const NONE: Holdings = Holdings { descriptors: 0, mappings: 0, children: 0 };
+const WATCH: Watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+
+/// Two CPUs, two threads.
+fn machine() -> (Rc<Fake>, PerfEngine) {
+    let fake = Rc::new(Fake::new(2, &[PID, 11]));
+    let options = PerfOptions { ring_bytes: Some(16 << 10), ..PerfOptions::default() };
+    let engine = PerfEngine::with_programs(fake.clone(), options);
+    (fake, engine)
+}
+
+/// The record of a hit in user mode of which nothing is known but who and when.
+fn record(time: u64, tid: u32) -> [u64; 7] {
+    let user_mode = 1 << 32;
+    [time, u64::from(tid) << 32 | u64::from(PID), user_mode, 0x401000, 0, 0, 0]
+}
+
+fn drain(engine: &mut PerfEngine, all: bool) -> Vec<(u32, u64)> {
+    let mut seen = Vec::new();
+    let drained = engine.drain(all, &mut |event| {
+        match event {
+            Event::Hit(hit) => seen.push((hit.tid, hit.time)),
+            Event::Exit { tid, time, .. } => seen.push((tid, time)),
+            _ => {}
+        }
+        Flow::Continue
+    });
+    drained.expect("good records");
+    seen
+}
+
+#[test]
+fn records_of_programs_and_of_perf_come_by_time() {
+    let (fake, mut engine) = machine();
+    engine.arm(PID, &[WATCH]).expect("armed");
+    assert_eq!(engine.wake_fds().len(), 3, "two rings, and one for all programs");
+    let start = 1_000_000_000;
+    assert!(fake.push_record(0, &record(start + 1, PID)));
+    assert!(fake.push_record(0, &record(start + 4, PID)));
+    assert!(fake.push_record(1, &record(start + 2, 11)));
+    let body = [write::pair(PID, 1), write::pair(11, 1), 0];
+    let exit = write::sideband(EXIT, 0, &body, start + 3, (PID, 11));
+    assert!(fake.push(1, &exit));
+    fake.set_clock(start + 3 + 2_000_000);
+    let until = [(PID, start + 1), (11, start + 2), (11, start + 3)];
+    assert_eq!(drain(&mut engine, false), until);
+    engine.disarm();
+    assert_eq!(drain(&mut engine, true), [(PID, start + 4)]);
+    drop(engine);
+    assert_eq!(fake.holdings(), NONE);
+}
+
+#[test]
+fn what_was_counted_and_never_came_is_lost() {
+    let (fake, mut engine) = machine();
+    engine.arm(PID, &[WATCH]).expect("armed");
+    for tid in [PID, PID, 11] {
+        let (address, cpu, time, ip) = (0x1000, 0, 5, 0x401000);
+        fake.access(Access { address, pid: PID, tid, cpu, time, ip });
+    }
+    assert!(fake.push_record(0, &record(5, PID)));
+    engine.disarm();
+    assert_eq!(drain(&mut engine, true), [(PID, 5)]);
+    let account = engine.account();
+    assert_eq!((account.counted, account.filtered), (vec![3], vec![0]));
+    assert_eq!(account.lost, 2);
+}
+
+#[test]
+fn each_call_may_fail_and_nothing_is_kept() {
+    let calls = [
+        Call::BpfMap,
+        Call::BpfMapPut,
+        Call::MapShared,
+        Call::MapRecords,
+        Call::PerfSetProgram,
+        Call::Group,
+        Call::PidNamespace,
+        Call::PerfEventOpen,
+        Call::MapRing,
+        Call::PerfSetOutput,
+        Call::PerfEnable,
+    ];
+    let (fake, mut engine) = machine();
+    engine.arm(PID, &[WATCH]).expect("armed");
+    let counts = calls.map(|call| fake.calls(call));
+    for (call, count) in calls.into_iter().zip(counts) {
+        assert!(count > 0, "{call:?}");
+        // The first events only show what the kernel takes.
+        let first = if call == Call::PerfEventOpen { 1 } else { 0 };
+        for nth in first..count {
+            let (fake, mut engine) = machine();
+            fake.fail(call, nth, Errno::EMFILE);
+            engine.arm(PID, &[WATCH]).expect_err("made to fail");
+            drop(engine);
+            assert_eq!(fake.holdings(), NONE, "{call:?} {nth}");
+        }
+    }
+}
+
+#[test]
+fn smaller_rings_are_taken_where_memory_is_short() {
+    let (fake, mut engine) = machine();
+    fake.fail(Call::BpfMap, 1, Errno::ENOMEM);
+    fake.fail(Call::BpfMap, 2, Errno::ENOMEM);
+    engine.arm(PID, &[WATCH]).expect("armed");
+    // A ring, twice none, then both, the array of them and the board.
+    assert_eq!(fake.calls(Call::BpfMap), 7);
+    drop(engine);
+    assert_eq!(fake.holdings(), NONE);
+}
+
+#[test]
+fn a_kernel_that_can_not_says_why() {
+    let probed = |call, errno| {
+        let fake = Rc::new(Fake::new(1, &[PID]));
+        fake.fail(call, 0, errno);
+        fake.fail(call, 1, errno);
+        let kernel: Rc<dyn Kernel> = fake.clone();
+        let error = probe(&kernel).expect_err("made to fail");
+        drop(kernel);
+        assert_eq!(fake.holdings(), NONE);
+        error
+    };
+    assert_eq!(probed(Call::BpfMap, Errno::EPERM), BpfError::NotPermitted);
+    assert_eq!(probed(Call::BpfLoad, Errno::EPERM), BpfError::NotPermitted);
+    let missing = BpfError::Missing("BPF ring buffers (Linux 5.8)");
+    assert_eq!(probed(Call::BpfMap, Errno::EINVAL), missing);
+    let refused = probed(Call::BpfLoad, Errno::EINVAL);
+    assert!(matches!(refused, BpfError::Refused { .. }), "{refused}");
+    let (fake, mut engine) = machine();
+    fake.fail(Call::BpfMap, 0, Errno::EPERM);
+    let error = engine.arm(PID, &[WATCH]).expect_err("made to fail");
+    assert!(matches!(error, ArmError::Program(BpfError::NotPermitted)), "{error}");
+}
+
+#[test]
+fn a_record_of_no_watch_is_an_error() {
+    let (fake, mut engine) = machine();
+    engine.arm(PID, &[WATCH]).expect("armed");
+    let mut strange = record(5, PID);
+    strange[2] |= 7;
+    assert!(fake.push_record(1, &strange));
+    assert!(fake.push_record(1, &[5, 6]));
+    let mut hits = 0;
+    let drained = engine.drain(true, &mut |event| {
+        hits += usize::from(matches!(event, Event::Hit(_)));
+        Flow::Continue
+    });
+    assert_eq!(drained.expect_err("bad").kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!((hits, drain(&mut engine, true).len()), (0, 0));
+}
+
+/// What is taught, expected or planned before there is anything does no harm.
+#[test]
+fn what_comes_too_early_waits_or_is_left() {
+    let (fake, mut engine) = machine();
+    let rule = Rule {
+        instruction: 0x401000,
+        kind: AccessKind::Write,
+        size: 8,
+        place: None,
+        value: RuleValue::Memory,
+    };
+    let lesson = Lesson { pid: PID, ip: 0x401004, rule };
+    engine.set_plans(&[Plan::default()]);
+    engine.teach(&lesson);
+    engine.forget_code(PID);
+    engine.expect(PID, 0, 5);
+    engine.arm(PID, &[WATCH]).expect("armed");
+    engine.teach(&lesson);
+    engine.set_plans(&[]);
+    engine.forget_code(PID);
+    engine.disarm();
+    engine.expect(PID, 0, 5);
+    engine.arm(PID, &[WATCH]).expect("armed again");
+    drop(engine);
+    assert_eq!(fake.holdings(), NONE);
+}
