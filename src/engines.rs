@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::{Engine, bpf};
 use hwtrace_runtime::kernel::Kernel;
 
 /// An engine, as `--engine` knows it.
@@ -19,12 +19,22 @@ pub struct Row {
 }
 
 /// All engines, the best first.
-pub static ENGINES: &[Row] = &[Row {
-    name: "perf",
-    what: "samples of perf's hardware breakpoints",
-    usable: |_| Ok(()),
-    open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
-}];
+pub static ENGINES: &[Row] = &[
+    Row {
+        name: "bpf",
+        what: "programs that filter and read at the hit itself",
+        usable: |kernel| bpf::probe(kernel).map_err(|error| error.to_string()),
+        open: |kernel, options| {
+            Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
+        },
+    },
+    Row {
+        name: "perf",
+        what: "samples of perf's hardware breakpoints",
+        usable: |_| Ok(()),
+        open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
+    },
+];
 
 /// Which engine is wanted.
 #[derive(Clone, Copy, Debug, Default)]

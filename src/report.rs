@@ -168,7 +168,7 @@ pub fn title(location: &Location, types: &dyn Types) -> String {
 }
 
 /// `1 hit`, `80,000 hits`
-pub(crate) fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = match noun {
         _ if count == 1 => "",
         noun if noun.ends_with('s') => "es",

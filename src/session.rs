@@ -179,8 +179,10 @@ pub struct Options {
 /// What happened in a session, for the line at its end.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Hits that reached the consumer.
+    /// Hits that reached the consumer, and those that it had no use for.
     pub hits: u64,
+    /// Hits among them that the engine left out, as the consumer's plan says.
+    pub filtered: u64,
     /// Stores to pointers that are followed, and that nothing else watches: they are
     /// counted, too.
     pub pointers: u64,
@@ -349,12 +351,19 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// ended and the target goes on.
     pub fn run(mut self) -> (Summary, Result<(), Failure>) {
         let started = Instant::now();
+        // Who hits as fast as all CPUs can must not keep us from reading. It may be
+        // forbidden.
+        let nice = self.armed.as_ref().and_then(|_| self.kernel.set_nice(NICE).ok());
         match self.run_to_the_end() {
             Ok(Flow::Stop) => self.summary.stopped = true,
             Ok(Flow::Continue) => {}
             Err(failure) => self.failure = Some(failure),
         }
         self.finish(started);
+        if let Some(nice) = nice {
+            // What lowering could do, raising can undo.
+            let _ = self.kernel.set_nice(nice);
+        }
         self.summary.failed = self.failure.is_some();
         let summary = std::mem::take(&mut self.summary);
         (summary, self.failure.take().map_or(Ok(()), Err))
@@ -482,6 +491,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.executed = figures.executed;
         summary.armed.slots = figures.slots();
         summary.counted = account.counted.iter().sum();
+        summary.filtered = account.filtered.iter().sum();
+        summary.hits += summary.filtered;
         summary.lost = account.lost;
         summary.late = account.late;
         summary.dropped = account.dropped;
@@ -493,6 +504,9 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.processes_left = tracker.processes_besides(target);
     }
 }
+
+/// Nice value of the thread that reads, see [`Session::run`].
+const NICE: i32 = -15;
 
 fn time_of_day_offset(kernel: &dyn Kernel) -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -172,7 +172,8 @@ impl Recovered {
         Self {
             address: Some(told.instruction),
             kind: told.kind,
-            old: None,
+            // A load tells what was there.
+            old: (told.kind == AccessKind::Read).then_some(told.new),
             new: Some(told.new),
             exact: told.exact,
             touched: all,

@@ -160,6 +160,16 @@ pub enum Whose {
     Kernel,
 }
 
+impl Whose {
+    /// The number of the process or thread.
+    pub fn owner(self) -> Option<u32> {
+        match self {
+            Self::Process(owner) | Self::Thread(owner) => Some(owner),
+            Self::Kernel => None,
+        }
+    }
+}
+
 /// Whether to go on draining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {

@@ -270,6 +270,14 @@ pub trait Kernel: Bpf {
     /// EINVAL above the hard limit.
     fn set_descriptor_limit(&self, soft: u64) -> Result<()>;
 
+    /// Sets the nice value of this thread, which is run the sooner the lower it is
+    /// (sched(7)), and gives the one before. Threads and processes that it creates do
+    /// not inherit one below 0.
+    ///
+    /// # Errors
+    /// EPERM, EACCES without CAP_SYS_NICE for one below the present one.
+    fn set_nice(&self, nice: i32) -> Result<i32>;
+
     /// A descriptor that is readable once process `pid` has ended
     /// (pidfd_open(2), Linux 5.3).
     ///

@@ -393,9 +393,11 @@ impl Tracker {
             self.processes.remove(&pid);
             if let Some(mut process) = self.processes.get(&parent_pid).cloned() {
                 (process.threads, process.hit) = (0, false);
-                // Its parent's value may be of later.
-                for slot in &mut process.slots {
-                    slot.shadow = slot.shadow.filter(|_| !slot.is_younger_than(time));
+                for (slot, wanted) in process.slots.iter_mut().zip(&self.wanted) {
+                    // Its parent's value may be of later, or be known to the engine
+                    // alone.
+                    let shadow = slot.shadow.filter(|_| !slot.is_younger_than(time));
+                    slot.shadow = shadow.map(|it| it.sure_if(wanted.all));
                 }
                 self.processes.insert(pid, process);
             }
@@ -501,7 +503,7 @@ impl Tracker {
         let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
         let seen = hit.at_hit.old.map(|value| Shadow { value, sure: true });
         let shadow = seen
-            .or(shadow.map(|it| it.sure_if(wanted.all)))
+            .or(shadow)
             .or_else(|| read_at(&watch, hit.pid, memory, false))
             .map_or(Shadow { value: 0, sure: false }, |it| it.sure_if(!belated));
         let recovered = match hit.at_hit.told {

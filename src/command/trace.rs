@@ -58,6 +58,11 @@ pub(crate) fn run<C: Consumer>(
     if let Err(failure) = &ended {
         messages.failure(failure);
     }
+    if messages.common.verbose && summary.filtered > 0 {
+        let filtered = report::counted(summary.filtered, "hit");
+        messages
+            .line(&format!("{filtered} left out at the source: no handler acts on them"));
+    }
     messages.end(&summary);
     ended.map_err(|_| RUN_TIME)
 }

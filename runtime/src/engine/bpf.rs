@@ -227,10 +227,17 @@ impl Programs {
         self.board.memory.as_ref()
     }
 
-    /// The value that a watch of a process has: for when it is switched on or moved
-    /// next.
-    pub(super) fn expect(&mut self, pid: u32, watch: u32, value: u64) {
-        self.shadows.expect(pid, watch, value);
+    /// The value that a watch of a process has, or of a thread that has its own: for
+    /// when it is switched on or moved next.
+    pub(super) fn expect(&mut self, owner: u32, watch: u32, value: u64) {
+        self.shadows.expect(owner, watch, value);
+    }
+
+    /// What was expected was wrong, unless it was hit since.
+    pub(super) fn correct(&mut self, owner: u32, watch: u32, was: u64, is: u64) {
+        if let Some(memory) = &self.board.memory {
+            self.shadows.correct(memory, (owner, watch), was, is);
+        }
     }
 
     /// A watch of a process, or of a thread that has its own, is about to be on.

@@ -107,7 +107,7 @@ use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};
 use self::session::Session;
 use crate::engine::bpf::Programs;
-use crate::engine::{Account, ArmError, Armed, Engine, Flow};
+use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
 use crate::event::{Event, Watch};
 use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Plan};
@@ -288,17 +288,24 @@ impl Engine for PerfEngine {
         }
     }
 
-    fn expect(&mut self, pid: u32, watch: usize, value: u64) {
+    fn expect(&mut self, whose: Whose, watch: usize, value: u64) {
+        let Some(owner) = whose.owner() else { return };
         let watch = watch as u32;
         match self.armed.as_mut().filter(|(_, session)| session.is_armed()) {
             Some((_, session)) => {
                 session
                     .programs()
                     .into_iter()
-                    .for_each(|it| it.expect(pid, watch, value));
+                    .for_each(|it| it.expect(owner, watch, value));
             }
-            None if self.programs => self.expected.push((pid, watch, value)),
+            None if self.programs => self.expected.push((owner, watch, value)),
             None => {}
+        }
+    }
+
+    fn correct(&mut self, whose: Whose, watch: usize, was: u64, is: u64) {
+        if let (Some(owner), Some(programs)) = (whose.owner(), self.programs()) {
+            programs.correct(owner, watch as u32, was, is);
         }
     }
 

@@ -621,6 +621,10 @@ impl Kernel for Fake {
         Ok(buffer.len())
     }
 
+    fn set_nice(&self, _nice: i32) -> Result<i32> {
+        Ok(0)
+    }
+
     fn descriptor_limit(&self) -> Result<(u64, u64)> {
         self.call(Call::DescriptorLimit)?;
         Ok(self.limit.get())

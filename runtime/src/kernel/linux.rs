@@ -69,6 +69,24 @@ fn perf_ioctl(
     retry(|| check(unsafe { call(event, 0) })).map(drop)
 }
 
+/// `struct sched_attr` (include/uapi/linux/sched/types.h), as far as Linux 3.14 had
+/// it.
+#[repr(C)]
+#[derive(Default)]
+struct SchedulingAttributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// `SCHED_FLAG_RESET_ON_FORK`
+const RESET_ON_FORK: u64 = 1;
+
 impl Kernel for Linux {
     fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
         let mut attr = spec.to_attr();
@@ -312,6 +330,29 @@ impl Kernel for Linux {
         let remote = nix::sys::uio::RemoteIoVec { base, len: buffer.len() };
         let mut local = [std::io::IoSliceMut::new(buffer)];
         nix::sys::uio::process_vm_readv(pid_of(pid)?, &mut local, &[remote])
+    }
+
+    fn set_nice(&self, nice: i32) -> Result<i32> {
+        let mut attributes = SchedulingAttributes::default();
+        let size = size_of::<SchedulingAttributes>() as u32;
+        // SAFETY: the kernel writes no more than `size` bytes, which there are.
+        let got = unsafe {
+            libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0)
+        };
+        Errno::result(got)?;
+        let before = attributes.nice;
+        attributes.size = size;
+        attributes.nice = nice;
+        if nice < 0 {
+            attributes.flags |= RESET_ON_FORK;
+        } else {
+            attributes.flags &= !RESET_ON_FORK;
+        }
+        // SAFETY: the kernel reads as many bytes as `size` in them says.
+        let set = unsafe {
+            libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0)
+        };
+        Errno::result(set).map(|_| before)
     }
 
     fn descriptor_limit(&self) -> Result<(u64, u64)> {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hwtrace_runtime::bpf::BpfError;
-use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::bpf::probe;
 use hwtrace_runtime::engine::perf::PerfOptions;
+use hwtrace_runtime::engine::{Engine, Whose};
 use hwtrace_runtime::event::{Captured, Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
@@ -138,7 +138,9 @@ fn every_store_has_its_value_and_the_one_before() {
     for (number, hit) in trace.hits.iter().enumerate() {
         let value = number as u64 / 10;
         assert_eq!((hit.watch, hit.pid, hit.tid, hit.kernel), (0, pid, pid, false));
-        let before = (number > 0).then(|| (number as u64 - 1) / 10);
+        // What was left by a hit of which nothing was told is not known.
+        let last = number.checked_sub(1).map(|last| trace.hits[last].at_hit.told);
+        let before = last.flatten().map(|told| told.new);
         assert_eq!(hit.at_hit.old, before, "{number}");
         match hit.at_hit.told {
             Some(it) => {
@@ -236,7 +238,7 @@ fn values_of_racing_threads_are_exact() {
     }
     // The shadow passes from one to the next, each value once.
     let mut old: Vec<_> = trace.hits.iter().filter_map(|hit| hit.at_hit.old).collect();
-    assert_eq!(old.len(), 79_999);
+    assert!(old.len() > 10_000, "only {}", old.len());
     let told = trace.hits.iter().filter_map(|hit| hit.at_hit.told.map(|it| it.new));
     let told: std::collections::BTreeSet<_> = told.collect();
     old.retain(|old| told.contains(old));
@@ -286,7 +288,8 @@ fn what_is_computed_follows_the_shadow() {
             5 => 9,
             _ => value | 64,
         };
-        let expected = Some((value, exact, Some(old)));
+        // Nothing is known of what the last of the first round left.
+        let expected = Some((value, exact, (number > 7).then_some(old)));
         let told = hit.at_hit.told.map(|told| (told.new, told.exact, hit.at_hit.old));
         assert!(told == expected || number < 7, "{number} {hit:?}");
     }
@@ -481,12 +484,13 @@ fn what_was_expected_is_the_first_old_value_and_a_move_changes_it() {
         let pid = target.pid();
         let plans = [plan(ACCESS, None, Reads::NONE)];
         let mut tracer = Tracer::with_programs(PerfOptions::default(), &plans);
-        tracer.engine.expect(pid, 0, 40);
+        tracer.teacher = Some(Teacher::of(&program, &["store"]));
+        tracer.engine.expect(Whose::Process(pid), 0, 40);
         tracer.arm(pid, &[counter]);
         target.go();
         assert_eq!(target.line(), "ready");
         tracer.await_that(|trace| trace.hits.len() == 10);
-        tracer.engine.expect(pid, 0, 60);
+        tracer.engine.expect(Whose::Process(pid), 0, 60);
         tracer.engine.retarget(pid, 0, Some(other.address)).expect("moved");
         target.go();
         assert_eq!(target.line(), "ready");
@@ -500,7 +504,7 @@ fn what_was_expected_is_the_first_old_value_and_a_move_changes_it() {
         let trace = tracer.finish();
         trace.assert_complete(30);
         let old: Vec<_> = trace.hits.iter().map(|hit| hit.at_hit.old).collect();
-        assert_eq!((old[0], old[1], old[9]), (Some(40), Some(41), Some(49)));
+        assert_eq!((old[0], old[1], old[9]), (Some(40), None, None), "not taught yet");
         assert_eq!((old[10], old[11], old[19]), (Some(60), Some(51), Some(59)));
         assert_eq!((old[20], old[21]), (None, Some(51)), "it was off");
         Some(())

@@ -326,12 +326,29 @@ impl Hit<'_> {
         self.asm.place(labels.unknown);
         self.read(labels);
         self.set_new(flag::MEMORY);
-        self.asm.jump(labels.exchange);
+        self.unknown();
         self.asm.place(labels.unread);
         self.asm.put([
             store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0),
             store_constant(Width::Double, R7, at(frame::FLAGS), 0),
         ]);
+        self.asm.jump(self.labels.filter);
+    }
+
+    /// The shadow gives the old value, and what is there now is not known: memory may
+    /// hold what another CPU has stored since, and that is then no change to it.
+    fn unknown(&mut self) {
+        let none = self.asm.label();
+        self.asm.put([load(Width::Double, R2, R9, SHADOW_KNOWN as i16)]);
+        self.asm.jump_if(Test::Equal, R2, 0, none);
+        self.asm.put([load(Width::Double, R1, R9, SHADOW_VALUE as i16)]);
+        self.set_old(R1);
+        let flags = flag::MEMORY | flag::OLD;
+        self.asm.put([
+            store_constant(Width::Double, R7, at(frame::FLAGS), flags),
+            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0),
+        ]);
+        self.asm.place(none);
         self.asm.jump(self.labels.filter);
     }
 
