@@ -14,7 +14,7 @@ use hwtrace_probes::image::Image;
 use hwtrace_probes::maps::Mapping;
 use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve::{self, ResolveError};
-use hwtrace_probes::symbolize::{Named, Symbol, Symbolizer};
+use hwtrace_probes::symbolize::{Code, Named, Symbol, Symbolizer};
 use hwtrace_runtime::access::{CodeSource, Function, KERNEL};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Memory;
@@ -149,10 +149,10 @@ impl CodeSource for TargetSymbols {
             let Symbol { offset, size, .. } = self.symbolizer.kernel(below)?;
             let start = below.0.checked_sub(offset)?;
             let bytes = self.kernel_code.function(start, size)?;
-            return Some(Function { start, bytes });
+            return Some(Function { start, size, bytes });
         }
-        let (start, bytes) = self.symbolizer.function_code(pid, below)?;
-        Some(Function { start: start.0, bytes })
+        let Code { start, size, bytes } = self.symbolizer.function_code(pid, below)?;
+        Some(Function { start: start.0, size, bytes })
     }
 }
 

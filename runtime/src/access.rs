@@ -18,24 +18,33 @@
 //!   overlaps the watched range. `fs:` and `gs:` relative addresses and those
 //!   whose base or index the instruction itself overwrote do not follow;
 //! - a value that is in those registers or in the instruction: a register, an
-//!   immediate, `setcc` with the flags, `cmpxchg` with ZF and the accumulator;
+//!   immediate, `setcc` with the flags, `cmpxchg`, `cmpxchg8b` and `cmpxchg16b` with ZF
+//!   and the accumulator;
 //! - an operand that covers every watched byte.
 //!
 //! A narrower operand is laid over `old`, a read-modify-write is computed from
 //! `old`; both give a value which leans on the shadow and is not exact. Where
 //! the address does not follow, the value is given (never exact) if the
 //! operand has the watch's very length, as accesses to data of that length
-//! usually are aligned. Everything else, SIMD and `rep` strings above all, has
-//! the right kind and no value: read memory.
+//! usually are aligned. A load whose value is not there leaves `old`: that is not exact
+//! either. Everything else, SIMD and `rep` strings above all, has the right kind and no
+//! value: read memory.
 //!
 //! # When the instruction is not known
 //!
-//! No answer is given rather than a guess where no function is known, where
-//! the boundaries of its instructions do not meet the sampled address, or
-//! where the instruction before does not touch memory or cannot fall through
-//! (`call`, `jmp`, `ret`: one of those elsewhere came here, and made the
-//! access). Where its address follows and misses the watch, it was not this
-//! one either: [`Recovered::default`].
+//! No answer is given rather than a guess where no function is known, or where the
+//! boundaries of its instructions do not meet the sampled address. Between a function
+//! and the next there may be padding, and nothing else.
+//!
+//! The instruction before is none that touches memory and falls through, or its address
+//! follows and misses the watch: then something came to the sampled address from
+//! elsewhere and made the access (`arrive.rs`): a call, a return, or a jump by way of memory.
+//! Which, and what it loaded or stored, follows where the watched bytes are known for certain:
+//!
+//! - all eight are the sampled address: they were loaded, and are exact;
+//! - they lie at the stack pointer and are not of the sampled address: a call stored them,
+//!   exact where memory was read at the hit, and holds the address behind a call that
+//!   goes to the sampled address. Only then the call is known, too.
 //!
 //! One case cannot be told apart: a `jmp` through the very watched memory to
 //! an address before which stands, falling through, an access to the same
@@ -49,6 +58,7 @@
 //! instruction, no walk from the function's start is needed, stores have their
 //! value in the registers and loads have none yet.
 
+mod arrive;
 mod recover;
 mod rule;
 mod x86_64;
@@ -57,6 +67,8 @@ use std::collections::HashMap;
 
 use crate::event::{Told, Watch};
 use crate::schema::{AccessKind, ByteRange};
+
+pub use self::arrive::Arrival;
 
 /// Where the decoder gets machine code from.
 pub trait CodeSource {
@@ -74,7 +86,10 @@ pub const KERNEL: u32 = 0;
 pub struct Function<'a> {
     /// Address of the first byte in the process.
     pub start: u64,
-    /// The code.
+    /// How many bytes it has.
+    pub size: u64,
+    /// The code, and what follows it: padding up to the next function, whose first
+    /// instructions may be here, too.
     pub bytes: &'a [u8],
 }
 
@@ -138,11 +153,29 @@ impl Decoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     touches: [Option<Touch>; MAX_TOUCHES],
+    /// The instruction before the sampled address, if it is a call.
+    call: Option<Call>,
 }
 
 /// The instruction before the sampled address and, where the one at it is a
-/// `rep` string instruction, that: with two memory operands each.
-const MAX_TOUCHES: usize = 4;
+/// `rep` string instruction, that: with up to half of it each.
+const MAX_TOUCHES: usize = 8;
+
+/// A call, and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    instruction: u64,
+    callee: Callee,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Callee {
+    Address(u64),
+    /// Where the register says; a call leaves it alone.
+    Register(u8),
+    /// Where memory said.
+    Pointer,
+}
 
 /// What one hit did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,6 +248,19 @@ enum Place {
     Stepped { pointer: u8, narrow: bool, repeated: bool },
 }
 
+impl Place {
+    /// So many bytes behind it.
+    fn plus(self, bytes: u64) -> Self {
+        match self {
+            Self::Linear { base, index, scale, displacement, narrow } => {
+                let displacement = displacement.wrapping_add(bytes);
+                Self::Linear { base, index, scale, displacement, narrow }
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// What is known of an operand's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Value {
@@ -233,8 +279,12 @@ enum Value {
     /// `xchg`, `xadd`: the register holds what was there before; what it held
     /// and was stored is gone.
     Exchanged(RegisterPart),
-    /// `cmpxchg` of this source.
-    CompareExchanged(RegisterPart),
+    /// The same with its bytes in the other order (`movbe`).
+    Swapped(RegisterPart),
+    /// `cmpxchg` of this source, by what this register holds.
+    CompareExchanged { source: RegisterPart, accumulator: RegisterPart },
+    /// `cmpxchg8b`: of ECX:EBX, by EDX:EAX.
+    CompareExchangedPair,
     /// Computed from what was there before.
     Computed(Operation, Source),
 }

@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 
 pub use self::image::Piece;
 use self::slot::{Place, Shadow, Slot};
-use crate::access::{Access, CodeSource, Decoder, KERNEL, Recovered};
+use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered};
 use crate::event::{RawHit, Trigger, Watch};
 use crate::plan::Lesson;
 use crate::schema::{
@@ -446,7 +446,14 @@ impl Tracker {
             None => {
                 let access = decoded(hit, &mut self.decoder, code);
                 self.lesson = lesson(hit, access);
-                recover(hit, access, &watch, shadow.value)
+                let fell = recover(hit, access, &watch, shadow.value);
+                match access {
+                    Some(access) if fell.kind == AccessKind::Unknown && !hit.kernel => {
+                        let access = *access;
+                        arrived(hit, &access, watch, shadow, &mut self.decoder, code)
+                    }
+                    _ => fell,
+                }
             }
         };
         let old = match recovered.old {
@@ -544,6 +551,30 @@ fn recover(
         (AccessKind::Read, Trigger::Write) => Recovered::default(),
         _ => recovered,
     }
+}
+
+/// What came to the address of the hit and made the access, where no instruction before
+/// it can have.
+fn arrived(
+    hit: &RawHit<'_>,
+    access: &Access,
+    watch: Watch,
+    shadow: Shadow,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Recovered {
+    let value = shadow.sure.then_some(shadow.value).or(hit.at_hit.memory);
+    let arrival = Arrival { ip: hit.ip, registers: &hit.registers, watch, value };
+    let arrived = arrival.access(access);
+    let pushed = (arrived.kind == AccessKind::Write && arrival.is_pushed())
+        .then_some(hit.at_hit.memory)
+        .flatten();
+    pushed
+        .and_then(|value| {
+            let behind = decoder.decode(hit.pid, value, code)?;
+            arrival.call(behind, value)
+        })
+        .unwrap_or(arrived)
 }
 
 /// The value after the access, and how far it can be relied on.

@@ -15,8 +15,8 @@ mod seen;
 mod skip;
 mod target;
 
-pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
-pub(crate) use record::{Recorded, record, request};
+pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust, symbols};
+pub(crate) use record::{Recorded, record, record_each, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
 pub(crate) use seen::{assert_seen, until_last};
 pub(crate) use skip::skip;

@@ -71,7 +71,17 @@ pub(crate) fn record(
     requests: Vec<Request>,
     go: impl FnMut(),
 ) -> Recorded {
-    let mut recorder = Recorder { requests, hits: Vec::new(), go };
+    record_each(target, requests, go, |_, _| {})
+}
+
+/// The same; `each` is called at each hit, with the request's number.
+pub(crate) fn record_each(
+    target: &hwtrace::target::Target,
+    requests: Vec<Request>,
+    go: impl FnMut(),
+    each: impl FnMut(usize, &HitRecord),
+) -> Recorded {
+    let mut recorder = Recorder { requests, hits: Vec::new(), go, each };
     let session = Session::arm(&mut recorder, target, Options::default());
     let session = session.unwrap_or_else(|failure| panic!("{failure:?}"));
     let (summary, ended) = session.run();
@@ -79,13 +89,14 @@ pub(crate) fn record(
     Recorded { summary, hits: recorder.hits }
 }
 
-struct Recorder<G> {
+struct Recorder<G, E> {
     requests: Vec<Request>,
     hits: Vec<(usize, HitRecord)>,
     go: G,
+    each: E,
 }
 
-impl<G: FnMut()> Consumer for Recorder<G> {
+impl<G: FnMut(), E: FnMut(usize, &HitRecord)> Consumer for Recorder<G, E> {
     fn requests(&self) -> Vec<Request> {
         self.requests.clone()
     }
@@ -101,6 +112,7 @@ impl<G: FnMut()> Consumer for Recorder<G> {
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
         self.hits.push((request, *record));
+        (self.each)(request, record);
         Ok(Flow::Continue)
     }
 

@@ -4,7 +4,9 @@
 // the same memory, which no watch sees.
 //   form NAME ACCESS SIZE OFFSET TOLD COUNT BEFORE AFTER ADDRESS
 //   missing NAME FEATURE
-// TOLD: 1 where a register or the instruction tells the operand's bytes. COUNT: accesses to
+// TOLD: 1 where a register or the instruction tells the operand's bytes; 2 where they are
+// where the program goes, 3 where it comes from, to an address before which no such
+// instruction stands. COUNT: accesses to
 // the eight bytes. ADDRESS: of the instruction.
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -7,6 +7,9 @@ use crate::schema::{AccessKind, ByteRange};
 
 /// perf's numbers (Linux: arch/x86/include/uapi/asm/perf_regs.h).
 const AX: u8 = 0;
+const BX: u8 = 1;
+const CX: u8 = 2;
+const DX: u8 = 3;
 const SP: u8 = 7;
 const FLAGS: u32 = 9;
 
@@ -53,7 +56,12 @@ impl Access {
                 }
             }
         }
-        sure.or(maybe).unwrap_or_default()
+        let outcome = sure.or(maybe).unwrap_or_default();
+        match outcome.kind {
+            // It leaves there what was there.
+            AccessKind::Read => Recovered { new: outcome.new.or(Some(old)), ..outcome },
+            _ => outcome,
+        }
     }
 }
 
@@ -239,7 +247,18 @@ impl Hit<'_> {
                 let before = Some(self.part(part, touch.size)?);
                 Some(Bytes { before, ..Bytes::default() })
             }
-            Value::CompareExchanged(part) => self.compare_exchanged(part, touch.size),
+            Value::Swapped(part) => {
+                let unused = 64u32.checked_sub(touch.size * 8)?;
+                let value = self.part(part, touch.size)?.swap_bytes();
+                Some(plain(value.checked_shr(unused)?))
+            }
+            Value::CompareExchanged { source, accumulator } => self.compare_exchanged(
+                self.part(source, touch.size)?,
+                self.part(accumulator, touch.size)?,
+            ),
+            Value::CompareExchangedPair => {
+                self.compare_exchanged(self.pair([CX, BX])?, self.pair([DX, AX])?)
+            }
             Value::Computed(operation, source) => {
                 let after = self.computed(operation, source, offset, touch.size)?;
                 Some(Bytes { leans: true, ..stored(after) })
@@ -250,11 +269,16 @@ impl Hit<'_> {
     /// SDM vol. 2A, CMPXCHG: equal sets ZF and stores the source; else the
     /// accumulator is loaded, and what was there is stored back. Either way
     /// the accumulator ends up with what was there.
-    fn compare_exchanged(&self, source: RegisterPart, size: u32) -> Option<Bytes> {
-        let before = self.part(RegisterPart { number: AX, shift: 0 }, size)?;
+    fn compare_exchanged(&self, source: u64, before: u64) -> Option<Bytes> {
         let swapped = self.registers.get(FLAGS)? & ZF != 0;
-        let after = if swapped { self.part(source, size)? } else { before };
+        let after = if swapped { source } else { before };
         Some(Bytes { before: Some(before), after: Some(after), leans: false })
+    }
+
+    /// The lower halves of two registers, the higher first.
+    fn pair(&self, numbers: [u8; 2]) -> Option<u64> {
+        let [high, low] = numbers.map(|number| self.register(number));
+        Some(high? << 32 | low? & mask(4))
     }
 
     /// The result of a read-modify-write, if the shadow holds the whole

@@ -38,8 +38,11 @@ fn value(touch: &Touch) -> Option<RuleValue> {
             RuleValue::Register(number, shift)
         }
         Value::Immediate(value) => RuleValue::Immediate(value),
-        Value::CompareExchanged(part) => {
-            let (number, shift) = of(part);
+        Value::CompareExchanged {
+            source,
+            accumulator: RegisterPart { number: 0, .. },
+        } => {
+            let (number, shift) = of(source);
             RuleValue::CompareExchange(number, shift)
         }
         Value::Exchanged(part) => {
