@@ -106,6 +106,8 @@ pub struct Elf {
     tables: [SymbolRange; 2],
     functions: OnceLock<Table>,
     data: OnceLock<Table>,
+    /// Functions by what unwinds stacks, where the file has no table of them.
+    frames: OnceLock<Box<[Range<u64>]>>,
 }
 
 /// A symbol that covers an address.
@@ -151,6 +153,7 @@ impl Elf {
             tables,
             functions: OnceLock::new(),
             data: OnceLock::new(),
+            frames: OnceLock::new(),
             bytes,
         })
     }
@@ -252,10 +255,31 @@ impl Elf {
 
     fn unwound(&self, address: VirtOffset) -> Option<Range<u64>> {
         let load = |address| self.part(VirtOffset(address), u64::MAX, false);
-        let at = self.program_header(elf::PT_GNU_EH_FRAME)?.p_vaddr(ENDIAN);
-        let table = Loaded { address: at, bytes: load(at)? };
-        let found = unwind::nearest(table, load, address.0)?;
+        let found = match self.program_header(elf::PT_GNU_EH_FRAME) {
+            Some(header) => {
+                let at = header.p_vaddr(ENDIAN);
+                let table = Loaded { address: at, bytes: load(at)? };
+                unwind::nearest(table, load, address.0)?
+            }
+            None => {
+                let all = self.frames.get_or_init(|| self.read_frames());
+                let after = all.partition_point(|it| it.start <= address.0);
+                all.get(after.checked_sub(1)?)?.clone()
+            }
+        };
         self.is_code(VirtOffset(found.start)).then_some(found)
+    }
+
+    fn read_frames(&self) -> Box<[Range<u64>]> {
+        let bytes: &[u8] = &self.bytes;
+        let find = || {
+            let header = Header::parse(bytes).ok()?;
+            let sections = header.sections(ENDIAN, bytes).ok()?;
+            let (_, section) = sections.section_by_name(ENDIAN, b".eh_frame")?;
+            let bytes = section.data(ENDIAN, bytes).ok()?;
+            Some(unwind::all(Loaded { address: section.sh_addr(ENDIAN), bytes }))
+        };
+        find().unwrap_or_default()
     }
 
     /// So many bytes of code from `start` on; fewer where the segment ends before.
