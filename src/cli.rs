@@ -281,6 +281,8 @@ pub enum ModeChoice {
     Change,
     /// Loads and stores.
     Rw,
+    /// Loads.
+    Read,
 }
 
 /// A stage of the compiler.

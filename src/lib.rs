@@ -9,6 +9,7 @@ pub mod cli;
 pub mod demo;
 pub mod environment;
 mod events;
+mod fires;
 pub mod handlers;
 mod instances;
 mod kernel_data;

@@ -60,7 +60,7 @@ impl Form {
         let touches = self.offset < watch.end() && watch.offset < self.offset + self.size;
         let kind = match self.access.as_str() {
             "none" => false,
-            "read" => matches!(watch.mode, Mode::ReadWrite),
+            "read" => watch.mode == Mode::ReadWrite,
             _ => true,
         };
         touches && kind
