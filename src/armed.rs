@@ -187,7 +187,12 @@ impl Armed {
         let Self { engine, tracker, memory, registers, interest, news, pictures, .. } =
             self;
         let mut books = Books { tracker, memory, registers, interest, news, pictures };
-        engine.drain(all, &mut |event| sink.event(&event, &mut books))
+        engine.drain(all, &mut |event| sink.event(&event, &mut books))?;
+        if all && !sink.is_paused() {
+            books.tracker.finish();
+            sink.broken(&mut books);
+        }
+        Ok(())
     }
 
     /// What is to be said of it at the end.

@@ -263,7 +263,13 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "not known: they do not follow from instruction and registers, and the process had \
          ended when its memory was to be read; the value before stands for them",
     );
-    let accounted = summary.hits + summary.pointers + summary.lost;
+    remark(
+        summary.folded,
+        "hit",
+        "more, of string instructions that accessed the data several times: told as one \
+         access each, whose access_count() has them",
+    );
+    let accounted = summary.hits + summary.pointers + summary.folded + summary.lost;
     if summary.counted > accounted && !summary.stopped && !summary.failed {
         let missing = summary.counted - accounted;
         remark(missing, "hit", "counted after the session had ended");

@@ -172,6 +172,8 @@ pub struct Summary {
     /// Stores to pointers that are followed, and that nothing else watches: they are
     /// counted, too.
     pub pointers: u64,
+    /// Hits that were parts of accesses in several, and are told with these.
+    pub folded: u64,
     /// Hits that the kernel counted.
     pub counted: u64,
     /// Hits for which there was no room.
@@ -465,6 +467,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();
+        summary.folded = tracker.folded();
         summary.unseen_stores = tracker.unseen_stores();
         let target = self.context.target.unwrap_or(0);
         summary.processes_left = tracker.processes_besides(target);

@@ -9,7 +9,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{Target, c_with, despite_lost_traps, live, record_each, request};
+use common::{Recorded, Target, c_with, despite_lost_traps, live, record_each, request};
 use hwtrace::session::Request;
 use hwtrace::target;
 use hwtrace_probes::address::AbsAddr;
@@ -108,7 +108,7 @@ impl Watched {
 fn run(watched: &Watched) -> Vec<(Form, Vec<HitRecord>)> {
     let program = c_with("instructions", &["-no-pie"]);
     let symbols = common::symbols(&program);
-    let (hits, answers) = despite_lost_traps(|| {
+    let (recorded, answers) = despite_lost_traps(|| {
         let target = std::cell::RefCell::new(Some(Target::start(&program, &[])));
         let say = || target.borrow_mut().as_mut().unwrap().say("next");
         let pid = target.borrow().as_ref().unwrap().pid();
@@ -120,8 +120,10 @@ fn run(watched: &Watched) -> Vec<(Form, Vec<HitRecord>)> {
             }
         });
         let target = target.take().unwrap();
-        Some((recorded.hits, target.finish()?))
+        Some((recorded, target.finish()?))
     });
+    let Recorded { summary, hits } = recorded;
+    assert_eq!((summary.hits + summary.folded, summary.lost), (summary.counted, 0));
     for missing in answers.iter().filter_map(|line| line.strip_prefix("missing ")) {
         eprintln!("SKIPPED: the processor has not what this form needs: {missing}");
     }
@@ -153,6 +155,9 @@ fn faults(form: &Form, hit: &HitRecord, watched: &Watched) -> Vec<String> {
         }
     };
     compare("access", access.to_owned(), form.access.clone());
+    let whole = watched.length == 8 || form.count == 1;
+    let count = if whole { form.count.to_string() } else { hit.count.to_string() };
+    compare("count", hit.count.to_string(), count);
     compare("exact", hit.exact.to_string(), u32::from(form.is_told(watched)).to_string());
     let number = |value: u64| format!("{value:#x}");
     compare("old", number(hit.old), number(watched.of(form.before)));

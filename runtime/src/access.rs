@@ -152,6 +152,8 @@ impl Decoder {
 /// [`Access::recover`] tells each hit's access from its registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
+    /// The sampled address.
+    ip: u64,
     touches: [Option<Touch>; MAX_TOUCHES],
     /// The instruction before the sampled address, if it is a call.
     call: Option<Call>,
@@ -196,6 +198,9 @@ pub struct Recovered {
     pub touched: ByteRange,
     /// For which of them `new` is what this very instruction stored or loaded.
     pub told: ByteRange,
+    /// Whether this execution of a `rep` string instruction is not done with the
+    /// watched bytes: it will access them again.
+    pub goes_on: bool,
 }
 
 impl Recovered {
@@ -210,6 +215,7 @@ impl Recovered {
             exact: told.exact,
             touched: all,
             told: if told.exact { all } else { ByteRange::default() },
+            goes_on: false,
         }
     }
 }

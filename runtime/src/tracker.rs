@@ -7,6 +7,7 @@
 //! everybody's, and has one shadow.
 
 pub mod image;
+mod parts;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 pub use self::image::Piece;
+use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
 use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered};
 use crate::event::{RawHit, Trigger, Watch};
@@ -52,6 +54,7 @@ pub struct Tracker {
     /// Watches on the kernel's data, at their numbers.
     kernel: Vec<Slot>,
     decoder: Decoder,
+    parts: Parts,
     /// What the engine can be taught of the hit that was completed last.
     lesson: Option<Lesson>,
     threads_seen: u64,
@@ -109,6 +112,7 @@ impl Tracker {
             own: Map::default(),
             kernel: watches.iter().map(|watch| Slot::at(watch.address)).collect(),
             decoder: Decoder::new(),
+            parts: Parts::default(),
             lesson: None,
             threads_seen: 0,
             values_unread: 0,
@@ -283,6 +287,7 @@ impl Tracker {
 
     /// Records are missing: any value may have changed.
     pub fn lost(&mut self) {
+        self.parts.end_all();
         let slots = self.processes.values_mut().flat_map(|process| &mut process.slots);
         let own = self.own.values_mut().flatten().map(|own| &mut own.slot);
         for slot in slots.chain(own).chain(&mut self.kernel) {
@@ -376,6 +381,7 @@ impl Tracker {
     /// process if it is gone without ever having touched what is watched:
     /// nobody will ask for it again.
     pub fn exit(&mut self, tid: u32) -> Option<u32> {
+        self.parts.end(tid);
         self.own.remove(&tid);
         let Thread { pid, .. } = self.threads.remove(&tid)?;
         let process = self.processes.get_mut(&pid)?;
@@ -422,13 +428,14 @@ impl Tracker {
     }
 
     /// Completes a hit: finds the instruction and its access, takes the value
-    /// from it or from memory, and moves the shadow on.
+    /// from it or from memory, and moves the shadow on. None where it is a part of an
+    /// access of which more will come.
     pub fn complete(
         &mut self,
         hit: &RawHit<'_>,
         code: &mut dyn CodeSource,
         memory: &mut dyn Memory,
-    ) -> HitRecord {
+    ) -> Option<HitRecord> {
         let like = self.watches[hit.watch as usize];
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
@@ -444,16 +451,9 @@ impl Tracker {
         let recovered = match hit.at_hit.told {
             Some(told) => Recovered::told(&told, &watch),
             None => {
-                let access = decoded(hit, &mut self.decoder, code);
-                self.lesson = lesson(hit, access);
-                let fell = recover(hit, access, &watch, shadow.value);
-                match access {
-                    Some(access) if fell.kind == AccessKind::Unknown && !hit.kernel => {
-                        let access = *access;
-                        arrived(hit, &access, watch, shadow, &mut self.decoder, code)
-                    }
-                    _ => fell,
-                }
+                let decoder = &mut self.decoder;
+                self.lesson = lesson(hit, decoded(hit, decoder, code));
+                find_out(hit, watch, shadow, decoder, code)
             }
         };
         let old = match recovered.old {
@@ -463,30 +463,62 @@ impl Tracker {
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
         let (new, doubt) = value_after(hit, &watch, &recovered, old, memory);
-        self.values_unread += u64::from(doubt == UNKNOWN_NEW);
+        self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);
         if !belated {
             slot.shadow = Some(new);
         }
-        HitRecord {
-            time: hit.time,
-            address: recovered.address.unwrap_or(hit.ip),
-            data_address: watch.address,
-            old: old.value,
-            new: new.value,
+        let record = HitRecord {
             execname: self.threads.get(&hit.tid).map_or(0, |thread| thread.name),
-            data_name: 0,
-            pid: hit.pid,
-            tid: hit.tid,
-            cpu: hit.cpu,
-            watch: hit.watch,
-            data_length: watch.length,
-            access: access_kind(recovered.kind, watch.trigger) as u32,
-            exact: recovered.exact.into(),
-            doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
-            user_mode: (!hit.kernel).into(),
-            touched: recovered.touched,
-            told: if doubt == 0 { recovered.told } else { ByteRange::default() },
-        }
+            ..record(hit, &watch, &recovered, (old, new, doubt))
+        };
+        self.parts.take(record, recovered.goes_on)
+    }
+
+    /// A part of an access, told before, that nothing came of: to be handed on before
+    /// what is completed next. Asked until there is none.
+    pub fn broken(&mut self) -> Option<HitRecord> {
+        self.parts.broken()
+    }
+
+    /// No more hits come.
+    pub fn finish(&mut self) {
+        self.parts.end_all();
+    }
+
+    /// How many hits were parts of accesses and are told with these.
+    pub fn folded(&self) -> u64 {
+        self.parts.folded()
+    }
+}
+
+/// The record of a hit, but for the name of its thread.
+fn record(
+    hit: &RawHit<'_>,
+    watch: &Watch,
+    recovered: &Recovered,
+    (old, new, doubt): (Shadow, Shadow, u32),
+) -> HitRecord {
+    HitRecord {
+        time: hit.time,
+        address: recovered.address.unwrap_or(hit.ip),
+        data_address: watch.address,
+        old: old.value,
+        new: new.value,
+        execname: 0,
+        data_name: 0,
+        pid: hit.pid,
+        tid: hit.tid,
+        cpu: hit.cpu,
+        watch: hit.watch,
+        data_length: watch.length,
+        access: access_kind(recovered.kind, watch.trigger) as u32,
+        exact: recovered.exact.into(),
+        doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
+        user_mode: (!hit.kernel).into(),
+        count: 1,
+        syscall: hit.syscall.map_or(0, |number| number.saturating_add(1)),
+        touched: recovered.touched,
+        told: if doubt == 0 { recovered.told } else { ByteRange::default() },
     }
 }
 
@@ -553,6 +585,26 @@ fn recover(
     }
 }
 
+/// What made the access: the instruction before the sampled address, or the one at it, or
+/// what came from elsewhere.
+fn find_out(
+    hit: &RawHit<'_>,
+    watch: Watch,
+    shadow: Shadow,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Recovered {
+    let access = decoded(hit, decoder, code);
+    let fell = recover(hit, access, &watch, shadow.value);
+    match access {
+        Some(access) if fell.kind == AccessKind::Unknown && !hit.kernel => {
+            let access = *access;
+            arrived(hit, &access, watch, shadow, decoder, code)
+        }
+        _ => fell,
+    }
+}
+
 /// What came to the address of the hit and made the access, where no instruction before
 /// it can have.
 fn arrived(
@@ -592,6 +644,8 @@ fn value_after(
             let value = hit.at_hit.memory.unwrap_or_default();
             (Shadow { value, sure: true }, 0)
         }
+        // Memory is asked after the last part.
+        _ if recovered.goes_on => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
         // It leans on an old value that is not sure: memory knows better.
         leaning => match (read_at(watch, hit.pid, memory, false), leaning) {
             (Some(now), _) => (now, UNSURE_NEW),

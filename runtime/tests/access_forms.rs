@@ -306,7 +306,16 @@ fn every_form_of_the_table() {
                 let shadow =
                     (kind == Read).then_some(OLD & (u64::MAX >> (64 - 8 * length)));
                 let new = new.or(shadow);
-                Some(Recovered { address, kind, old, new, exact, touched, told })
+                Some(Recovered {
+                    address,
+                    kind,
+                    old,
+                    new,
+                    exact,
+                    touched,
+                    told,
+                    goes_on: false,
+                })
             }
             Missed => Some(Recovered::default()),
         };

@@ -53,7 +53,7 @@ impl Recorded {
         let summary = &self.summary;
         assert_eq!(self.hits.len(), hits, "{summary:?}");
         assert_eq!(
-            (summary.hits, summary.counted),
+            (summary.hits + summary.folded, summary.counted),
             (hits as u64, hits as u64),
             "{summary:?}"
         );

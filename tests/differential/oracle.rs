@@ -9,7 +9,7 @@ use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
-use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
+use hwtrace_runtime::abi::{Fault, FaultCode, Limits, syscalls};
 use hwtrace_runtime::event::{RawHit, Registers};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
@@ -248,6 +248,7 @@ impl Host for Session<'_> {
             "data_length" => record.data_length.into(),
             "exact" => record.exact.into(),
             "user_mode" => record.user_mode.into(),
+            "count" => record.count.into(),
             "execname" => return text(self.hit.execname),
             "data_name" => return text(data_name(record)),
             other => panic!("the test knows no field `{other}`: teach it"),
@@ -261,6 +262,7 @@ impl Host for Session<'_> {
         match (name, args) {
             ("target", []) => Datum::Long(TARGET.into()),
             ("pp", []) => text(self.probe),
+            ("syscall_name", []) => text(syscalls::name(record.syscall)),
             ("access", []) => text(AccessKind::from_number(record.access).name()),
             ("gettimeofday_ns", []) => Datum::Long(time),
             ("gettimeofday_us", []) => Datum::Long(time / 1_000),

@@ -80,6 +80,7 @@ impl Arrival<'_> {
             exact,
             touched,
             told: if exact { touched } else { ByteRange::default() },
+            goes_on: false,
         })
     }
 
@@ -93,6 +94,7 @@ impl Arrival<'_> {
             exact: true,
             touched: all,
             told: all,
+            goes_on: false,
         }
     }
 

@@ -57,11 +57,24 @@ impl Access {
             }
         }
         let outcome = sure.or(maybe).unwrap_or_default();
+        let outcome = Recovered { goes_on: self.goes_on(&hit, &outcome), ..outcome };
         match outcome.kind {
             // It leaves there what was there.
             AccessKind::Read => Recovered { new: outcome.new.or(Some(old)), ..outcome },
             _ => outcome,
         }
+    }
+
+    /// Whether the same execution of the instruction will touch the range again: it
+    /// traps at itself while it repeats, and its pointers are at what is next.
+    fn goes_on(&self, hit: &Hit<'_>, outcome: &Recovered) -> bool {
+        outcome.address == Some(self.ip)
+            && self
+                .touches
+                .iter()
+                .flatten()
+                .filter(|touch| touch.instruction == self.ip)
+                .any(|touch| hit.is_next(touch).unwrap_or(false))
     }
 }
 
@@ -88,15 +101,10 @@ fn join(first: Option<Recovered>, second: Recovered, both: bool) -> Recovered {
     };
     let address = first.address.filter(|_| same);
     let touched = match both {
-        true => hull(first.touched, second.touched),
+        true => first.touched.hull(second.touched),
         false => ByteRange::default(),
     };
     Recovered { address, kind, touched, ..Recovered::default() }
-}
-
-/// The bytes from the first to the last of two ranges.
-fn hull(one: ByteRange, other: ByteRange) -> ByteRange {
-    ByteRange { start: one.start.min(other.start), end: one.end.max(other.end) }
 }
 
 /// A hit's registers and watch.
@@ -169,6 +177,17 @@ impl Hit<'_> {
             Reach::Overlaps(_) => Some(Reach::Maybe),
             other => Some(other),
         }
+    }
+
+    /// Whether the next element of a string instruction touches the range.
+    fn is_next(&self, touch: &Touch) -> Option<bool> {
+        let Place::Stepped { pointer, narrow, repeated: true } = touch.place else {
+            return None;
+        };
+        let left = cut(self.register(CX)?, narrow);
+        let next = cut(self.register(pointer)?, narrow);
+        let reach = self.overlap(next, touch.size.into());
+        Some(left > 0 && matches!(reach, Reach::Overlaps(_)))
     }
 
     /// Where `[start, start + size)` lies to the watched range. Addresses are

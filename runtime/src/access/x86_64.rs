@@ -46,7 +46,7 @@ pub(super) fn plan(function: &Function<'_>, ip: u64) -> Option<Access> {
         return None;
     }
     let call = before.as_ref().and_then(call);
-    let mut plan = Access { touches: [None; MAX_TOUCHES], call };
+    let mut plan = Access { ip, touches: [None; MAX_TOUCHES], call };
     for (slot, touch) in plan.touches.iter_mut().zip(touches) {
         *slot = Some(touch);
     }
