@@ -273,6 +273,10 @@ impl Memory for TargetMemory {
         (read == length as usize).then(|| u64::from_le_bytes(bytes))
     }
 
+    fn read_bytes(&mut self, pid: u32, address: u64, bytes: &mut [u8]) -> usize {
+        self.kernel.read_memory(pid, address, bytes).unwrap_or(0)
+    }
+
     fn read_kernel(&mut self, address: u64, length: u32) -> Option<u64> {
         let mut bytes = [0; 8];
         let wanted = bytes.get_mut(..length as usize)?;

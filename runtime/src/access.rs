@@ -51,6 +51,14 @@
 //! memory. It takes a watch on loads of a code pointer, and code no compiler is
 //! known to emit.
 //!
+//! # Where instructions begin
+//!
+//! Functions begin where a symbol says so, or debug information, or what unwinds
+//! stacks. Where nothing does, as in code that a program made itself, all instructions
+//! that may end at the sampled address are considered (`x86_64/window.rs`): where those
+//! among them agree that can have touched the watched bytes, it is known what the access was.
+//! Its value is not: memory is read, as is the code, a moment later.
+//!
 //! # Other architectures
 //!
 //! A module beside `x86_64` with a `plan` of its own is all they need. On
@@ -69,6 +77,7 @@ use crate::event::{Told, Watch};
 use crate::schema::{AccessKind, ByteRange};
 
 pub use self::arrive::Arrival;
+pub use self::x86_64::window::Window;
 
 /// Where the decoder gets machine code from.
 pub trait CodeSource {
@@ -104,7 +113,20 @@ pub const MAX_CACHED: usize = 1 << 14;
 /// Finds what the instruction before a sampled address did, once per address.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    cache: HashMap<(u32, u64), Option<Access>, foldhash::fast::RandomState>,
+    cache: Cache<Option<Access>>,
+    /// By the bytes that there were: such code may be another at any time.
+    windows: Cache<(Window, Option<Access>)>,
+    syscalls: Cache<Option<u32>>,
+}
+
+/// By process and sampled address.
+type Cache<T> = HashMap<(u32, u64), T, foldhash::fast::RandomState>;
+
+/// Makes room for one more, if need be.
+fn bound<T>(cache: &mut Cache<T>, key: (u32, u64)) {
+    if cache.len() >= MAX_CACHED && !cache.contains_key(&key) {
+        cache.clear();
+    }
 }
 
 impl Decoder {
@@ -124,9 +146,7 @@ impl Decoder {
         ip: u64,
         code: &mut dyn CodeSource,
     ) -> Option<&Access> {
-        if self.cache.len() >= MAX_CACHED && !self.cache.contains_key(&(pid, ip)) {
-            self.cache.clear();
-        }
+        bound(&mut self.cache, (pid, ip));
         self.cache
             .entry((pid, ip))
             .or_insert_with(|| {
@@ -136,10 +156,42 @@ impl Decoder {
             .as_ref()
     }
 
+    /// The same of code of which nobody says where its instructions begin, by the
+    /// bytes around `ip`. What is told of it is never exact.
+    pub fn decode_window(
+        &mut self,
+        pid: u32,
+        ip: u64,
+        window: &Window,
+    ) -> Option<&Access> {
+        bound(&mut self.windows, (pid, ip));
+        let decode = || (*window, x86_64::window::plan(window, ip));
+        let known = self.windows.entry((pid, ip)).or_insert_with(decode);
+        if known.0 != *window {
+            *known = decode();
+        }
+        known.1.as_ref()
+    }
+
+    /// The number of the system call that is made by the instruction before `ip`;
+    /// none where that is none, or its number is not a plain constant.
+    pub fn syscall(
+        &mut self,
+        pid: u32,
+        ip: u64,
+        code: &mut dyn CodeSource,
+    ) -> Option<u32> {
+        bound(&mut self.syscalls, (pid, ip));
+        let known = self.syscalls.entry((pid, ip));
+        *known.or_insert_with(|| x86_64::syscall::number(&code.function(pid, ip)?, ip))
+    }
+
     /// Forgets all addresses of `pid`: at its exec and exit, and when it maps
     /// or unmaps code.
     pub fn forget(&mut self, pid: u32) {
         self.cache.retain(|&(owner, _), _| owner != pid);
+        self.windows.retain(|&(owner, _), _| owner != pid);
+        self.syscalls.retain(|&(owner, _), _| owner != pid);
     }
 
     /// How many addresses are remembered.
@@ -157,6 +209,8 @@ pub struct Access {
     touches: [Option<Touch>; MAX_TOUCHES],
     /// The instruction before the sampled address, if it is a call.
     call: Option<Call>,
+    /// Whether each of the instructions is where one begins; else one of them is.
+    is_certain: bool,
 }
 
 /// The instruction before the sampled address and, where the one at it is a

@@ -19,7 +19,7 @@ use foldhash::fast::RandomState;
 pub use self::image::Piece;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
-use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered};
+use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered, Window};
 use crate::event::{RawHit, Trigger, Watch};
 use crate::plan::Lesson;
 use crate::schema::{
@@ -36,6 +36,11 @@ pub trait Memory {
     /// this.
     fn read_kernel(&mut self, _address: u64, _length: u32) -> Option<u64> {
         None
+    }
+
+    /// Reads bytes of a process from `address` on; gives how many could be read.
+    fn read_bytes(&mut self, _pid: u32, _address: u64, _bytes: &mut [u8]) -> usize {
+        0
     }
 }
 
@@ -451,9 +456,8 @@ impl Tracker {
         let recovered = match hit.at_hit.told {
             Some(told) => Recovered::told(&told, &watch),
             None => {
-                let decoder = &mut self.decoder;
-                self.lesson = lesson(hit, decoded(hit, decoder, code));
-                find_out(hit, watch, shadow, decoder, code)
+                let (decoder, lesson) = (&mut self.decoder, &mut self.lesson);
+                find_out(hit, watch, shadow, decoder, (code, memory), lesson)
             }
         };
         let old = match recovered.old {
@@ -467,7 +471,9 @@ impl Tracker {
         if !belated {
             slot.shadow = Some(new);
         }
+        let syscall = hit.syscall.or_else(|| syscall(hit, &mut self.decoder, code));
         let record = HitRecord {
+            syscall: syscall.map_or(0, |number| number.saturating_add(1)),
             execname: self.threads.get(&hit.tid).map_or(0, |thread| thread.name),
             ..record(hit, &watch, &recovered, (old, new, doubt))
         };
@@ -491,7 +497,7 @@ impl Tracker {
     }
 }
 
-/// The record of a hit, but for the name of its thread.
+/// The record of a hit, but for the name of its thread and the system call.
 fn record(
     hit: &RawHit<'_>,
     watch: &Watch,
@@ -516,7 +522,7 @@ fn record(
         doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
         user_mode: (!hit.kernel).into(),
         count: 1,
-        syscall: hit.syscall.map_or(0, |number| number.saturating_add(1)),
+        syscall: 0,
         touched: recovered.touched,
         told: if doubt == 0 { recovered.told } else { ByteRange::default() },
     }
@@ -592,9 +598,19 @@ fn find_out(
     watch: Watch,
     shadow: Shadow,
     decoder: &mut Decoder,
-    code: &mut dyn CodeSource,
+    (code, memory): (&mut dyn CodeSource, &mut dyn Memory),
+    lesson: &mut Option<Lesson>,
 ) -> Recovered {
-    let access = decoded(hit, decoder, code);
+    let access = match decoded(hit, decoder, code) {
+        None if !hit.kernel => {
+            let read =
+                |address, bytes: &mut [u8]| memory.read_bytes(hit.pid, address, bytes);
+            Window::read(hit.ip, read)
+                .and_then(|window| decoder.decode_window(hit.pid, hit.ip, &window))
+        }
+        access => access,
+    };
+    *lesson = self::lesson(hit, access);
     let fell = recover(hit, access, &watch, shadow.value);
     match access {
         Some(access) if fell.kind == AccessKind::Unknown && !hit.kernel => {
@@ -603,6 +619,22 @@ fn find_out(
         }
         _ => fell,
     }
+}
+
+/// The system call in which the kernel made the access, where the engine does not
+/// tell: it was entered by the instruction before the address that this leaves in RCX,
+/// and has RFLAGS in R11 (SDM vol. 2B, SYSCALL) and -ENOSYS in RAX (Linux:
+/// arch/x86/entry/entry_64.S).
+fn syscall(
+    hit: &RawHit<'_>,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Option<u32> {
+    const NOT_YET: u64 = -(libc::ENOSYS as i64) as u64;
+    let [ax, cx, flags, r11] =
+        [0, 2, 9, 19].map(|number| hit.kernel.then(|| hit.registers.get(number))?);
+    let entered = ax == Some(NOT_YET) && flags.is_some() && flags == r11;
+    decoder.syscall(hit.pid, cx.filter(|_| entered)?, code)
 }
 
 /// What came to the address of the hit and made the access, where no instruction before

@@ -49,14 +49,21 @@ impl Access {
             match hit.reach(touch) {
                 Reach::Misses => {}
                 Reach::Overlaps(offset) => {
-                    sure = Some(join(sure, hit.settle(touch, Some(offset)), true));
+                    let both = self.is_certain;
+                    sure = Some(join(sure, hit.settle(touch, Some(offset)), both));
                 }
                 Reach::Maybe => {
                     maybe = Some(join(maybe, hit.settle(touch, None), false));
                 }
             }
         }
-        let outcome = sure.or(maybe).unwrap_or_default();
+        let outcome = match (sure, maybe) {
+            // Any of them may be meant.
+            (Some(sure), Some(maybe)) if !self.is_certain => {
+                join(Some(sure), maybe, false)
+            }
+            _ => sure.or(maybe).unwrap_or_default(),
+        };
         let outcome = Recovered { goes_on: self.goes_on(&hit, &outcome), ..outcome };
         match outcome.kind {
             // It leaves there what was there.

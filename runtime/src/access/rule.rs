@@ -11,7 +11,7 @@ impl Access {
     pub fn rule(&self) -> Option<Rule> {
         let mut touches = self.touches.iter().flatten();
         let touch = touches.next()?;
-        if touches.next().is_some() {
+        if touches.next().is_some() || !self.is_certain {
             return None;
         }
         let place = linear(touch.place)?;

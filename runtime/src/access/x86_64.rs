@@ -1,5 +1,8 @@
 //! From x86-64 machine code to a plan.
 
+pub(super) mod syscall;
+pub(super) mod window;
+
 use iced_x86::{
     ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction,
     InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
@@ -46,7 +49,7 @@ pub(super) fn plan(function: &Function<'_>, ip: u64) -> Option<Access> {
         return None;
     }
     let call = before.as_ref().and_then(call);
-    let mut plan = Access { ip, touches: [None; MAX_TOUCHES], call };
+    let mut plan = Access { ip, touches: [None; MAX_TOUCHES], call, is_certain: true };
     for (slot, touch) in plan.touches.iter_mut().zip(touches) {
         *slot = Some(touch);
     }
