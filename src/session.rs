@@ -25,7 +25,7 @@ use crate::names::Names;
 pub use crate::request::{Data, Request};
 use crate::sink::{Round, Sink};
 use crate::survey::Survey;
-use crate::symbols::SharedSymbols;
+use crate::symbols::{SharedSymbols, TargetSymbols};
 use crate::target::{Fate, Running, Target};
 
 /// Who gets the hits.
@@ -254,7 +254,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             now: kernel.clock(),
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
-            symbols: Rc::new(RefCell::default()),
+            symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
             kernel: Rc::clone(&kernel),
         };
         let mut session = Self {

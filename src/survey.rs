@@ -213,7 +213,7 @@ impl Survey {
         let registers = self.plan(requests, consumer)?;
         let kernel_watches = self.kernel.watches(&registers);
         if kernel_watches.is_some() {
-            surroundings.symbols.borrow_mut().prepare_kernel(&surroundings.kernel);
+            surroundings.symbols.borrow_mut().prepare_kernel();
         }
         let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);

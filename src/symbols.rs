@@ -31,7 +31,7 @@ pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
 
 /// Names and code of the traced processes, ended ones too: their mappings are
 /// noted while they are there.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct TargetSymbols {
     symbolizer: Symbolizer,
     /// Processes that run another program by now. The kernel removes their
@@ -42,6 +42,11 @@ pub struct TargetSymbols {
 }
 
 impl TargetSymbols {
+    /// Of no process yet; of the kernel, too, when that is asked for.
+    pub(crate) fn with_kernel(kernel: &Rc<dyn Kernel>) -> Self {
+        Self { kernel_code: KernelCode::of(kernel), ..Self::default() }
+    }
+
     /// Notes a process as it is now.
     ///
     /// # Errors
@@ -64,8 +69,8 @@ impl TargetSymbols {
     }
 
     /// The kernel's data is going to be watched: its code will be asked for.
-    pub(crate) fn prepare_kernel(&mut self, kernel: &Rc<dyn Kernel>) {
-        self.kernel_code = KernelCode::open(kernel);
+    pub(crate) fn prepare_kernel(&mut self) {
+        self.kernel_code.prepare();
     }
 
     /// A new process, which has its parent's mappings.
