@@ -64,17 +64,6 @@ pub(crate) fn cpp(name: &str) -> PathBuf {
     })
 }
 
-/// Addresses in a program, by name.
-pub(crate) fn symbols(program: &Path) -> HashMap<String, u64> {
-    let file = fs::read(program).unwrap();
-    let file = object::File::parse(&*file).unwrap();
-    let symbols = object::Object::symbols(&file).filter_map(|symbol| {
-        use object::ObjectSymbol;
-        Some((symbol.name().ok()?.to_owned(), symbol.address()))
-    });
-    symbols.collect()
-}
-
 fn source(file: &str) -> PathBuf {
     root().join("tests/targets").join(file)
 }
