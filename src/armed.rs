@@ -214,6 +214,10 @@ impl Armed {
         let mut books =
             Books { tracker, memory, registers, interest, news, lessons, pictures };
         let drained = engine.drain(all, &mut |event| sink.event(&event, &mut books));
+        if drained.is_ok() && all && !sink.is_paused() {
+            books.tracker.finish();
+            sink.broken(&mut books);
+        }
         lessons.give(&mut **engine);
         drained
     }

@@ -276,6 +276,8 @@ pub enum ModeChoice {
     Change,
     /// Loads and stores.
     Rw,
+    /// Loads.
+    Read,
 }
 
 /// A stage of the compiler.

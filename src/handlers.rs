@@ -15,11 +15,12 @@ use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Captured, RawHit};
 use hwtrace_runtime::plan::{Filter, Needs, Plan};
-use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::World;
 
 use crate::arming;
 use crate::environment::Point;
+use crate::fires::Fires;
 use crate::pipeline::Compiled;
 use crate::report;
 use crate::session::{Consumer, Context, Data, Failure, Request};
@@ -41,6 +42,7 @@ pub struct Handlers<'a> {
     /// By handler: whether it runs when its probe point fires.
     on: Vec<Armed>,
     commands: Commands,
+    fires: Fires,
     /// The record of probes that no hit fires.
     own: HitRecord,
     out: Box<dyn Write + 'a>,
@@ -51,8 +53,7 @@ pub struct Handlers<'a> {
 #[derive(Clone, Copy)]
 struct DataHandler {
     handler: usize,
-    /// Fires only where the value differs.
-    change: bool,
+    mode: Mode,
 }
 
 /// Whether a handler runs when its probe point fires.
@@ -105,8 +106,8 @@ impl<'a> Handlers<'a> {
         let world = World::new(script.program.layout(), &script.limits);
         let points = || script.points.iter().enumerate();
         let data = points().filter_map(|(handler, point)| {
-            let change = data_of(&point.spec)?.mode() == Mode::Change;
-            Some(DataHandler { handler, change })
+            let mode = data_of(&point.spec)?.mode();
+            Some(DataHandler { handler, mode })
         });
         let timers = points().filter_map(|(handler, point)| match point.spec {
             Spec::Timer(timer) => Some((timer, handler)),
@@ -117,6 +118,7 @@ impl<'a> Handlers<'a> {
             timers: timers.collect(),
             on: vec![Armed::Yes; script.points.len()],
             commands: Commands::default(),
+            fires: Fires::default(),
             script,
             world,
             own: HitRecord::default(),
@@ -253,14 +255,20 @@ impl Consumer for Handlers<'_> {
     }
 
     fn plan(&self, request: usize) -> Plan {
-        let DataHandler { handler, change } = self.data[request];
+        let DataHandler { handler, mode } = self.data[request];
         let HandlerPlan { needs, filter, reads, .. } = &self.script.plans[handler];
-        let asked = change.then(Filter::changes);
+        let asked = match mode {
+            Mode::Change => Some(Filter::changes()),
+            // Those of which that is not known are to be counted.
+            Mode::Read => Some(Filter::of_kind(AccessKind::Read)),
+            Mode::Write | Mode::ReadWrite => None,
+        };
+        let access = needs.access || asked.is_some();
         let filter = match (asked, filter.clone()) {
             (Some(asked), Some(filter)) => Some(asked.and(filter)),
             (asked, filter) => asked.or(filter),
         };
-        let needs = Needs { access: needs.access || change, ..*needs };
+        let needs = Needs { access, ..*needs };
         Plan { needs, filter, reads: reads.clone() }
     }
 
@@ -327,9 +335,8 @@ impl Consumer for Handlers<'_> {
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        let DataHandler { handler, change } = self.data[request];
-        // What is in doubt may have changed: rather once too often.
-        if change && record.old == record.new && record.doubts == 0 {
+        let DataHandler { handler, mode } = self.data[request];
+        if !self.fires.at(mode, record) {
             return Ok(Flow::Continue);
         }
         self.run(handler, record)
@@ -348,14 +355,13 @@ impl Consumer for Handlers<'_> {
     }
 
     fn remarks(&self) -> Vec<String> {
-        let cut = match self.world.truncated_strings() {
-            0 => return Vec::new(),
-            cut => report::counted(cut, "string"),
-        };
         let limit = self.script.limits.string_bytes;
-        vec![format!(
-            "{cut} cut at {limit} bytes; raise the limit with -D MAXSTRINGLEN=N"
-        )]
+        let cut = self.world.truncated_strings();
+        let cut = (cut > 0).then(|| {
+            let cut = report::counted(cut, "string");
+            format!("{cut} cut at {limit} bytes; raise the limit with -D MAXSTRINGLEN=N")
+        });
+        cut.into_iter().chain(self.fires.remark()).collect()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod engines;
 pub mod environment;
 mod events;
+mod fires;
 pub mod handlers;
 mod instances;
 mod kernel_data;

@@ -345,7 +345,7 @@ fn claims(requests: &[Request], located: &[Option<Shape>]) -> Vec<Claim> {
         let Some(shape) = shape else { continue };
         let trigger = match requests[request].data.mode() {
             Mode::Write | Mode::Change => Trigger::Write,
-            Mode::ReadWrite => Trigger::ReadWrite,
+            Mode::ReadWrite | Mode::Read => Trigger::ReadWrite,
         };
         let piece = |piece: &Piece| {
             let address = if shape.placed { piece.address.0 } else { Watch::PENDING };

@@ -263,29 +263,41 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "not known: they do not follow from instruction and registers, and the process had \
          ended when its memory was to be read; the value before stands for them",
     );
-    let accounted = summary.hits + summary.pointers + summary.lost;
+    remark(
+        summary.folded,
+        "hit",
+        "more, of string instructions that accessed the data several times: told as one \
+         access each, whose access_count() has them",
+    );
+    let accounted = summary.hits + summary.pointers + summary.folded + summary.lost;
     if summary.counted > accounted && !summary.stopped && !summary.failed {
         let missing = summary.counted - accounted;
         remark(missing, "hit", "counted after the session had ended");
     }
-    match summary.fate {
+    remarks.extend(end(summary.fate));
+    remarks
+}
+
+/// What there is to say of the target's end.
+fn end(fate: Fate) -> Option<String> {
+    Some(match fate {
         Fate::GoesOn { pid } => {
-            remarks.push(format!("process {pid} goes on, and is no longer watched"));
+            format!("process {pid} goes on, and is no longer watched")
         }
-        Fate::Killed { pid, signal: SIGTRAP } => remarks.push(format!(
+        Fate::Killed { pid, signal: SIGTRAP } => format!(
             "process {pid} was killed by SIGTRAP: it trapped itself, or this virtual machine \
              lost a debug trap on its way to the kernel (a fault of KVM before Linux 6.14 on \
              the host, about once in a million hits)"
-        )),
+        ),
         Fate::Killed { pid, signal } => {
             let name = Signal::try_from(signal).map_or("unknown", Signal::as_str);
-            remarks.push(format!("process {pid} was killed by signal {signal} ({name})"));
+            format!("process {pid} was killed by signal {signal} ({name})")
         }
-        Fate::NeverRan => remarks
-            .push("the command was not run: the script ended the session before".into()),
-        Fate::NotOurs | Fate::Ended => {}
-    }
-    remarks
+        Fate::NeverRan => {
+            "the command was not run: the script ended the session before".to_owned()
+        }
+        Fate::NotOurs | Fate::Ended => return None,
+    })
 }
 
 #[cfg(test)]

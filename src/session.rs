@@ -27,7 +27,7 @@ use crate::names::Names;
 pub use crate::request::{Data, Request};
 use crate::sink::{Round, Sink};
 use crate::survey::Survey;
-use crate::symbols::SharedSymbols;
+use crate::symbols::{SharedSymbols, TargetSymbols};
 use crate::target::{Fate, Running, Target};
 
 /// Who gets the hits.
@@ -186,6 +186,8 @@ pub struct Summary {
     /// Stores to pointers that are followed, and that nothing else watches: they are
     /// counted, too.
     pub pointers: u64,
+    /// Hits that were parts of accesses in several, and are told with these.
+    pub folded: u64,
     /// Hits that the kernel counted.
     pub counted: u64,
     /// Hits for which there was no room.
@@ -268,7 +270,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             now: kernel.clock(),
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
-            symbols: Rc::new(RefCell::default()),
+            symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
             kernel: Rc::clone(&kernel),
         };
         let mut session = Self {
@@ -499,6 +501,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();
+        summary.folded = tracker.folded();
         summary.unseen_stores = tracker.unseen_stores();
         let target = self.context.target.unwrap_or(0);
         summary.processes_left = tracker.processes_besides(target);

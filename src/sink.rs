@@ -63,6 +63,11 @@ impl<'s, C: Consumer> Sink<'s, C> {
         Self { consumer, context, summary, started, round, failure: None }
     }
 
+    /// Whether there may be more.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.round == Round::Paused
+    }
+
     /// How the round went.
     pub(crate) fn end(self) -> Result<Round, Failure> {
         self.failure.map_or(Ok(self.round), Err)
@@ -98,8 +103,12 @@ impl<'s, C: Consumer> Sink<'s, C> {
                     books.lessons.void(pid);
                     symbols.borrow_mut().forget(pid);
                 }
+                self.broken(books);
             }
-            Event::Lost { .. } => tracker.lost(),
+            Event::Lost { .. } => {
+                tracker.lost();
+                self.broken(books);
+            }
             Event::Mmap { pid, address, length, offset, path, .. } => {
                 tracker.mapped(*pid);
                 books.lessons.void(*pid);
@@ -107,7 +116,10 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);
             }
         }
-        Flow::Continue
+        match self.round {
+            Round::Stopped => Flow::Stop,
+            _ => Flow::Continue,
+        }
     }
 
     fn hit(&mut self, hit: &RawHit<'_>, books: &mut Books<'_>) -> Flow {
@@ -120,30 +132,13 @@ impl<'s, C: Consumer> Sink<'s, C> {
         if let Some(lesson) = books.tracker.lesson() {
             books.lessons.note(lesson);
         }
-        let all = &books.registers.sees()[record.watch as usize];
-        match all.iter().any(|sees| matches!(sees, Sees::Data { .. })) {
-            true => self.summary.hits += 1,
-            false => self.summary.pointers += 1,
+        self.broken(books);
+        if let Some(record) = record.filter(|_| self.round != Round::Stopped) {
+            self.consumer.captured(hit);
+            self.deliver(&record, books);
         }
-        self.consumer.captured(hit);
-        for sees in all {
-            match sees {
-                Sees::Link { request } => {
-                    News::Stored { pid: hit.pid, request: *request }.note(books.news);
-                }
-                Sees::Data { request, view, whole } => {
-                    let Some(mut narrow) = view.narrow(&record) else { continue };
-                    if let Some(whole) =
-                        whole.as_ref().filter(|_| self.consumer.wants(*request))
-                    {
-                        self.picture(whole, &record, &mut narrow, books);
-                    }
-                    self.hand_on(*request, &narrow);
-                }
-            }
-            if self.round == Round::Stopped {
-                return Flow::Stop;
-            }
+        if self.round == Round::Stopped {
+            return Flow::Stop;
         }
         let all = self.summary.hits + self.summary.pointers;
         if all.is_multiple_of(LOOK_EVERY) && self.started.elapsed() > ROUND {
@@ -151,6 +146,46 @@ impl<'s, C: Consumer> Sink<'s, C> {
             return Flow::Stop;
         }
         Flow::Continue
+    }
+
+    /// Hands on accesses of which no more will come after all.
+    pub(crate) fn broken(&mut self, books: &mut Books<'_>) {
+        while self.round != Round::Stopped
+            && let Some(record) = books.tracker.broken()
+        {
+            // Of the hit nothing else is there any more.
+            let HitRecord { pid, tid, .. } = record;
+            self.consumer.captured(&RawHit { pid, tid, ..RawHit::default() });
+            self.deliver(&record, books);
+        }
+    }
+
+    /// Hands a record on to all who see something of its register.
+    fn deliver(&mut self, record: &HitRecord, books: &mut Books<'_>) {
+        let all = &books.registers.sees()[record.watch as usize];
+        match all.iter().any(|sees| matches!(sees, Sees::Data { .. })) {
+            true => self.summary.hits += 1,
+            false => self.summary.pointers += 1,
+        }
+        for sees in all {
+            match sees {
+                Sees::Link { request } => {
+                    News::Stored { pid: record.pid, request: *request }.note(books.news);
+                }
+                Sees::Data { request, view, whole } => {
+                    let Some(mut narrow) = view.narrow(record) else { continue };
+                    if let Some(whole) =
+                        whole.as_ref().filter(|_| self.consumer.wants(*request))
+                    {
+                        self.picture(whole, record, &mut narrow, books);
+                    }
+                    self.hand_on(*request, &narrow);
+                }
+            }
+            if self.round == Round::Stopped {
+                return;
+            }
+        }
     }
 
     /// A thread that was there before anything of it was reported: of the whole

@@ -216,7 +216,7 @@ impl Survey {
         let plans = plans::of(&registers, &|request| consumer.plan(request));
         let kernel_watches = self.kernel.watches(&registers);
         if kernel_watches.is_some() {
-            surroundings.symbols.borrow_mut().prepare_kernel(&surroundings.kernel);
+            surroundings.symbols.borrow_mut().prepare_kernel();
         }
         let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);

@@ -14,7 +14,7 @@ use hwtrace_probes::image::Image;
 use hwtrace_probes::maps::Mapping;
 use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve::{self, ResolveError};
-use hwtrace_probes::symbolize::{Named, Symbol, Symbolizer};
+use hwtrace_probes::symbolize::{Code, Named, Symbol, Symbolizer};
 use hwtrace_runtime::access::{CodeSource, Function, KERNEL};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Memory;
@@ -31,7 +31,7 @@ pub type SharedSymbols = Rc<RefCell<TargetSymbols>>;
 
 /// Names and code of the traced processes, ended ones too: their mappings are
 /// noted while they are there.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct TargetSymbols {
     symbolizer: Symbolizer,
     /// Processes that run another program by now. The kernel removes their
@@ -42,6 +42,11 @@ pub struct TargetSymbols {
 }
 
 impl TargetSymbols {
+    /// Of no process yet; of the kernel, too, when that is asked for.
+    pub(crate) fn with_kernel(kernel: &Rc<dyn Kernel>) -> Self {
+        Self { kernel_code: KernelCode::of(kernel), ..Self::default() }
+    }
+
     /// Notes a process as it is now.
     ///
     /// # Errors
@@ -64,8 +69,8 @@ impl TargetSymbols {
     }
 
     /// The kernel's data is going to be watched: its code will be asked for.
-    pub(crate) fn prepare_kernel(&mut self, kernel: &Rc<dyn Kernel>) {
-        self.kernel_code = KernelCode::open(kernel);
+    pub(crate) fn prepare_kernel(&mut self) {
+        self.kernel_code.prepare();
     }
 
     /// A new process, which has its parent's mappings.
@@ -149,10 +154,10 @@ impl CodeSource for TargetSymbols {
             let Symbol { offset, size, .. } = self.symbolizer.kernel(below)?;
             let start = below.0.checked_sub(offset)?;
             let bytes = self.kernel_code.function(start, size)?;
-            return Some(Function { start, bytes });
+            return Some(Function { start, size, bytes });
         }
-        let (start, bytes) = self.symbolizer.function_code(pid, below)?;
-        Some(Function { start: start.0, bytes })
+        let Code { start, size, bytes } = self.symbolizer.function_code(pid, below)?;
+        Some(Function { start: start.0, size, bytes })
     }
 }
 
@@ -271,6 +276,10 @@ impl Memory for TargetMemory {
         let wanted = bytes.get_mut(..length as usize)?;
         let read = self.kernel.read_memory(pid, address, wanted).ok()?;
         (read == length as usize).then(|| u64::from_le_bytes(bytes))
+    }
+
+    fn read_bytes(&mut self, pid: u32, address: u64, bytes: &mut [u8]) -> usize {
+        self.kernel.read_memory(pid, address, bytes).unwrap_or(0)
     }
 
     fn read_kernel(&mut self, address: u64, length: u32) -> Option<u64> {

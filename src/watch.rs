@@ -11,6 +11,7 @@ use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW};
 
+use crate::fires::Fires;
 use crate::report::{self, Row, Table};
 use crate::session::{Consumer, Context, Data, Failure, Request};
 use crate::symbols::SharedSymbols;
@@ -38,6 +39,7 @@ pub struct Watcher<'a> {
     values: Vec<Values>,
     members: Members,
     sites: Vec<HashMap<Site, Tally>>,
+    fires: Fires,
     symbols: Option<SharedSymbols>,
     width: usize,
     out: Box<dyn Write + 'a>,
@@ -75,6 +77,7 @@ impl<'a> Watcher<'a> {
             values: Vec::new(),
             members: Members::default(),
             sites,
+            fires: Fires::default(),
             symbols: None,
             width,
             out,
@@ -153,8 +156,7 @@ impl Consumer for Watcher<'_> {
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        let change = self.watched[request].mode == Mode::Change;
-        if change && record.old == record.new && record.doubts == 0 {
+        if !self.fires.at(self.watched[request].mode, record) {
             return Ok(Flow::Continue);
         }
         let name = self.members.row(request, record.data_name);
@@ -195,6 +197,10 @@ impl Consumer for Watcher<'_> {
             ignore_closed(written).map_err(Failure::Output)?;
         }
         Ok(())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.fires.remark().into_iter().collect()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -199,7 +199,7 @@ const OPS: &str = "Long Double Text Field GetLocal SetLocal GetLong SetLong GetT
 #[test]
 fn the_generator_reaches_everything() {
     let (mut ops, mut helpers) = (BTreeSet::new(), BTreeSet::new());
-    for number in 0..800 {
+    for number in 0..1000 {
         let case = generate::case(&choices(number));
         let module = oracle::module(&case.script, &case.limits);
         let blocks = module.codes().flat_map(|code| &code.blocks);

@@ -267,6 +267,26 @@ fn rw_shows_loads_and_the_kind_of_each_access() {
     assert_eq!(ended.numbers("loaded "), [[50, 1]]);
 }
 
+/// An update loads, too, and is no load: `.write` shows it.
+#[test]
+fn read_fires_at_loads_alone() {
+    if !live() {
+        return;
+    }
+    let script = r#"global all, loads, wrong
+    probe process.data("watched").read {
+        loads[$new]++
+        if (access() != "read" || $old != $new || !exact()) wrong++
+    }
+    probe process.data("watched").rw { all++ }
+    probe end { printf("loads %d %d %d %d\n", loads[6], loads[506], wrong, all) }"#;
+    let ended = despite_lost_traps(|| {
+        Hwtrace::script(script, c("accesses")).run_with("go").done("done")
+    });
+    ended.expect_figures(251, 1, 1);
+    assert_eq!(ended.numbers("loads "), [[50, 1, 0, 251]]);
+}
+
 /// Places of instructions within a round of rmw.c.
 const XADD: usize = 6;
 const XCHG: usize = 8;

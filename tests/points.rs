@@ -9,8 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 /// At accesses to data: `$new` and `access()` are known.
 const DATA: &[&str] = &[
-    "process.data(\"x\").read",
-    "process(\"/bin/true\").data(0x404010).length(4).read",
+    "process.data(\"x\").read.user",
     "process.data(\"x\").write.thread(17)",
     "process.data(\"x\").cpu(1).change",
     "process.data(\"x\").every(10).limit(5).rw",

@@ -235,7 +235,7 @@ mod tests {
             str_replace text_str sprintf print println printd printdln printf sprint
             sprintln sprintd sprintdln log warn error exit abort assert thread_indent
             randint system stop signal watch unwatch rearm access data_addr data_len
-            data_name exact addr uaddr";
+            data_name exact addr uaddr syscall_name";
         let names: Vec<_> = names().collect();
         for name in listed.split_whitespace() {
             assert!(names.contains(&name), "{name}");

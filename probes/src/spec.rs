@@ -178,6 +178,8 @@ pub enum Mode {
     Change,
     /// At each store and each load.
     ReadWrite,
+    /// At each load, and at no store.
+    Read,
 }
 
 impl Mode {
@@ -187,6 +189,7 @@ impl Mode {
             Mode::Write => "write",
             Mode::Change => "change",
             Mode::ReadWrite => "rw",
+            Mode::Read => "read",
         }
     }
 }

@@ -85,6 +85,17 @@ pub enum Named {
     Unknown,
 }
 
+/// The code of a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Code<'a> {
+    /// Where it starts.
+    pub start: AbsAddr,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its bytes, and some of what follows them.
+    pub bytes: &'a [u8],
+}
+
 /// Finds symbols of processes, also of those that have exited.
 #[derive(Debug, Default)]
 pub struct Symbolizer {
@@ -262,18 +273,15 @@ impl Symbolizer {
         }
     }
 
-    /// The code of the function at an address, and the address where it starts: to
-    /// decode instructions from there forward. For the instruction before a
-    /// sampled address, ask for the address minus one: the access may be the last
-    /// instruction of its function.
-    pub fn function_code(
-        &mut self,
-        pid: u32,
-        address: AbsAddr,
-    ) -> Option<(AbsAddr, &[u8])> {
+    /// The code of the function at an address, to decode instructions from its start
+    /// forward; of the function before, where the address is in the padding behind it,
+    /// or seems to be. For the instruction before a sampled address, ask for the address
+    /// minus one: the access may be the last instruction of its function.
+    pub fn function_code(&mut self, pid: u32, address: AbsAddr) -> Option<Code<'_>> {
         let place = self.in_file(pid, address)?;
-        let (start, code) = self.modules.function_code(place.module, place.virt)?;
-        Some((place.bias.to_abs(start), code))
+        let (range, bytes) = self.modules.function_code(place.module, place.virt)?;
+        let start = place.bias.to_abs(VirtOffset(range.start));
+        Some(Code { start, size: range.end - range.start, bytes })
     }
 
     /// The file that an address is in: its path as the process sees it.

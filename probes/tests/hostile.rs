@@ -39,7 +39,7 @@ fn use_all(bytes: Vec<u8>) {
                 let address = VirtOffset(address);
                 let _ = elf.function_at(address).map(|symbol| symbol.raw_text().len());
                 let _ = elf.data_at(address);
-                let _ = elf.function_bytes(address).map(|(_, code)| code.len());
+                let _ = elf.function_range(address);
                 let _ = elf.bias_of_mapping(AbsAddr(address.0), FileOffset(0), true);
             }
         }

@@ -143,7 +143,7 @@ fn lines_of_a_stripped_program_are_in_its_debug_file() {
     let place = symbolizer.place(target.pid(), AbsAddr(start + 3));
     assert_eq!(place, "plain+0x3");
     let code = symbolizer.function_code(target.pid(), AbsAddr(start + 3));
-    assert!(code.is_some_and(|(at, code)| at.0 == start && code.contains(&0xc3)));
+    assert!(code.is_some_and(|it| it.start.0 == start && it.bytes.contains(&0xc3)));
 }
 
 fn objcopy(options: &[&str], from: &Path, to: Option<&Path>) {

@@ -27,10 +27,11 @@ fn check_c(target: &Target, symbolizer: &mut Symbolizer, pid: u32) {
         assert_eq!(text, expected);
         let place = symbolizer.place(pid, AbsAddr(start + 3));
         assert_eq!(place, format!("{name}+0x3"));
-        let (at, code) = symbolizer.function_code(pid, AbsAddr(start + 3)).expect(name);
-        assert_eq!((at.0, code.len() as u64), (start, symbol.size));
+        let code = symbolizer.function_code(pid, AbsAddr(start + 3)).expect(name);
+        assert_eq!((code.start.0, code.size), (start, symbol.size));
         // `ret` is in all of them.
-        assert!(code.contains(&0xc3), "{name}: {code:x?}");
+        let own = &code.bytes[..code.size as usize];
+        assert!(own.contains(&0xc3), "{name}: {code:x?}");
     }
     for (name, size) in [("counter", 4), ("limits", 64), ("constant", 4)] {
         let address = AbsAddr(target.address(name) + 1);
@@ -219,4 +220,28 @@ fn another_file_of_the_same_name_is_not_believed() {
     }
     let main = AbsAddr(target.address("main"));
     assert_eq!(symbolizer.function(u32::MAX, main), None);
+}
+
+#[test]
+fn functions_without_symbols_begin_where_unwinding_says() {
+    for (name, options) in [
+        ("symbolize-stripped", &["-s"][..]),
+        ("symbolize-stripped-static", &["-s", "-static", "-no-pie"]),
+    ] {
+        let target = Target::start(&build_c(name, options));
+        let mut symbolizer = noted(&target);
+        for name in ["main", "bump"] {
+            let start = target.address(name);
+            let inside = AbsAddr(start + 3);
+            assert_eq!(symbolizer.function(target.pid(), inside), None);
+            let code = symbolizer.function_code(target.pid(), inside).expect(name);
+            assert_eq!(code.start.0, start, "{name}");
+            assert!(code.bytes[..code.size as usize].contains(&0xc3), "{name}");
+            // The padding before it goes with the function before it.
+            // What begins the program has nothing that unwinds it.
+            let before = symbolizer.function_code(target.pid(), AbsAddr(start - 1));
+            let ends = before.map(|code| code.start.0 + code.size);
+            assert!(ends.map_or(name == "bump", |end| end <= start), "{ends:?}");
+        }
+    }
 }

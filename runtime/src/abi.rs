@@ -4,6 +4,7 @@
 mod fault;
 pub mod format;
 pub mod registers;
+pub mod syscalls;
 pub mod text;
 
 pub use crate::helpers::HELPERS;

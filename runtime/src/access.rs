@@ -18,29 +18,46 @@
 //!   overlaps the watched range. `fs:` and `gs:` relative addresses and those
 //!   whose base or index the instruction itself overwrote do not follow;
 //! - a value that is in those registers or in the instruction: a register, an
-//!   immediate, `setcc` with the flags, `cmpxchg` with ZF and the accumulator;
+//!   immediate, `setcc` with the flags, `cmpxchg`, `cmpxchg8b` and `cmpxchg16b` with ZF
+//!   and the accumulator;
 //! - an operand that covers every watched byte.
 //!
 //! A narrower operand is laid over `old`, a read-modify-write is computed from
 //! `old`; both give a value which leans on the shadow and is not exact. Where
 //! the address does not follow, the value is given (never exact) if the
 //! operand has the watch's very length, as accesses to data of that length
-//! usually are aligned. Everything else, SIMD and `rep` strings above all, has
-//! the right kind and no value: read memory.
+//! usually are aligned. A load whose value is not there leaves `old`: that is not exact
+//! either. Everything else, SIMD and `rep` strings above all, has the right kind and no
+//! value: read memory.
 //!
 //! # When the instruction is not known
 //!
-//! No answer is given rather than a guess where no function is known, where
-//! the boundaries of its instructions do not meet the sampled address, or
-//! where the instruction before does not touch memory or cannot fall through
-//! (`call`, `jmp`, `ret`: one of those elsewhere came here, and made the
-//! access). Where its address follows and misses the watch, it was not this
-//! one either: [`Recovered::default`].
+//! No answer is given rather than a guess where no function is known, or where the
+//! boundaries of its instructions do not meet the sampled address. Between a function
+//! and the next there may be padding, and nothing else.
+//!
+//! The instruction before is none that touches memory and falls through, or its address
+//! follows and misses the watch: then something came to the sampled address from
+//! elsewhere and made the access (`arrive.rs`): a call, a return, or a jump by way of memory.
+//! Which, and what it loaded or stored, follows where the watched bytes are known for certain:
+//!
+//! - all eight are the sampled address: they were loaded, and are exact;
+//! - they lie at the stack pointer and are not of the sampled address: a call stored them,
+//!   exact where memory was read at the hit, and holds the address behind a call that
+//!   goes to the sampled address. Only then the call is known, too.
 //!
 //! One case cannot be told apart: a `jmp` through the very watched memory to
 //! an address before which stands, falling through, an access to the same
 //! memory. It takes a watch on loads of a code pointer, and code no compiler is
 //! known to emit.
+//!
+//! # Where instructions begin
+//!
+//! Functions begin where a symbol says so, or debug information, or what unwinds
+//! stacks. Where nothing does, as in code that a program made itself, all instructions
+//! that may end at the sampled address are considered (`x86_64/window.rs`): where those
+//! among them agree that can have touched the watched bytes, it is known what the access was.
+//! Its value is not: memory is read, as is the code, a moment later.
 //!
 //! # Other architectures
 //!
@@ -49,6 +66,7 @@
 //! instruction, no walk from the function's start is needed, stores have their
 //! value in the registers and loads have none yet.
 
+mod arrive;
 mod recover;
 mod rule;
 mod x86_64;
@@ -57,6 +75,9 @@ use std::collections::HashMap;
 
 use crate::event::{Told, Watch};
 use crate::schema::{AccessKind, ByteRange};
+
+pub use self::arrive::Arrival;
+pub use self::x86_64::window::Window;
 
 /// Where the decoder gets machine code from.
 pub trait CodeSource {
@@ -74,7 +95,10 @@ pub const KERNEL: u32 = 0;
 pub struct Function<'a> {
     /// Address of the first byte in the process.
     pub start: u64,
-    /// The code.
+    /// How many bytes it has.
+    pub size: u64,
+    /// The code, and what follows it: padding up to the next function, whose first
+    /// instructions may be here, too.
     pub bytes: &'a [u8],
 }
 
@@ -89,7 +113,20 @@ pub const MAX_CACHED: usize = 1 << 14;
 /// Finds what the instruction before a sampled address did, once per address.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    cache: HashMap<(u32, u64), Option<Access>, foldhash::fast::RandomState>,
+    cache: Cache<Option<Access>>,
+    /// By the bytes that there were: such code may be another at any time.
+    windows: Cache<(Window, Option<Access>)>,
+    syscalls: Cache<Option<u32>>,
+}
+
+/// By process and sampled address.
+type Cache<T> = HashMap<(u32, u64), T, foldhash::fast::RandomState>;
+
+/// Makes room for one more, if need be.
+fn bound<T>(cache: &mut Cache<T>, key: (u32, u64)) {
+    if cache.len() >= MAX_CACHED && !cache.contains_key(&key) {
+        cache.clear();
+    }
 }
 
 impl Decoder {
@@ -109,9 +146,7 @@ impl Decoder {
         ip: u64,
         code: &mut dyn CodeSource,
     ) -> Option<&Access> {
-        if self.cache.len() >= MAX_CACHED && !self.cache.contains_key(&(pid, ip)) {
-            self.cache.clear();
-        }
+        bound(&mut self.cache, (pid, ip));
         self.cache
             .entry((pid, ip))
             .or_insert_with(|| {
@@ -121,10 +156,42 @@ impl Decoder {
             .as_ref()
     }
 
+    /// The same of code of which nobody says where its instructions begin, by the
+    /// bytes around `ip`. What is told of it is never exact.
+    pub fn decode_window(
+        &mut self,
+        pid: u32,
+        ip: u64,
+        window: &Window,
+    ) -> Option<&Access> {
+        bound(&mut self.windows, (pid, ip));
+        let decode = || (*window, x86_64::window::plan(window, ip));
+        let known = self.windows.entry((pid, ip)).or_insert_with(decode);
+        if known.0 != *window {
+            *known = decode();
+        }
+        known.1.as_ref()
+    }
+
+    /// The number of the system call that is made by the instruction before `ip`;
+    /// none where that is none, or its number is not a plain constant.
+    pub fn syscall(
+        &mut self,
+        pid: u32,
+        ip: u64,
+        code: &mut dyn CodeSource,
+    ) -> Option<u32> {
+        bound(&mut self.syscalls, (pid, ip));
+        let known = self.syscalls.entry((pid, ip));
+        *known.or_insert_with(|| x86_64::syscall::number(&code.function(pid, ip)?, ip))
+    }
+
     /// Forgets all addresses of `pid`: at its exec and exit, and when it maps
     /// or unmaps code.
     pub fn forget(&mut self, pid: u32) {
         self.cache.retain(|&(owner, _), _| owner != pid);
+        self.windows.retain(|&(owner, _), _| owner != pid);
+        self.syscalls.retain(|&(owner, _), _| owner != pid);
     }
 
     /// How many addresses are remembered.
@@ -137,12 +204,43 @@ impl Decoder {
 /// [`Access::recover`] tells each hit's access from its registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
+    /// The sampled address.
+    ip: u64,
     touches: [Option<Touch>; MAX_TOUCHES],
+    /// The instruction before the sampled address, if it is a call.
+    call: Option<Call>,
+    /// Whether each of the instructions is where one begins; else one of them is.
+    is_certain: bool,
 }
 
 /// The instruction before the sampled address and, where the one at it is a
-/// `rep` string instruction, that: with two memory operands each.
-const MAX_TOUCHES: usize = 4;
+/// `rep` string instruction, that: with up to half of it each.
+const MAX_TOUCHES: usize = 8;
+
+/// A call, and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    instruction: u64,
+    callee: Callee,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Callee {
+    Address(u64),
+    /// Where the register says; a call leaves it alone.
+    Register(u8),
+    /// Where memory said.
+    Pointer,
+}
+
+impl Access {
+    /// Whether it may be in parts: a string instruction with `rep`.
+    pub fn is_repeated(&self) -> bool {
+        let is =
+            |touch: &Touch| matches!(touch.place, Place::Stepped { repeated: true, .. });
+        self.touches.iter().flatten().any(is)
+    }
+}
 
 /// What one hit did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,6 +261,9 @@ pub struct Recovered {
     pub touched: ByteRange,
     /// For which of them `new` is what this very instruction stored or loaded.
     pub told: ByteRange,
+    /// Whether this execution of a `rep` string instruction is not done with the
+    /// watched bytes: it will access them again.
+    pub goes_on: bool,
 }
 
 impl Recovered {
@@ -178,6 +279,7 @@ impl Recovered {
             exact: told.exact,
             touched: all,
             told: if told.exact { all } else { ByteRange::default() },
+            goes_on: false,
         }
     }
 }
@@ -216,6 +318,19 @@ enum Place {
     Stepped { pointer: u8, narrow: bool, repeated: bool },
 }
 
+impl Place {
+    /// So many bytes behind it.
+    fn plus(self, bytes: u64) -> Self {
+        match self {
+            Self::Linear { base, index, scale, displacement, narrow } => {
+                let displacement = displacement.wrapping_add(bytes);
+                Self::Linear { base, index, scale, displacement, narrow }
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// What is known of an operand's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Value {
@@ -234,8 +349,12 @@ enum Value {
     /// `xchg`, `xadd`: the register holds what was there before; what it held
     /// and was stored is gone.
     Exchanged(RegisterPart),
-    /// `cmpxchg` of this source.
-    CompareExchanged(RegisterPart),
+    /// The same with its bytes in the other order (`movbe`).
+    Swapped(RegisterPart),
+    /// `cmpxchg` of this source, by what this register holds.
+    CompareExchanged { source: RegisterPart, accumulator: RegisterPart },
+    /// `cmpxchg8b`: of ECX:EBX, by EDX:EAX.
+    CompareExchangedPair,
     /// Computed from what was there before.
     Computed(Operation, Source),
 }

@@ -127,6 +127,7 @@ pub static HELPERS: &[Helper] = &[
     row!(symline(Long) -> String, !),
     row!(symname(Long) -> String, !),
     row!(symptr(Long) -> String, !),
+    row!(syscall_name() -> String, !),
     row!(target() -> Long),
     row!(thread_indent(Long) -> String, !),
     row!(thread_indent_depth(Long) -> Long),

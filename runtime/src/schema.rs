@@ -43,6 +43,12 @@ pub struct HitRecord {
     pub doubts: u32,
     /// 1 where the thread itself made the access, 0 where the kernel made it.
     pub user_mode: u32,
+    /// How often the instruction accessed the watched bytes: once, but for string
+    /// instructions with `rep`.
+    pub count: u32,
+    /// Of an access by the kernel: one more than the number of the system call that the
+    /// thread is in; 0 where it is in none, or that is not known.
+    pub syscall: u32,
     /// Which of the watched bytes the instruction touched; empty where that is
     /// not known. For who shares the register; handlers do not see it.
     pub touched: ByteRange,
@@ -77,6 +83,18 @@ impl ByteRange {
     #[must_use]
     pub fn overlap(self, other: Self) -> Self {
         Self { start: self.start.max(other.start), end: self.end.min(other.end) }
+    }
+
+    /// The bytes from the first to the last of both.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        match (self.is_empty(), other.is_empty()) {
+            (true, _) => other,
+            (_, true) => self,
+            _ => {
+                Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+            }
+        }
     }
 
     /// The same bytes, counted from another.
@@ -191,6 +209,7 @@ pub const FIELDS: &[Field] = &[
     long("data_length", offset_of!(HitRecord, data_length), Width::U32),
     long("exact", offset_of!(HitRecord, exact), Width::U32),
     long("user_mode", offset_of!(HitRecord, user_mode), Width::U32),
+    long("count", offset_of!(HitRecord, count), Width::U32),
 ];
 
 /// The field called `name`.

@@ -7,6 +7,7 @@
 //! everybody's, and has one shadow.
 
 pub mod image;
+mod parts;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 pub use self::image::Piece;
+use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
-use crate::access::{Access, CodeSource, Decoder, KERNEL, Recovered};
+use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered, Window};
 use crate::engine::Whose;
 use crate::event::{RawHit, Trigger, Watch};
 use crate::plan::{Lesson, Plan};
@@ -47,6 +49,11 @@ pub trait Memory {
     fn read_kernel(&mut self, _address: u64, _length: u32) -> Option<u64> {
         None
     }
+
+    /// Reads bytes of a process from `address` on; gives how many could be read.
+    fn read_bytes(&mut self, _pid: u32, _address: u64, _bytes: &mut [u8]) -> usize {
+        0
+    }
 }
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -66,6 +73,7 @@ pub struct Tracker {
     /// By watch.
     wanted: Vec<Wanted>,
     decoder: Decoder,
+    parts: Parts,
     /// What the engine can be taught of the hit that was completed last.
     lesson: Option<Lesson>,
     threads_seen: u64,
@@ -134,6 +142,7 @@ impl Tracker {
             kernel: watches.iter().map(|watch| Slot::at(watch.address)).collect(),
             wanted: vec![Wanted { access: true, all: true }; watches.len()],
             decoder: Decoder::new(),
+            parts: Parts::default(),
             lesson: None,
             threads_seen: 0,
             values_unread: 0,
@@ -341,6 +350,7 @@ impl Tracker {
 
     /// Records are missing: any value may have changed.
     pub fn lost(&mut self) {
+        self.parts.end_all();
         let slots = self.processes.values_mut().flat_map(|process| &mut process.slots);
         let own = self.own.values_mut().flatten().map(|own| &mut own.slot);
         for slot in slots.chain(own).chain(&mut self.kernel) {
@@ -436,6 +446,7 @@ impl Tracker {
     /// process if it is gone without ever having touched what is watched:
     /// nobody will ask for it again.
     pub fn exit(&mut self, tid: u32) -> Option<u32> {
+        self.parts.end(tid);
         self.own.remove(&tid);
         let Thread { pid, .. } = self.threads.remove(&tid)?;
         let process = self.processes.get_mut(&pid)?;
@@ -482,23 +493,26 @@ impl Tracker {
     }
 
     /// Completes a hit: finds the instruction and its access, takes the value
-    /// from it or from memory, and moves the shadow on.
+    /// from it or from memory, and moves the shadow on. None where it is a part of an
+    /// access of which more will come.
     pub fn complete(
         &mut self,
         hit: &RawHit<'_>,
         code: &mut dyn CodeSource,
         memory: &mut dyn Memory,
-    ) -> HitRecord {
+    ) -> Option<HitRecord> {
         let like = self.watches[hit.watch as usize];
         let wanted = self.wanted[hit.watch as usize];
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
         let Place { address, belated } = slot.place(hit.time);
-        if !wanted.access {
-            let name = self.threads.get(&hit.tid).map_or(0, |thread| thread.name);
-            return bare(hit, &Watch { address, ..like }, name);
-        }
         let watch = Watch { address, ..like };
+        if !wanted.access && !is_repeated(hit, &mut self.decoder, code, &mut self.lesson)
+        {
+            let name = self.threads.get(&hit.tid).map_or(0, |thread| thread.name);
+            let bare = HitRecord { execname: name, ..bare(hit, &watch) };
+            return self.parts.take(bare, false);
+        }
         // The shadow is of later: it is not sure here, and stays as it is.
         let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
         let seen = hit.at_hit.old.map(|value| Shadow { value, sure: true });
@@ -509,9 +523,8 @@ impl Tracker {
         let recovered = match hit.at_hit.told {
             Some(told) => Recovered::told(&told, &watch),
             None => {
-                let access = decoded(hit, &mut self.decoder, code);
-                self.lesson = lesson(hit, access);
-                recover(hit, access, &watch, shadow.value)
+                let (decoder, lesson) = (&mut self.decoder, &mut self.lesson);
+                find_out(hit, watch, shadow, decoder, (code, memory), lesson)
             }
         };
         let old = match recovered.old {
@@ -521,40 +534,89 @@ impl Tracker {
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
         let (new, doubt) = value_after(hit, &watch, &recovered, old, memory);
-        self.values_unread += u64::from(doubt == UNKNOWN_NEW);
+        self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);
         if !belated {
             slot.shadow = Some(new);
         }
-        HitRecord {
-            time: hit.time,
-            address: recovered.address.unwrap_or(hit.ip),
-            data_address: watch.address,
-            old: old.value,
-            new: new.value,
+        let syscall = hit.syscall.or_else(|| syscall(hit, &mut self.decoder, code));
+        let record = HitRecord {
+            syscall: syscall.map_or(0, |number| number.saturating_add(1)),
             execname: self.threads.get(&hit.tid).map_or(0, |thread| thread.name),
-            data_name: 0,
-            pid: hit.pid,
-            tid: hit.tid,
-            cpu: hit.cpu,
-            watch: hit.watch,
-            data_length: watch.length,
-            access: access_kind(recovered.kind, watch.trigger) as u32,
-            exact: recovered.exact.into(),
-            doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
-            user_mode: (!hit.kernel).into(),
-            touched: recovered.touched,
-            told: if doubt == 0 { recovered.told } else { ByteRange::default() },
-        }
+            ..record(hit, &watch, &recovered, (old, new, doubt))
+        };
+        self.parts.take(record, recovered.goes_on)
+    }
+
+    /// A part of an access, told before, that nothing came of: to be handed on before
+    /// what is completed next. Asked until there is none.
+    pub fn broken(&mut self) -> Option<HitRecord> {
+        self.parts.broken()
+    }
+
+    /// No more hits come.
+    pub fn finish(&mut self) {
+        self.parts.end_all();
+    }
+
+    /// How many hits were parts of accesses and are told with these.
+    pub fn folded(&self) -> u64 {
+        self.parts.folded()
     }
 }
 
-/// A hit of which nobody asks what the instruction did.
-fn bare(hit: &RawHit<'_>, watch: &Watch, execname: u64) -> HitRecord {
+/// The record of a hit, but for the name of its thread and the system call.
+fn record(
+    hit: &RawHit<'_>,
+    watch: &Watch,
+    recovered: &Recovered,
+    (old, new, doubt): (Shadow, Shadow, u32),
+) -> HitRecord {
     HitRecord {
+        time: hit.time,
+        address: recovered.address.unwrap_or(hit.ip),
+        data_address: watch.address,
+        old: old.value,
+        new: new.value,
+        execname: 0,
+        data_name: 0,
+        pid: hit.pid,
+        tid: hit.tid,
+        cpu: hit.cpu,
+        watch: hit.watch,
+        data_length: watch.length,
+        access: access_kind(recovered.kind, watch.trigger) as u32,
+        exact: recovered.exact.into(),
+        doubts: if old.sure { doubt } else { doubt | UNSURE_OLD },
+        user_mode: (!hit.kernel).into(),
+        count: 1,
+        syscall: 0,
+        touched: recovered.touched,
+        told: if doubt == 0 { recovered.told } else { ByteRange::default() },
+    }
+}
+
+/// Whether it may be a part of an access with others.
+fn is_repeated(
+    hit: &RawHit<'_>,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+    lesson: &mut Option<Lesson>,
+) -> bool {
+    if hit.at_hit.told.is_some() {
+        return false;
+    }
+    let access = decoded(hit, decoder, code);
+    *lesson = self::lesson(hit, access);
+    access.is_some_and(Access::is_repeated)
+}
+
+/// A hit of which nobody asks what the instruction did.
+fn bare(hit: &RawHit<'_>, watch: &Watch) -> HitRecord {
+    HitRecord {
+        count: 1,
         time: hit.time,
         address: hit.ip,
         data_address: watch.address,
-        execname,
         pid: hit.pid,
         tid: hit.tid,
         cpu: hit.cpu,
@@ -630,6 +692,78 @@ fn recover(
     }
 }
 
+/// What made the access: the instruction before the sampled address, or the one at it, or
+/// what came from elsewhere.
+fn find_out(
+    hit: &RawHit<'_>,
+    watch: Watch,
+    shadow: Shadow,
+    decoder: &mut Decoder,
+    (code, memory): (&mut dyn CodeSource, &mut dyn Memory),
+    lesson: &mut Option<Lesson>,
+) -> Recovered {
+    let access = decoded(hit, decoder, code);
+    // Of code that somebody may write at any time nothing is taught.
+    *lesson = self::lesson(hit, access);
+    let access = match access {
+        None if !hit.kernel => {
+            let read =
+                |address, bytes: &mut [u8]| memory.read_bytes(hit.pid, address, bytes);
+            Window::read(hit.ip, read)
+                .and_then(|window| decoder.decode_window(hit.pid, hit.ip, &window))
+        }
+        access => access,
+    };
+    let fell = recover(hit, access, &watch, shadow.value);
+    match access {
+        Some(access) if fell.kind == AccessKind::Unknown && !hit.kernel => {
+            let access = *access;
+            arrived(hit, &access, watch, shadow, decoder, code)
+        }
+        _ => fell,
+    }
+}
+
+/// The system call in which the kernel made the access, where the engine does not
+/// tell: it was entered by the instruction before the address that this leaves in RCX,
+/// and has RFLAGS in R11 (SDM vol. 2B, SYSCALL) and -ENOSYS in RAX (Linux:
+/// arch/x86/entry/entry_64.S).
+fn syscall(
+    hit: &RawHit<'_>,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Option<u32> {
+    const NOT_YET: u64 = -(libc::ENOSYS as i64) as u64;
+    let [ax, cx, flags, r11] =
+        [0, 2, 9, 19].map(|number| hit.kernel.then(|| hit.registers.get(number))?);
+    let entered = ax == Some(NOT_YET) && flags.is_some() && flags == r11;
+    decoder.syscall(hit.pid, cx.filter(|_| entered)?, code)
+}
+
+/// What came to the address of the hit and made the access, where no instruction before
+/// it can have.
+fn arrived(
+    hit: &RawHit<'_>,
+    access: &Access,
+    watch: Watch,
+    shadow: Shadow,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Recovered {
+    let value = shadow.sure.then_some(shadow.value).or(hit.at_hit.memory);
+    let arrival = Arrival { ip: hit.ip, registers: &hit.registers, watch, value };
+    let arrived = arrival.access(access);
+    let pushed = (arrived.kind == AccessKind::Write && arrival.is_pushed())
+        .then_some(hit.at_hit.memory)
+        .flatten();
+    pushed
+        .and_then(|value| {
+            let behind = decoder.decode(hit.pid, value, code)?;
+            arrival.call(behind, value)
+        })
+        .unwrap_or(arrived)
+}
+
 /// The value after the access, and how far it can be relied on.
 fn value_after(
     hit: &RawHit<'_>,
@@ -645,6 +779,8 @@ fn value_after(
             let value = hit.at_hit.memory.unwrap_or_default();
             (Shadow { value, sure: true }, 0)
         }
+        // Memory is asked after the last part.
+        _ if recovered.goes_on => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
         // It leans on an old value that is not sure: memory knows better.
         leaning => match (read_at(watch, hit.pid, memory, false), leaning) {
             (Some(now), _) => (now, UNSURE_NEW),

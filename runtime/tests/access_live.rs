@@ -32,9 +32,11 @@ struct Code {
 impl CodeSource for Code {
     fn function(&mut self, _pid: u32, address: u64) -> Option<Function<'_>> {
         let end = self.start + self.bytes.len() as u64;
-        (self.start..end)
-            .contains(&address)
-            .then_some(Function { start: self.start, bytes: &self.bytes })
+        (self.start..end).contains(&address).then_some(Function {
+            start: self.start,
+            size: end - self.start,
+            bytes: &self.bytes,
+        })
     }
 }
 

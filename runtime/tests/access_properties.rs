@@ -20,7 +20,8 @@ struct Code<'a>(u64, &'a [u8]);
 
 impl CodeSource for Code<'_> {
     fn function(&mut self, _pid: u32, _address: u64) -> Option<Function<'_>> {
-        Some(Function { start: self.0, bytes: self.1 })
+        let size = self.1.len() as u64;
+        Some(Function { start: self.0, size, bytes: self.1 })
     }
 }
 

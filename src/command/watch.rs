@@ -22,6 +22,7 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), u8> {
         ModeChoice::Write => Mode::Write,
         ModeChoice::Change => Mode::Change,
         ModeChoice::Rw => Mode::ReadWrite,
+        ModeChoice::Read => Mode::Read,
     };
     let mut watched = Vec::new();
     for text in &args.expressions {

@@ -1,6 +1,7 @@
-//! Code of the kernel, for the decoder of accesses to its data: as it is in memory,
-//! where it differs from that of any file.
+//! Code of the kernel, for the decoder of its accesses: as it is in memory, where it
+//! differs from that of any file.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -14,23 +15,31 @@ const FUNCTIONS_MAX: usize = 256;
 const BYTES_MAX: u64 = 1 << 16;
 
 /// Functions by their first address, read when they are first asked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct KernelCode {
-    /// None where the kernel's memory can not be read, or nobody wants it.
-    source: Option<KernelSource>,
+    /// None where nobody wants it.
+    kernel: Option<Rc<dyn Kernel>>,
+    /// None where the kernel's memory can not be read.
+    source: OnceCell<Option<KernelSource>>,
     functions: HashMap<u64, Box<[u8]>>,
 }
 
 impl KernelCode {
-    /// What can not be read is not known.
-    pub(super) fn open(kernel: &Rc<dyn Kernel>) -> Self {
-        Self { source: KernelSource::open(kernel).ok(), functions: HashMap::new() }
+    /// Opened when it is first asked for, or prepared.
+    pub(super) fn of(kernel: &Rc<dyn Kernel>) -> Self {
+        Self { kernel: Some(Rc::clone(kernel)), ..Self::default() }
+    }
+
+    /// Opens it; what can not be read is not known.
+    pub(super) fn prepare(&self) -> Option<&KernelSource> {
+        let open = || KernelSource::open(self.kernel.as_ref()?).ok();
+        self.source.get_or_init(open).as_ref()
     }
 
     /// The code of the function of this length that begins here.
     pub(super) fn function(&mut self, start: u64, length: u64) -> Option<&[u8]> {
         if !self.functions.contains_key(&start) {
-            let source = self.source.as_ref()?;
+            let source = self.prepare()?;
             let mut bytes = vec![0; usize::try_from(length.min(BYTES_MAX)).ok()?];
             let read = source.read(start, &mut bytes);
             bytes.truncate(read);

@@ -14,14 +14,16 @@ mod record;
 mod run;
 mod seen;
 mod skip;
+mod symbols;
 mod target;
 
 pub(crate) use engines::{engine, engine_name, run_with_others};
 pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
-pub(crate) use record::{Recorded, record, request};
+pub(crate) use record::{Recorded, record, record_each, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
 pub(crate) use seen::{assert_seen, until_last};
 pub(crate) use skip::skip;
+pub(crate) use symbols::symbols;
 pub(crate) use target::{HANGS, Lines, Target};
 
 /// Whether this machine has hardware breakpoints. Asks the kernel itself: were

@@ -53,7 +53,7 @@ impl Recorded {
         let summary = &self.summary;
         assert_eq!(self.hits.len(), hits, "{summary:?}");
         assert_eq!(
-            (summary.hits, summary.counted),
+            (summary.hits + summary.folded, summary.counted),
             (hits as u64, hits as u64),
             "{summary:?}"
         );
@@ -71,7 +71,17 @@ pub(crate) fn record(
     requests: Vec<Request>,
     go: impl FnMut(),
 ) -> Recorded {
-    let mut recorder = Recorder { requests, hits: Vec::new(), go };
+    record_each(target, requests, go, |_, _| {})
+}
+
+/// The same; `each` is called at each hit, with the request's number.
+pub(crate) fn record_each(
+    target: &hwtrace::target::Target,
+    requests: Vec<Request>,
+    go: impl FnMut(),
+    each: impl FnMut(usize, &HitRecord),
+) -> Recorded {
+    let mut recorder = Recorder { requests, hits: Vec::new(), go, each };
     let options = Options { engine: super::engine(), ..Options::default() };
     let session = Session::arm(&mut recorder, target, options);
     let session = session.unwrap_or_else(|failure| panic!("{failure:?}"));
@@ -80,13 +90,14 @@ pub(crate) fn record(
     Recorded { summary, hits: recorder.hits }
 }
 
-struct Recorder<G> {
+struct Recorder<G, E> {
     requests: Vec<Request>,
     hits: Vec<(usize, HitRecord)>,
     go: G,
+    each: E,
 }
 
-impl<G: FnMut()> Consumer for Recorder<G> {
+impl<G: FnMut(), E: FnMut(usize, &HitRecord)> Consumer for Recorder<G, E> {
     fn requests(&self) -> Vec<Request> {
         self.requests.clone()
     }
@@ -102,6 +113,7 @@ impl<G: FnMut()> Consumer for Recorder<G> {
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
         self.hits.push((request, *record));
+        (self.each)(request, record);
         Ok(Flow::Continue)
     }
 

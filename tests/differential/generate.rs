@@ -153,6 +153,8 @@ impl Generator {
             access: choices.below(6) as u32,
             exact: choices.below(2) as u32,
             user_mode: choices.below(2) as u32,
+            count: choices.below(3) as u32,
+            syscall: choices.below(5) as u32,
             ..HitRecord::default()
         };
         let names = ["a", "", "worker-1", "ab", "a_name_of_15_by"];

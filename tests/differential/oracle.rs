@@ -10,7 +10,7 @@ use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
-use hwtrace_runtime::abi::{Fault, FaultCode, Limits};
+use hwtrace_runtime::abi::{Fault, FaultCode, Limits, syscalls};
 use hwtrace_runtime::event::{Captured, RawHit, Registers};
 use hwtrace_runtime::plan::{self, Input, Space};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
@@ -316,6 +316,7 @@ impl Host for Session<'_> {
             "data_length" => record.data_length.into(),
             "exact" => record.exact.into(),
             "user_mode" => record.user_mode.into(),
+            "count" => record.count.into(),
             "execname" => return text(self.hit.execname),
             "data_name" => return text(data_name(record)),
             other => panic!("the test knows no field `{other}`: teach it"),
@@ -329,6 +330,7 @@ impl Host for Session<'_> {
         match (name, args) {
             ("target", []) => Datum::Long(TARGET.into()),
             ("pp", []) => text(self.probe),
+            ("syscall_name", []) => text(syscalls::name(record.syscall)),
             ("access", []) => text(AccessKind::from_number(record.access).name()),
             ("gettimeofday_ns", []) => Datum::Long(time),
             ("gettimeofday_us", []) => Datum::Long(time / 1_000),

@@ -102,6 +102,10 @@ builtins! {
             "name of the watched data", "println(data_name())";
         exact() -> Long, DataProbes, Field("exact"),
             "1 where $new is the value that this very instruction stored or loaded, else 0", "if (!exact()) next";
+        access_count() -> Long, DataProbes, Field("count"),
+            "how often the instruction accessed the data: once, but for string instructions with a rep prefix, which are one access", "bytes += access_count()";
+        syscall_name() -> String, DataProbes, Helper("syscall_name"),
+            "name of the system call in which the kernel made the access, \"\" for the process's own accesses and where it is not known", "how[syscall_name()]++";
     }
     Time {
         gettimeofday_ns() -> Long, Everywhere, Helper("gettimeofday_ns"),

@@ -26,10 +26,10 @@ pub(super) const ROWS: &[Provider] = &[
         |components| data(components, Mode::ReadWrite),
     )
     .of_data(),
-    Provider::later(
+    Provider::now(
         "process[(\"PATH\"|PID)].data(\"EXPR\"|ADDR)[.length(N)].read",
         "at each load, and at no store",
-        "write `.rw`, which fires at loads and stores",
+        |components| data(components, Mode::Read),
     )
     .of_data(),
     Provider::later(

@@ -10,7 +10,6 @@ use crate::spec::{
 
 const WATCH_PROCESS: &str =
     "this version watches data of processes: process.data(\"EXPR\").write";
-const NO_LOADS_ALONE: &str = "write `.rw`, which fires at loads and stores";
 
 pub(super) const ROWS: &[Provider] = &[
     Provider::now(
@@ -31,10 +30,10 @@ pub(super) const ROWS: &[Provider] = &[
         |components| variable(components, Mode::ReadWrite),
     )
     .of_data(),
-    Provider::later(
+    Provider::now(
         "kernel.data(\"SYM\"|ADDR)[.length(N)].read",
         "at each load of kernel data, and at no store",
-        NO_LOADS_ALONE,
+        |components| variable(components, Mode::Read),
     )
     .of_data(),
     Provider::now(
@@ -55,10 +54,10 @@ pub(super) const ROWS: &[Provider] = &[
         |components| task(components, Mode::ReadWrite),
     )
     .of_data(),
-    Provider::later(
+    Provider::now(
         "kernel.task(PID).data(\"FIELD\")[.length(N)].read",
         "at each load of a field of a task, and at no store",
-        NO_LOADS_ALONE,
+        |components| task(components, Mode::Read),
     )
     .of_data(),
     Provider::later(

@@ -84,9 +84,12 @@ fn timers() {
 #[test]
 fn data_by_name_and_address() {
     let data = string("data", "counter");
-    for (name, mode) in
-        [("write", Mode::Write), ("change", Mode::Change), ("rw", Mode::ReadWrite)]
-    {
+    for (name, mode) in [
+        ("write", Mode::Write),
+        ("change", Mode::Change),
+        ("rw", Mode::ReadWrite),
+        ("read", Mode::Read),
+    ] {
         let spec = parse(&[plain("process"), data, plain(name)]);
         assert_eq!(spec, counter(mode, None));
         assert_eq!(mode.name(), name);
@@ -228,16 +231,13 @@ fn what_the_language_has_and_this_version_has_not() {
         &[plain("perf"), long("type", 0), long("config", 0), long("sample", 1)],
     ];
     let of_data: &[&[Component<'_>]] = &[
-        &[process, data, plain("read")],
         &[process, data, write, plain("pinned")],
         &[process, data, long("thread", 5), write],
         &[process, data, long("cpu", 0), write, plain("kernel"), plain("follow")],
         &[process, data, long("length", 4), long("every", 5), write, plain("user")],
         &[process, string("function", "f"), string("data", "x"), write],
         &[process, string("watch", "w"), long("limit", 3), plain("rw")],
-        &[kernel, data, plain("read")],
         &[kernel, string("data", "s.field"), write, plain("kernel")],
-        &[kernel, long("task", 1), string("data", "mm.owner"), plain("read")],
     ];
     for (points, of_data) in [(points, false), (of_data, true)] {
         for components in points {

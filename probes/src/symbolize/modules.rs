@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -175,19 +176,29 @@ impl Modules {
         Some(Symbol { name, offset, size, module: self.name(module)? })
     }
 
-    /// The code of the function at an address of a file, and where it starts.
+    /// The code of the function at an address of a file: where that is, and its
+    /// bytes with what follows them.
     pub(super) fn function_code(
         &self,
         module: usize,
         virt: VirtOffset,
-    ) -> Option<(VirtOffset, &[u8])> {
+    ) -> Option<(Range<u64>, &[u8])> {
         let elf = &self.modules.get(module)?.elf;
-        elf.function_bytes(virt).or_else(|| {
-            let function = self.dwarf(module)?.function_at(virt)?;
-            Some((function.start, elf.code(function.start, function.size)?))
-        })
+        let by_debug = || {
+            let FunctionAt { start, size, .. } = self.dwarf(module)?.function_at(virt)?;
+            Some(start.0..start.0.saturating_add(size))
+        };
+        let range = elf.function_range(virt).or_else(by_debug);
+        let range = range.or_else(|| elf.function_before(virt))?;
+        let end = range.end.max(virt.0.saturating_add(1)).saturating_add(FOLLOWING);
+        let bytes = elf.code(VirtOffset(range.start), end.checked_sub(range.start)?)?;
+        Some((range, bytes))
     }
 }
+
+/// So many bytes behind a function, or behind an address, go with its code: for the
+/// padding and the first instruction of the next.
+const FOLLOWING: u64 = 80;
 
 fn printed_name(symbol: &SymbolAt<'_>, kind: NameKind) -> Arc<str> {
     let raw = symbol.raw_text();

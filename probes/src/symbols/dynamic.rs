@@ -138,7 +138,7 @@ impl Elf {
         Some(TlsCell { place: VirtOffset(relocation.r_offset.get(ENDIAN)), kind, offset })
     }
 
-    fn program_header(
+    pub(super) fn program_header(
         &self,
         kind: elf::ProgramType,
     ) -> Option<&elf::ProgramHeader64<LittleEndian>> {

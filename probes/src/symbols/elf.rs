@@ -16,6 +16,7 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 
 use super::file::FileBytes;
 use super::table::{Entry, Table};
+use super::unwind::{self, Loaded};
 use crate::address::{AbsAddr, FileOffset, LoadBias, VirtOffset};
 
 /// x86-64 is little-endian, and other files are refused.
@@ -105,6 +106,8 @@ pub struct Elf {
     tables: [SymbolRange; 2],
     functions: OnceLock<Table>,
     data: OnceLock<Table>,
+    /// Functions by what unwinds stacks, where the file has no table of them.
+    frames: OnceLock<Box<[Range<u64>]>>,
 }
 
 /// A symbol that covers an address.
@@ -150,6 +153,7 @@ impl Elf {
             tables,
             functions: OnceLock::new(),
             data: OnceLock::new(),
+            frames: OnceLock::new(),
             bytes,
         })
     }
@@ -227,19 +231,66 @@ impl Elf {
         table.find(address.0).map(|entry| self.symbol_at(entry))
     }
 
-    /// The code of the function that covers an address, and where it starts.
-    /// `None` where no symbol says where instructions begin, or they are not in
-    /// the file.
-    pub fn function_bytes(&self, address: VirtOffset) -> Option<(VirtOffset, &[u8])> {
-        let function = self.function_at(address)?;
-        Some((function.start, self.code(function.start, function.size)?))
+    /// Where the function that covers an address is, by a symbol or by what unwinds
+    /// stacks; `None` where neither says where instructions begin.
+    pub fn function_range(&self, address: VirtOffset) -> Option<Range<u64>> {
+        let symbol = self.function_at(address);
+        symbol.map(|it| it.start.0..it.start.0.saturating_add(it.size)).or_else(|| {
+            let unwound = self.unwound(address)?;
+            unwound.contains(&address.0).then_some(unwound)
+        })
+    }
+
+    /// The function that ends before an address, with no more than some padding in
+    /// between: whether that is all, its bytes must say.
+    pub(crate) fn function_before(&self, address: VirtOffset) -> Option<Range<u64>> {
+        let table = self.functions.get_or_init(|| Table::functions(self));
+        let symbol = table.before(address.0).map(|entry| entry.start..entry.end);
+        let all = symbol.into_iter().chain(self.unwound(address));
+        let last = all.filter(|it| it.end <= address.0).max_by_key(|it| it.end)?;
+        let section = self.code_section_end(last.start).unwrap_or(u64::MAX);
+        let near = address.0 - last.end < MAX_PADDING && address.0 < section;
+        near.then_some(last)
+    }
+
+    fn unwound(&self, address: VirtOffset) -> Option<Range<u64>> {
+        let load = |address| self.part(VirtOffset(address), u64::MAX, false);
+        let found = match self.program_header(elf::PT_GNU_EH_FRAME) {
+            Some(header) => {
+                let at = header.p_vaddr(ENDIAN);
+                let table = Loaded { address: at, bytes: load(at)? };
+                unwind::nearest(table, load, address.0)?
+            }
+            None => {
+                let all = self.frames.get_or_init(|| self.read_frames());
+                let after = all.partition_point(|it| it.start <= address.0);
+                all.get(after.checked_sub(1)?)?.clone()
+            }
+        };
+        self.is_code(VirtOffset(found.start)).then_some(found)
+    }
+
+    fn read_frames(&self) -> Box<[Range<u64>]> {
+        let bytes: &[u8] = &self.bytes;
+        let find = || {
+            let header = Header::parse(bytes).ok()?;
+            let sections = header.sections(ENDIAN, bytes).ok()?;
+            let (_, section) = sections.section_by_name(ENDIAN, b".eh_frame")?;
+            let bytes = section.data(ENDIAN, bytes).ok()?;
+            Some(unwind::all(Loaded { address: section.sh_addr(ENDIAN), bytes }))
+        };
+        find().unwrap_or_default()
     }
 
     /// So many bytes of code from `start` on; fewer where the segment ends before.
     pub(crate) fn code(&self, start: VirtOffset, size: u64) -> Option<&[u8]> {
+        self.part(start, size, true)
+    }
+
+    fn part(&self, start: VirtOffset, size: u64, executable: bool) -> Option<&[u8]> {
         let mut segments = self.segments.iter();
-        let segment =
-            segments.find(|segment| segment.executable && segment.contains(start))?;
+        let fits = |it: &&Segment| (it.executable || !executable) && it.contains(start);
+        let segment = segments.find(fits)?;
         let distance = start.0 - segment.virt.0;
         let left = segment.file_size.checked_sub(distance)?;
         let from = segment.file.0.checked_add(distance)?;
@@ -310,6 +361,9 @@ impl Elf {
 
 /// The size of a page on x86-64.
 const PAGE: u64 = 4096;
+
+/// Functions begin at multiples of 64 at most, but for those of hand-made code.
+const MAX_PADDING: u64 = 64;
 
 /// Names are cut here: longer ones, of C++ templates, nobody could read.
 const MAX_NAME: usize = 4096;

@@ -74,6 +74,15 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The symbol that ends last before an address.
+    pub(super) fn before(&self, address: u64) -> Option<&Entry> {
+        let after = self.entries.partition_point(|entry| entry.start <= address);
+        let before = self.entries[..after].iter().rev().take(MAX_OVERLAP);
+        before.filter(|entry| entry.end <= address).max_by_key(|entry| entry.end)
+    }
+}
+
 /// The defined symbols that `wanted` takes, of `.symtab`, or else of `.dynsym`.
 fn collect(file: &Elf, wanted: impl Fn(&RawSymbol) -> bool) -> Vec<Entry> {
     let table = usize::from(!file.has_symbols());

@@ -7,6 +7,9 @@ use crate::schema::{AccessKind, ByteRange};
 
 /// perf's numbers (Linux: arch/x86/include/uapi/asm/perf_regs.h).
 const AX: u8 = 0;
+const BX: u8 = 1;
+const CX: u8 = 2;
+const DX: u8 = 3;
 const SP: u8 = 7;
 const FLAGS: u32 = 9;
 
@@ -46,14 +49,39 @@ impl Access {
             match hit.reach(touch) {
                 Reach::Misses => {}
                 Reach::Overlaps(offset) => {
-                    sure = Some(join(sure, hit.settle(touch, Some(offset)), true));
+                    let both = self.is_certain;
+                    sure = Some(join(sure, hit.settle(touch, Some(offset)), both));
                 }
                 Reach::Maybe => {
                     maybe = Some(join(maybe, hit.settle(touch, None), false));
                 }
             }
         }
-        sure.or(maybe).unwrap_or_default()
+        let outcome = match (sure, maybe) {
+            // Any of them may be meant.
+            (Some(sure), Some(maybe)) if !self.is_certain => {
+                join(Some(sure), maybe, false)
+            }
+            _ => sure.or(maybe).unwrap_or_default(),
+        };
+        let outcome = Recovered { goes_on: self.goes_on(&hit, &outcome), ..outcome };
+        match outcome.kind {
+            // It leaves there what was there.
+            AccessKind::Read => Recovered { new: outcome.new.or(Some(old)), ..outcome },
+            _ => outcome,
+        }
+    }
+
+    /// Whether the same execution of the instruction will touch the range again: it
+    /// traps at itself while it repeats, and its pointers are at what is next.
+    fn goes_on(&self, hit: &Hit<'_>, outcome: &Recovered) -> bool {
+        outcome.address == Some(self.ip)
+            && self
+                .touches
+                .iter()
+                .flatten()
+                .filter(|touch| touch.instruction == self.ip)
+                .any(|touch| hit.is_next(touch).unwrap_or(false))
     }
 }
 
@@ -80,15 +108,10 @@ fn join(first: Option<Recovered>, second: Recovered, both: bool) -> Recovered {
     };
     let address = first.address.filter(|_| same);
     let touched = match both {
-        true => hull(first.touched, second.touched),
+        true => first.touched.hull(second.touched),
         false => ByteRange::default(),
     };
     Recovered { address, kind, touched, ..Recovered::default() }
-}
-
-/// The bytes from the first to the last of two ranges.
-fn hull(one: ByteRange, other: ByteRange) -> ByteRange {
-    ByteRange { start: one.start.min(other.start), end: one.end.max(other.end) }
 }
 
 /// A hit's registers and watch.
@@ -161,6 +184,17 @@ impl Hit<'_> {
             Reach::Overlaps(_) => Some(Reach::Maybe),
             other => Some(other),
         }
+    }
+
+    /// Whether the next element of a string instruction touches the range.
+    fn is_next(&self, touch: &Touch) -> Option<bool> {
+        let Place::Stepped { pointer, narrow, repeated: true } = touch.place else {
+            return None;
+        };
+        let left = cut(self.register(CX)?, narrow);
+        let next = cut(self.register(pointer)?, narrow);
+        let reach = self.overlap(next, touch.size.into());
+        Some(left > 0 && matches!(reach, Reach::Overlaps(_)))
     }
 
     /// Where `[start, start + size)` lies to the watched range. Addresses are
@@ -239,7 +273,18 @@ impl Hit<'_> {
                 let before = Some(self.part(part, touch.size)?);
                 Some(Bytes { before, ..Bytes::default() })
             }
-            Value::CompareExchanged(part) => self.compare_exchanged(part, touch.size),
+            Value::Swapped(part) => {
+                let unused = 64u32.checked_sub(touch.size * 8)?;
+                let value = self.part(part, touch.size)?.swap_bytes();
+                Some(plain(value.checked_shr(unused)?))
+            }
+            Value::CompareExchanged { source, accumulator } => self.compare_exchanged(
+                self.part(source, touch.size)?,
+                self.part(accumulator, touch.size)?,
+            ),
+            Value::CompareExchangedPair => {
+                self.compare_exchanged(self.pair([CX, BX])?, self.pair([DX, AX])?)
+            }
             Value::Computed(operation, source) => {
                 let after = self.computed(operation, source, offset, touch.size)?;
                 Some(Bytes { leans: true, ..stored(after) })
@@ -250,11 +295,16 @@ impl Hit<'_> {
     /// SDM vol. 2A, CMPXCHG: equal sets ZF and stores the source; else the
     /// accumulator is loaded, and what was there is stored back. Either way
     /// the accumulator ends up with what was there.
-    fn compare_exchanged(&self, source: RegisterPart, size: u32) -> Option<Bytes> {
-        let before = self.part(RegisterPart { number: AX, shift: 0 }, size)?;
+    fn compare_exchanged(&self, source: u64, before: u64) -> Option<Bytes> {
         let swapped = self.registers.get(FLAGS)? & ZF != 0;
-        let after = if swapped { self.part(source, size)? } else { before };
+        let after = if swapped { source } else { before };
         Some(Bytes { before: Some(before), after: Some(after), leans: false })
+    }
+
+    /// The lower halves of two registers, the higher first.
+    fn pair(&self, numbers: [u8; 2]) -> Option<u64> {
+        let [high, low] = numbers.map(|number| self.register(number));
+        Some(high? << 32 | low? & mask(4))
     }
 
     /// The result of a read-modify-write, if the shadow holds the whole

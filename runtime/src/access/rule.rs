@@ -11,7 +11,7 @@ impl Access {
     pub fn rule(&self) -> Option<Rule> {
         let mut touches = self.touches.iter().flatten();
         let touch = touches.next()?;
-        if touches.next().is_some() {
+        if touches.next().is_some() || !self.is_certain {
             return None;
         }
         let place = linear(touch.place)?;
@@ -38,8 +38,11 @@ fn value(touch: &Touch) -> Option<RuleValue> {
             RuleValue::Register(number, shift)
         }
         Value::Immediate(value) => RuleValue::Immediate(value),
-        Value::CompareExchanged(part) => {
-            let (number, shift) = of(part);
+        Value::CompareExchanged {
+            source,
+            accumulator: RegisterPart { number: 0, .. },
+        } => {
+            let (number, shift) = of(source);
             RuleValue::CompareExchange(number, shift)
         }
         Value::Exchanged(part) => {

@@ -1,5 +1,8 @@
 //! From x86-64 machine code to a plan.
 
+pub(super) mod syscall;
+pub(super) mod window;
+
 use iced_x86::{
     ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction,
     InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
@@ -7,8 +10,8 @@ use iced_x86::{
 };
 
 use super::{
-    Access, Condition, Function, MAX_TOUCHES, MAX_WALK, Operation, Place, RegisterPart,
-    Source, Touch, Value,
+    Access, Call, Callee, Condition, Function, MAX_TOUCHES, MAX_WALK, Operation, Place,
+    RegisterPart, Source, Touch, Value,
 };
 use crate::schema::AccessKind;
 
@@ -17,14 +20,21 @@ use crate::schema::AccessKind;
 const PERF_NUMBERS: [u8; 16] = [0, 2, 3, 1, 7, 6, 4, 5, 16, 17, 18, 19, 20, 21, 22, 23];
 
 const AX: RegisterPart = RegisterPart { number: 0, shift: 0 };
+const BX: RegisterPart = RegisterPart { number: 1, shift: 0 };
+const CX: RegisterPart = RegisterPart { number: 2, shift: 0 };
+const DX: RegisterPart = RegisterPart { number: 3, shift: 0 };
 const SP: u8 = 7;
+
+/// More than the processor's state takes beyond the header of `xsave`.
+const STATE_MAX: u32 = 1 << 14;
 
 /// What a `rep` string instruction may overwrite: AX CX SI DI.
 const REPEAT_CHANGES: [u8; 4] = [0, 2, 4, 5];
 
 /// The accesses after which the function can be at `ip`: that of the
 /// instruction before, and that of the instruction at `ip` if it is a `rep`
-/// string instruction, whose every iteration but the last traps at itself.
+/// string instruction, whose every iteration but the last traps at itself. None
+/// where the instruction before is not known.
 pub(super) fn plan(function: &Function<'_>, ip: u64) -> Option<Access> {
     let (before, at) = neighbours(function, ip)?;
     let mut factory = InstructionInfoFactory::new();
@@ -35,10 +45,11 @@ pub(super) fn plan(function: &Function<'_>, ip: u64) -> Option<Access> {
         touches.iter_mut().for_each(distrust);
         touches.extend(self::touches(&repeated, &mut factory));
     }
-    if touches.is_empty() {
+    if before.is_none() && touches.is_empty() {
         return None;
     }
-    let mut plan = Access { touches: [None; MAX_TOUCHES] };
+    let call = before.as_ref().and_then(call);
+    let mut plan = Access { ip, touches: [None; MAX_TOUCHES], call, is_certain: true };
     for (slot, touch) in plan.touches.iter_mut().zip(touches) {
         *slot = Some(touch);
     }
@@ -46,7 +57,8 @@ pub(super) fn plan(function: &Function<'_>, ip: u64) -> Option<Access> {
 }
 
 /// The instructions before and at `ip`, by decoding from the function's start.
-/// None where the boundaries do not meet.
+/// None where the boundaries do not meet, or there is more than padding between
+/// the function's end and `ip`.
 fn neighbours(
     function: &Function<'_>,
     ip: u64,
@@ -59,13 +71,15 @@ fn neighbours(
     if distance > function.bytes.len() {
         return None;
     }
+    let end = function.start.saturating_add(function.size);
     let mut decoder =
         Decoder::with_ip(64, function.bytes, function.start, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
     let mut before = None;
     while decoder.position() < distance {
         decoder.decode_out(&mut instruction);
-        if instruction.is_invalid() {
+        let is_own = instruction.ip() < end || is_padding(&instruction);
+        if instruction.is_invalid() || !is_own {
             return None;
         }
         before = Some(instruction);
@@ -75,6 +89,26 @@ fn neighbours(
     }
     let at = decoder.can_decode().then(|| decoder.decode());
     Some((before, at.filter(|instruction| !instruction.is_invalid())))
+}
+
+/// What compilers and assemblers put between functions.
+fn is_padding(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3)
+}
+
+/// Of a near call: where it goes.
+fn call(instruction: &Instruction) -> Option<Call> {
+    let callee = match instruction.flow_control() {
+        FlowControl::Call if instruction.is_call_near() => {
+            Callee::Address(instruction.near_branch_target())
+        }
+        FlowControl::IndirectCall => match instruction.op0_kind() {
+            OpKind::Register => Callee::Register(number(instruction.op0_register())?),
+            _ => Callee::Pointer,
+        },
+        _ => return None,
+    };
+    Some(Call { instruction: instruction.ip(), callee })
 }
 
 fn is_repeated(instruction: &Instruction) -> bool {
@@ -100,7 +134,8 @@ fn distrust(touch: &mut Touch) {
         | Value::RegisterIf(part, _)
         | Value::Exchanged(part)
         | Value::Computed(_, Source::Register(part)) => changed(part),
-        Value::CompareExchanged(_) => true,
+        Value::Swapped(part) => changed(part),
+        Value::CompareExchanged { .. } | Value::CompareExchangedPair => true,
         Value::Unknown
         | Value::Immediate(_)
         | Value::Truth(_)
@@ -113,8 +148,8 @@ fn distrust(touch: &mut Touch) {
     }
 }
 
-/// The memory operands of an instruction, two at most: of more (nested
-/// `enter`) only a summary is kept.
+/// The memory operands of an instruction, [`MAX_TOUCHES`] / 2 at most: of more
+/// (nested `enter`) only a summary is kept.
 fn touches(
     instruction: &Instruction,
     factory: &mut InstructionInfoFactory,
@@ -135,6 +170,12 @@ fn touches(
         })
         .collect();
     if let [touch] = touches.as_mut_slice() {
+        if instruction.mnemonic() == Mnemonic::Cmpxchg16b {
+            return halves(*touch).to_vec();
+        }
+        if is_state_saved(instruction) {
+            return state(*touch).to_vec();
+        }
         touch.value = value(instruction).unwrap_or(Value::Unknown);
     } else if touches.len() > MAX_TOUCHES / 2 {
         let same = touches.iter().all(|touch| touch.kind == touches[0].kind);
@@ -146,6 +187,40 @@ fn touches(
         }
     }
     touches
+}
+
+/// SDM vol. 2A, CMPXCHG8B/CMPXCHG16B: RDX:RAX is compared, RCX:RBX stored. The
+/// operand is aligned, so that a watch lies in one half.
+fn halves(touch: Touch) -> [Touch; 2] {
+    [(0, BX, AX), (8, CX, DX)].map(|(offset, source, accumulator)| Touch {
+        place: touch.place.plus(offset),
+        size: 8,
+        value: Value::CompareExchanged { source, accumulator },
+        ..touch
+    })
+}
+
+fn is_state_saved(instruction: &Instruction) -> bool {
+    use Mnemonic::{Xsave, Xsave64, Xsavec, Xsavec64, Xsaveopt, Xsaveopt64};
+    matches!(
+        instruction.mnemonic(),
+        Xsave | Xsave64 | Xsavec | Xsavec64 | Xsaveopt | Xsaveopt64
+    )
+}
+
+/// What `xsave` stores: 512 bytes as `fxsave`, a header of 64 bytes, which all but
+/// `xsavec` read, too, and more, depending on the processor (SDM vol. 1, 13.4 and
+/// 13.7), up to some 11 KiB as of today.
+fn state(touch: Touch) -> [Touch; 3] {
+    use AccessKind::{Update, Write};
+    [(0, 512, Write), (512, 64, Update), (576, STATE_MAX, Write)].map(
+        |(offset, size, kind)| Touch {
+            place: touch.place.plus(offset),
+            size,
+            kind,
+            ..touch
+        },
+    )
 }
 
 fn kind(access: OpAccess) -> Option<AccessKind> {
@@ -160,6 +235,9 @@ fn kind(access: OpAccess) -> Option<AccessKind> {
 /// Bytes of an operand; of a repeated string instruction, of one element. 0
 /// where it depends on the processor's state (`xsave`).
 fn size(instruction: &Instruction, memory: &UsedMemory) -> u32 {
+    if is_state_saved(instruction) {
+        return STATE_MAX;
+    }
     let size = match memory.memory_size().size() {
         0 if instruction.is_string_instruction() => instruction.memory_size().size(),
         size => size,
@@ -265,6 +343,10 @@ fn value(instruction: &Instruction) -> Option<Value> {
     match instruction.mnemonic() {
         Mnemonic::Mov | Mnemonic::Movnti => moved(instruction),
         Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd => loaded(instruction),
+        Mnemonic::Movbe => match moved(instruction)? {
+            Value::Register(part) => Some(Value::Swapped(part)),
+            _ => None,
+        },
         Mnemonic::Push => pushed(instruction),
         Mnemonic::Pop | Mnemonic::Leave => popped(instruction),
         // Strings repeated have many values.
@@ -284,8 +366,10 @@ fn value(instruction: &Instruction) -> Option<Value> {
             part(register).map(Value::Exchanged)
         }
         Mnemonic::Cmpxchg => {
-            part(instruction.op1_register()).map(Value::CompareExchanged)
+            let source = part(instruction.op1_register())?;
+            Some(Value::CompareExchanged { source, accumulator: AX })
         }
+        Mnemonic::Cmpxchg8b => Some(Value::CompareExchangedPair),
         _ => conditional(instruction).or_else(|| computed(instruction)),
     }
 }

@@ -4,6 +4,7 @@ use super::strings::COMPARED_AT_ONCE;
 use super::{Context, enter, settle};
 use crate::abi::FaultCode;
 use crate::abi::registers::{self, Register};
+use crate::abi::syscalls;
 use crate::abi::text::Indent;
 use crate::schema::{AccessKind, HitRecord};
 use crate::strings::StringHandle;
@@ -12,6 +13,12 @@ use crate::world::{Credentials, SymbolForm, World};
 pub(super) extern "C" fn access(context: Context) -> u64 {
     let (world, record) = enter(context);
     world.access_name(AccessKind::from_number(record.access)).0
+}
+
+pub(super) extern "C" fn syscall_name(context: Context) -> u64 {
+    let (world, record) = enter(context);
+    let name = syscalls::name(record.syscall).as_bytes();
+    settle(context, world.strings.temporary(name)).0
 }
 
 pub(super) extern "C" fn pp(context: Context) -> u64 {

@@ -35,7 +35,8 @@ fn tracker(first: u64) -> Tracker {
 }
 
 fn values(tracker: &mut Tracker, hit: &RawHit<'_>, memory: Option<u64>) -> (u64, u64) {
-    let record = tracker.complete(hit, &mut Blind(None), &mut Blind(memory));
+    let record =
+        tracker.complete(hit, &mut Blind(None), &mut Blind(memory)).expect("no part");
     assert_eq!(record.exact, 0, "nothing was decoded");
     (record.old, record.new)
 }
@@ -82,18 +83,26 @@ fn a_child_starts_with_its_parents_values_and_goes_its_own_way() {
     assert!(tracker.fork(1, (1, 1), (2, 2)));
     assert_eq!(values(&mut tracker, &hit(1, 1), Some(7)), (6, 7));
     assert_eq!(values(&mut tracker, &hit(2, 2), Some(8)), (6, 8));
-    let record = tracker.complete(&hit(2, 2), &mut Blind(None), &mut Blind(Some(8)));
+    let record = tracker
+        .complete(&hit(2, 2), &mut Blind(None), &mut Blind(Some(8)))
+        .expect("no part");
     assert_eq!(record.execname, 7, "a child has its parent's name");
 }
 
 #[test]
 fn what_memory_says_is_doubted_and_so_is_what_follows() {
     let mut tracker = tracker(5);
-    let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
+    let record = tracker
+        .complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)))
+        .expect("no part");
     assert_eq!(record.doubts, UNSURE_NEW, "the first value was read when armed");
-    let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
+    let record = tracker
+        .complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)))
+        .expect("no part");
     assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
-    let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(None));
+    let record = tracker
+        .complete(&hit(1, 1), &mut Blind(None), &mut Blind(None))
+        .expect("no part");
     assert_eq!(record.doubts, UNKNOWN_NEW | UNSURE_OLD);
 }
 
@@ -121,7 +130,9 @@ fn belated_hits_leave_values_that_were_read_anew_alone() {
     let mut tracker = tracker(5);
     tracker.refresh(0, 10, &mut Blind(Some(8)));
     tracker.confirm(0, &mut Blind(Some(8)));
-    let record = tracker.complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)));
+    let record = tracker
+        .complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)))
+        .expect("no part");
     assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
     assert!(tracker.fork(9, (1, 1), (2, 2)) && tracker.fork(10, (1, 1), (3, 3)));
     let sure = RawHit { time: 10, ..hit(3, 3) };
@@ -130,7 +141,9 @@ fn belated_hits_leave_values_that_were_read_anew_alone() {
         (RawHit { pid: 2, tid: 2, ..sure }, UNSURE_NEW | UNSURE_OLD),
         (sure, UNSURE_NEW),
     ] {
-        let record = tracker.complete(&hit, &mut Blind(None), &mut Blind(Some(8)));
+        let record = tracker
+            .complete(&hit, &mut Blind(None), &mut Blind(Some(8)))
+            .expect("no part");
         assert_eq!((record.old, record.doubts), (8, doubts), "{}", hit.pid);
     }
 }
@@ -167,7 +180,7 @@ impl Memory for Telling {
 }
 
 fn complete(tracker: &mut Tracker, hit: &RawHit<'_>) -> HitRecord {
-    tracker.complete(hit, &mut Blind(None), &mut Telling)
+    tracker.complete(hit, &mut Blind(None), &mut Telling).expect("no part")
 }
 
 #[test]
@@ -236,7 +249,8 @@ fn objects_are_put_together_of_their_registers() {
     let mut tracker = Tracker::new(&watches);
     tracker.add_process(1, &watches.map(Some), &mut Blind(Some(0x0807_0605_0403_0201)));
     let hit = RawHit { watch: 1, ..hit(1, 1) };
-    let record = tracker.complete(&hit, &mut Blind(None), &mut Blind(Some(9)));
+    let record =
+        tracker.complete(&hit, &mut Blind(None), &mut Blind(Some(9))).expect("no part");
     let window = |start, end| ByteRange { start, end };
     let pieces = [(0, window(6, 8)), (1, window(0, 8)), (2, window(0, 1))];
     let pieces = pieces.map(|(watch, window)| Piece { watch, window });

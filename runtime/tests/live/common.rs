@@ -273,7 +273,7 @@ impl CodeSource for Code<'_> {
         let (start, size) = *self.functions.iter().find(holds)?;
         self.code.resize(size as usize, 0);
         Linux.read_memory(pid, start, self.code).ok()?;
-        Some(Function { start, bytes: self.code })
+        Some(Function { start, bytes: self.code, size })
     }
 }
 
