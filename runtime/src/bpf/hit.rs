@@ -98,8 +98,8 @@ struct Hit<'a> {
     needs: Needs,
     filter: Option<&'a Filter>,
     reads: &'a Reads,
-    /// What the filter looks at.
-    inputs: Vec<Input>,
+    /// Whether anybody wants to know what the access was.
+    values: bool,
     /// The user's registers that anybody looks at, by index.
     user: Vec<usize>,
     asm: Assembler,
@@ -137,24 +137,26 @@ impl<'a> Hit<'a> {
             lost: label(),
             end: label(),
         };
-        let steps = filter.into_iter().flat_map(filter::steps);
+        let steps = filter.into_iter().flat_map(filter::steps).chain(&reads.steps);
         let inputs: Vec<_> = filter::inputs(steps).collect();
-        let read = filter::inputs(reads.steps.iter());
-        let looked_at =
-            inputs.iter().copied().chain(read).filter_map(|input| match input {
-                Input::Register(number) => board::register_index(number),
-                _ => None,
-            });
-        let looked_at: Vec<_> = looked_at.collect();
+        let values = needs.access
+            || [Input::Old, Input::New, Input::Access]
+                .iter()
+                .any(|it| inputs.contains(it));
+        let register = |input: &Input| match input {
+            Input::Register(number) => board::register_index(*number),
+            _ => None,
+        };
+        let looked_at: Vec<_> = inputs.iter().filter_map(register).collect();
         let user = (0..frame::REGISTER_COUNT)
             .filter(|index| needs.registers || looked_at.contains(index))
             .collect();
-        Self { watched, maps, needs, filter, reads, inputs, user, asm, labels }
+        Self { watched, maps, needs, filter, reads, values, user, asm, labels }
     }
 
     fn write(mut self) -> Option<Vec<Instruction>> {
         self.begin();
-        if self.has_values() {
+        if self.values {
             self.values();
         } else {
             self.asm.put([store_constant(Width::Double, R7, at(frame::FLAGS), 0)]);
@@ -164,19 +166,6 @@ impl<'a> Hit<'a> {
         self.record();
         self.ends();
         self.asm.finish()
-    }
-
-    /// Whether anybody wants to know what the access was.
-    fn has_values(&self) -> bool {
-        self.needs.access
-            || self.takes(Input::Old)
-            || self.takes(Input::New)
-            || self.takes(Input::Access)
-    }
-
-    /// Whether the filter looks at it.
-    fn takes(&self, input: Input) -> bool {
-        self.inputs.contains(&input)
     }
 
     fn jump_if_flag(&mut self, flag: i32, to: Label) {
@@ -275,8 +264,9 @@ impl<'a> Hit<'a> {
         let Some(filter) = self.filter else { return };
         let Labels { record, dropped, .. } = self.labels;
         // What no rule tells is to be seen, so that it can be taught.
-        let told = self.has_values().then_some(flag::TOLD);
-        let old = self.takes(Input::Old).then_some(flag::OLD);
+        let told = self.values.then_some(flag::TOLD);
+        let takes_old = filter::inputs(filter::steps(filter)).any(|it| it == Input::Old);
+        let old = takes_old.then_some(flag::OLD);
         for flag in told.into_iter().chain(old) {
             self.asm.put([load(Width::Double, R1, R7, at(frame::FLAGS))]);
             self.asm.put([alu_constant(Alu::And, R1, flag)]);

@@ -54,7 +54,23 @@ static EVERYTHING: Plan =
 /// [`BpfError::Missing`] on a kernel that is too old.
 pub fn probe(kernel: &Rc<dyn Kernel>) -> Result<(), BpfError> {
     let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
-    check(kernel, &watch, &EVERYTHING)
+    check(kernel, &watch, &EVERYTHING).map_err(|error| match error {
+        // What the verifier says to functions and instructions that it does not know
+        // (kernel/bpf/verifier.c, `check_helper_call`, `do_check`).
+        BpfError::Refused { log, .. }
+            if [
+                "unknown func",
+                "invalid func",
+                "cannot use helper",
+                "reserved fields",
+            ]
+            .iter()
+            .any(|said| log.contains(said)) =>
+        {
+            BpfError::Missing("what programs at hits take (Linux 5.15)")
+        }
+        error => error,
+    })
 }
 
 /// Whether the kernel takes the program that a plan makes of such a watch.

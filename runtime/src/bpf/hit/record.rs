@@ -79,7 +79,7 @@ impl Hit<'_> {
             self.asm.put([load(Width::Double, R1, R7, at(frame::USER_MODE))]);
             self.asm.jump_if(Test::NotEqual, R1, 0, code);
             self.asm.jump(both);
-        } else if self.has_values() {
+        } else if self.values {
             self.jump_if_flag(flags::TOLD, small);
             self.asm.jump(code);
         } else {
@@ -102,7 +102,7 @@ impl Hit<'_> {
         self.asm.jump_if(Test::Equal, R0, 0, self.labels.lost);
         self.asm.put([copy(R9, R0)]);
         let mut to = BODY + self.reads.words();
-        let of_user = self.needs.registers && !self.has_values();
+        let of_user = self.needs.registers && !self.values;
         for (flag, from) in [(flags::CODE, frame::CODE), (flags::USER, frame::USER)] {
             // Where nobody else asked for them the code's are not in the frame.
             let of_context = of_user && flag == flags::CODE;

@@ -63,6 +63,9 @@ impl Hit<'_> {
         }
         self.asm.put([
             store_constant(Width::Double, R7, at(frame::ZERO), 0),
+            // What is not found out is 0.
+            store_constant(Width::Double, R7, at(frame::OLD), 0),
+            store_constant(Width::Double, R7, at(frame::NEW), 0),
             store_constant(Width::Double, R7, at(frame::ACCESS), 0),
             store_constant(Width::Double, R7, at(frame::SHADOW + 2), 0),
         ]);
