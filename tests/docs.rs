@@ -50,7 +50,7 @@ use hwtrace_lang::sema;
 use hwtrace_lang::span::Source;
 use hwtrace_probes::provider;
 use hwtrace_runtime::abi::Limits;
-use hwtrace_runtime::attr::{EventSpec, Features, Role};
+use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::{Kernel, linux::Linux};
 
@@ -215,7 +215,7 @@ fn examples_check_and_are_short() {
 /// Whether this machine has breakpoints; says so aloud where it has none.
 fn is_live() -> bool {
     let watch = Watch { address: 0x1000, length: 4, trigger: Trigger::Write };
-    let role = Role::Breakpoint { watch };
+    let role = Role::Breakpoint { watch, sampled: Sampled::ALL };
     match Linux.perf_event_open(&EventSpec { role, features: Features::NONE }, 0, 0) {
         Ok(event) => {
             Linux.close(event);

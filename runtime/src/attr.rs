@@ -8,16 +8,19 @@
 use perf_event_open_sys::bindings as sys;
 
 use crate::event::{Trigger, Watch};
+use crate::plan::Needs;
 
-/// What a sample holds: identifier, instruction pointer, process and thread,
-/// time, CPU and user registers. The identifier comes first, where a reader
-/// that knows nothing of the event finds it.
-pub const SAMPLE_TYPE: u64 = sys::PERF_SAMPLE_IDENTIFIER as u64
+/// What every sample holds: identifier, instruction pointer, process and thread,
+/// and time. The identifier comes first, where a reader that knows nothing of the
+/// event finds it, and the time at the same place in all.
+const ALWAYS: u64 = sys::PERF_SAMPLE_IDENTIFIER as u64
     | sys::PERF_SAMPLE_IP as u64
     | sys::PERF_SAMPLE_TID as u64
-    | sys::PERF_SAMPLE_TIME as u64
-    | sys::PERF_SAMPLE_CPU as u64
-    | sys::PERF_SAMPLE_REGS_USER as u64;
+    | sys::PERF_SAMPLE_TIME as u64;
+
+/// What a sample holds at most: besides CPU and user registers.
+pub const SAMPLE_TYPE: u64 =
+    ALWAYS | sys::PERF_SAMPLE_CPU as u64 | sys::PERF_SAMPLE_REGS_USER as u64;
 
 /// What a sample of a kernel watch holds besides: the calls that led there,
 /// and the registers of the interrupted code.
@@ -28,6 +31,40 @@ pub const KERNEL_SAMPLE_TYPE: u64 =
 /// which tells what conditional instructions did; as bits of
 /// arch/x86/include/uapi/asm/perf_regs.h.
 pub const REGISTERS: u64 = 0xff_02ff;
+
+/// What tells whether a string instruction goes on (SDM vol. 2B, REP): CX, SI, DI and
+/// FLAGS.
+const REPEAT_REGISTERS: u64 = 0x234;
+
+/// What of a hit is sampled, as far as it is not always. Each word costs the target
+/// time at each hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampled {
+    /// The CPU.
+    pub cpu: bool,
+    /// User registers, one bit each.
+    pub registers: u64,
+}
+
+impl Sampled {
+    /// Everything.
+    pub const ALL: Self = Self { cpu: true, registers: REGISTERS };
+
+    /// What a plan needs. Whether it is a part of an access is always needed.
+    pub fn of(needs: &Needs) -> Self {
+        let registers = match needs.access || needs.registers {
+            true => REGISTERS,
+            false => REPEAT_REGISTERS,
+        };
+        Self { cpu: needs.cpu, registers }
+    }
+
+    /// The kernel's bits.
+    pub fn sample_type(&self) -> u64 {
+        let cpu = if self.cpu { u64::from(sys::PERF_SAMPLE_CPU) } else { 0 };
+        ALWAYS | u64::from(sys::PERF_SAMPLE_REGS_USER) | cpu
+    }
+}
 
 /// What the running kernel takes, found out once by [`crate::engine::perf`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +111,16 @@ pub enum Role {
     Breakpoint {
         /// The range.
         watch: Watch,
+        /// What its samples hold.
+        sampled: Sampled,
     },
     /// The same for one thread alone: what it creates does not inherit it.
     /// For data of which each thread has its own.
     ThreadBreakpoint {
         /// The range.
         watch: Watch,
+        /// What its samples hold.
+        sampled: Sampled,
     },
     /// Has a BPF program run at every access to a watched range, and reports
     /// nothing itself.
@@ -107,8 +148,8 @@ impl Role {
     /// What it watches; None for a role that watches nothing.
     pub fn watch(&self) -> Option<Watch> {
         match *self {
-            Self::Breakpoint { watch }
-            | Self::ThreadBreakpoint { watch }
+            Self::Breakpoint { watch, .. }
+            | Self::ThreadBreakpoint { watch, .. }
             | Self::Programmed { watch, .. }
             | Self::KernelBreakpoint { watch } => Some(watch),
             Self::Probe
@@ -119,13 +160,26 @@ impl Role {
         }
     }
 
+    /// Which fields its records have, and which registers are in its samples.
+    pub fn fields(&self) -> (u64, u64) {
+        match *self {
+            Self::Breakpoint { sampled, .. } | Self::ThreadBreakpoint { sampled, .. } => {
+                (sampled.sample_type(), sampled.registers)
+            }
+            Self::KernelBreakpoint { .. } => (KERNEL_SAMPLE_TYPE, REGISTERS),
+            _ => (SAMPLE_TYPE, REGISTERS),
+        }
+    }
+
     /// The same role, of a watch at another address.
     pub fn moved_to(self, address: u64) -> Self {
         let moved = |watch: Watch| Watch { address, ..watch };
         match self {
-            Self::Breakpoint { watch } => Self::Breakpoint { watch: moved(watch) },
-            Self::ThreadBreakpoint { watch } => {
-                Self::ThreadBreakpoint { watch: moved(watch) }
+            Self::Breakpoint { watch, sampled } => {
+                Self::Breakpoint { watch: moved(watch), sampled }
+            }
+            Self::ThreadBreakpoint { watch, sampled } => {
+                Self::ThreadBreakpoint { watch: moved(watch), sampled }
             }
             Self::Programmed { watch, own } => {
                 Self::Programmed { watch: moved(watch), own }
@@ -183,8 +237,11 @@ impl EventSpec {
                 software_dummy(&mut attr);
                 sideband(&mut attr);
             }
-            Role::Breakpoint { watch } | Role::ThreadBreakpoint { watch } => {
+            Role::Breakpoint { watch, sampled }
+            | Role::ThreadBreakpoint { watch, sampled } => {
                 breakpoint(&mut attr, watch);
+                attr.sample_type = sampled.sample_type();
+                attr.sample_regs_user = sampled.registers;
                 self.features_of_breakpoints(&mut attr);
             }
             Role::Programmed { watch, .. } => {
@@ -292,7 +349,7 @@ mod tests {
     #[test]
     fn breakpoints_sample_each_hit_and_go_with_exec() {
         let watch = Watch { address: 0x1000, length: 4, trigger: Trigger::Write };
-        let attr = spec(Role::Breakpoint { watch });
+        let attr = spec(Role::Breakpoint { watch, sampled: Sampled::ALL });
         assert_eq!(attr.type_, sys::PERF_TYPE_BREAKPOINT);
         assert_eq!(attr.bp_type, sys::HW_BREAKPOINT_W);
         assert_eq!((attr.disabled(), attr.inherit(), attr.task()), (1, 1, 0));
@@ -312,7 +369,7 @@ mod tests {
     #[test]
     fn only_what_tasks_pass_on_is_inherited() {
         let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
-        let own = spec(Role::ThreadBreakpoint { watch });
+        let own = spec(Role::ThreadBreakpoint { watch, sampled: Sampled::ALL });
         assert_eq!((own.inherit(), own.remove_on_exec()), (0, 1));
         let kernel = spec(Role::KernelBreakpoint { watch });
         assert_eq!((kernel.inherit(), kernel.remove_on_exec()), (0, 0));
@@ -329,7 +386,7 @@ mod tests {
     #[test]
     fn a_moved_watch_differs_in_its_address_alone() {
         let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
-        let role = Role::Breakpoint { watch };
+        let role = Role::Breakpoint { watch, sampled: Sampled::ALL };
         let moved = EventSpec { role: role.moved_to(0x2000), features: Features::ALL };
         let mut back = moved.to_changed_attr(true);
         assert_eq!(back.disabled(), 0);
@@ -342,7 +399,7 @@ mod tests {
     fn old_kernels_are_asked_for_nothing_new() {
         let features = Features::NONE;
         let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::ReadWrite };
-        let role = Role::Breakpoint { watch };
+        let role = Role::Breakpoint { watch, sampled: Sampled::ALL };
         let attr = EventSpec { role, features }.to_attr();
         assert_eq!(attr.read_format, u64::from(sys::PERF_FORMAT_ID));
         assert_eq!((attr.remove_on_exec(), attr.exclude_kernel()), (0, 1));

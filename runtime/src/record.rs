@@ -13,8 +13,8 @@ use crate::ring::as_bytes;
 /// the events were opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Index of the word with the CPU, in samples.
-    cpu: usize,
+    /// Index of the word with the CPU, in samples that have it.
+    cpu: Option<usize>,
     /// Index of the first word of what varies in length, in samples.
     rest: usize,
     /// Whether that begins with the calls that led to the access,
@@ -37,8 +37,7 @@ const SAMPLE_TIME: usize = 4;
 const NEEDED: u32 = sys::PERF_SAMPLE_IDENTIFIER
     | sys::PERF_SAMPLE_IP
     | sys::PERF_SAMPLE_TID
-    | sys::PERF_SAMPLE_TIME
-    | sys::PERF_SAMPLE_CPU;
+    | sys::PERF_SAMPLE_TIME;
 /// Fields of one word between time and CPU, which are stepped over.
 const BEFORE_CPU: u32 =
     sys::PERF_SAMPLE_ADDR | sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
@@ -46,6 +45,9 @@ const BEFORE_CPU: u32 =
 /// Fields after those, whose length varies.
 const VARYING: u32 =
     sys::PERF_SAMPLE_CALLCHAIN | sys::PERF_SAMPLE_REGS_USER | sys::PERF_SAMPLE_REGS_INTR;
+/// Index of the time in a report of losses, which has the trailer of the event that
+/// found no room: whatever else that has, process and thread and time come first.
+const LOST_TIME: usize = 4;
 /// From here on entries of a call chain are no addresses (PERF_CONTEXT_MAX).
 const CONTEXT_MIN: u64 = -4095i64 as u64;
 
@@ -55,18 +57,19 @@ impl Layout {
     /// that is not known here.
     pub fn new(sample_type: u64, register_mask: u64) -> Option<Self> {
         let fields = u32::try_from(sample_type).ok()?;
-        let known = NEEDED | BEFORE_CPU | sys::PERF_SAMPLE_PERIOD | VARYING;
+        let at_times = sys::PERF_SAMPLE_CPU | sys::PERF_SAMPLE_PERIOD;
+        let known = NEEDED | BEFORE_CPU | at_times | VARYING;
         // ID and STREAM_ID would lengthen the trailer as well.
         let in_trailer = sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
         if fields & NEEDED != NEEDED || fields & (!known | in_trailer) != 0 {
             return None;
         }
-        let cpu = SAMPLE_TIME + 1 + (fields & BEFORE_CPU).count_ones() as usize;
-        let period = (fields & sys::PERF_SAMPLE_PERIOD).count_ones() as usize;
         let has = |field| fields & field != 0;
+        let cpu = SAMPLE_TIME + 1 + (fields & BEFORE_CPU).count_ones() as usize;
+        let rest = cpu + (fields & at_times).count_ones() as usize;
         Some(Self {
-            cpu,
-            rest: cpu + 1 + period,
+            cpu: has(sys::PERF_SAMPLE_CPU).then_some(cpu),
+            rest,
             callchain: has(sys::PERF_SAMPLE_CALLCHAIN),
             user: has(sys::PERF_SAMPLE_REGS_USER),
             interrupted: has(sys::PERF_SAMPLE_REGS_INTR),
@@ -80,6 +83,9 @@ impl Layout {
         if header.kind == sys::PERF_RECORD_SAMPLE {
             return words.get(SAMPLE_TIME).copied();
         }
+        if header.kind == sys::PERF_RECORD_LOST {
+            return words.get(LOST_TIME).copied();
+        }
         let trailer = words.len().checked_sub(TRAILER_WORDS)?;
         words.get(trailer.max(1) + 1).copied()
     }
@@ -90,6 +96,12 @@ impl Layout {
         let header = Header::new(*words.first()?);
         if header.kind == sys::PERF_RECORD_SAMPLE {
             return self.sample(header, words).map(Record::Sample);
+        }
+        if header.kind == sys::PERF_RECORD_LOST {
+            return Some(Record::Lost {
+                time: *words.get(LOST_TIME)?,
+                lost: *words.get(2)?,
+            });
         }
         let body_end = words.len().checked_sub(TRAILER_WORDS)?;
         let body = words.get(1..body_end)?;
@@ -113,7 +125,7 @@ impl Layout {
             pid,
             tid,
             time: *words.get(SAMPLE_TIME)?,
-            cpu: halves(*words.get(self.cpu)?).0,
+            cpu: self.cpu.map_or(Some(0), |at| Some(halves(*words.get(at)?).0))?,
             kernel: header.cpu_mode() == sys::PERF_RECORD_MISC_KERNEL,
             registers: self.registers(self.user, &mut rest)?,
             interrupted: self.registers(self.interrupted, &mut rest)?,
@@ -235,7 +247,7 @@ pub struct Sample<'a> {
     pub tid: u32,
     /// Nanoseconds of the events' clock.
     pub time: u64,
-    /// CPU.
+    /// CPU; 0 where the layout has none.
     pub cpu: u32,
     /// Whether the CPU was in the kernel.
     pub kernel: bool,
@@ -275,7 +287,6 @@ fn parse_sideband(header: Header, time: u64, body: &[u64]) -> Option<Record<'_>>
         sys::PERF_RECORD_MMAP => mapping(time, body, 4)?,
         // Device, inode, generation, protection and flags come between.
         sys::PERF_RECORD_MMAP2 => mapping(time, body, 8)?,
-        sys::PERF_RECORD_LOST => Record::Lost { time, lost: *body.get(1)? },
         sys::PERF_RECORD_LOST_SAMPLES => Record::Lost { time, lost: *body.first()? },
         kind => Record::Other { time, kind },
     })

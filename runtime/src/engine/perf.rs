@@ -106,6 +106,7 @@ use std::rc::Rc;
 use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};
 use self::session::Session;
+use crate::attr::Sampled;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
 use crate::event::{Event, Watch};
@@ -200,19 +201,19 @@ impl PerfEngine {
     /// errors are about.
     fn begin(&self, pid: u32) -> Result<(Machine, Session), ArmError> {
         let machine = Machine::probe(&self.kernel, &self.options, self.programs, pid)?;
-        let (mut rings, layouts) = machine.open_rings(pid)?;
+        let (mut rings, layout) = machine.open_rings(pid)?;
         let mut programs = machine.open_programs(&mut rings)?;
         if let Some(programs) = &mut programs {
-            programs.set_plans(&self.plans);
             for (pid, watch, value) in &self.expected {
                 programs.expect(*pid, *watch, *value);
             }
         }
         let exec_ends = machine.exec_ends_watches();
-        let mut session = Session::new(rings, layouts, exec_ends, programs);
+        let mut session = Session::new(rings, layout, exec_ends, programs);
+        session.set_plans(&self.plans);
         if self.options.whole_system {
             let sideband = vec![machine.open_system_sideband()?];
-            adopt(&machine, &mut session, sideband, false)?;
+            adopt(&machine, &mut session, sideband)?;
         }
         Ok((machine, session))
     }
@@ -242,10 +243,9 @@ fn adopt(
     machine: &Machine,
     session: &mut Session,
     sets: Vec<EventSet>,
-    of_kernel: bool,
 ) -> Result<(), ArmError> {
     machine.connect(&sets, session.rings())?;
-    let adopted = session.adopt(&*machine.kernel, sets, of_kernel);
+    let adopted = session.adopt(&*machine.kernel, sets);
     adopted.map_err(|errno| system("ioctl on a perf event", errno))
 }
 
@@ -265,7 +265,7 @@ fn attach(
     let captures = session.captures(pid, watches, false)?;
     let target = Target { machine, pid, watches, captures: &captures, sideband, held };
     let opened = target.open_events()?;
-    adopt(machine, session, opened.sets, false)?;
+    adopt(machine, session, opened.sets)?;
     session.family().arm(pid, opened.threads);
     Ok(opened.threads)
 }
@@ -283,8 +283,8 @@ impl Engine for PerfEngine {
 
     fn set_plans(&mut self, plans: &[Plan]) {
         self.plans = plans.to_vec();
-        if let Some(programs) = self.programs() {
-            programs.set_plans(plans);
+        if let Some((_, session)) = &mut self.armed {
+            session.set_plans(plans);
         }
     }
 
@@ -359,14 +359,15 @@ impl Engine for PerfEngine {
             let mut watches = vec![None; number];
             watches.push(Some(watch));
             let captures = session.captures(tid, &watches, true)?;
-            let capture = captures.last().copied().unwrap_or(Capture::Sample);
+            let capture = captures.last().copied();
+            let capture = capture.unwrap_or(Capture::Sample(Sampled::ALL));
             let set = machine.open_own(
                 (pid, tid),
                 number as u32,
                 (watch, capture),
                 session.descriptors(),
             )?;
-            adopt(machine, session, vec![set], false)
+            adopt(machine, session, vec![set])
         })
     }
 
@@ -374,7 +375,7 @@ impl Engine for PerfEngine {
         let done = self.arm_more(0, |machine, session| {
             session.know_watches(watches.len());
             let sets = machine.open_kernel(watches, session.descriptors())?;
-            adopt(machine, session, sets, true)
+            adopt(machine, session, sets)
         });
         // Less is needed to see what all tasks do; it is what is asked for first.
         done.map_err(|error| match error {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hwtrace_runtime::access::{CodeSource, Decoder, Function};
-use hwtrace_runtime::attr::{EventSpec, Features, Role};
+use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Account, Armed, Engine, Flow};
 use hwtrace_runtime::event::{AtHit, Event, RawHit, Trigger, Watch};
@@ -23,7 +23,10 @@ use hwtrace_runtime::plan::{Lesson, Plan};
 /// Whether this machine has breakpoints; says so aloud where it has none.
 pub(crate) fn is_live() -> bool {
     let watch = Watch { address: 0x1000, length: 4, trigger: Trigger::Write };
-    let spec = EventSpec { role: Role::Breakpoint { watch }, features: Features::NONE };
+    let spec = EventSpec {
+        role: Role::Breakpoint { watch, sampled: Sampled::ALL },
+        features: Features::NONE,
+    };
     match Linux.perf_event_open(&spec, 0, 0) {
         Ok(event) => {
             Linux.close(event);

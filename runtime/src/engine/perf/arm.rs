@@ -6,10 +6,8 @@ use std::time::Duration;
 use super::PerfOptions;
 use super::events::{Capture, EventSet};
 use super::guard::{CpuRing, PerfEvent, RingError, Source};
-use super::session::{Layouts, Rings};
-use crate::attr::{
-    EventSpec, Features, KERNEL_SAMPLE_TYPE, REGISTERS, Role, SAMPLE_TYPE,
-};
+use super::session::Rings;
+use crate::attr::{EventSpec, Features, REGISTERS, Role, SAMPLE_TYPE, Sampled};
 use crate::engine::ArmError;
 use crate::engine::bpf::Programs;
 use crate::event::Watch;
@@ -56,14 +54,11 @@ impl Machine {
     }
 
     /// Opens a ring for each CPU, smaller ones where locked memory is short.
-    pub(super) fn open_rings(&self, pid: u32) -> Result<(Rings, Layouts), ArmError> {
-        let layout = |sample_type| {
-            Layout::new(sample_type, REGISTERS).ok_or_else(|| ArmError::Unsupported {
-                reason: "samples of unknown layout".to_owned(),
-            })
-        };
-        let layouts =
-            Layouts { user: layout(SAMPLE_TYPE)?, kernel: layout(KERNEL_SAMPLE_TYPE)? };
+    pub(super) fn open_rings(&self, pid: u32) -> Result<(Rings, Layout), ArmError> {
+        let layout = Layout::new(SAMPLE_TYPE, REGISTERS);
+        let layout = layout.ok_or_else(|| ArmError::Unsupported {
+            reason: "samples of unknown layout".to_owned(),
+        })?;
         let mut rings = Rings::default();
         let page = self.kernel.page_size();
         if self.options.prompt {
@@ -76,7 +71,7 @@ impl Machine {
             u32::try_from(pages * page / 4).unwrap_or(u32::MAX)
         })?;
         rings.main = main.into_iter().map(Source::Perf).collect();
-        Ok((rings, layouts))
+        Ok((rings, layout))
     }
 
     /// What runs programs at hits, where that is done, with its rings.
@@ -348,7 +343,7 @@ impl Target<'_> {
         for (number, watch) in numbered(self.watches) {
             let set = EventSet::new(self.pid, tid, Some(number));
             let capture = self.captures.get(number as usize).copied();
-            let capture = capture.unwrap_or(Capture::Sample);
+            let capture = capture.unwrap_or(Capture::Sample(Sampled::ALL));
             let opened = self.machine.open_watch(watch, capture, false, set);
             sets.push(opened.map_err(|errno| (errno, number as usize))?);
         }

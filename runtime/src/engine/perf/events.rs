@@ -3,15 +3,16 @@
 use std::os::fd::RawFd;
 
 use super::guard::PerfEvent;
-use crate::attr::Role;
+use crate::attr::{Role, Sampled};
 use crate::event::Watch;
 use crate::kernel::{Kernel, Result};
+use crate::record::Layout;
 
 /// How the hits of a watch are captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Capture {
     /// As a sample.
-    Sample,
+    Sample(Sampled),
     /// By a program.
     Program(RawFd),
 }
@@ -21,8 +22,8 @@ impl Capture {
     pub(super) fn role(self, watch: Watch, own: bool) -> Role {
         match (self, own) {
             (Self::Program(_), own) => Role::Programmed { watch, own },
-            (Self::Sample, true) => Role::ThreadBreakpoint { watch },
-            (Self::Sample, false) => Role::Breakpoint { watch },
+            (Self::Sample(sampled), true) => Role::ThreadBreakpoint { watch, sampled },
+            (Self::Sample(sampled), false) => Role::Breakpoint { watch, sampled },
         }
     }
 }
@@ -48,6 +49,12 @@ impl EventSet {
     /// A set without events.
     pub(super) fn new(pid: u32, tid: u32, watch: Option<u32>) -> Self {
         Self { pid, tid, watch, events: Vec::new(), news: Vec::new(), left: false }
+    }
+
+    /// How its samples are laid out; None without events.
+    pub(super) fn layout(&self) -> Option<Layout> {
+        let (sample_type, registers) = self.events.first()?.spec.role.fields();
+        Layout::new(sample_type, registers)
     }
 
     /// What it watches; None for the sideband.

@@ -7,6 +7,7 @@ use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
 use super::ids::IdMap;
+use crate::attr::Sampled;
 use crate::bpf::board::WATCHES;
 use crate::bpf::hit::Watched;
 use crate::engine::bpf::{Programs, Rules};
@@ -14,6 +15,7 @@ use crate::engine::{Account, ArmError, Flow};
 use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
+use crate::plan::Plan;
 use crate::record::{Layout, Record};
 
 /// So long after a thread has ended its events are looked at, which end a
@@ -32,7 +34,10 @@ pub(super) struct Session {
     programs: Option<Programs>,
     ids: IdMap,
     merge: Merge,
-    layouts: Layouts,
+    /// Layout of records that are no samples.
+    plain: Layout,
+    /// What samples hold, by watch; everything of others.
+    sampled: Vec<Sampled>,
     family: Family,
     watches: Vec<WatchState>,
     figures: Figures,
@@ -54,21 +59,12 @@ pub(super) struct Rings {
     pub(super) news: Vec<CpuRing>,
 }
 
-/// How samples are laid out.
-#[derive(Clone, Copy)]
-pub(super) struct Layouts {
-    /// Of a process's watches, and of all other records.
-    pub(super) user: Layout,
-    /// Of watches on the kernel's data.
-    pub(super) kernel: Layout,
-}
-
 /// What is known of a watch in all processes.
 #[derive(Clone, Copy, Debug)]
 struct WatchState {
     on: bool,
-    /// Whether it is on the kernel's data.
-    kernel: bool,
+    /// How its samples are laid out.
+    layout: Layout,
 }
 
 /// When to look which events are over.
@@ -94,7 +90,7 @@ struct Figures {
 impl Session {
     pub(super) fn new(
         rings: Rings,
-        layouts: Layouts,
+        plain: Layout,
         exec_ends: bool,
         programs: Option<Programs>,
     ) -> Self {
@@ -105,7 +101,8 @@ impl Session {
             programs,
             ids: IdMap::default(),
             merge,
-            layouts,
+            plain,
+            sampled: Vec::new(),
             family: Family::new(exec_ends),
             watches: Vec::new(),
             figures: Figures::default(),
@@ -118,6 +115,14 @@ impl Session {
 
     pub(super) fn is_armed(&self) -> bool {
         !self.disarmed
+    }
+
+    /// What is done at the hits of each watch that is opened from now on.
+    pub(super) fn set_plans(&mut self, plans: &[Plan]) {
+        self.sampled = plans.iter().map(|plan| Sampled::of(&plan.needs)).collect();
+        if let Some(programs) = &mut self.programs {
+            programs.set_plans(plans);
+        }
     }
 
     pub(super) fn rings(&self) -> &Rings {
@@ -153,7 +158,7 @@ impl Session {
     /// Makes room for watches with numbers below `count`; all are on at first.
     pub(super) fn know_watches(&mut self, count: usize) {
         let count = count.max(self.watches.len());
-        self.watches.resize(count, WatchState { on: true, kernel: false });
+        self.watches.resize(count, WatchState { on: true, layout: self.plain });
         self.closed.counted.resize(count, 0);
     }
 
@@ -166,12 +171,13 @@ impl Session {
         watches: &[Option<Watch>],
         own: bool,
     ) -> std::result::Result<Vec<Capture>, ArmError> {
+        let sampled = |number| self.sampled.get(number).copied().unwrap_or(Sampled::ALL);
         let capture = |(number, watch): (usize, &Option<Watch>)| {
             let (Some(programs), Some(watch)) = (&mut self.programs, watch) else {
-                return Ok(Capture::Sample);
+                return Ok(Capture::Sample(sampled(number)));
             };
             if number >= WATCHES {
-                return Ok(Capture::Sample);
+                return Ok(Capture::Sample(sampled(number)));
             }
             let watched = Watched::new(number as u32, watch, own);
             programs.begins(owner, watched.number);
@@ -187,7 +193,6 @@ impl Session {
         &mut self,
         kernel: &dyn Kernel,
         sets: Vec<EventSet>,
-        of_kernel: bool,
     ) -> Result<()> {
         let mut ids = Vec::new();
         for set in &sets {
@@ -195,7 +200,9 @@ impl Session {
                 if !set.is_programmed() {
                     ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, watch)));
                 }
-                self.watches[watch as usize].kernel = of_kernel;
+                if let Some(layout) = set.layout() {
+                    self.watches[watch as usize].layout = layout;
+                }
             }
         }
         // Before they are on: their records are known from the first on.
@@ -234,8 +241,7 @@ impl Session {
         };
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
         let (family, figures) = (&mut self.family, &mut self.figures);
-        let reader =
-            Reader { ids: &self.ids, watches: &self.watches, layouts: self.layouts };
+        let reader = Reader { ids: &self.ids, watches: &self.watches, plain: self.plain };
         let rules = self.programs.as_ref().map(Programs::rules);
         let merged = self.merge.round(&mut self.rings.main, bound, |source| {
             flow = reader.hand_on_from(source, rules, figures, &mut |event| {
@@ -280,8 +286,7 @@ impl Session {
         &mut self,
         sink: &mut dyn FnMut(Event<'_>),
     ) -> std::io::Result<()> {
-        let reader =
-            Reader { ids: &self.ids, watches: &self.watches, layouts: self.layouts };
+        let reader = Reader { ids: &self.ids, watches: &self.watches, plain: self.plain };
         let mut figures = Figures::default();
         for ring in &mut self.rings.news {
             ring.refresh().map_err(bad_record)?;
@@ -474,7 +479,8 @@ enum Skip {
 struct Reader<'s> {
     ids: &'s IdMap,
     watches: &'s [WatchState],
-    layouts: Layouts,
+    /// That of records that are no samples.
+    plain: Layout,
 }
 
 impl Reader<'_> {
@@ -528,8 +534,7 @@ impl Reader<'_> {
         let hit = Layout::sample_id(words).map(|id| self.ids.watch(id));
         let watch = hit.map(|watch| watch.ok_or(Skip::Senseless)).transpose()?;
         let state = watch.and_then(|watch| self.watches.get(watch as usize));
-        let kernel = state.is_some_and(|state| state.kernel);
-        let layout = if kernel { &self.layouts.kernel } else { &self.layouts.user };
+        let layout = state.map_or(&self.plain, |state| &state.layout);
         Ok(match layout.parse(words).ok_or(Skip::Senseless)? {
             Record::Sample(sample) => Event::Hit(RawHit {
                 watch: watch.ok_or(Skip::Senseless)?,
