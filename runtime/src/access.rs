@@ -209,7 +209,7 @@ pub struct Access {
     touches: [Option<Touch>; MAX_TOUCHES],
     /// The instruction before the sampled address, if it is a call.
     call: Option<Call>,
-    /// Whether each of the instructions is where one begins; else one of them is.
+    /// Whether each of the instructions is where one begins; else one of them may be.
     is_certain: bool,
 }
 
