@@ -9,7 +9,9 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{Recorded, Target, c_with, despite_lost_traps, live, record_each, request};
+use common::{
+    Hwtrace, Recorded, Target, c_with, despite_lost_traps, live, record_each, request,
+};
 use hwtrace::session::Request;
 use hwtrace::target;
 use hwtrace_probes::address::AbsAddr;
@@ -215,4 +217,29 @@ fn every_form_on_two_bytes() {
 #[test]
 fn every_form_on_one_byte() {
     check(7, 1, Mode::ReadWrite);
+}
+
+/// What a script sees of an instruction that accesses the bytes several times; the end
+/// says how many hits these were.
+#[test]
+fn a_string_instruction_is_one_hit_of_a_script() {
+    if !live() {
+        return;
+    }
+    let script = r#"global n, hits; probe process.data("watched").rw {
+        hits++
+        n[access(), access_count()]++
+    }
+    probe end {
+        printf("parts %d %d %d\n", n["write", 8], n["write", 4], n["read", 8])
+        printf("hits %d\n", hits)
+    }"#;
+    let ended = despite_lost_traps(|| {
+        let program = c_with("instructions", &["-no-pie"]);
+        Hwtrace::script(script, program).run_with(&"next\n".repeat(400)).done("done")
+    });
+    let parts = ended.numbers("parts ");
+    assert_eq!(parts, [[3, 1, 3]], "{:#?}", ended.messages);
+    assert_eq!(ended.numbers("hits "), [[ended.figures().hits]]);
+    ended.says(&["hits more, of string instructions", "access_count()"]);
 }

@@ -51,6 +51,13 @@
 //! memory. It takes a watch on loads of a code pointer, and code no compiler is
 //! known to emit.
 //!
+//! # Accesses in parts
+//!
+//! A string instruction with `rep` traps after each element, at itself but for the last, with
+//! pointers and count as they are for the next. Where the next element touches the watched
+//! bytes, more of this very access will come ([`Recovered::goes_on`]), also of those that
+//! compare: had the comparison ended it, it would not be at itself.
+//!
 //! # Where instructions begin
 //!
 //! Functions begin where a symbol says so, or debug information, or what unwinds
@@ -209,7 +216,7 @@ pub struct Access {
     touches: [Option<Touch>; MAX_TOUCHES],
     /// The instruction before the sampled address, if it is a call.
     call: Option<Call>,
-    /// Whether each of the instructions is where one begins; else one of them is.
+    /// Whether each of the instructions is where one begins; else one of them may be.
     is_certain: bool,
 }
 

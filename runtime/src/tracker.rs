@@ -715,12 +715,16 @@ fn find_out(
         access => access,
     };
     let fell = recover(hit, access, &watch, shadow.value);
-    match access {
-        Some(access) if fell.kind == AccessKind::Unknown && !hit.kernel => {
+    let Some(access) = access.filter(|_| !hit.kernel && fell.kind == AccessKind::Unknown)
+    else {
+        return fell;
+    };
+    match access.reaches(&hit.registers, watch.address, watch.length) {
+        true => fell,
+        false => {
             let access = *access;
             arrived(hit, &access, watch, shadow, decoder, code)
         }
-        _ => fell,
     }
 }
 

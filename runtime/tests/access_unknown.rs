@@ -76,6 +76,17 @@ fn what_candidates_do_not_agree_on_is_not_known() {
     assert_eq!((got.kind, got.new), (Unknown, None));
 }
 
+/// Not those of a function: what came to the address may have made the access.
+#[test]
+fn what_may_be_anywhere_is_not_taken_for_it() {
+    // mov rdi, [rdi]
+    let window = window(0x90, b"\x48\x8b\x3f", &[]);
+    let got = recover(&window, 0x2000).expect("few");
+    assert_eq!(got, Recovered::default());
+    let access = *Decoder::new().decode_window(1, IP, &window).expect("few");
+    assert!(access.reaches(&Registers::default(), 0x2000, 8));
+}
+
 #[test]
 fn a_repeated_one_at_the_address_is_certain() {
     // rep stosb, in the middle of its work
@@ -86,7 +97,9 @@ fn a_repeated_one_at_the_address_is_certain() {
 #[test]
 fn other_bytes_are_decoded_anew() {
     let mut decoder = Decoder::new();
-    let registers = Registers::default();
+    let mut values = [0; 10];
+    values[DI] = 0x2000;
+    let registers = Registers { mask: MASK, values: &values };
     for (code, kind) in [(b"\xc6\x07\x07", Write), (b"\x80\x3f\x07", Read)] {
         let window = window(0x90, code, &[]);
         for _ in 0..2 {

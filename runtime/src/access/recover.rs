@@ -58,11 +58,10 @@ impl Access {
             }
         }
         let outcome = match (sure, maybe) {
-            // Any of them may be meant.
-            (Some(sure), Some(maybe)) if !self.is_certain => {
-                join(Some(sure), maybe, false)
-            }
-            _ => sure.or(maybe).unwrap_or_default(),
+            (sure, maybe) if self.is_certain => sure.or(maybe).unwrap_or_default(),
+            // Any of them may be meant, or what came from elsewhere.
+            (Some(sure), Some(maybe)) => join(Some(sure), maybe, false),
+            (sure, _) => sure.unwrap_or_default(),
         };
         let outcome = Recovered { goes_on: self.goes_on(&hit, &outcome), ..outcome };
         match outcome.kind {
@@ -70,6 +69,18 @@ impl Access {
             AccessKind::Read => Recovered { new: outcome.new.or(Some(old)), ..outcome },
             _ => outcome,
         }
+    }
+
+    /// Whether an instruction of the plan can have reached these bytes.
+    pub fn reaches(
+        &self,
+        registers: &Registers<'_>,
+        watch_address: u64,
+        watch_length: u32,
+    ) -> bool {
+        let hit = Hit { registers, address: watch_address, length: watch_length, old: 0 };
+        let mut touches = self.touches.iter().flatten();
+        touches.any(|touch| !matches!(hit.reach(touch), Reach::Misses))
     }
 
     /// Whether the same execution of the instruction will touch the range again: it

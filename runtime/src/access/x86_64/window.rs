@@ -3,9 +3,10 @@
 //!
 //! An instruction that falls through to the sampled address ends there and has 1 to
 //! 15 bytes (SDM vol. 2, 2.3.11): all that can be one are tried. The true one is among
-//! them, so that what all of those say that can have touched the watched bytes, is so:
-//! mostly what the access was, since a part of an instruction without its prefixes does
-//! the same with less or more bytes. It is not enough for values.
+//! them, so that what all of those say that can have touched the watched bytes, is so,
+//! if one of them has for certain: mostly what the access was, since a part of an
+//! instruction without its prefixes does the same with less or more bytes. It is not
+//! enough for values.
 
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
