@@ -213,13 +213,7 @@ impl Programs {
 
     /// What is done at the hits of each watch whose program is loaded from now on.
     pub(super) fn set_plans(&mut self, plans: &[Plan]) {
-        // What the access was costs next to nothing here, and without it a string
-        // instruction would not be one.
-        let whole = |plan: &Plan| {
-            let needs = Needs { access: true, ..plan.needs };
-            Plan { needs, ..plan.clone() }
-        };
-        self.plans = plans.iter().map(whole).collect();
+        self.plans = plans.to_vec();
         self.loaded.clear();
     }
 
