@@ -3,21 +3,21 @@
 //! It runs in the trap, after the instruction, on the CPU that made the access. What
 //! it does, in this order, and only as far as the [plan](crate::plan) needs it:
 //!
-//! 1. who, where, which registers (below);
-//! 2. the value after the access ([`values`]): by a rule where one was taught, else
+//! 1. who made it, where, and whether by himself or in the kernel;
+//! 2. the value after the access (`hit/values.rs`): by a rule where one was taught, else
 //!    from memory; and the one before, from the shadow that it then replaces;
 //! 3. the filter, where all that it looks at is known;
-//! 4. a record ([`record`]), if there is room, with what is read for it.
+//! 4. a record (`hit/record.rs`), if there is room, with what is read for it.
 //!
-//! What looks at memory at the hit, and may not: a register that reports loads, too,
-//! would report what the program loads (arch/x86/kernel/traps.c, `exc_debug_user`:
-//! the registers stay on). So the bytes of such a watch are not read here.
+//! A debug register that reports loads, too, would report what the program loads
+//! (arch/x86/kernel/traps.c, `exc_debug_user`: the registers stay on). So the bytes of
+//! such a watch are not read here.
 //!
 //! It always gives 0, so that perf makes no sample. The event counts all the same,
 //! so that *records + left out + lost = counted*.
 //!
-//! Registers of BPF: [`R6`] is the context, [`R7`] the frame of this CPU,
-//! [`R8`] the rule and then the ring, [`R9`] the shadow and then the record.
+//! Registers of BPF: R6 is the context, R7 the frame of this CPU, R8 the rule and then
+//! the ring, R9 the shadow and then the record.
 
 mod record;
 mod values;

@@ -3,10 +3,10 @@
 //! place of a sample.
 //!
 //! A program knows the [plan](crate::plan::Plan) of its watch. It tells the values
-//! by what it was taught of the instruction ([`rules`]), keeps the last one
-//! ([`shadows`]), leaves out what the plan's filter drops, and reads memory at the
+//! by what it was taught of the instruction (`rules.rs`), keeps the last one
+//! (`shadows.rs`), leaves out what the plan's filter drops, and reads memory at the
 //! hit, which later may be another. [`crate::bpf::hit`] says how. Its records come by
-//! a ring for each CPU ([`ring`]), so that each is in the order of time.
+//! a ring for each CPU (`ring.rs`), so that each is in the order of time.
 //!
 //! Hits on the kernel's data are samples as ever.
 //!

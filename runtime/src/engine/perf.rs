@@ -66,6 +66,13 @@
 //! both busy with other work: a birth is known 55 microseconds after it (median;
 //! nine of ten within 70), and the thread has a watch of its own after 70.
 //!
+//! # Programs in place of samples
+//!
+//! Made by [`PerfEngine::with_programs`] it is the `bpf` engine: everything here
+//! holds, but that hits on processes' watches run a program ([`super::bpf`]) and are no
+//! samples. A program is set as soon as its event is open, before the second listing:
+//! who inherits the event before that is a thread that the listing shows as new.
+//!
 //! # The kernel's data
 //!
 //! Watches on it are opened on each CPU for all tasks. Their samples are laid out

@@ -43,7 +43,10 @@ pub(crate) fn is_live() -> bool {
 
 /// Compiles a C program, without PIE, so that `nm` knows its addresses.
 pub(crate) fn compile(name: &str, source: &str, flags: &[&str]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Those that run twice at a time make their programs twice.
+    let engine = std::env::var("HWTRACE_TEST_ENGINE").unwrap_or_default();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(engine);
+    std::fs::create_dir_all(&folder).expect("a writable target folder");
     let (code, program) = (folder.join(format!("{name}.c")), folder.join(name));
     std::fs::write(&code, source).expect("a writable target folder");
     let mut cc = Command::new("cc");

@@ -39,9 +39,9 @@ pub mod flag {
     pub const USER: i32 = 32;
 }
 
-/// The tags and the size of `BPF_RB_AVAIL_DATA` and wake-ups
-/// (include/uapi/linux/bpf.h).
+/// What is asked of a ring, `BPF_RB_AVAIL_DATA`: bytes that nobody has read.
 const AVAILABLE: i32 = 0;
+/// `BPF_RB_NO_WAKEUP`, and the other way (include/uapi/linux/bpf.h).
 const NO_WAKEUP: i32 = 1;
 const FORCE_WAKEUP: i32 = 2;
 
