@@ -10,6 +10,14 @@ pub(crate) fn of(registers: &Registers, of: &dyn Fn(usize) -> Plan) -> Vec<Plan>
     watches.map(|(watch, sees)| of_register(watch.length, sees, of)).collect()
 }
 
+/// The plans for an engine. To one that can be taught what an access was costs next
+/// to nothing, and others ask it of the first hit at each address.
+pub(crate) fn taught(plans: &[Plan], learns: bool) -> Vec<Plan> {
+    let mut plans = plans.to_vec();
+    plans.iter_mut().for_each(|plan| plan.needs.access |= learns);
+    plans
+}
+
 fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
     let mut sum = Plan::default();
     let mut filters = Vec::new();

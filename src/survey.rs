@@ -224,7 +224,7 @@ impl Survey {
         let options = PerfOptions { prompt, whole_system, ..options };
         let open = |options| {
             let mut engine = taken.open(&surroundings.kernel, options);
-            engine.set_plans(&plans);
+            engine.set_plans(&plans::taught(&plans, engine.learns()));
             engine
         };
         let (engine, seek) = self.engine(requests, &surroundings.kernel, options, &open);

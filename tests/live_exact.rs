@@ -14,8 +14,6 @@ use hwtrace_probes::spec::Mode;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::schema::HitRecord;
 
-on_each_engine!();
-
 /// Checks each hit of race.c as it comes.
 struct Checker<'t> {
     target: &'t mut Target,

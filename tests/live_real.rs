@@ -10,8 +10,6 @@ use std::path::Path;
 use common::{Ended, Hwtrace, Target, cpp, despite_lost_traps, live, numbers, real};
 use nix::sys::signal::Signal;
 
-on_each_engine!();
-
 /// Rounds of work while the target is watched.
 const ROUNDS: u64 = 100;
 

@@ -17,7 +17,7 @@ mod skip;
 mod symbols;
 mod target;
 
-pub(crate) use engines::{engine, engine_name, run_with_others};
+pub(crate) use engines::{VARIABLE as ENGINE, engine, engine_name};
 pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
 pub(crate) use record::{Recorded, record, record_each, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};

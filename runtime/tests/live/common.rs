@@ -394,6 +394,15 @@ pub(crate) fn follow_program(
     (!trapped).then_some((pid, trace))
 }
 
+/// For tests that need all debug registers of a thread, and those that take one of
+/// each CPU for all threads: they wait for each other, whichever process they are in.
+pub(crate) fn all_registers() -> std::fs::File {
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/registers");
+    let file = std::fs::File::create(path).expect("a file");
+    file.lock().expect("locked");
+    file
+}
+
 /// Runs one test of this file as a process of its own, as `nobody` where
 /// asked, with HWTRACE_ALONE set.
 pub(crate) fn run_alone(test: &str, nobody: bool) -> Output {

@@ -6,7 +6,9 @@ use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine, Flow};
 use hwtrace_runtime::event::{Event, RawHit, Registers, Trigger, Watch};
 
-use crate::common::{Target, Tracer, compile, is_alone, is_live, run_alone, stores_to};
+use crate::common::{
+    Target, Tracer, all_registers, compile, is_alone, is_live, run_alone, stores_to,
+};
 
 /// Sets the host's name to what it is, and stores to a variable of its own.
 const RENAMES: &str = "
@@ -106,6 +108,7 @@ fn what_the_kernel_stores_to_its_pages_is_seen_with_its_calls() {
 /// A watch on the kernel's data and one on the target's `counter`: twenty hits
 /// of each, in turn.
 fn check_twenty(mut target: Target, program: &std::path::Path, watch: Watch) {
+    let _registers = all_registers();
     let mut tracer = Tracer::new(PerfOptions::default());
     let armed = tracer.engine.arm_kernel(&[Some(watch)]).expect("armed");
     assert_eq!((armed.threads, armed.slots), (0, 1));

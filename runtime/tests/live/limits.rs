@@ -9,8 +9,8 @@ use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::linux::Linux;
 
 use crate::common::{
-    Tracer, compile, is_alone, is_live, perf_holdings, run_alone, stores_to,
-    trace_program,
+    Tracer, all_registers, compile, is_alone, is_live, perf_holdings, run_alone,
+    stores_to, trace_program,
 };
 
 fn engine() -> PerfEngine {
@@ -70,6 +70,7 @@ fn what_a_small_ring_loses_is_known_exactly() {
 fn the_fifth_watch_is_refused_and_nothing_stays() {
     if !is_alone() {
         if is_live() {
+            let _registers = all_registers();
             run_alone("limits::the_fifth_watch_is_refused_and_nothing_stays", false);
         }
         return;
@@ -124,6 +125,7 @@ fn nobody_may_not_trace_root() {
     if is_alone() || !is_live() || !nix::unistd::geteuid().is_root() {
         return;
     }
+    let _registers = all_registers();
     run_alone("limits::as_nobody", true);
 }
 

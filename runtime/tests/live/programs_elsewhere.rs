@@ -123,23 +123,6 @@ fn a_quarter_of_a_ring_wakes() {
     });
 }
 
-/// Everything that holds with samples holds with programs: the other tests again.
-#[test]
-fn all_else_holds_with_programs() {
-    if !runs_programs() || std::env::var_os("HWTRACE_TEST_ENGINE").is_some() {
-        return;
-    }
-    let mut tests = Command::new(std::env::current_exe().expect("our path"));
-    // Nobody may not run programs; the kernel's data are samples; and who wants all
-    // registers is alone already.
-    for skipped in ["programs", "nobody", "everybody", "kernel::", "the_fifth"] {
-        tests.args(["--skip", skipped]);
-    }
-    let output = tests.env("HWTRACE_TEST_ENGINE", "bpf").output().expect("runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}");
-}
-
 /// Numbers of processes and threads are those of our own namespace.
 #[test]
 fn numbers_are_those_of_our_pid_namespace() {

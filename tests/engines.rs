@@ -1,0 +1,24 @@
+//! All live tests once more with each engine that they do not run with anyway.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::process::Command;
+
+use common::{ENGINE, engine_name, live};
+use hwtrace::engines::ENGINES;
+
+#[test]
+fn the_live_tests_with_the_other_engines() {
+    if std::env::var_os(ENGINE).is_some() || !live() {
+        return;
+    }
+    for engine in ENGINES.iter().filter(|engine| engine.name != engine_name()) {
+        let mut tests = Command::new(env!("CARGO"));
+        tests.args(["test", "--quiet", "--package", "hwtrace", "--test", "live_*"]);
+        let ended = tests.env(ENGINE, engine.name).output().unwrap();
+        let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8(it).unwrap());
+        assert!(ended.status.success(), "{}:\n{}\n{}", engine.name, said[0], said[1]);
+    }
+}
