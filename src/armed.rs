@@ -86,6 +86,7 @@ impl Armed {
     ) -> Self {
         let watches = registers.watches();
         let memory = TargetMemory::new(&surroundings.kernel);
+        let begun = surroundings.kernel.clock();
         Self {
             lessons: Lessons::of(&*engine),
             engine,
@@ -101,7 +102,8 @@ impl Armed {
             news: Vec::new(),
             roomless: Vec::new(),
             seek: None,
-            hurry: 0,
+            // Until it is known whether values are read late.
+            hurry: begun + LATE_HURRY_NS,
             pictures: [Vec::new(), Vec::new()],
         }
     }
@@ -213,7 +215,12 @@ impl Armed {
         let (lessons, pictures) = (&mut self.lessons, &mut self.pictures);
         let mut books =
             Books { tracker, memory, registers, interest, news, lessons, pictures };
+        let late = books.tracker.values_late();
         let drained = engine.drain(all, &mut |event| sink.event(&event, &mut books));
+        if books.tracker.values_late() != late {
+            let now = self.surroundings.kernel.clock();
+            self.hurry = self.hurry.max(now + LATE_HURRY_NS);
+        }
         if drained.is_ok() && all && !sink.is_paused() {
             books.tracker.finish();
             sink.broken(&mut books);
@@ -409,6 +416,9 @@ const DRAIN_EVERY_NS: u64 = 20_000_000;
 /// The same where an exec is to be answered, or a pointer: longer than the engine
 /// waits for other CPUs there is no reason to.
 const DRAIN_IN_HASTE_NS: u64 = 2_000_000;
+/// So long after values had to be read late hits are looked at as soon as it goes: more
+/// are to come, and memory soon holds others.
+const LATE_HURRY_NS: u64 = 100_000_000;
 /// So long after something has happened its turn comes.
 const HURRY_NS: u64 = 10_000_000;
 

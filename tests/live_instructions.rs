@@ -30,6 +30,8 @@ const STAYS: i64 = 1;
 const GOES: i64 = 2;
 /// or where it comes from.
 const COMES: i64 = 3;
+/// For sure, where memory was read at the hit.
+const CALLS: i64 = 4;
 
 /// A form as the program knows it.
 #[derive(Debug)]
@@ -72,7 +74,13 @@ impl Form {
     fn is_told(&self, watch: &Watched) -> bool {
         let covers =
             self.offset <= watch.offset && self.offset + self.size >= watch.end();
-        covers && (self.told == STAYS || self.told == GOES && watch.length == 8)
+        covers
+            && match self.told {
+                STAYS => true,
+                GOES => watch.length == 8,
+                CALLS => watch.length == 8 && watch.is_read_at_hits(),
+                _ => false,
+            }
     }
 }
 
@@ -87,6 +95,11 @@ struct Watched {
 impl Watched {
     fn end(&self) -> i64 {
         self.offset + i64::from(self.length)
+    }
+
+    /// Whether the engine reads these bytes at the hit: where a load would be no hit.
+    fn is_read_at_hits(&self) -> bool {
+        common::engine_name() == "bpf" && self.mode == Mode::Write
     }
 
     fn of(&self, value: u64) -> u64 {
@@ -142,7 +155,7 @@ fn run(watched: &Watched) -> Vec<(Form, Vec<HitRecord>)> {
 fn faults(form: &Form, hit: &HitRecord, watched: &Watched) -> Vec<String> {
     let mut access = AccessKind::from_number(hit.access).name();
     let mut address = hit.address;
-    if matches!(form.told, GOES | COMES) {
+    if matches!(form.told, GOES | COMES | CALLS) {
         // Only an engine that reads memory at the hit can tell where a call was.
         address = form.address;
         // A part of a pointer does not tell.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Hwtrace, assert_seen, c, c_with, cpp, live, rust, until_last};
+use common::{Hwtrace, assert_seen, c, c_with, cpp, engine_name, live, rust, until_last};
 
 /// The values before and after.
 const VALUES: &str = r#"println($old, " -> ", $new)"#;
@@ -15,6 +15,8 @@ fn numbers_of_c() {
         return;
     }
     let late = r#"println($old, " -> ", $new, exact() ? "" : " later")"#;
+    // What memory has when it is looked at later is of after the second store.
+    let real = if engine_name() == "bpf" { "-1.0e100 later" } else { "1.5 later" };
     assert_seen(
         &c_with("kinds", &["-g"]),
         "finished",
@@ -30,8 +32,7 @@ fn numbers_of_c() {
             ("u64", VALUES, &["0 -> 18446744073709551615"]),
             ("u64", "println($new < 0, \" \", $new)", &["1 18446744073709551615"]),
             ("single", late, &["0.0 -> 2.25 later"]),
-            // What memory has when it is looked at is of after the second store.
-            ("real", "println($new, exact() ? \"\" : \" later\")", &["1.5 later", "1.5"]),
+            ("real", "println($new, exact() ? \"\" : \" later\")", &[real, "1.5"]),
             ("truth", VALUES, &["false -> true"]),
             ("letter", r#"printf("%d %c %s\n", $old, $new, $new$)"#, &["97 Z 'Z'"]),
             ("colour", VALUES, &["RED -> GREEN", "GREEN -> NONE", "NONE -> 3"]),

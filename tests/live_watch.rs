@@ -186,8 +186,11 @@ fn the_demo_shows_its_culprit() {
     assert_narrow(&ended);
     ended.expect_figures(8020, 6, 1);
     let (_, rows) = table(&ended, "hwtrace::demo::BALANCE");
-    let seen: Vec<_> =
-        rows.iter().skip(1).map(|row| (&*row[0], &*row[2], &*row[6])).collect();
+    let seen: Vec<_> = rows
+        .iter()
+        .skip(1)
+        .map(|row| (&*row[0], &*row[2], &**row.last().unwrap()))
+        .collect();
     let [first, second, third, culprit] = seen[..] else { panic!("{rows:?}") };
     assert_eq!(first, ("4,000", "update", "2"));
     let mut middle = [second, third];

@@ -268,6 +268,8 @@ pub struct Recovered {
     pub touched: ByteRange,
     /// For which of them `new` is what this very instruction stored or loaded.
     pub told: ByteRange,
+    /// Whether `new` was made of what was there before.
+    pub leans: bool,
     /// Whether this execution of a `rep` string instruction is not done with the
     /// watched bytes: it will access them again.
     pub goes_on: bool,
@@ -286,6 +288,7 @@ impl Recovered {
             exact: told.exact,
             touched: all,
             told: if told.exact { all } else { ByteRange::default() },
+            leans: false,
             goes_on: false,
         }
     }

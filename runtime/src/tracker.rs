@@ -78,6 +78,8 @@ pub struct Tracker {
     lesson: Option<Lesson>,
     threads_seen: u64,
     values_unread: u64,
+    /// Values for which memory was asked after the hit.
+    values_late: u64,
     unseen_stores: u64,
 }
 
@@ -146,6 +148,7 @@ impl Tracker {
             lesson: None,
             threads_seen: 0,
             values_unread: 0,
+            values_late: 0,
             unseen_stores: 0,
         }
     }
@@ -474,6 +477,12 @@ impl Tracker {
             as u64
     }
 
+    /// How many values memory was asked for after the hit: the sooner hits are looked
+    /// at, the better.
+    pub fn values_late(&self) -> u64 {
+        self.values_late
+    }
+
     /// How many values could neither be decoded nor read from memory, since
     /// the process had ended when its hit was looked at.
     pub fn values_unread(&self) -> u64 {
@@ -535,6 +544,7 @@ impl Tracker {
             u64::from(shadow.sure && old.value != shadow.value && alone);
         let (new, doubt) = value_after(hit, &watch, &recovered, old, memory);
         self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);
+        self.values_late += u64::from(doubt != 0);
         if !belated {
             slot.shadow = Some(new);
         }
@@ -778,6 +788,8 @@ fn value_after(
 ) -> (Shadow, u32) {
     match recovered.new {
         Some(value) if recovered.exact || old.sure => (Shadow { value, sure: true }, 0),
+        // The registers say so, though not for sure where it was.
+        Some(value) if !recovered.leans => (Shadow { value, sure: false }, UNSURE_NEW),
         // What memory held at the hit may be of another CPU, but hardly is.
         _ if hit.at_hit.memory.is_some() => {
             let value = hit.at_hit.memory.unwrap_or_default();

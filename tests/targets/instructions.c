@@ -6,8 +6,8 @@
 //   missing NAME FEATURE
 // TOLD: 1 where a register or the instruction tells the operand's bytes; 2 where they are
 // where the program goes, 3 where it comes from, to an address before which no such
-// instruction stands. COUNT: accesses to
-// the eight bytes. ADDRESS: of the instruction.
+// instruction stands, 4 where it comes from for sure, once memory is known. COUNT:
+// accesses to the eight bytes. ADDRESS: of the instruction.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>

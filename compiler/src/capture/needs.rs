@@ -22,7 +22,9 @@ fn of(op: &Op) -> Needs {
             _ => return Needs::default(),
         },
         Op::Call(helper, _) => match helper.name {
-            "access" | "probefunc" | "print_backtrace" => (true, false, false),
+            "access" | "probefunc" | "print_backtrace" | "syscall_name" => {
+                (true, false, false)
+            }
             "register" | "u_register" | "register_value" | "print_regs" => {
                 (false, false, true)
             }

@@ -80,6 +80,7 @@ impl Arrival<'_> {
             exact,
             touched,
             told: if exact { touched } else { ByteRange::default() },
+            leans: false,
             goes_on: false,
         })
     }
@@ -94,6 +95,7 @@ impl Arrival<'_> {
             exact: true,
             touched: all,
             told: all,
+            leans: false,
             goes_on: false,
         }
     }

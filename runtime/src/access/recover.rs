@@ -66,7 +66,11 @@ impl Access {
         let outcome = Recovered { goes_on: self.goes_on(&hit, &outcome), ..outcome };
         match outcome.kind {
             // It leaves there what was there.
-            AccessKind::Read => Recovered { new: outcome.new.or(Some(old)), ..outcome },
+            AccessKind::Read => Recovered {
+                leans: outcome.leans || outcome.new.is_none(),
+                new: outcome.new.or(Some(old)),
+                ..outcome
+            },
             _ => outcome,
         }
     }
@@ -232,6 +236,7 @@ impl Hit<'_> {
             ..Recovered::default()
         };
         let sure = offset.is_some();
+        let covering = touch.size >= self.length;
         let (Some(offset), 1..=8) =
             (offset.or((touch.size == self.length).then_some(0)), touch.size)
         else {
@@ -241,6 +246,7 @@ impl Hit<'_> {
         let size = i64::from(touch.size);
         let covers = sure && offset <= 0 && offset + size >= i64::from(self.length);
         outcome.new = bytes.after.map(|value| self.lay(value, offset, touch.size));
+        outcome.leans = bytes.leans || !covering;
         if sure && outcome.new.is_some() && !bytes.leans {
             outcome.told = outcome.touched;
             outcome.exact = covers;
