@@ -58,7 +58,7 @@ fn armed(program: &Path, global: &str) -> (f64, Attached) {
         "global n probe process.data(\"{global}\").write {{ n[tid(), addr()]++ }}"
     );
     let start = Instant::now();
-    let hwtrace = Attached::to(["-c", program.to_str().unwrap()], &script);
+    let hwtrace = Attached::to(&["-c", program.to_str().unwrap()], &script);
     let seconds = start.elapsed().as_secs_f64();
     (seconds, hwtrace)
 }

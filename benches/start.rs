@@ -37,7 +37,7 @@ fn main() {
 /// Seconds from starting hwtrace until it says that it is armed.
 fn until_armed(program: &str) -> f64 {
     let start = Instant::now();
-    let hwtrace = Attached::to(["-c", program], SCRIPT);
+    let hwtrace = Attached::to(&["-c", program], SCRIPT);
     let elapsed = start.elapsed().as_secs_f64();
     hwtrace.end();
     elapsed

@@ -45,7 +45,7 @@ fn main() {
 /// Two threads that store as fast as they can; false where they were killed.
 fn soak(name: &str, script: &str, seconds: u64) -> bool {
     let mut racer = Racer::start(2, seconds);
-    let hwtrace = Attached::to(["-p", &racer.child.id().to_string()], script);
+    let hwtrace = Attached::to(&["-p", &racer.child.id().to_string()], script);
     let began = (cpu_time(hwtrace.pid()), Instant::now());
     racer.go();
     std::thread::sleep(Duration::from_secs(seconds) / 4);
@@ -123,7 +123,7 @@ fn whole_run(stores: u64) -> Option<f64> {
     drop(event);
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-lines");
     let pid = target.pid().to_string();
-    let hwtrace = Attached::writing(["-p", &pid], PRINTING, &out);
+    let hwtrace = Attached::writing(&["-p", &pid], PRINTING, &out);
     let started = Instant::now();
     target.store_timed(stores)?;
     target.end();

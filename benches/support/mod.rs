@@ -120,14 +120,14 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// Starts hwtrace with a script on a target (`-p PID`, `-c CMD`), and
+    /// Starts hwtrace with a script and arguments (`-p PID`, `-c CMD`), and
     /// comes back once it is armed.
-    pub(crate) fn to(target: [&str; 2], script: &str) -> Self {
+    pub(crate) fn to(target: &[&str], script: &str) -> Self {
         Self::writing(target, script, Path::new("/dev/null"))
     }
 
     /// The same, with its output in a file.
-    pub(crate) fn writing(target: [&str; 2], script: &str, out: &Path) -> Self {
+    pub(crate) fn writing(target: &[&str], script: &str, out: &Path) -> Self {
         let mut child = Command::new(HWTRACE)
             .args(["-v", "-e", script])
             .args(target)
