@@ -272,6 +272,11 @@ impl<'a> Hit<'a> {
             self.asm.put([alu_constant(Alu::And, R1, flag)]);
             self.asm.jump_if(Test::Equal, R1, 0, record);
         }
+        // What memory held may be what another CPU stored since, which its own hit
+        // then does not change.
+        if takes_old {
+            self.jump_if_flag(flag::OLD_READ | flag::MEMORY, record);
+        }
         let forbidden = self.forbidden();
         filter::write(&mut self.asm, filter, forbidden, record, dropped);
     }

@@ -82,9 +82,8 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
-    let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size())?;
-    programs.set_plans(std::slice::from_ref(plan));
-    programs.program(Watched::new(0, watch, false)).map(drop)
+    let (programs, _rings) = Programs::open(kernel, &[0], kernel.page_size())?;
+    programs.load(Watched::new(0, watch, false), plan).map(drop)
 }
 
 /// A map, closed when dropped.
@@ -217,26 +216,24 @@ impl Programs {
         self.loaded.clear();
     }
 
+    /// Loads what is run at the hits of a watch with a plan.
+    fn load(&self, watched: Watched, plan: &Plan) -> Result<Loaded, BpfError> {
+        let program = program(watched, self.maps, plan)
+            .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
+        Loaded::new(&self.kernel, &program, WHAT)
+    }
+
     /// The program of a watch.
     pub(super) fn program(&mut self, watched: Watched) -> Result<RawFd, BpfError> {
         if let Some(loaded) = self.loaded.get(&watched) {
             return Ok(loaded.descriptor());
         }
         let plan = self.plans.get(watched.number as usize).unwrap_or(&EVERYTHING);
-        let bare = || Plan { needs: Needs::ALL, ..Plan::default() };
-        let program = program(watched, self.maps, plan)
-            // Too long: the handlers ask again and read later.
-            .or_else(|| program(watched, self.maps, &bare()))
-            .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
-        let loaded = Loaded::new(&self.kernel, &program, WHAT).or_else(|error| {
-            // A kernel that takes less: then nothing is left out and read ahead.
-            let bare = self::program(watched, self.maps, &bare());
-            match (&error, bare) {
-                (BpfError::Refused { .. }, Some(bare)) => {
-                    Loaded::new(&self.kernel, &bare, WHAT)
-                }
-                _ => Err(error),
-            }
+        let loaded = self.load(watched, plan).or_else(|error| {
+            // Too long, or a kernel that takes less: then nothing is left out and
+            // read ahead, and the handlers ask and read later.
+            let bare = Plan { needs: Needs::ALL, ..Plan::default() };
+            self.load(watched, &bare).map_err(|_| error)
         })?;
         if watched.own {
             self.shadows.add_own(watched.number);
