@@ -378,9 +378,13 @@ impl Armed {
             }
             let now = self.surroundings.kernel.clock();
             self.tracker.move_watch(pid, watch, address, now, &mut self.memory);
+            let mut before = self.tracker.values(Whose::Process(pid));
+            before.retain(|held| held.watch == watch);
+            self.tell(&before);
             match self.engine.retarget(pid, watch, address) {
                 Ok(since) => {
                     self.tracker.confirm_move(pid, watch, since, &mut self.memory);
+                    self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
                     moved |= address.is_some();
                 }
                 Err(ArmError::Gone { .. }) => {}

@@ -13,6 +13,8 @@ pub struct Row {
     pub name: &'static str,
     /// What it is, for help and for the line that says which was taken.
     pub what: &'static str,
+    /// Whether it does at the hit itself what plans say.
+    at_hits: bool,
     /// Why it can not be used here.
     usable: fn(&Rc<dyn Kernel>) -> Result<(), String>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
@@ -23,6 +25,7 @@ pub static ENGINES: &[Row] = &[
     Row {
         name: "bpf",
         what: "programs that filter and read at the hit itself",
+        at_hits: true,
         usable: |kernel| bpf::probe(kernel).map_err(|error| error.to_string()),
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
@@ -31,6 +34,7 @@ pub static ENGINES: &[Row] = &[
     Row {
         name: "perf",
         what: "samples of perf's hardware breakpoints",
+        at_hits: false,
         usable: |_| Ok(()),
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
     },
@@ -58,6 +62,14 @@ impl Choice {
             return Some(Self::Auto);
         }
         ENGINES.iter().find(|row| row.name == name).map(Self::Only)
+    }
+
+    /// Whether plans are followed at the hit itself by the engine that is meant.
+    pub fn works_at_hits(self, kernel: &Rc<dyn Kernel>) -> bool {
+        match self {
+            Self::Auto => self.take(kernel).is_ok_and(|taken| taken.row.at_hits),
+            Self::Only(row) => row.at_hits,
+        }
     }
 
     /// Takes an engine.
@@ -101,6 +113,11 @@ impl Taken {
         options: PerfOptions,
     ) -> Box<dyn Engine> {
         (self.row.open)(kernel, options)
+    }
+
+    /// Whether a better one can not be used here.
+    pub fn is_second_best(&self) -> bool {
+        !self.refused.is_empty()
     }
 
     /// Which, and why: `engine perf, samples of …; not bpf: …`.

@@ -210,15 +210,19 @@ impl Lowered {
         &self.module
     }
 
-    /// What is done at the hits of each data probe itself, for `--dump plan`.
-    pub fn plans(&self) -> String {
+    /// What is done at the hits of each data probe itself, for `--dump plan`; nothing
+    /// but the records unless it can be done `at_hits`.
+    pub fn plans(&self, at_hits: bool) -> String {
         let (source, module) = (&self.source, &self.module);
         let plans = capture::plans(module);
         let handlers = self.points.iter().zip(&plans).enumerate();
         let data = handlers.filter(|(_, (point, _))| {
             matches!(point.spec, Spec::Data(_) | Spec::KernelData(_))
         });
-        let shown = data.map(|(handler, (_, plan))| {
+        let shown = data.map(|(handler, (point, plan))| {
+            let late = plan.late();
+            let is_kernel = matches!(point.spec, Spec::KernelData(_));
+            let plan = if is_kernel || !at_hits { &late } else { plan };
             Shown { source, module, handler, plan }.to_string()
         });
         let shown: Vec<_> = shown.collect();

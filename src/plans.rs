@@ -1,13 +1,36 @@
 //! What is done at the hits of each register, by what its requests want of them.
 
-use hwtrace_runtime::plan::{Filter, Needs, Plan};
+use hwtrace_runtime::event::Trigger;
+use hwtrace_runtime::plan::{Does, Filter, Needs, Plan, Reads};
 
 use crate::registers::{Registers, Sees};
 
 /// The plans of all registers, by watch number; `of` tells what each request wants.
 pub(crate) fn of(registers: &Registers, of: &dyn Fn(usize) -> Plan) -> Vec<Plan> {
-    let watches = registers.watches().iter().zip(registers.sees());
-    watches.map(|(watch, sees)| of_register(watch.length, sees, of)).collect()
+    let watches = registers.watches();
+    let mut plans: Vec<_> = watches
+        .iter()
+        .zip(registers.sees())
+        .map(|(watch, sees)| of_register(watch.length, sees, of))
+        .collect();
+    // What is read by the program of one register, another that reports loads may
+    // report.
+    let loads = watches.iter().any(|watch| watch.trigger == Trigger::ReadWrite);
+    if loads && watches.len() > 1 {
+        plans.iter_mut().for_each(blind);
+    }
+    plans
+}
+
+/// Leaves memory alone at the hits.
+fn blind(plan: &mut Plan) {
+    plan.blind = true;
+    plan.reads = Reads::NONE;
+    let reads = |filter: &Filter| {
+        let steps = filter.blocks.iter().flat_map(|block| &block.steps);
+        steps.into_iter().any(|step| matches!(step.does, Does::Load { .. }))
+    };
+    plan.filter = plan.filter.take().filter(|filter| !reads(filter));
 }
 
 /// The plans for an engine. To one that can be taught what an access was costs next
@@ -22,7 +45,7 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
     let mut sum = Plan::default();
     let mut filters = Vec::new();
     for sees in sees {
-        let Plan { needs, filter, reads } = match sees {
+        let Plan { needs, filter, reads, .. } = match sees {
             Sees::Link { .. } => Plan::default(),
             Sees::Data { request, view, whole } => {
                 let plan = of(*request);

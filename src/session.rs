@@ -215,6 +215,8 @@ pub struct Summary {
     pub engine: Option<&'static str>,
     /// Which it is, and why not a better one; empty where nothing was armed.
     pub why_engine: String,
+    /// Whether a better engine can not be used here.
+    pub second_best: bool,
     /// From armed to disarmed.
     pub elapsed: Duration,
     /// What was armed.
@@ -298,6 +300,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         &self.summary.why_engine
     }
 
+    /// Whether a better engine can not be used here.
+    pub fn is_second_best(&self) -> bool {
+        self.summary.second_best
+    }
+
     /// The types of the data that is watched.
     pub fn types(&self) -> &dyn Types {
         self.context.names.types()
@@ -333,6 +340,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             survey.arm(requests, surroundings, (&engine, options), self.consumer)?;
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
+        self.summary.second_best = engine.is_second_best();
         self.summary.armed = armed.figures.at_start.clone();
         self.armed = Some(armed);
         Ok(())

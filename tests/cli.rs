@@ -238,7 +238,9 @@ fn plans_say_what_is_done_at_the_hit() {
   if ($new > 100 && tid() != 5) println(user_int($new + 8), user_string(p), cpu())
 }
 probe timer.s(1) { println(user_string(p)) }";
-    assert_file("dump_plan", &run(&["--dump", "plan", "-e", script]));
+    let plan = |engine| run(&["--dump", "plan", "--engine", engine, "-e", script]);
+    assert_file("dump_plan", &plan("bpf"));
+    assert_file("dump_plan_of_samples", &plan("perf"));
 }
 
 #[test]

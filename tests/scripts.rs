@@ -121,7 +121,7 @@ fn ir() {
 #[test]
 fn plan() {
     insta::glob!("scripts/plan/*.hwt", |path| {
-        assert_beside(path, &lower(path).plans());
+        assert_beside(path, &lower(path).plans(true));
     });
 }
 

@@ -35,6 +35,18 @@ pub struct HandlerPlan {
     pub listed: Vec<Read>,
 }
 
+impl HandlerPlan {
+    /// The same where nothing can be done at the hit but a record.
+    pub fn late(&self) -> Self {
+        let listed = self.listed.iter().map(|read| match read.when {
+            When::AtHit(_) => Read { when: When::Late(Late::Engine), ..*read },
+            When::Late(_) | When::Recorded => *read,
+        });
+        let listed = listed.collect();
+        Self { needs: self.needs, filter: None, reads: Reads::NONE, listed }
+    }
+}
+
 /// A place at which a handler reads memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read {
@@ -73,6 +85,8 @@ pub enum Late {
     InFunction(u32),
     /// There are more reads than a record holds.
     Full,
+    /// The engine does nothing at the hit.
+    Engine,
 }
 
 /// The plans of the handlers, by number. The module is verified.

@@ -14,8 +14,8 @@ use hwtrace_runtime::event::{Event, Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{
-    Block, Comparison, Does, Filter, Input, Lesson, Linear, Needs, Next, Plan, Reads,
-    Rule, RuleValue, Slot, Step,
+    Block, Comparison, Does, Filter, Input, Lesson, Linear, Needs, Next, Plan, Rule,
+    RuleValue, Slot, Step,
 };
 use hwtrace_runtime::schema::AccessKind;
 use perf_event_open_sys::{bindings as sys, perf_event_open};
@@ -30,7 +30,7 @@ struct Way {
 }
 
 fn ways() -> Vec<Way> {
-    let plan = |needs, filter| Some(Plan { needs, filter, reads: Reads::NONE });
+    let plan = |needs, filter| Some(Plan { needs, filter, ..Plan::default() });
     let way = |name, plan, taught| Way { name, plan, taught };
     vec![
         way("perf samples", None, false),

@@ -23,6 +23,9 @@ pub struct Plan {
     pub filter: Option<Filter>,
     /// What is read at the hit.
     pub reads: Reads,
+    /// Whether the process's memory is left alone at the hit, the watched bytes too: as
+    /// other registers report loads, which that would be.
+    pub blind: bool,
 }
 
 /// What records must hold besides watch, process, thread and time.

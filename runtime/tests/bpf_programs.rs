@@ -13,7 +13,7 @@ use hwtrace_runtime::engine::bpf::{check, probe};
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
-use hwtrace_runtime::plan::{Block, Filter, Needs, Next, Plan, Reads};
+use hwtrace_runtime::plan::{Block, Filter, Needs, Next, Plan};
 use plans::Memory;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -51,7 +51,7 @@ fn the_plainest_programs_load() {
         Needs { registers: true, ..nothing },
         Needs::ALL,
     ] {
-        let plan = Plan { needs, filter: None, reads: Reads::NONE };
+        let plan = Plan { needs, ..Plan::default() };
         for (length, trigger) in [(8, Trigger::Write), (1, Trigger::ReadWrite)] {
             let watch = Watch { address: 8, length, trigger };
             check(&kernel, &watch, &plan).expect("taken");

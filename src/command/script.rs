@@ -14,6 +14,8 @@ use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Source;
 use hwtrace_lang::{sema, suggest};
+use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::linux::Linux;
 
 use super::{RUN_TIME, USAGE, put, trace};
 use crate::messages::Messages;
@@ -52,7 +54,8 @@ pub(crate) fn run(args: &ScriptArgs) -> Result<(), u8> {
         return put(&lowered.module().to_string());
     }
     if args.dump == Some(Stage::Plan) {
-        return put(&lowered.plans());
+        let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        return put(&lowered.plans(args.common.engine.works_at_hits(&kernel)));
     }
     let compiled = lowered.compile(args.dump.is_some()).map_err(internal)?;
     if let Some(stage) = args.dump {

@@ -40,13 +40,14 @@ pub(crate) fn run<C: Consumer>(
             location.address
         ));
     }
+    let is_news = messages.common.verbose || session.is_second_best();
+    if is_news && !messages.common.quiet && !session.engine().is_empty() {
+        messages.line(session.engine());
+    }
     if messages.common.verbose {
         for location in session.locations() {
             messages
                 .line(&format!("watching {}", report::title(location, session.types())));
-        }
-        if !session.engine().is_empty() {
-            messages.line(session.engine());
         }
         messages.line(&report::armed_line(session.armed()));
     }

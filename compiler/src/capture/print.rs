@@ -102,6 +102,9 @@ impl Shown<'_> {
                 format!("it is in the function `{}`", self.function(number))
             }
             Late::Full => "there are more reads than a record holds".to_owned(),
+            Late::Engine => {
+                "hits of this engine, or of data of the kernel, are samples".to_owned()
+            }
         }
     }
 

@@ -87,7 +87,9 @@ pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
     let filter = plan.filter.as_ref().filter(|filter| filter::is_sound(filter));
     let nothing = Reads::default();
     let reads = if filter::are_sound(&plan.reads) { &plan.reads } else { &nothing };
-    let instructions = Hit::new(watched, maps, plan.needs, filter, reads).write()?;
+    let mut hit = Hit::new(watched, maps, plan.needs, filter, reads);
+    hit.blind = plan.blind;
+    let instructions = hit.write()?;
     Some(Program { role: Role::Hit, instructions })
 }
 
@@ -98,6 +100,8 @@ struct Hit<'a> {
     needs: Needs,
     filter: Option<&'a Filter>,
     reads: &'a Reads,
+    /// Whether the watched bytes are not read, whatever the register reports.
+    blind: bool,
     /// Whether anybody wants to know what the access was.
     values: bool,
     /// The user's registers that anybody looks at, by index.
@@ -151,7 +155,18 @@ impl<'a> Hit<'a> {
         let user = (0..frame::REGISTER_COUNT)
             .filter(|index| needs.registers || looked_at.contains(index))
             .collect();
-        Self { watched, maps, needs, filter, reads, values, user, asm, labels }
+        Self {
+            watched,
+            maps,
+            needs,
+            filter,
+            reads,
+            blind: false,
+            values,
+            user,
+            asm,
+            labels,
+        }
     }
 
     fn write(mut self) -> Option<Vec<Instruction>> {
@@ -283,7 +298,7 @@ impl<'a> Hit<'a> {
 
     /// How many bytes of the watch may not be read, as they would be a hit.
     fn forbidden(&self) -> Option<u32> {
-        (!self.watched.stores).then_some(self.watched.length)
+        (!self.watched.stores || self.blind).then_some(self.watched.length)
     }
 
     /// The ways in which it ends without a record.

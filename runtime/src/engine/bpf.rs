@@ -44,8 +44,12 @@ use crate::plan::{Lesson, Needs, Plan};
 /// What the programs do, for messages.
 const WHAT: &str = "is run at hits";
 /// What is done where nobody said what is needed.
-static EVERYTHING: Plan =
-    Plan { needs: Needs::ALL, filter: None, reads: crate::plan::Reads::NONE };
+static EVERYTHING: Plan = Plan {
+    needs: Needs::ALL,
+    filter: None,
+    reads: crate::plan::Reads::NONE,
+    blind: false,
+};
 
 /// Whether programs can be run at hits here: loads one.
 ///
@@ -232,7 +236,7 @@ impl Programs {
         let loaded = self.load(watched, plan).or_else(|error| {
             // Too long, or a kernel that takes less: then nothing is left out and
             // read ahead, and the handlers ask and read later.
-            let bare = Plan { needs: Needs::ALL, ..Plan::default() };
+            let bare = Plan { needs: Needs::ALL, blind: plan.blind, ..Plan::default() };
             self.load(watched, &bare).map_err(|_| error)
         })?;
         if watched.own {

@@ -41,7 +41,7 @@ pub(crate) fn runs_programs() -> bool {
 }
 
 pub(crate) fn plan(needs: Needs, filter: Option<Filter>, reads: Reads) -> Plan {
-    Plan { needs, filter, reads }
+    Plan { needs, filter, reads, blind: false }
 }
 
 /// A hit passes where these two compare so.

@@ -152,7 +152,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let needs = (any::<bool>(), any::<bool>(), any::<bool>())
         .prop_map(|(access, cpu, registers)| Needs { access, cpu, registers });
     (needs, proptest::option::of(filter(0x1000, 64)), reads)
-        .prop_map(|(needs, filter, reads)| Plan { needs, filter, reads })
+        .prop_map(|(needs, filter, reads)| Plan { needs, filter, reads, blind: false })
 }
 
 /// Whether a hit passes, as `plan.rs` says.
