@@ -166,8 +166,10 @@ impl Tracker {
     /// What is wanted of the hits of each watch, by number: everything, unless this
     /// says otherwise. `filtered`: whether hits are left out already.
     pub fn set_plans(&mut self, plans: &[Plan], filtered: bool) {
-        for (wanted, plan) in self.wanted.iter_mut().zip(plans) {
-            let all = !filtered || plan.filter.is_none();
+        let wanted = self.wanted.iter_mut().zip(&self.watches);
+        for ((wanted, watch), plan) in wanted.zip(plans) {
+            // All hits on the kernel's data are samples.
+            let all = !filtered || watch.is_kernel() || plan.filter.is_none();
             *wanted = Wanted { access: plan.needs.access, all };
         }
     }
