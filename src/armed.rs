@@ -128,10 +128,10 @@ impl Armed {
         // What is known of its code is of another image, or another process.
         self.engine.forget_code(pid);
         let before = self.tracker.values(Whose::Process(pid));
-        self.expect(&before);
+        self.tell(&before);
         let armed = self.engine.attach(pid, &watches).map_err(refused)?;
         self.tracker.confirm_process(pid, &mut self.memory);
-        self.correct(&before, &self.tracker.values(Whose::Process(pid)));
+        self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
         // What can not be read any more the process took with it when it ended.
         let threads = instance.process.threads().unwrap_or_default();
         for thread in &threads {
@@ -163,7 +163,7 @@ impl Armed {
         watches: &[Option<Watch>],
     ) -> Result<(), Refused> {
         self.tracker.add_kernel(&mut self.memory);
-        self.expect(&self.tracker.values(Whose::Kernel));
+        self.tell(&self.tracker.values(Whose::Kernel));
         let armed = self.engine.arm_kernel(watches);
         let armed = armed.map_err(|error| Refused { pid: 0, error })?;
         self.figures.kernel_registers(armed.slots);
@@ -178,27 +178,29 @@ impl Armed {
         }
         if on {
             self.tracker.refresh(watch, now, &mut self.memory);
-            self.expect(&self.tracker.values_of(watch));
         }
+        let before = if on { self.tracker.values_of(watch) } else { Vec::new() };
+        self.tell(&before);
         self.engine.switch(watch, on)?;
         if on {
             self.tracker.confirm(watch, &mut self.memory);
+            self.doubt(&before, &self.tracker.values_of(watch));
         }
         self.on[watch] = on;
         Ok(())
     }
 
     /// Tells the engine what watches hold.
-    fn expect(&mut self, held: &[Held]) {
+    fn tell(&mut self, held: &[Held]) {
         for Held { whose, watch, value } in held {
-            self.engine.expect(*whose, *watch, *value);
+            self.engine.tell(*whose, *watch, *value);
         }
     }
 
     /// Tells it which of them held something else when they were armed.
-    fn correct(&mut self, before: &[Held], now: &[Held]) {
-        for (was, is) in before.iter().zip(now).filter(|(was, is)| was != is) {
-            self.engine.correct(was.whose, was.watch, was.value, is.value);
+    fn doubt(&mut self, before: &[Held], now: &[Held]) {
+        for held in before.iter().filter(|held| !now.contains(held)) {
+            self.engine.doubt(held.whose, held.watch);
         }
     }
 

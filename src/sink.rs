@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::event::{Event, RawHit};
+use hwtrace_runtime::event::{AtHit, Event, RawHit};
 use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
-use hwtrace_runtime::tracker::Tracker;
 use hwtrace_runtime::tracker::image::Piece;
+use hwtrace_runtime::tracker::{Ended, Tracker};
 
 use crate::armed::{Interest, Lessons, News};
 use crate::names::FIELD_BYTES;
@@ -87,7 +87,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 tracker.rename(*pid, *tid, name);
                 if *exec {
                     tracker.exec(*pid);
-                    books.lessons.void(*pid);
+                    books.lessons.forget(*pid);
                     symbols.borrow_mut().exec(*pid);
                     books.news.push(News::Executed { pid: *pid, time: *time });
                 }
@@ -95,13 +95,16 @@ impl<'s, C: Consumer> Sink<'s, C> {
             Event::Fork { time, pid, tid, parent_pid, parent_tid } => {
                 let (parent, child) = ((*parent_pid, *parent_tid), (*pid, *tid));
                 if tracker.fork(*time, parent, child) {
+                    books.lessons.forget(*pid);
                     symbols.borrow_mut().fork(*parent_pid, *pid);
                 }
             }
             Event::Exit { tid, .. } => {
-                if let Some(pid) = tracker.exit(*tid) {
-                    books.lessons.void(pid);
-                    symbols.borrow_mut().forget(pid);
+                if let Some(Ended { pid, hit }) = tracker.exit(*tid) {
+                    books.lessons.forget(pid);
+                    if !hit {
+                        symbols.borrow_mut().forget(pid);
+                    }
                 }
                 self.broken(books);
             }
@@ -111,7 +114,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
             }
             Event::Mmap { pid, address, length, offset, path, .. } => {
                 tracker.mapped(*pid);
-                books.lessons.void(*pid);
+                books.lessons.forget(*pid);
                 self.consumer.code_changed(*pid);
                 symbols.borrow_mut().mapped(*pid, *address, *length, *offset, path);
             }
@@ -123,6 +126,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
     }
 
     fn hit(&mut self, hit: &RawHit<'_>, books: &mut Books<'_>) -> Flow {
+        let untold = RawHit { at_hit: AtHit { told: None, ..hit.at_hit }, ..*hit };
+        let hit = if books.lessons.is_void(hit.pid) { &untold } else { hit };
         self.name_thread(hit, books.tracker);
         // Handlers ask for symbols, too: they are given back before one runs.
         let record = {

@@ -155,7 +155,8 @@ fn run(watched: &Watched) -> Vec<(Form, Vec<HitRecord>)> {
 fn faults(form: &Form, hit: &HitRecord, watched: &Watched) -> Vec<String> {
     let mut access = AccessKind::from_number(hit.access).name();
     let mut address = hit.address;
-    if matches!(form.told, GOES | COMES | CALLS) {
+    let is_found = form.told == CALLS && form.is_told(watched);
+    if matches!(form.told, GOES | COMES | CALLS) && !is_found {
         // Only an engine that reads memory at the hit can tell where a call was.
         address = form.address;
         // A part of a pointer does not tell.

@@ -19,11 +19,11 @@ pub trait Engine {
 
     /// A watch holds this value, and is off there, or not armed yet: what is
     /// [`AtHit::old`](crate::event::AtHit) of the next hit.
-    fn expect(&mut self, _whose: Whose, _watch: usize, _value: u64) {}
+    fn tell(&mut self, _whose: Whose, _watch: usize, _value: u64) {}
 
-    /// It did not, but another, before it was armed. Nothing where it was hit
-    /// since.
-    fn correct(&mut self, _whose: Whose, _watch: usize, _was: u64, _is: u64) {}
+    /// What was told may be wrong: the next hit has no
+    /// [`AtHit::old`](crate::event::AtHit).
+    fn doubt(&mut self, _whose: Whose, _watch: usize) {}
 
     /// Tells what an instruction does whose hit had no
     /// [`Told`](crate::event::Told).

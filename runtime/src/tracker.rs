@@ -38,6 +38,16 @@ pub struct Held {
     pub value: u64,
 }
 
+/// A process that has ended with its last thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub pid: u32,
+    /// Whether it ever touched what is watched. If not, nobody will ask for it
+    /// again.
+    pub hit: bool,
+}
+
 /// Reads the memory of traced processes.
 pub trait Memory {
     /// The unsigned integer of `length` bytes (1, 2, 4 or 8) at `address`;
@@ -445,10 +455,8 @@ impl Tracker {
         self.decoder.forget(pid);
     }
 
-    /// A thread ended; with the last one its process is forgotten. Gives the
-    /// process if it is gone without ever having touched what is watched:
-    /// nobody will ask for it again.
-    pub fn exit(&mut self, tid: u32) -> Option<u32> {
+    /// A thread ended; with the last one its process is forgotten, and told of.
+    pub fn exit(&mut self, tid: u32) -> Option<Ended> {
         self.parts.end(tid);
         self.own.remove(&tid);
         let Thread { pid, .. } = self.threads.remove(&tid)?;
@@ -462,7 +470,7 @@ impl Tracker {
         if hit {
             self.decoder.forget(pid);
         }
-        (!hit).then_some(pid)
+        Some(Ended { pid, hit })
     }
 
     /// How many threads there were, ended ones too.

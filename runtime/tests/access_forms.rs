@@ -314,6 +314,7 @@ fn every_form_of_the_table() {
                     exact,
                     touched,
                     told,
+                    leans: got.is_some_and(|got| got.leans),
                     goes_on: false,
                 })
             }

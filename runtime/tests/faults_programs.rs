@@ -185,13 +185,13 @@ fn what_comes_too_early_waits_or_is_left() {
     engine.set_plans(&[Plan::default()]);
     engine.teach(&lesson);
     engine.forget_code(PID);
-    engine.expect(Whose::Process(PID), 0, 5);
+    engine.tell(Whose::Process(PID), 0, 5);
     engine.arm(PID, &[WATCH]).expect("armed");
     engine.teach(&lesson);
     engine.set_plans(&[]);
     engine.forget_code(PID);
     engine.disarm();
-    engine.expect(Whose::Process(PID), 0, 5);
+    engine.tell(Whose::Process(PID), 0, 5);
     engine.arm(PID, &[WATCH]).expect("armed again");
     drop(engine);
     assert_eq!(fake.holdings(), NONE);

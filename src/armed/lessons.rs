@@ -29,12 +29,17 @@ impl Lessons {
         }
     }
 
-    /// What was found out of a process is void.
-    pub(crate) fn void(&mut self, pid: u32) {
+    /// What was found out of a process is void: its code is another.
+    pub(crate) fn forget(&mut self, pid: u32) {
         self.lessons.retain(|lesson| lesson.pid != pid);
         if self.wanted && !self.void.contains(&pid) {
             self.void.push(pid);
         }
+    }
+
+    /// Whether what the engine was taught of a process is void, and it does not know yet.
+    pub(crate) fn is_void(&self, pid: u32) -> bool {
+        self.void.contains(&pid)
     }
 
     /// Gives it all to the engine.

@@ -73,17 +73,18 @@ impl Armed {
         self.figures.own_registers(own.len());
         for (number, watch) in own {
             self.tracker.add_own((pid, tid), number, watch.address, &mut self.memory);
-            let held = self.tracker.values(Whose::Thread(tid));
-            self.expect(
-                &held.into_iter().filter(|it| it.watch == number).collect::<Vec<_>>(),
-            );
+            let mut held = self.tracker.values(Whose::Thread(tid));
+            held.retain(|it| it.watch == number);
+            self.tell(&held);
             match self.engine.arm_thread((pid, tid), number, watch) {
                 Ok(()) => {}
                 Err(ArmError::Gone { .. }) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
+        let before = self.tracker.values(Whose::Thread(tid));
         self.tracker.confirm_thread(tid, &mut self.memory);
+        self.doubt(&before, &self.tracker.values(Whose::Thread(tid)));
         Ok(())
     }
 

@@ -264,11 +264,9 @@ impl<'a> Hit<'a> {
         let Some(filter) = self.filter else { return };
         let Labels { record, dropped, .. } = self.labels;
         // What no rule tells is to be seen, so that it can be taught.
-        let takes =
-            |input| filter::inputs(filter::steps(filter)).any(|other| other == input);
-        let values = [Input::Old, Input::New, Input::Access].into_iter().any(takes);
-        let told = values.then_some(flag::TOLD);
-        let old = takes(Input::Old).then_some(flag::OLD);
+        let told = self.values.then_some(flag::TOLD);
+        let takes_old = filter::inputs(filter::steps(filter)).any(|it| it == Input::Old);
+        let old = takes_old.then_some(flag::OLD);
         for flag in told.into_iter().chain(old) {
             self.asm.put([load(Width::Double, R1, R7, at(frame::FLAGS))]);
             self.asm.put([alu_constant(Alu::And, R1, flag)]);

@@ -228,7 +228,16 @@ impl Programs {
             // Too long: the handlers ask again and read later.
             .or_else(|| program(watched, self.maps, &bare()))
             .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
-        let loaded = Loaded::new(&self.kernel, &program, WHAT)?;
+        let loaded = Loaded::new(&self.kernel, &program, WHAT).or_else(|error| {
+            // A kernel that takes less: then nothing is left out and read ahead.
+            let bare = self::program(watched, self.maps, &bare());
+            match (&error, bare) {
+                (BpfError::Refused { .. }, Some(bare)) => {
+                    Loaded::new(&self.kernel, &bare, WHAT)
+                }
+                _ => Err(error),
+            }
+        })?;
         if watched.own {
             self.shadows.add_own(watched.number);
         }
@@ -249,10 +258,10 @@ impl Programs {
         self.shadows.expect(owner, watch, value);
     }
 
-    /// What was expected was wrong, unless it was hit since.
-    pub(super) fn correct(&mut self, owner: u32, watch: u32, was: u64, is: u64) {
+    /// What was expected may be wrong.
+    pub(super) fn doubt(&mut self, owner: u32, watch: u32) {
         if let Some(memory) = &self.board.memory {
-            self.shadows.correct(memory, (owner, watch), was, is);
+            Shadows::doubt(memory, owner, watch);
         }
     }
 
@@ -276,7 +285,7 @@ impl Programs {
         if let Some(memory) = &self.board.memory {
             self.shadows.end(memory, (pid, tid), last);
             if last {
-                self.rules.forget(memory, pid);
+                self.rules.end(memory, pid);
             }
         }
     }

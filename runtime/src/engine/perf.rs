@@ -295,7 +295,7 @@ impl Engine for PerfEngine {
         }
     }
 
-    fn expect(&mut self, whose: Whose, watch: usize, value: u64) {
+    fn tell(&mut self, whose: Whose, watch: usize, value: u64) {
         let Some(owner) = whose.owner() else { return };
         let watch = watch as u32;
         match self.armed.as_mut().filter(|(_, session)| session.is_armed()) {
@@ -310,9 +310,9 @@ impl Engine for PerfEngine {
         }
     }
 
-    fn correct(&mut self, whose: Whose, watch: usize, was: u64, is: u64) {
+    fn doubt(&mut self, whose: Whose, watch: usize) {
         if let (Some(owner), Some(programs)) = (whose.owner(), self.programs()) {
-            programs.correct(owner, watch as u32, was, is);
+            programs.doubt(owner, watch as u32);
         }
     }
 

@@ -485,12 +485,12 @@ fn what_was_expected_is_the_first_old_value_and_a_move_changes_it() {
         let plans = [plan(ACCESS, None, Reads::NONE)];
         let mut tracer = Tracer::with_programs(PerfOptions::default(), &plans);
         tracer.teacher = Some(Teacher::of(&program, &["store"]));
-        tracer.engine.expect(Whose::Process(pid), 0, 40);
+        tracer.engine.tell(Whose::Process(pid), 0, 40);
         tracer.arm(pid, &[counter]);
         target.go();
         assert_eq!(target.line(), "ready");
         tracer.await_that(|trace| trace.hits.len() == 10);
-        tracer.engine.expect(Whose::Process(pid), 0, 60);
+        tracer.engine.tell(Whose::Process(pid), 0, 60);
         tracer.engine.retarget(pid, 0, Some(other.address)).expect("moved");
         target.go();
         assert_eq!(target.line(), "ready");

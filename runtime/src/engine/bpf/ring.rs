@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use super::{OpenMap, Rules};
+use crate::access::KERNEL;
 use crate::attr::REGISTERS;
 use crate::bpf::Map;
 use crate::bpf::hit::{BODY, flag};
@@ -96,7 +97,8 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
     let kernel = known & 1 == 0;
     let is = |flag: i32| known >> 1 & flag.cast_unsigned() != 0;
     let has = |flag: i32, value: u64| is(flag).then_some(value);
-    let told = is(flag::TOLD).then(|| rules.lesson(number)).flatten();
+    let code_of = if kernel { KERNEL } else { pid };
+    let told = is(flag::TOLD).then(|| rules.lesson(code_of, number)).flatten();
     let told = told.map(|(instruction, kind)| Told {
         instruction,
         kind,

@@ -1,7 +1,9 @@
 //! What the programs know of instructions: a table that they read while we write it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
+
+use foldhash::fast::RandomState;
 
 use crate::bpf::board::{
     PROBES, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER, RULE_PACKED, RULES, Way,
@@ -26,13 +28,24 @@ pub(crate) struct Rules {
     lessons: VecDeque<(u64, AccessKind)>,
     /// Number of the next lesson.
     next: u32,
+    /// By process: lessons with numbers below this were of other code than it has now.
+    void: HashMap<u32, u32, RandomState>,
+    /// The highest of them.
+    last_void: u32,
 }
 
 const NOBODY: u32 = u32::MAX;
 
 impl Rules {
-    /// What the lesson with this number was of.
-    pub(super) fn lesson(&self, number: u32) -> Option<(u64, AccessKind)> {
+    /// What the lesson with this number was of, by which a hit of a process was told;
+    /// none where its code is another since.
+    pub(super) fn lesson(&self, pid: u32, number: u32) -> Option<(u64, AccessKind)> {
+        let is_before = |bound: u32| (number.wrapping_sub(bound) as i32) < 0;
+        if is_before(self.last_void)
+            && self.void.get(&pid).copied().is_some_and(is_before)
+        {
+            return None;
+        }
         let back = self.next.wrapping_sub(number) as usize;
         self.lessons.get(self.lessons.len().checked_sub(back)?).copied()
     }
@@ -75,14 +88,25 @@ impl Rules {
         if let Some(at) = places.iter().find(same) {
             let there = [RULE_DISPLACEMENT, RULE_PACKED, RULE_NUMBER];
             let is_there = there.map(|field| load(*at, field)) == words;
-            return (!is_there).then_some(*at);
+            // Of one that is forgotten records tell nothing any more.
+            let number = (load(*at, RULE_OWNER) >> 32) as u32;
+            let is_known = self.lesson(lesson.pid, number).is_some();
+            return (!(is_there && is_known)).then_some(*at);
         }
         let free = places.iter().find(|at| load(**at, RULE_IP) == 0);
         free.or_else(|| places.get(self.next as usize % PROBES)).copied()
     }
 
+    /// A process has ended.
+    pub(super) fn end(&mut self, memory: &Shared, pid: u32) {
+        self.forget(memory, pid);
+        self.void.remove(&pid);
+    }
+
     /// The rules of an owner are void.
     pub(super) fn forget(&mut self, memory: &Shared, pid: u32) {
+        self.void.insert(pid, self.next);
+        self.last_void = self.next;
         for (owner, at) in self.owners.iter_mut().zip(RULES.all()) {
             if *owner == pid {
                 *owner = NOBODY;
@@ -170,8 +194,8 @@ mod tests {
         assert_eq!((known(&memory), rules.next), (vec![(0x401000, 7)], 1));
         rules.teach(&memory, &lesson(10, 0x401000, 8));
         assert_eq!((known(&memory), rules.next), (vec![(0x401000, 8)], 2));
-        assert_eq!(rules.lesson(1), Some((0x400ffc, AccessKind::Write)));
-        assert_eq!(rules.lesson(2), None, "not given yet");
+        assert_eq!(rules.lesson(10, 1), Some((0x400ffc, AccessKind::Write)));
+        assert_eq!(rules.lesson(10, 2), None, "not given yet");
     }
 
     #[test]
@@ -198,7 +222,7 @@ mod tests {
             let last = known_last(&memory, 10, 0x1000 + ip * 3);
             assert_eq!(last, Some(ip));
         }
-        assert_eq!((rules.lesson(0), rules.lessons.len()), (None, LESSONS_MAX));
+        assert_eq!((rules.lesson(10, 0), rules.lessons.len()), (None, LESSONS_MAX));
     }
 
     fn known_last(memory: &Shared, pid: u32, ip: u64) -> Option<u64> {

@@ -52,22 +52,12 @@ impl Shadows {
         }
     }
 
-    /// A watch that is on held another value than was expected. Where it was hit
-    /// since, the value is another by now.
-    pub(super) fn correct(
-        &self,
-        memory: &Shared,
-        (owner, watch): (u32, u32),
-        was: u64,
-        is: u64,
-    ) {
-        for at in entries(memory, shadow_key(owner, watch)) {
-            let word = memory.word(at + SHADOW_VALUE);
-            let _ = word.compare_exchange(was, is, Ordering::AcqRel, Ordering::Relaxed);
-        }
+    /// Nothing is known of a watch that is on.
+    pub(super) fn doubt(memory: &Shared, owner: u32, watch: u32) {
+        entries(memory, shadow_key(owner, watch)).for_each(|at| unset(memory, at));
     }
 
-    /// A watch is off and may have other values than before.
+    /// A watch may have other values than before, in whatever process.
     pub(super) fn renew(&mut self, memory: &Shared, watch: u32) {
         let of_watch = |at: &usize| {
             let key = memory.word(at + SHADOW_KEY).load(Ordering::Relaxed);
