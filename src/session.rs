@@ -325,8 +325,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         if survey.is_empty() {
             return Ok(());
         }
-        let options =
-            PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
+        let options = PerfOptions {
+            ring_bytes: self.options.ring_bytes,
+            current: kernel_data::current(&self.context.names),
+            ..PerfOptions::default()
+        };
         let engine = self.options.engine.take(&self.kernel);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
         let armed =

@@ -34,7 +34,7 @@ pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
-use crate::bpf::hit::{Maps, Watched, program};
+use crate::bpf::hit::{Current, Maps, Watched, program};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
 use crate::event::{Trigger, Watch};
@@ -82,7 +82,7 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
-    let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size())?;
+    let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size(), None)?;
     programs.set_plans(std::slice::from_ref(plan));
     programs.program(Watched::new(0, watch, false)).map(drop)
 }
@@ -155,6 +155,7 @@ impl Programs {
         kernel: &Rc<dyn Kernel>,
         cpus: &[u32],
         ring_bytes: usize,
+        current: Option<Current>,
     ) -> Result<(Self, Vec<HitRing>), BpfError> {
         let (array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
         let bound = cpus.last().map_or(1, |last| last + 1);
@@ -171,6 +172,7 @@ impl Programs {
             cpus: bound,
             ring_bytes: rings.first().map_or(0, HitRing::bytes) as u32,
             namespace: Some(namespace).filter(|it| it.1 != INITIAL_PID_NAMESPACE),
+            current,
         };
         let programs = Self {
             kernel: Rc::clone(kernel),
@@ -222,21 +224,12 @@ impl Programs {
         if let Some(loaded) = self.loaded.get(&watched) {
             return Ok(loaded.descriptor());
         }
-        let plan = self.plans.get(watched.number as usize).unwrap_or(&EVERYTHING);
-        let bare = || Plan { needs: Needs::ALL, ..Plan::default() };
-        let program = program(watched, self.maps, plan)
-            // Too long: the handlers ask again and read later.
-            .or_else(|| program(watched, self.maps, &bare()))
-            .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
-        let loaded = Loaded::new(&self.kernel, &program, WHAT).or_else(|error| {
-            // A kernel that takes less: then nothing is left out and read ahead.
-            let bare = self::program(watched, self.maps, &bare());
-            match (&error, bare) {
-                (BpfError::Refused { .. }, Some(bare)) => {
-                    Loaded::new(&self.kernel, &bare, WHAT)
-                }
-                _ => Err(error),
+        let loaded = self.load(watched).or_else(|error| match &error {
+            // A kernel that does not show who runs: then it is asked.
+            BpfError::Refused { .. } if self.maps.current.take().is_some() => {
+                self.load(watched)
             }
+            _ => Err(error),
         })?;
         if watched.own {
             self.shadows.add_own(watched.number);
@@ -245,6 +238,25 @@ impl Programs {
         let descriptor = loaded.descriptor();
         self.loaded.insert(watched, loaded);
         Ok(descriptor)
+    }
+
+    fn load(&self, watched: Watched) -> Result<Loaded, BpfError> {
+        let plan = self.plans.get(watched.number as usize).unwrap_or(&EVERYTHING);
+        let bare = || Plan { needs: Needs::ALL, ..Plan::default() };
+        let program = program(watched, self.maps, plan)
+            // Too long: the handlers ask again and read later.
+            .or_else(|| program(watched, self.maps, &bare()))
+            .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
+        Loaded::new(&self.kernel, &program, WHAT).or_else(|error| {
+            // A kernel that takes less: then nothing is left out and read ahead.
+            let bare = self::program(watched, self.maps, &bare());
+            match (&error, bare) {
+                (BpfError::Refused { .. }, Some(bare)) => {
+                    Loaded::new(&self.kernel, &bare, WHAT)
+                }
+                _ => Err(error),
+            }
+        })
     }
 
     /// The memory that programs share with us.
