@@ -110,6 +110,8 @@ pub struct AtHit {
     /// The value that the last hit on the watch in this process left; none where
     /// there was none that the engine saw.
     pub old: Option<u64>,
+    /// Whether that was read from memory then: it may be what another CPU stored since.
+    pub old_read: bool,
     /// What memory held at the watched bytes; none where it was not read, or
     /// could not be.
     pub memory: Option<u64>,

@@ -532,9 +532,8 @@ impl Tracker {
         }
         // The shadow is of later: it is not sure here, and stays as it is.
         let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
-        let seen = hit.at_hit.old.map(|value| Shadow { value, sure: true });
-        let shadow = seen
-            .or(shadow)
+        let shadow = seen(hit, alone, wanted.all)
+            .or(shadow.map(|it| it.sure_if(wanted.all)))
             .or_else(|| read_at(&watch, hit.pid, memory, false))
             .map_or(Shadow { value: 0, sure: false }, |it| it.sure_if(!belated));
         let recovered = match hit.at_hit.told {
@@ -550,7 +549,7 @@ impl Tracker {
         };
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
-        let (new, doubt) = value_after(hit, &watch, &recovered, old, memory);
+        let (new, doubt) = value_after(hit, &watch, &recovered, (old, alone), memory);
         self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);
         self.values_late += u64::from(doubt != 0);
         if !belated {
@@ -786,27 +785,41 @@ fn arrived(
         .unwrap_or(arrived)
 }
 
+/// What was there before, as the engine saw it. What it read then is for sure only
+/// where nobody else stores; else it is better known here, where all hits come.
+fn seen(hit: &RawHit<'_>, alone: bool, all: bool) -> Option<Shadow> {
+    let value = hit.at_hit.old?;
+    let sure = !hit.at_hit.old_read || alone;
+    (sure || !all).then_some(Shadow { value, sure })
+}
+
 /// The value after the access, and how far it can be relied on.
 fn value_after(
     hit: &RawHit<'_>,
     watch: &Watch,
     recovered: &Recovered,
-    old: Shadow,
+    (old, alone): (Shadow, bool),
     memory: &mut dyn Memory,
 ) -> (Shadow, u32) {
-    match recovered.new {
-        Some(value) if recovered.exact || old.sure => (Shadow { value, sure: true }, 0),
-        // The registers say so, though not for sure where it was.
-        Some(value) if !recovered.leans => (Shadow { value, sure: false }, UNSURE_NEW),
-        // What memory held at the hit may be of another CPU, but hardly is.
-        _ if hit.at_hit.memory.is_some() => {
-            let value = hit.at_hit.memory.unwrap_or_default();
+    // What memory held at the hit may be what another CPU stored since.
+    let read = hit
+        .at_hit
+        .memory
+        .map(|value| (Shadow { value, sure: alone }, if alone { 0 } else { UNSURE_NEW }));
+    match (recovered.new, read) {
+        (_, Some(read)) if hit.at_hit.told.is_some() => read,
+        (Some(value), _) if recovered.exact || old.sure => {
             (Shadow { value, sure: true }, 0)
         }
+        // The registers say so, though not for sure where it was.
+        (Some(value), _) if !recovered.leans => {
+            (Shadow { value, sure: false }, UNSURE_NEW)
+        }
+        (_, Some(read)) => read,
         // Memory is asked after the last part.
         _ if recovered.goes_on => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
         // It leans on an old value that is not sure: memory knows better.
-        leaning => match (read_at(watch, hit.pid, memory, false), leaning) {
+        (leaning, None) => match (read_at(watch, hit.pid, memory, false), leaning) {
             (Some(now), _) => (now, UNSURE_NEW),
             (None, Some(value)) => (Shadow { value, sure: false }, UNSURE_NEW),
             (None, None) => (Shadow { sure: false, ..old }, UNKNOWN_NEW),

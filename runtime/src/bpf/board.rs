@@ -136,6 +136,14 @@ pub const SHADOW_KEY: usize = 0;
 pub const SHADOW_VALUE: usize = 8;
 /// Whether it is known.
 pub const SHADOW_KNOWN: usize = 16;
+/// What it is then: told by an instruction, or read from memory, which may have held
+/// what another CPU stored since.
+pub mod known {
+    /// Told.
+    pub const TOLD: i32 = 1;
+    /// Read.
+    pub const READ: i32 = 2;
+}
 
 /// The key of a shadow: of a process, or of the thread whose own watch it is.
 pub fn shadow_key(owner: u32, watch: u32) -> u64 {

@@ -232,14 +232,24 @@ impl<'a> Hit<'a> {
     fn filter(&mut self) {
         let Some(filter) = self.filter else { return };
         let Labels { record, dropped, .. } = self.labels;
-        // What no rule tells is to be seen, so that it can be taught.
-        let told = self.values.then_some(flag::TOLD);
+        // What no rule tells is to be seen, so that it can be taught. And what memory
+        // held may be what another CPU stored since, which its own hit then does not
+        // change.
         let takes_old = filter::inputs(filter::steps(filter)).any(|it| it == Input::Old);
-        let old = takes_old.then_some(flag::OLD);
-        for flag in told.into_iter().chain(old) {
-            self.asm.put([load(Width::Double, R1, R7, at(frame::FLAGS))]);
-            self.asm.put([alu_constant(Alu::And, R1, flag)]);
-            self.asm.jump_if(Test::Equal, R1, 0, record);
+        let (looked_at, wanted) = match (self.values, takes_old) {
+            (false, _) => (0, 0),
+            (true, false) => (flag::TOLD, flag::TOLD),
+            (true, true) => {
+                let wanted = flag::TOLD | flag::OLD;
+                (wanted | flag::OLD_READ | flag::MEMORY, wanted)
+            }
+        };
+        if looked_at != 0 {
+            self.asm.put([
+                load(Width::Double, R1, R7, at(frame::FLAGS)),
+                alu_constant(Alu::And, R1, looked_at),
+            ]);
+            self.asm.jump_if(Test::NotEqual, R1, wanted, record);
         }
         let forbidden = self.forbidden();
         filter::write(&mut self.asm, filter, forbidden, record, dropped);

@@ -82,9 +82,8 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
-    let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size(), None)?;
-    programs.set_plans(std::slice::from_ref(plan));
-    programs.program(Watched::new(0, watch, false)).map(drop)
+    let (programs, _rings) = Programs::open(kernel, &[0], kernel.page_size(), None)?;
+    programs.load(Watched::new(0, watch, false), plan).map(drop)
 }
 
 /// A map, closed when dropped.
@@ -219,18 +218,25 @@ impl Programs {
         self.loaded.clear();
     }
 
+    /// Loads what is run at the hits of a watch with a plan.
+    fn load(&self, watched: Watched, plan: &Plan) -> Result<Loaded, BpfError> {
+        let program = program(watched, self.maps, plan)
+            .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
+        Loaded::new(&self.kernel, &program, WHAT)
+    }
+
     /// The program of a watch.
     pub(super) fn program(&mut self, watched: Watched) -> Result<RawFd, BpfError> {
         if let Some(loaded) = self.loaded.get(&watched) {
             return Ok(loaded.descriptor());
         }
-        let loaded = self.load(watched).or_else(|error| match &error {
+        let loaded = match self.load_planned(watched) {
             // A kernel that does not show who runs: then it is asked.
-            BpfError::Refused { .. } if self.maps.current.take().is_some() => {
-                self.load(watched)
+            Err(BpfError::Refused { .. }) if self.maps.current.take().is_some() => {
+                self.load_planned(watched)
             }
-            _ => Err(error),
-        })?;
+            loaded => loaded,
+        }?;
         if watched.own {
             self.shadows.add_own(watched.number);
         }
@@ -240,22 +246,13 @@ impl Programs {
         Ok(descriptor)
     }
 
-    fn load(&self, watched: Watched) -> Result<Loaded, BpfError> {
+    fn load_planned(&self, watched: Watched) -> Result<Loaded, BpfError> {
         let plan = self.plans.get(watched.number as usize).unwrap_or(&EVERYTHING);
-        let bare = || Plan { needs: Needs::ALL, ..Plan::default() };
-        let program = program(watched, self.maps, plan)
-            // Too long: the handlers ask again and read later.
-            .or_else(|| program(watched, self.maps, &bare()))
-            .ok_or(BpfError::Failed { what: WHAT, errno: Errno::E2BIG })?;
-        Loaded::new(&self.kernel, &program, WHAT).or_else(|error| {
-            // A kernel that takes less: then nothing is left out and read ahead.
-            let bare = self::program(watched, self.maps, &bare());
-            match (&error, bare) {
-                (BpfError::Refused { .. }, Some(bare)) => {
-                    Loaded::new(&self.kernel, &bare, WHAT)
-                }
-                _ => Err(error),
-            }
+        self.load(watched, plan).or_else(|error| {
+            // Too long, or a kernel that takes less: then nothing is left out and
+            // read ahead, and the handlers ask and read later.
+            let bare = Plan { needs: Needs::ALL, ..Plan::default() };
+            self.load(watched, &bare).map_err(|_| error)
         })
     }
 

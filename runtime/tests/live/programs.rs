@@ -138,10 +138,11 @@ fn every_store_has_its_value_and_the_one_before() {
     for (number, hit) in trace.hits.iter().enumerate() {
         let value = number as u64 / 10;
         assert_eq!((hit.watch, hit.pid, hit.tid, hit.kernel), (0, pid, pid, false));
-        // What was left by a hit of which nothing was told is not known.
-        let last = number.checked_sub(1).map(|last| trace.hits[last].at_hit.told);
-        let before = last.flatten().map(|told| told.new);
-        assert_eq!(hit.at_hit.old, before, "{number}");
+        let last = number.checked_sub(1);
+        assert_eq!(hit.at_hit.old, last.map(|last| last as u64 / 10), "{number}");
+        // What was left by a hit of which nothing was told was read.
+        let read = last.is_some_and(|last| trace.hits[last].at_hit.told.is_none());
+        assert_eq!(hit.at_hit.old_read, read, "{number}");
         match hit.at_hit.told {
             Some(it) => {
                 assert_eq!((it.new, it.exact, hit.registers), (value, true, 0));
@@ -238,7 +239,7 @@ fn values_of_racing_threads_are_exact() {
     }
     // The shadow passes from one to the next, each value once.
     let mut old: Vec<_> = trace.hits.iter().filter_map(|hit| hit.at_hit.old).collect();
-    assert!(old.len() > 10_000, "only {}", old.len());
+    assert_eq!(old.len(), 79_999);
     let told = trace.hits.iter().filter_map(|hit| hit.at_hit.told.map(|it| it.new));
     let told: std::collections::BTreeSet<_> = told.collect();
     old.retain(|old| told.contains(old));
@@ -288,8 +289,7 @@ fn what_is_computed_follows_the_shadow() {
             5 => 9,
             _ => value | 64,
         };
-        // Nothing is known of what the last of the first round left.
-        let expected = Some((value, exact, (number > 7).then_some(old)));
+        let expected = Some((value, exact, Some(old)));
         let told = hit.at_hit.told.map(|told| (told.new, told.exact, hit.at_hit.old));
         assert!(told == expected || number < 7, "{number} {hit:?}");
     }
@@ -504,8 +504,8 @@ fn what_was_expected_is_the_first_old_value_and_a_move_changes_it() {
         let trace = tracer.finish();
         trace.assert_complete(30);
         let old: Vec<_> = trace.hits.iter().map(|hit| hit.at_hit.old).collect();
-        assert_eq!((old[0], old[1], old[9]), (Some(40), None, None), "not taught yet");
-        assert_eq!((old[10], old[11], old[19]), (Some(60), None, None), "nor here");
+        assert_eq!((old[0], old[1], old[9]), (Some(40), Some(41), Some(49)));
+        assert_eq!((old[10], old[11], old[19]), (Some(60), Some(51), Some(59)));
         assert_eq!((old[20], old[21]), (None, Some(51)), "it was off");
         Some(())
     });

@@ -37,6 +37,8 @@ pub mod flag {
     pub const CODE: i32 = 16;
     /// And those of the user besides, of a hit in the kernel.
     pub const USER: i32 = 32;
+    /// The value before is what memory held at the hit before.
+    pub const OLD_READ: i32 = 64;
 }
 
 /// What is asked of a ring, `BPF_RB_AVAIL_DATA`: bytes that nobody has read.

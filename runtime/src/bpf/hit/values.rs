@@ -7,7 +7,7 @@ use crate::bpf::assembler::Label;
 use crate::bpf::board::{
     NO_REGISTER, PROBES, PT_REGS, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER,
     RULE_PACKED, RULES, SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, SPREAD, Table,
-    Way, frame, packed,
+    Way, frame, known, packed,
 };
 use crate::bpf::insn::{
     Alu, Atomic, FRAME, Helper, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, Test,
@@ -288,6 +288,7 @@ impl Hit<'_> {
         self.part(R4, packed::SIZE, 0xff);
         let length = self.watched.length as i32;
         self.asm.jump_if(Test::NotEqual, R4, length, labels.memory);
+        let told = self.asm.label();
         self.asm.put([load(Width::Double, R5, R9, SHADOW_KNOWN as i16)]);
         self.asm.jump_if(Test::Equal, R5, 0, labels.memory);
         if register {
@@ -295,12 +296,37 @@ impl Hit<'_> {
         } else {
             self.asm.put([load(Width::Double, R1, R7, at(frame::NUMBER))]);
         }
+        self.asm.jump_if(Test::Equal, R5, known::TOLD, told);
+        self.confirm(labels);
+        self.asm.place(told);
         self.asm.put([
             copy(R3, R1),
             atomic(Atomic::FetchAdd, R9, SHADOW_VALUE as i16, R3),
             alu(Alu::Add, R1, R3),
         ]);
         self.set_old(R3);
+        self.set_new(flag::TOLD | flag::OLD);
+        self.asm.jump(self.labels.filter);
+    }
+
+    /// What the shadow holds was read: it may be of later. Where memory is what comes
+    /// of it and R1, it was not, and all is told from here on.
+    fn confirm(&mut self, labels: Values) {
+        self.asm.put([
+            load(Width::Double, R3, R9, SHADOW_VALUE as i16),
+            alu(Alu::Add, R1, R3),
+        ]);
+        self.set_old(R3);
+        self.cut(R1);
+        self.asm.put([store(Width::Double, R7, at(frame::NUMBER), R1)]);
+        self.read(labels);
+        self.asm.put([copy(R4, R1), load(Width::Double, R2, R7, at(frame::NUMBER))]);
+        self.set_new(flag::TOLD | flag::MEMORY);
+        self.asm.jump_if_both(Test::NotEqual, R4, R2, labels.exchange);
+        self.asm.put([
+            store(Width::Double, R9, SHADOW_VALUE as i16, R4),
+            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, known::TOLD),
+        ]);
         self.set_new(flag::TOLD | flag::OLD);
         self.asm.jump(self.labels.filter);
     }
@@ -354,7 +380,7 @@ impl Hit<'_> {
         self.asm.place(labels.unknown);
         self.read(labels);
         self.set_new(flag::MEMORY);
-        self.unknown();
+        self.asm.jump(labels.exchange);
         self.asm.place(labels.unread);
         self.asm.put([
             store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0),
@@ -363,41 +389,32 @@ impl Hit<'_> {
         self.asm.jump(self.labels.filter);
     }
 
-    /// The shadow gives the old value, and what is there now is not known: memory may
-    /// hold what another CPU has stored since, and that is then no change to it.
-    fn unknown(&mut self) {
-        let none = self.asm.label();
-        self.asm.put([load(Width::Double, R2, R9, SHADOW_KNOWN as i16)]);
-        self.asm.jump_if(Test::Equal, R2, 0, none);
-        self.asm.put([load(Width::Double, R1, R9, SHADOW_VALUE as i16)]);
-        self.set_old(R1);
-        let flags = flag::MEMORY | flag::OLD;
-        self.asm.put([
-            store_constant(Width::Double, R7, at(frame::FLAGS), flags),
-            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0),
-        ]);
-        self.asm.place(none);
-        self.asm.jump(self.labels.filter);
-    }
-
     /// The shadow takes the new value and gives the old one, unless the instruction
     /// told that. Whether it is known is looked at before, and said after, so that
     /// what another CPU finds in between is not taken for a value.
     fn exchange(&mut self, labels: Values) {
         let Labels { filter, .. } = self.labels;
+        let [read, done, sure] = [(); 3].map(|()| self.asm.label());
         self.asm.place(labels.exchange);
         self.asm.put([
             load(Width::Double, R2, R9, SHADOW_KNOWN as i16),
             atomic(Atomic::Exchange, R9, SHADOW_VALUE as i16, R1),
-            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 1),
         ]);
+        let know = |what| store_constant(Width::Double, R9, SHADOW_KNOWN as i16, what);
+        self.asm.jump_if(Test::AnyBit, R3, flag::MEMORY, read);
+        self.asm.put([know(known::TOLD)]);
+        self.asm.jump(done);
+        self.asm.place(read);
+        self.asm.put([know(known::READ)]);
+        self.asm.place(done);
         self.asm.jump_if(Test::Equal, R2, 0, filter);
         self.asm.jump_if(Test::AnyBit, R3, flag::OLD, filter);
         self.set_old(R1);
-        self.asm.put([
-            alu_constant(Alu::Or, R3, flag::OLD),
-            store(Width::Double, R7, at(frame::FLAGS), R3),
-        ]);
+        self.asm.put([alu_constant(Alu::Or, R3, flag::OLD)]);
+        self.asm.jump_if(Test::Equal, R2, known::TOLD, sure);
+        self.asm.put([alu_constant(Alu::Or, R3, flag::OLD_READ)]);
+        self.asm.place(sure);
+        self.asm.put([store(Width::Double, R7, at(frame::FLAGS), R3)]);
     }
 
     /// The watched bytes of a register, which are the lowest, were there before.

@@ -120,7 +120,12 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
         kernel_stack: &[],
         // An unsigned number of no system call is negative.
         syscall: (kernel && syscall <= i32::MAX.cast_unsigned()).then_some(syscall),
-        at_hit: AtHit { old: has(flag::OLD, old), memory: has(flag::MEMORY, new), told },
+        at_hit: AtHit {
+            old: has(flag::OLD, old),
+            old_read: is(flag::OLD_READ),
+            memory: has(flag::MEMORY, new),
+            told,
+        },
         captured: Captured { words: captured },
     })
 }

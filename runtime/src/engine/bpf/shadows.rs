@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use foldhash::fast::RandomState;
 
-use crate::bpf::board::{SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, shadow_key};
+use crate::bpf::board::{
+    SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, known, shadow_key,
+};
 use crate::bpf::shared::Shared;
 
 /// The table's other side. An entry in use may be written by a program at any
@@ -105,7 +107,7 @@ fn set(memory: &Shared, key: u64, value: u64) {
         return;
     };
     memory.word(at + SHADOW_VALUE).store(value, Ordering::Release);
-    memory.word(at + SHADOW_KNOWN).store(1, Ordering::Release);
+    memory.word(at + SHADOW_KNOWN).store(known::TOLD as u64, Ordering::Release);
 }
 
 fn unset(memory: &Shared, at: usize) {
