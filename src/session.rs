@@ -23,6 +23,7 @@ use crate::armed::{Armed, Surroundings};
 use crate::arming;
 use crate::engines;
 use crate::events::{Events, Signals, Wake};
+use crate::kernel_data;
 use crate::names::Names;
 pub use crate::request::{Data, Request};
 use crate::sink::{Round, Sink};
