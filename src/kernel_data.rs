@@ -5,11 +5,12 @@ use std::rc::Rc;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::AbsAddr;
 use hwtrace_probes::kernel::{
-    KernelError, KernelLocation, KernelNames, Path, task_offset,
+    KernelError, KernelLocation, KernelNames, Path, TASK, offset, task_offset,
 };
 use hwtrace_probes::resolve::{Location, in_kernel};
 use hwtrace_probes::spec::{KernelDataSpec, KernelObject};
 use hwtrace_probes::symbols;
+use hwtrace_runtime::bpf::hit::Current;
 use hwtrace_runtime::bpf::{TaskLayout, Tasks};
 use hwtrace_runtime::event::Watch;
 
@@ -111,6 +112,24 @@ impl KernelData {
         let watches = registers.placed(&found);
         watches.iter().any(Option::is_some).then_some(watches)
     }
+}
+
+/// What the kernel's types say of where it keeps who runs; none where they do not.
+pub(crate) fn current(names: &Names) -> Option<Current> {
+    let types = names.kernel()?;
+    let member = |structure, member| {
+        offset(types, structure, member)
+            .and_then(|at| i16::try_from(at).ok())
+            .map(i16::cast_unsigned)
+    };
+    Some(Current {
+        function: types.function("bpf_cast_to_kern_ctx")?,
+        event: member("struct bpf_perf_event_data_kern", "event")?,
+        context: member("struct perf_event", "ctx")?,
+        task: member("struct perf_event_context", "task")?,
+        pid: member(TASK, "pid")?,
+        tgid: member(TASK, "tgid")?,
+    })
 }
 
 impl Finder<'_> {

@@ -403,10 +403,14 @@ pub fn typed(types: &Btf, object: &KernelObject) -> Option<(TypeId, u64)> {
 
 /// Where in `struct task_struct` a member is, in bytes: `pid`, `tgid`.
 pub fn task_offset(types: &Btf, member: &str) -> Option<u64> {
-    let task = walk::named(types, TASK).ok()?;
-    let Type::Record(record) = &*(types as &dyn crate::types::Types).plain(task).1 else {
-        return None;
-    };
+    offset(types, TASK, member)
+}
+
+/// Where in a structure of this name a member is, in bytes.
+pub fn offset(types: &Btf, structure: &str, member: &str) -> Option<u64> {
+    let found = walk::named(types, structure).ok()?;
+    let found = (types as &dyn crate::types::Types).plain(found).1;
+    let Type::Record(record) = &*found else { return None };
     walk::find_member(types, record, member).map(|(offset, _)| offset)
 }
 

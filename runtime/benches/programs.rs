@@ -78,16 +78,18 @@ impl Loop {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut String::new()).unwrap();
         Self { child, input, output, counter }
     }
 
-    /// Nanoseconds of a store.
+    /// Nanoseconds of CPU time of a store.
     fn store(&mut self, times: u64) -> f64 {
-        writeln!(self.input, "{times}").unwrap();
+        writeln!(self.input, "{times} 0").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        line.trim().parse::<f64>().expect("the machine lost a trap") / times as f64
+        let (cpu, _) = line.split_once(' ').unwrap();
+        cpu.parse::<f64>().unwrap() / times as f64
     }
 
     fn watch(&self) -> Watch {

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use hwtrace_runtime::bpf::BpfError;
+use hwtrace_runtime::bpf::hit::Current;
 use hwtrace_runtime::engine::bpf::probe;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{ArmError, Engine, Flow, Whose};
@@ -151,6 +152,22 @@ fn a_kernel_that_can_not_says_why() {
     fake.fail(Call::BpfMap, 0, Errno::EPERM);
     let error = engine.arm(PID, &[WATCH]).expect_err("made to fail");
     assert!(matches!(error, ArmError::Program(BpfError::NotPermitted)), "{error}");
+}
+
+/// Who does not take a program that finds out by itself who runs gets one that asks.
+#[test]
+fn where_it_is_not_shown_who_runs_it_is_asked() {
+    let current =
+        Current { function: 1, event: 16, context: 8, task: 8, pid: 8, tgid: 16 };
+    let options = PerfOptions { current: Some(current), ..PerfOptions::default() };
+    let fake = Rc::new(Fake::new(2, &[PID, 11]));
+    let mut engine = PerfEngine::with_programs(fake.clone(), options);
+    // As planned and bare, each a second time for the kernel's reasons.
+    (0..4).for_each(|nth| fake.fail(Call::BpfLoad, nth, Errno::EINVAL));
+    engine.arm(PID, &[WATCH]).expect("armed");
+    assert_eq!(fake.calls(Call::BpfLoad), 5);
+    drop(engine);
+    assert_eq!(fake.holdings(), NONE);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! - Rules: what instructions do, by owner and address. We write them, programs
 //!   read them.
 //! - Shadows: the value that the last hit left, by process (or thread) and watch.
-//! - For each CPU a frame: the registers of the hit and what was found out of it. No
+//! - For each CPU a frame: the registers of the user and what was found out of the hit. No
 //!   two programs run on one CPU at once (kernel/events/core.c,
 //!   `bpf_overflow_handler`: `bpf_prog_active`).
 //!
@@ -152,7 +152,8 @@ pub fn shadow_key(owner: u32, watch: u32) -> u64 {
 
 /// The parts of [`RULE_PACKED`], as shifts.
 pub mod packed {
-    /// Index of the base's word in a frame, 8 bits each.
+    /// Index of the base among the registers of a frame, or
+    /// [`NO_REGISTER`](super::NO_REGISTER), 8 bits each.
     pub const BASE: u32 = 0;
     /// Of the index's.
     pub const INDEX: u32 = 8;
@@ -160,7 +161,7 @@ pub mod packed {
     pub const SCALE: u32 = 16;
     /// What is known of the value ([`super::Way`]).
     pub const WAY: u32 = 24;
-    /// Index of the word with the value.
+    /// Index of the one with the value.
     pub const VALUE: u32 = 32;
     /// By how much that is shifted to the right.
     pub const SHIFT: u32 = 40;
@@ -187,16 +188,11 @@ pub enum Way {
 
 /// Words of a frame, by index.
 pub mod frame {
-    /// The registers of the code that made the access: those of
-    /// [`REGISTERS`](crate::attr::REGISTERS) in their order, and the instruction
-    /// pointer.
-    pub const CODE: usize = 0;
+    /// The user's registers: those of [`REGISTERS`](crate::attr::REGISTERS) in their
+    /// order, and the instruction pointer.
+    pub const USER: usize = 0;
     /// How many these are.
     pub const REGISTER_COUNT: usize = 18;
-    /// A word that is 0: stands for a register that an address has not.
-    pub const ZERO: usize = CODE + REGISTER_COUNT;
-    /// The user's registers, as [`CODE`].
-    pub const USER: usize = ZERO + 1;
     /// The watched bytes before the access.
     pub const OLD: usize = USER + REGISTER_COUNT;
     /// After it.
@@ -223,13 +219,18 @@ pub mod frame {
     pub const SYSCALL: usize = NUMBER + 1;
     /// A shadow for hits that have none: three words.
     pub const SHADOW: usize = SYSCALL + 1;
+    /// Bytes of records since the ring was last asked how full it is.
+    pub const UNASKED: usize = SHADOW + 3;
     /// The slots of filters and reads.
-    pub const SLOTS: usize = SHADOW + 4;
+    pub const SLOTS: usize = UNASKED + 1;
     /// All of them.
     pub const WORDS: usize = SLOTS + crate::plan::SLOTS_MAX as usize;
 }
 
 const _: () = assert!(frame::WORDS * 8 <= FRAME_BYTES);
+
+/// Stands in a rule for a register that there is not: it is 0.
+pub const NO_REGISTER: usize = frame::REGISTER_COUNT;
 
 /// The place of a register among those in a frame, by perf's number; none for one
 /// that is not there.

@@ -21,13 +21,14 @@
 
 mod record;
 mod values;
+mod who;
 
 use super::assembler::{Assembler, Label};
 use super::board::{self, FRAME_SHIFT, FRAMES, PT_REGS, frame};
 use super::insn::{
-    Alu, Atomic, FRAME, Helper, Instruction, R0, R1, R2, R3, R4, R6, R7, R8, Test, Width,
-    add, alu, alu_constant, atomic, call, copy, copy_low, exit, load, set, set_address,
-    set_wide, store, store_constant,
+    Alu, Atomic, Helper, Instruction, R0, R1, R2, R6, R7, R8, Test, Width, alu,
+    alu_constant, atomic, call, copy, exit, load, set, set_address, store,
+    store_constant,
 };
 use super::steps::at;
 use super::{Program, Role, filter};
@@ -35,6 +36,7 @@ use crate::event::{Trigger, Watch};
 use crate::plan::{Filter, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
+pub use who::Current;
 
 /// Where the context has things, in bytes (include/uapi/linux/bpf_perf_event.h:
 /// `struct pt_regs`, period, address).
@@ -80,6 +82,8 @@ pub struct Maps {
     /// Device and inode of the pid namespace whose numbers are wanted; none for
     /// the first.
     pub namespace: Option<(u64, u64)>,
+    /// How to find out who runs; none where only a call tells.
+    pub current: Option<Current>,
 }
 
 /// The program; none where the plan makes it too long.
@@ -201,48 +205,13 @@ impl<'a> Hit<'a> {
             store(Width::Double, R7, at(frame::CPU), R0),
             load(Width::Double, R1, R6, context::ADDRESS),
             store(Width::Double, R7, at(frame::ADDRESS), R1),
+            load(Width::Double, R1, R6, context::CS),
+            // The privilege of the code: 3 for the user's, else 0.
+            alu_constant(Alu::And, R1, 3),
+            alu_constant(Alu::ShiftRight, R1, 1),
+            store(Width::Double, R7, at(frame::USER_MODE), R1),
         ]);
         self.who();
-        let user = self.asm.label();
-        self.asm.put([
-            load(Width::Double, R1, R6, context::CS),
-            // The privilege of the code: 3 for the user's.
-            alu_constant(Alu::And, R1, 3),
-            set(R0, 1),
-        ]);
-        self.asm.jump_if(Test::NotEqual, R1, 0, user);
-        self.asm.put([set(R0, 0)]);
-        self.asm.place(user);
-        self.asm.put([store(Width::Double, R7, at(frame::USER_MODE), R0)]);
-    }
-
-    /// Process and thread. A hit of somebody who has no number in our pid namespace
-    /// is lost.
-    fn who(&mut self) {
-        const TID: i16 = -8;
-        const PID: i16 = -4;
-        let store_both = |asm: &mut Assembler| {
-            asm.put([
-                store(Width::Double, R7, at(frame::PID), R0),
-                store(Width::Double, R7, at(frame::TID), R1),
-            ]);
-        };
-        let Some((device, inode)) = self.maps.namespace else {
-            self.asm.put([
-                call(Helper::PidTgid),
-                copy_low(R1, R0),
-                alu_constant(Alu::ShiftRight, R0, 32),
-            ]);
-            return store_both(&mut self.asm);
-        };
-        self.asm.put(set_wide(R1, device));
-        self.asm.put(set_wide(R2, inode));
-        self.asm.put([copy(R3, FRAME), add(R3, TID.into()), set(R4, 8)]);
-        self.asm.put([call(Helper::NamespacePidTgid)]);
-        self.asm.jump_if(Test::NotEqual, R0, 0, self.labels.lost);
-        self.asm
-            .put([load(Width::Word, R0, FRAME, PID), load(Width::Word, R1, FRAME, TID)]);
-        store_both(&mut self.asm);
     }
 
     /// The user's registers that are looked at, and the system call. Of a hit in the
@@ -278,19 +247,24 @@ impl<'a> Hit<'a> {
     fn filter(&mut self) {
         let Some(filter) = self.filter else { return };
         let Labels { record, dropped, .. } = self.labels;
-        // What no rule tells is to be seen, so that it can be taught.
-        let told = self.values.then_some(flag::TOLD);
+        // What no rule tells is to be seen, so that it can be taught. And what memory
+        // held may be what another CPU stored since, which its own hit then does not
+        // change.
         let takes_old = filter::inputs(filter::steps(filter)).any(|it| it == Input::Old);
-        let old = takes_old.then_some(flag::OLD);
-        for flag in told.into_iter().chain(old) {
-            self.asm.put([load(Width::Double, R1, R7, at(frame::FLAGS))]);
-            self.asm.put([alu_constant(Alu::And, R1, flag)]);
-            self.asm.jump_if(Test::Equal, R1, 0, record);
-        }
-        // What memory held may be what another CPU stored since, which its own hit
-        // then does not change.
-        if takes_old {
-            self.jump_if_flag(flag::OLD_READ | flag::MEMORY, record);
+        let (looked_at, wanted) = match (self.values, takes_old) {
+            (false, _) => (0, 0),
+            (true, false) => (flag::TOLD, flag::TOLD),
+            (true, true) => {
+                let wanted = flag::TOLD | flag::OLD;
+                (wanted | flag::OLD_READ | flag::MEMORY, wanted)
+            }
+        };
+        if looked_at != 0 {
+            self.asm.put([
+                load(Width::Double, R1, R7, at(frame::FLAGS)),
+                alu_constant(Alu::And, R1, looked_at),
+            ]);
+            self.asm.jump_if(Test::NotEqual, R1, wanted, record);
         }
         let forbidden = self.forbidden();
         filter::write(&mut self.asm, filter, forbidden, record, dropped);

@@ -284,6 +284,12 @@ pub fn call(helper: Helper) -> Instruction {
     Instruction::new(0x85, R0, R0, 0, helper as i32)
 }
 
+/// Calls a function of the kernel by its number in the kernel's BTF (Linux 5.13).
+pub fn call_numbered(function: u32) -> Instruction {
+    // `BPF_PSEUDO_KFUNC_CALL`
+    Instruction::new(0x85, R0, R2, 0, function.cast_signed())
+}
+
 /// Ends the program; [`R0`] is what it gives.
 pub fn exit() -> Instruction {
     Instruction::new(0x95, R0, R0, 0, 0)
@@ -312,6 +318,7 @@ mod tests {
             (skip_if(Test::Above, R2, 512, 1), [0x25, 0x02, 1, 0, 0, 2, 0, 0]),
             (skip(2), [0x05, 0, 2, 0, 0, 0, 0, 0]),
             (call(Helper::ProbeReadKernel), [0x85, 0, 0, 0, 113, 0, 0, 0]),
+            (call_numbered(0x1_2345), [0x85, 0x20, 0, 0, 0x45, 0x23, 1, 0]),
             (exit(), [0x95, 0, 0, 0, 0, 0, 0, 0]),
             (copy_low(R3, R8), [0xbc, 0x83, 0, 0, 0, 0, 0, 0]),
             (alu(Alu::ShiftRightSigned, R1, R2), [0xcf, 0x21, 0, 0, 0, 0, 0, 0]),

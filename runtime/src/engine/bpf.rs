@@ -34,7 +34,7 @@ pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
-use crate::bpf::hit::{Maps, Watched, program};
+use crate::bpf::hit::{Current, Maps, Watched, program};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
 use crate::event::{Trigger, Watch};
@@ -86,7 +86,7 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
-    let (programs, _rings) = Programs::open(kernel, &[0], kernel.page_size())?;
+    let (programs, _rings) = Programs::open(kernel, &[0], kernel.page_size(), None)?;
     programs.load(Watched::new(0, watch, false), plan).map(drop)
 }
 
@@ -158,6 +158,7 @@ impl Programs {
         kernel: &Rc<dyn Kernel>,
         cpus: &[u32],
         ring_bytes: usize,
+        current: Option<Current>,
     ) -> Result<(Self, Vec<HitRing>), BpfError> {
         let (array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
         let bound = cpus.last().map_or(1, |last| last + 1);
@@ -174,6 +175,7 @@ impl Programs {
             cpus: bound,
             ring_bytes: rings.first().map_or(0, HitRing::bytes) as u32,
             namespace: Some(namespace).filter(|it| it.1 != INITIAL_PID_NAMESPACE),
+            current,
         };
         let programs = Self {
             kernel: Rc::clone(kernel),
@@ -232,13 +234,13 @@ impl Programs {
         if let Some(loaded) = self.loaded.get(&watched) {
             return Ok(loaded.descriptor());
         }
-        let plan = self.plans.get(watched.number as usize).unwrap_or(&EVERYTHING);
-        let loaded = self.load(watched, plan).or_else(|error| {
-            // Too long, or a kernel that takes less: then nothing is left out and
-            // read ahead, and the handlers ask and read later.
-            let bare = Plan { needs: Needs::ALL, blind: plan.blind, ..Plan::default() };
-            self.load(watched, &bare).map_err(|_| error)
-        })?;
+        let loaded = match self.load_planned(watched) {
+            // A kernel that does not show who runs: then it is asked.
+            Err(BpfError::Refused { .. }) if self.maps.current.take().is_some() => {
+                self.load_planned(watched)
+            }
+            loaded => loaded,
+        }?;
         if watched.own {
             self.shadows.add_own(watched.number);
         }
@@ -246,6 +248,16 @@ impl Programs {
         let descriptor = loaded.descriptor();
         self.loaded.insert(watched, loaded);
         Ok(descriptor)
+    }
+
+    fn load_planned(&self, watched: Watched) -> Result<Loaded, BpfError> {
+        let plan = self.plans.get(watched.number as usize).unwrap_or(&EVERYTHING);
+        self.load(watched, plan).or_else(|error| {
+            // Too long, or a kernel that takes less: then nothing is left out and
+            // read ahead, and the handlers ask and read later.
+            let bare = Plan { needs: Needs::ALL, blind: plan.blind, ..Plan::default() };
+            self.load(watched, &bare).map_err(|_| error)
+        })
     }
 
     /// The memory that programs share with us.

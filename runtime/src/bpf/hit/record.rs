@@ -7,11 +7,11 @@
 
 use super::{Hit, Labels, context, flag as flags};
 use crate::bpf::assembler::Label;
-use crate::bpf::board::frame;
+use crate::bpf::board::{PT_REGS, frame};
 use crate::bpf::filter;
 use crate::bpf::insn::{
     Alu, FRAME, Helper, R0, R1, R2, R3, R6, R7, R8, R9, Test, Width, add, alu,
-    alu_constant, call, copy, load, set, set_map, store,
+    alu_constant, call, copy, load, set, set_map, store, store_constant,
 };
 use crate::bpf::steps::at;
 
@@ -43,6 +43,8 @@ pub mod flag {
 
 /// What is asked of a ring, `BPF_RB_AVAIL_DATA`: bytes that nobody has read.
 const AVAILABLE: i32 = 0;
+/// A ring is asked that when this part of it was filled since: one of so many.
+const PARTS: i32 = 128;
 /// `BPF_RB_NO_WAKEUP`, and the other way (include/uapi/linux/bpf.h).
 const NO_WAKEUP: i32 = 1;
 const FORCE_WAKEUP: i32 = 2;
@@ -104,24 +106,24 @@ impl Hit<'_> {
         self.asm.jump_if(Test::Equal, R0, 0, self.labels.lost);
         self.asm.put([copy(R9, R0)]);
         let mut to = BODY + self.reads.words();
-        let of_user = self.needs.registers && !self.values;
-        for (flag, from) in [(flags::CODE, frame::CODE), (flags::USER, frame::USER)] {
-            // Where nobody else asked for them the code's are not in the frame.
-            let of_context = of_user && flag == flags::CODE;
+        for flag in [flags::CODE, flags::USER] {
             for index in (0..REGISTERS).filter(|_| flags & flag != 0) {
                 self.asm.put([
-                    match of_context {
-                        true => load(Width::Double, R1, R6, super::PT_REGS[index]),
-                        false => load(Width::Double, R1, R7, at(from + index)),
+                    match flag {
+                        flags::CODE => load(Width::Double, R1, R6, PT_REGS[index]),
+                        _ => load(Width::Double, R1, R7, at(frame::USER + index)),
                     },
                     store(Width::Double, R9, at(to + index), R1),
                 ]);
             }
-            to += REGISTERS;
+            to += if flags & flag != 0 { REGISTERS } else { 0 };
         }
         self.asm.put([
             load(Width::Double, R2, R7, at(frame::FLAGS)),
             alu_constant(Alu::Or, R2, flags),
+            load(Width::Double, R1, R7, at(frame::UNASKED)),
+            add(R1, (bytes + HEAD_BYTES) as i32),
+            store(Width::Double, R7, at(frame::UNASKED), R1),
         ]);
         self.asm.jump(written);
     }
@@ -161,19 +163,27 @@ impl Hit<'_> {
         ]);
     }
 
-    /// Hands it over. Who waits is woken once, when a quarter of the ring is full.
+    /// Hands it over. Who waits is woken once, when a quarter of the ring is full; the
+    /// ring is not asked at each record, but whenever a small part of it was filled.
     fn submit(&mut self) {
         let submit = self.asm.label();
         let longest = self.words(flags::CODE | flags::USER) * 8 + HEAD_BYTES;
-        let quarter = self.maps.ring_bytes as i32 / 4;
+        let ring = self.maps.ring_bytes as i32;
+        let (quarter, part) = (ring / 4, ring / PARTS);
+        self.asm
+            .put([set(R2, NO_WAKEUP), load(Width::Double, R1, R7, at(frame::UNASKED))]);
+        self.asm.jump_if(Test::Below, R1, part, submit);
         self.asm.put([
+            store_constant(Width::Double, R7, at(frame::UNASKED), 0),
             copy(R1, R8),
             set(R2, AVAILABLE),
             call(Helper::RecordsQuery),
             set(R2, NO_WAKEUP),
         ]);
         self.asm.jump_if(Test::Below, R0, quarter, submit);
-        self.asm.jump_if(Test::AboveOrEqual, R0, quarter + longest as i32, submit);
+        // No more than this can have come since it was asked before.
+        let passed = quarter + part + longest as i32;
+        self.asm.jump_if(Test::AboveOrEqual, R0, passed, submit);
         self.asm.put([set(R2, FORCE_WAKEUP)]);
         self.asm.place(submit);
         self.asm.put([copy(R1, R9), call(Helper::RecordSubmit)]);

@@ -1,11 +1,13 @@
 //! What the access did: the watched bytes before and after it.
 
+use std::ops::Range;
+
 use super::{Hit, Labels, context, flag};
 use crate::bpf::assembler::Label;
 use crate::bpf::board::{
-    PROBES, PT_REGS, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER, RULE_PACKED,
-    RULES, SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, SPREAD, Table, Way, frame,
-    known, packed,
+    NO_REGISTER, PROBES, PT_REGS, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER,
+    RULE_PACKED, RULES, SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, SPREAD, Table,
+    Way, frame, known, packed,
 };
 use crate::bpf::insn::{
     Alu, Atomic, FRAME, Helper, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, Test,
@@ -24,7 +26,8 @@ struct Values {
     unknown: Label,
     /// Memory can not be read either.
     unread: Label,
-    /// The new value is in the frame: the shadow takes it.
+    /// The new value is in R1 and in the frame, and the flags in R3: the shadow takes
+    /// it.
     exchange: Label,
 }
 
@@ -45,30 +48,16 @@ impl Hit<'_> {
             unread: label(),
             exchange: label(),
         };
-        self.code_registers();
+        // What is not found out is 0.
+        for word in [frame::OLD, frame::NEW, frame::ACCESS] {
+            self.asm.put([store_constant(Width::Double, R7, at(word), 0)]);
+        }
         self.shadow();
         self.rule(labels);
         self.operand(labels);
         self.by_way(labels);
         self.without_rule(labels);
         self.exchange(labels);
-    }
-
-    fn code_registers(&mut self) {
-        for (index, offset) in PT_REGS.iter().enumerate() {
-            self.asm.put([
-                load(Width::Double, R1, R6, *offset),
-                store(Width::Double, R7, at(frame::CODE + index), R1),
-            ]);
-        }
-        self.asm.put([
-            store_constant(Width::Double, R7, at(frame::ZERO), 0),
-            // What is not found out is 0.
-            store_constant(Width::Double, R7, at(frame::OLD), 0),
-            store_constant(Width::Double, R7, at(frame::NEW), 0),
-            store_constant(Width::Double, R7, at(frame::ACCESS), 0),
-            store_constant(Width::Double, R7, at(frame::SHADOW + 2), 0),
-        ]);
     }
 
     /// `to` = the first place of the key `spread`, which is lost.
@@ -105,13 +94,19 @@ impl Hit<'_> {
             // Another CPU may have been faster.
             self.asm.jump_if_both(Test::Equal, R0, R1, *found);
         }
-        self.asm.put([copy(R9, R7), add(R9, at(frame::SHADOW).into())]);
+        let spare = at(frame::SHADOW);
+        self.asm.put([copy(R9, R7), add(R9, spare.into())]);
+        self.asm.put([store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0)]);
         self.asm.jump(ready);
-        for (probe, found) in found.iter().enumerate() {
+        // The first comes last, as nothing is to be done there: nearly always it is it.
+        for (probe, found) in found.iter().enumerate().skip(1) {
             self.asm.place(*found);
             self.asm.put([add(R9, entry(probe).into())]);
             self.asm.jump(ready);
         }
+        let [first, ..] = found;
+        self.asm.place(first);
+        self.asm.put([add(R9, entry(0).into())]);
         self.asm.place(ready);
     }
 
@@ -179,14 +174,31 @@ impl Hit<'_> {
         self.asm.put([alu_constant(Alu::And, to, mask)]);
     }
 
-    /// `to` = the register that the rule names there.
+    /// `to` = the register that the rule names there. It is found by halves: to take
+    /// one from the context by its number is not allowed, and to copy all takes longer.
     fn named(&mut self, to: Register, shift: u32) {
         self.part(to, shift, 31);
-        self.asm.put([
-            alu_constant(Alu::ShiftLeft, to, 3),
-            alu(Alu::Add, to, R7),
-            load(Width::Double, to, to, at(frame::CODE)),
-        ]);
+        let done = self.asm.label();
+        self.one_of(to, 0..NO_REGISTER + 1, done);
+        self.asm.place(done);
+    }
+
+    /// `to` = the register of which it holds the index, one of these.
+    fn one_of(&mut self, to: Register, indices: Range<usize>, done: Label) {
+        let Range { start, end } = indices;
+        let middle = start.midpoint(end);
+        if middle == start {
+            self.asm.put([match PT_REGS.get(start) {
+                Some(offset) => load(Width::Double, to, R6, *offset),
+                None => set(to, 0),
+            }]);
+            return self.asm.jump(done);
+        }
+        let upper = self.asm.label();
+        self.asm.jump_if(Test::AboveOrEqual, to, middle as i32, upper);
+        self.one_of(to, start..middle, done);
+        self.asm.place(upper);
+        self.one_of(to, middle..end, done);
     }
 
     /// Where the operand is: it must hold all watched bytes. Then R2 is how many bits
@@ -194,11 +206,19 @@ impl Hit<'_> {
     fn operand(&mut self, labels: Values) {
         self.part(R2, packed::WAY, 0xff);
         self.asm.jump_if(Test::Equal, R2, Way::Anywhere as i32, labels.memory);
+        // Data at a fixed address has neither base nor index, most else no index.
+        let placed = self.asm.label();
+        let none = NO_REGISTER as i32;
+        self.part(R2, packed::BASE, 0xffff);
+        self.asm.jump_if(Test::Equal, R2, none << packed::INDEX | none, placed);
         self.named(R2, packed::BASE);
         self.asm.put([alu(Alu::Add, R1, R2)]);
+        self.part(R2, packed::INDEX, 0xff);
+        self.asm.jump_if(Test::Equal, R2, none, placed);
         self.named(R2, packed::INDEX);
         self.part(R3, packed::SCALE, 3);
         self.asm.put([alu(Alu::ShiftLeft, R2, R3), alu(Alu::Add, R1, R2)]);
+        self.asm.place(placed);
         self.asm.put([
             load(Width::Double, R2, R7, at(frame::ADDRESS)),
             alu(Alu::Subtract, R2, R1),
@@ -222,7 +242,16 @@ impl Hit<'_> {
         let mut label = || self.asm.label();
         let [immediate, add_number, add_register] = [(); 3].map(|()| label());
         let [compare_exchange, exchange, found] = [(); 3].map(|()| label());
+        let [register, other] = [(); 2].map(|()| label());
         self.part(R3, packed::WAY, 0xff);
+        self.asm.jump_if(Test::NotEqual, R3, Way::Register as i32, other);
+        self.asm.place(register);
+        self.source();
+        self.asm.place(found);
+        self.asm.put([alu(Alu::ShiftRight, R1, R2)]);
+        self.set_new(flag::TOLD | flag::EXACT);
+        self.asm.jump(labels.exchange);
+        self.asm.place(other);
         for (way, to) in [
             (Way::Immediate, immediate),
             (Way::Memory, labels.memory),
@@ -233,14 +262,10 @@ impl Hit<'_> {
         ] {
             self.asm.jump_if(Test::Equal, R3, way as i32, to);
         }
-        self.source();
-        self.asm.jump(found);
+        self.asm.jump(register);
         self.asm.place(immediate);
         self.asm.put([load(Width::Double, R1, R7, at(frame::NUMBER))]);
-        self.asm.place(found);
-        self.asm.put([alu(Alu::ShiftRight, R1, R2)]);
-        self.set_new(flag::TOLD | flag::EXACT);
-        self.asm.jump(labels.exchange);
+        self.asm.jump(found);
         self.asm.place(add_number);
         self.add(false, labels);
         self.asm.place(add_register);
@@ -295,11 +320,11 @@ impl Hit<'_> {
         self.cut(R1);
         self.asm.put([store(Width::Double, R7, at(frame::NUMBER), R1)]);
         self.read(labels);
-        self.asm.put([copy(R3, R1), load(Width::Double, R2, R7, at(frame::NUMBER))]);
+        self.asm.put([copy(R4, R1), load(Width::Double, R2, R7, at(frame::NUMBER))]);
         self.set_new(flag::TOLD | flag::MEMORY);
-        self.asm.jump_if_both(Test::NotEqual, R3, R2, labels.exchange);
+        self.asm.jump_if_both(Test::NotEqual, R4, R2, labels.exchange);
         self.asm.put([
-            store(Width::Double, R9, SHADOW_VALUE as i16, R3),
+            store(Width::Double, R9, SHADOW_VALUE as i16, R4),
             store_constant(Width::Double, R9, SHADOW_KNOWN as i16, known::TOLD),
         ]);
         self.set_new(flag::TOLD | flag::OLD);
@@ -312,13 +337,13 @@ impl Hit<'_> {
         let same = self.asm.label();
         self.asm.put([
             // AX is the first.
-            load(Width::Double, R3, R7, at(frame::CODE)),
+            load(Width::Double, R3, R6, PT_REGS[0]),
             alu(Alu::ShiftRight, R3, R2),
         ]);
         self.set_old(R3);
         self.asm.put([
             copy(R1, R3),
-            load(Width::Double, R4, R7, at(frame::CODE + FLAGS)),
+            load(Width::Double, R4, R6, PT_REGS[FLAGS]),
             alu_constant(Alu::And, R4, ZERO_FLAG),
         ]);
         self.asm.jump_if(Test::Equal, R4, 0, same);
@@ -372,10 +397,8 @@ impl Hit<'_> {
         let [read, done, sure] = [(); 3].map(|()| self.asm.label());
         self.asm.place(labels.exchange);
         self.asm.put([
-            load(Width::Double, R1, R7, at(frame::NEW)),
             load(Width::Double, R2, R9, SHADOW_KNOWN as i16),
             atomic(Atomic::Exchange, R9, SHADOW_VALUE as i16, R1),
-            load(Width::Double, R3, R7, at(frame::FLAGS)),
         ]);
         let know = |what| store_constant(Width::Double, R9, SHADOW_KNOWN as i16, what);
         self.asm.jump_if(Test::AnyBit, R3, flag::MEMORY, read);
@@ -400,12 +423,13 @@ impl Hit<'_> {
         self.asm.put([store(Width::Double, R7, at(frame::OLD), from)]);
     }
 
-    /// Those of R1 are there after, and this is known of them.
+    /// Those of R1 are there after, and this is known of them; R3 = that.
     fn set_new(&mut self, flags: i32) {
         self.cut(R1);
         self.asm.put([
+            set(R3, flags),
             store(Width::Double, R7, at(frame::NEW), R1),
-            store_constant(Width::Double, R7, at(frame::FLAGS), flags),
+            store(Width::Double, R7, at(frame::FLAGS), R3),
         ]);
     }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use foldhash::fast::RandomState;
 
 use crate::bpf::board::{
-    PROBES, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER, RULE_PACKED, RULES, Way,
-    frame, packed, register_index, rule_key,
+    NO_REGISTER, PROBES, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER,
+    RULE_PACKED, RULES, Way, packed, register_index, rule_key,
 };
 use crate::bpf::shared::Shared;
 use crate::plan::{Lesson, Rule, RuleValue};
@@ -140,7 +140,7 @@ fn encode(rule: &Rule) -> Option<[u64; 3]> {
     }
     let word = |number: Option<u8>| match number {
         Some(number) => register_index(number),
-        None => Some(frame::ZERO),
+        None => Some(NO_REGISTER),
     };
     let (of, shift) = value.map_or((None, 0), |(of, shift)| (Some(of), shift));
     let scale = place.map_or(1, |place| place.scale);
