@@ -16,6 +16,8 @@ pub struct Row {
     /// Why it can not be used here.
     usable: fn(&Rc<dyn Kernel>) -> Result<(), String>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
+    /// Whether programs are run at hits.
+    programs: bool,
 }
 
 /// All engines, the best first.
@@ -27,12 +29,14 @@ pub static ENGINES: &[Row] = &[
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
         },
+        programs: true,
     },
     Row {
         name: "perf",
         what: "samples of perf's hardware breakpoints",
         usable: |_| Ok(()),
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
+        programs: false,
     },
 ];
 
@@ -92,6 +96,11 @@ impl Taken {
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.row.name
+    }
+
+    /// Whether it runs programs at hits.
+    pub(crate) fn runs_programs(&self) -> bool {
+        self.row.programs
     }
 
     /// A new one of it, not armed yet.

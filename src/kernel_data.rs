@@ -5,12 +5,12 @@ use std::rc::Rc;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::AbsAddr;
 use hwtrace_probes::kernel::{
-    KernelError, KernelLocation, KernelNames, Path, task_offset,
+    KernelError, KernelLocation, KernelNames, Path, TASK, member_offset, task_offset,
 };
 use hwtrace_probes::resolve::{Location, in_kernel};
 use hwtrace_probes::spec::{KernelDataSpec, KernelObject};
 use hwtrace_probes::symbols;
-use hwtrace_runtime::bpf::{TaskLayout, Tasks};
+use hwtrace_runtime::bpf::{TaskLayout, Tasks, Walk};
 use hwtrace_runtime::event::Watch;
 
 use crate::armed::Surroundings;
@@ -47,6 +47,17 @@ pub(crate) fn tasks(
         Some((*tid, name))
     };
     requests.iter().filter_map(named).collect()
+}
+
+/// How programs read the memory of processes unseen, where this kernel is known well
+/// enough.
+pub(crate) fn walk(surroundings: &Surroundings) -> Option<Walk> {
+    let types = surroundings.names.kernel()?;
+    let member = |structure, name| {
+        member_offset(types, structure, name).and_then(|at| u32::try_from(at).ok())
+    };
+    let (mm, pgd) = (member(TASK, "mm")?, member("struct mm_struct", "pgd")?);
+    Walk::find(&surroundings.kernel, mm, pgd)
 }
 
 impl KernelData {

@@ -10,6 +10,7 @@ use hwtrace_probes::spec::ProcessRef;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine};
+use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::CAPACITY;
 
@@ -221,7 +222,11 @@ impl Survey {
         let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);
         let whole_system = self.later || kernel_watches.is_some();
-        let options = PerfOptions { prompt, whole_system, ..options };
+        let loads = registers.watches().iter().any(|it| it.trigger == Trigger::ReadWrite);
+        let walk = (loads && taken.runs_programs())
+            .then(|| kernel_data::walk(&surroundings))
+            .flatten();
+        let options = PerfOptions { prompt, whole_system, walk, ..options };
         let open = |options| {
             let mut engine = taken.open(&surroundings.kernel, options);
             engine.set_plans(&plans::taught(&plans, engine.learns()));

@@ -403,8 +403,15 @@ pub fn typed(types: &Btf, object: &KernelObject) -> Option<(TypeId, u64)> {
 
 /// Where in `struct task_struct` a member is, in bytes: `pid`, `tgid`.
 pub fn task_offset(types: &Btf, member: &str) -> Option<u64> {
-    let task = walk::named(types, TASK).ok()?;
-    let Type::Record(record) = &*(types as &dyn crate::types::Types).plain(task).1 else {
+    member_offset(types, TASK, member)
+}
+
+/// Where in a structure, which is named as in `struct mm_struct`, a member is, in bytes;
+/// none where there is no such structure or member.
+pub fn member_offset(types: &Btf, structure: &str, member: &str) -> Option<u64> {
+    let found = walk::named(types, structure).ok()?;
+    let Type::Record(record) = &*(types as &dyn crate::types::Types).plain(found).1
+    else {
         return None;
     };
     walk::find_member(types, record, member).map(|(offset, _)| offset)

@@ -11,7 +11,7 @@
 //!
 //! A debug register that reports loads, too, would report what the program loads
 //! (arch/x86/kernel/traps.c, `exc_debug_user`: the registers stay on). So the bytes of
-//! such a watch are not read here.
+//! such a watch are read where it does not look ([`Walk`]), or not here.
 //!
 //! It always gives 0, so that perf makes no sample. The event counts all the same,
 //! so that *records + left out + lost = counted*.
@@ -30,7 +30,7 @@ use super::insn::{
     set_wide, store, store_constant,
 };
 use super::steps::at;
-use super::{Program, Role, filter};
+use super::{Program, Role, Walk, filter};
 use crate::event::{Trigger, Watch};
 use crate::plan::{Filter, Input, Needs, Plan, Reads};
 
@@ -80,6 +80,9 @@ pub struct Maps {
     /// Device and inode of the pid namespace whose numbers are wanted; none for
     /// the first.
     pub namespace: Option<(u64, u64)>,
+    /// How bytes are read whose register reports loads, too; none where they can not
+    /// be.
+    pub walk: Option<Walk>,
 }
 
 /// The program; none where the plan makes it too long.

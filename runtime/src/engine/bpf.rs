@@ -36,7 +36,7 @@ use self::shadows::Shadows;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
 use crate::bpf::hit::{Maps, Watched, program};
 use crate::bpf::shared::Shared;
-use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
+use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map, Walk};
 use crate::event::{Trigger, Watch};
 use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Needs, Plan};
@@ -82,7 +82,7 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
-    let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size())?;
+    let (mut programs, _rings) = Programs::open(kernel, &[0], kernel.page_size(), None)?;
     programs.set_plans(std::slice::from_ref(plan));
     programs.program(Watched::new(0, watch, false)).map(drop)
 }
@@ -150,11 +150,12 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Makes the maps, and rings of so many bytes, smaller ones where memory is
-    /// short.
+    /// short. What `walk` is for says [`Maps::walk`].
     pub(super) fn open(
         kernel: &Rc<dyn Kernel>,
         cpus: &[u32],
         ring_bytes: usize,
+        walk: Option<Walk>,
     ) -> Result<(Self, Vec<HitRing>), BpfError> {
         let (array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
         let bound = cpus.last().map_or(1, |last| last + 1);
@@ -171,6 +172,7 @@ impl Programs {
             cpus: bound,
             ring_bytes: rings.first().map_or(0, HitRing::bytes) as u32,
             namespace: Some(namespace).filter(|it| it.1 != INITIAL_PID_NAMESPACE),
+            walk,
         };
         let programs = Self {
             kernel: Rc::clone(kernel),

@@ -114,6 +114,7 @@ use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};
 use self::session::Session;
 use crate::attr::Sampled;
+use crate::bpf::Walk;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
 use crate::event::{Event, Watch};
@@ -141,6 +142,9 @@ pub struct PerfOptions {
     /// only of what is armed. Needs CAP_PERFMON, or
     /// kernel.perf_event_paranoid at most 0.
     pub whole_system: bool,
+    /// How programs read bytes whose register reports loads, too. None: the values of
+    /// such a watch that the instruction does not tell are not known at the hit.
+    pub walk: Option<Walk>,
 }
 
 /// Bytes of all rings together, unless asked for otherwise.
@@ -159,6 +163,7 @@ impl Default for PerfOptions {
             tries: 200,
             prompt: false,
             whole_system: false,
+            walk: None,
         }
     }
 }

@@ -84,7 +84,8 @@ impl Machine {
         }
         let page = self.kernel.page_size();
         let bytes = self.options.data_pages(page, self.cpus.len()) * page;
-        let (programs, hits) = Programs::open(&self.kernel, &self.cpus, bytes)?;
+        let (programs, hits) =
+            Programs::open(&self.kernel, &self.cpus, bytes, self.options.walk)?;
         rings.main.extend(hits.into_iter().map(Source::Programs));
         Ok(Some(programs))
     }
