@@ -106,6 +106,11 @@ impl Taken {
         self.row.name
     }
 
+    /// Whether it runs programs at hits.
+    pub(crate) fn runs_programs(&self) -> bool {
+        self.row.at_hits
+    }
+
     /// A new one of it, not armed yet.
     pub(crate) fn open(
         &self,

@@ -10,8 +10,8 @@ use hwtrace_probes::kernel::{
 use hwtrace_probes::resolve::{Location, in_kernel};
 use hwtrace_probes::spec::{KernelDataSpec, KernelObject};
 use hwtrace_probes::symbols;
-use hwtrace_runtime::bpf::hit::Current;
-use hwtrace_runtime::bpf::{TaskLayout, Tasks};
+use hwtrace_runtime::bpf::hit::{Current, Insight};
+use hwtrace_runtime::bpf::{TaskLayout, Tasks, Walk};
 use hwtrace_runtime::event::Watch;
 
 use crate::armed::Surroundings;
@@ -48,6 +48,17 @@ pub(crate) fn tasks(
         Some((*tid, name))
     };
     requests.iter().filter_map(named).collect()
+}
+
+/// How programs read the memory of processes unseen, where this kernel is known well
+/// enough.
+fn walk(surroundings: &Surroundings) -> Option<Walk> {
+    let types = surroundings.names.kernel()?;
+    let member = |structure, name| {
+        offset(types, structure, name).and_then(|at| u32::try_from(at).ok())
+    };
+    let (mm, pgd) = (member(TASK, "mm")?, member("struct mm_struct", "pgd")?);
+    Walk::find(&surroundings.kernel, mm, pgd)
 }
 
 impl KernelData {
@@ -114,8 +125,15 @@ impl KernelData {
     }
 }
 
+/// What programs at hits may know of the kernel; where `loads` are reported, too, also
+/// how they read memory unseen.
+pub(crate) fn insight(surroundings: &Surroundings, loads: bool) -> Insight {
+    let walk = loads.then(|| walk(surroundings)).flatten();
+    Insight { current: current(&surroundings.names), walk }
+}
+
 /// What the kernel's types say of where it keeps who runs; none where they do not.
-pub(crate) fn current(names: &Names) -> Option<Current> {
+fn current(names: &Names) -> Option<Current> {
     let types = names.kernel()?;
     let member = |structure, member| {
         offset(types, structure, member)

@@ -23,7 +23,6 @@ use crate::armed::{Armed, Surroundings};
 use crate::arming;
 use crate::engines;
 use crate::events::{Events, Signals, Wake};
-use crate::kernel_data;
 use crate::names::Names;
 pub use crate::request::{Data, Request};
 use crate::sink::{Round, Sink};
@@ -333,11 +332,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         if survey.is_empty() {
             return Ok(());
         }
-        let options = PerfOptions {
-            ring_bytes: self.options.ring_bytes,
-            current: kernel_data::current(&self.context.names),
-            ..PerfOptions::default()
-        };
+        let options =
+            PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
         let engine = self.options.engine.take(&self.kernel);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
         let armed =

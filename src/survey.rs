@@ -7,9 +7,11 @@ use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, processes_of};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::ProcessRef;
+use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine};
+use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::CAPACITY;
 
@@ -221,7 +223,12 @@ impl Survey {
         let tasks = kernel_data::tasks(requests, &surroundings);
         let prompt = self.later || self.needs_news(requests);
         let whole_system = self.later || kernel_watches.is_some();
-        let options = PerfOptions { prompt, whole_system, ..options };
+        let loads = registers.watches().iter().any(|it| it.trigger == Trigger::ReadWrite);
+        let insight = match taken.runs_programs() {
+            true => kernel_data::insight(&surroundings, loads),
+            false => Insight::default(),
+        };
+        let options = PerfOptions { prompt, whole_system, insight, ..options };
         let open = |options| {
             let mut engine = taken.open(&surroundings.kernel, options);
             engine.set_plans(&plans::taught(&plans, engine.learns()));

@@ -406,7 +406,8 @@ pub fn task_offset(types: &Btf, member: &str) -> Option<u64> {
     offset(types, TASK, member)
 }
 
-/// Where in a structure of this name a member is, in bytes.
+/// Where in a structure, which is named as in `struct mm_struct`, a member is, in
+/// bytes; none where there is no such structure or member.
 pub fn offset(types: &Btf, structure: &str, member: &str) -> Option<u64> {
     let found = walk::named(types, structure).ok()?;
     let found = (types as &dyn crate::types::Types).plain(found).1;

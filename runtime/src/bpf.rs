@@ -1,6 +1,7 @@
 //! Small BPF programs of our own: what else nobody may read of the kernel.
 //!
 //! - [`KernelReader`] reads its memory, also where there is no /proc/kcore.
+//! - [`Walk`] says how to read memory of a process that is watched, unseen.
 //! - [`Tasks`] finds the `task_struct` of each thread.
 //! - The programs of [`hit`] are run at each hit of a watch; what they share with
 //!   us is on a [`board`].
@@ -25,11 +26,13 @@ mod reader;
 pub mod shared;
 mod steps;
 mod tasks;
+mod walk;
 
 pub use attr::{Map, Program, Role};
 pub use reader::KernelReader;
 pub(crate) use reader::Request;
 pub use tasks::{Task, TaskLayout, Tasks};
+pub use walk::Walk;
 
 /// Why a BPF program cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use hwtrace_runtime::bpf::BpfError;
-use hwtrace_runtime::bpf::hit::Current;
+use hwtrace_runtime::bpf::hit::{Current, Insight};
 use hwtrace_runtime::engine::bpf::probe;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{ArmError, Engine, Flow, Whose};
@@ -159,7 +159,8 @@ fn a_kernel_that_can_not_says_why() {
 fn where_it_is_not_shown_who_runs_it_is_asked() {
     let current =
         Current { function: 1, event: 16, context: 8, task: 8, pid: 8, tgid: 16 };
-    let options = PerfOptions { current: Some(current), ..PerfOptions::default() };
+    let insight = Insight { current: Some(current), walk: None };
+    let options = PerfOptions { insight, ..PerfOptions::default() };
     let fake = Rc::new(Fake::new(2, &[PID, 11]));
     let mut engine = PerfEngine::with_programs(fake.clone(), options);
     // As planned and bare, each a second time for the kernel's reasons.

@@ -11,7 +11,7 @@
 //!
 //! A debug register that reports loads, too, would report what the program loads
 //! (arch/x86/kernel/traps.c, `exc_debug_user`: the registers stay on). So the bytes of
-//! such a watch are not read here.
+//! such a watch are read where it does not look ([`Walk`]), or not here.
 //!
 //! It always gives 0, so that perf makes no sample. The event counts all the same,
 //! so that *records + left out + lost = counted*.
@@ -31,7 +31,7 @@ use super::insn::{
     store_constant,
 };
 use super::steps::at;
-use super::{Program, Role, filter};
+use super::{Program, Role, Walk, filter};
 use crate::event::{Trigger, Watch};
 use crate::plan::{Filter, Input, Needs, Plan, Reads};
 
@@ -68,6 +68,16 @@ impl Watched {
     }
 }
 
+/// What programs may know of the kernel's inside, by its types.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Insight {
+    /// How to find out who runs. None: by a call, which takes longer.
+    pub current: Option<Current>,
+    /// How bytes are read whose register reports loads, too. None: the values of such
+    /// a watch that the instruction does not tell are not known at the hit.
+    pub walk: Option<Walk>,
+}
+
 /// Maps that programs use, and how many CPUs they are for.
 #[derive(Clone, Copy, Debug)]
 pub struct Maps {
@@ -82,8 +92,8 @@ pub struct Maps {
     /// Device and inode of the pid namespace whose numbers are wanted; none for
     /// the first.
     pub namespace: Option<(u64, u64)>,
-    /// How to find out who runs; none where only a call tells.
-    pub current: Option<Current>,
+    /// What else is known of the kernel.
+    pub insight: Insight,
 }
 
 /// The program; none where the plan makes it too long.

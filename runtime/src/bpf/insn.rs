@@ -56,6 +56,16 @@ impl Width {
         }
     }
 
+    /// How many these are.
+    pub(super) fn bytes(self) -> i32 {
+        match self {
+            Self::Byte => 1,
+            Self::Half => 2,
+            Self::Word => 4,
+            Self::Double => 8,
+        }
+    }
+
     /// `BPF_B` and so on.
     fn code(self) -> u8 {
         self as u8

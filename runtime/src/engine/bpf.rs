@@ -34,7 +34,7 @@ pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
-use crate::bpf::hit::{Current, Maps, Watched, program};
+use crate::bpf::hit::{Insight, Maps, Watched, program};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
 use crate::event::{Trigger, Watch};
@@ -86,7 +86,8 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
-    let (programs, _rings) = Programs::open(kernel, &[0], kernel.page_size(), None)?;
+    let (programs, _rings) =
+        Programs::open(kernel, &[0], kernel.page_size(), Insight::default())?;
     programs.load(Watched::new(0, watch, false), plan).map(drop)
 }
 
@@ -153,12 +154,12 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Makes the maps, and rings of so many bytes, smaller ones where memory is
-    /// short.
+    /// short. What `walk` is for says [`Maps::walk`].
     pub(super) fn open(
         kernel: &Rc<dyn Kernel>,
         cpus: &[u32],
         ring_bytes: usize,
-        current: Option<Current>,
+        insight: Insight,
     ) -> Result<(Self, Vec<HitRing>), BpfError> {
         let (array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
         let bound = cpus.last().map_or(1, |last| last + 1);
@@ -175,7 +176,7 @@ impl Programs {
             cpus: bound,
             ring_bytes: rings.first().map_or(0, HitRing::bytes) as u32,
             namespace: Some(namespace).filter(|it| it.1 != INITIAL_PID_NAMESPACE),
-            current,
+            insight,
         };
         let programs = Self {
             kernel: Rc::clone(kernel),
@@ -236,7 +237,9 @@ impl Programs {
         }
         let loaded = match self.load_planned(watched) {
             // A kernel that does not show who runs: then it is asked.
-            Err(BpfError::Refused { .. }) if self.maps.current.take().is_some() => {
+            Err(BpfError::Refused { .. })
+                if self.maps.insight.current.take().is_some() =>
+            {
                 self.load_planned(watched)
             }
             loaded => loaded,

@@ -114,7 +114,7 @@ use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};
 use self::session::Session;
 use crate::attr::Sampled;
-use crate::bpf::hit::Current;
+use crate::bpf::hit::Insight;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
 use crate::event::{Event, Watch};
@@ -142,8 +142,8 @@ pub struct PerfOptions {
     /// only of what is armed. Needs CAP_PERFMON, or
     /// kernel.perf_event_paranoid at most 0.
     pub whole_system: bool,
-    /// How programs at hits find out who runs. None: by a call, which takes longer.
-    pub current: Option<Current>,
+    /// What programs at hits know of the kernel's inside.
+    pub insight: Insight,
 }
 
 /// Bytes of all rings together, unless asked for otherwise.
@@ -162,7 +162,7 @@ impl Default for PerfOptions {
             tries: 200,
             prompt: false,
             whole_system: false,
-            current: None,
+            insight: Insight::default(),
         }
     }
 }

@@ -91,4 +91,12 @@ pub trait Bpf {
     /// # Errors
     /// As stat(2).
     fn pid_namespace(&self) -> Result<(u64, u64)>;
+
+    /// Number of the page of physical memory in which this address of ours is now
+    /// (Documentation/admin-guide/mm/pagemap.rst).
+    ///
+    /// # Errors
+    /// EPERM where we may not know, ENXIO where there is none, or as open(2) and
+    /// read(2).
+    fn own_frame(&self, address: u64) -> Result<u64>;
 }

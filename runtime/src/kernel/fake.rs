@@ -66,6 +66,7 @@ pub enum Call {
     PerfSetProgram,
     Group,
     PidNamespace,
+    OwnFrame,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -162,6 +163,7 @@ pub struct Fake {
     /// What there is of the kernel's memory.
     kernel_memory: RefCell<BTreeMap<u64, u8>>,
     tasks: RefCell<Vec<Task>>,
+    own_frame: Cell<Option<u64>>,
     /// The kernel's side of the rings that programs write, by CPU: in the order in
     /// which they are mapped.
     records: RefCell<Vec<RecordsWriter>>,
@@ -204,6 +206,7 @@ impl Fake {
             continued_with: Cell::new(OWN_GROUP),
             kernel_memory: RefCell::default(),
             tasks: RefCell::default(),
+            own_frame: Cell::default(),
             records: RefCell::default(),
         }
     }

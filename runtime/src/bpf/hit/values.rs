@@ -15,6 +15,7 @@ use crate::bpf::insn::{
     set_wide, store, store_constant,
 };
 use crate::bpf::steps::at;
+use crate::bpf::walk;
 use crate::schema::AccessKind;
 
 /// Where parts of it begin.
@@ -357,7 +358,11 @@ impl Hit<'_> {
     /// R1 = what memory holds, where it may be read.
     fn read(&mut self, labels: Values) {
         if self.forbidden().is_some() {
-            self.asm.jump(labels.unread);
+            let Some(walk) = &self.maps.insight.walk else {
+                return self.asm.jump(labels.unread);
+            };
+            self.asm.put([load(Width::Double, R1, R7, at(frame::ADDRESS))]);
+            walk::read(&mut self.asm, walk, R1, self.watched.length, labels.unread);
             return;
         }
         self.asm.put([

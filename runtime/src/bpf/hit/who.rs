@@ -43,7 +43,7 @@ impl Hit<'_> {
             Some(namespace) => self.ask_in(namespace),
             None => {
                 let ask = self.asm.label();
-                if let Some(current) = self.maps.current {
+                if let Some(current) = self.maps.insight.current {
                     self.asm.jump_if(Test::Equal, R1, 0, ask);
                     self.follow(current);
                     // The event is not one of a thread.

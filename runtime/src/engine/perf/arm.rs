@@ -85,7 +85,7 @@ impl Machine {
         let page = self.kernel.page_size();
         let bytes = self.options.data_pages(page, self.cpus.len()) * page;
         let (programs, hits) =
-            Programs::open(&self.kernel, &self.cpus, bytes, self.options.current)?;
+            Programs::open(&self.kernel, &self.cpus, bytes, self.options.insight)?;
         rings.main.extend(hits.into_iter().map(Source::Programs));
         Ok(Some(programs))
     }

@@ -16,6 +16,11 @@ impl Fake {
         records.get(cpu as usize).is_some_and(|ring| ring.push(record))
     }
 
+    /// Sets in which page of physical memory all of ours is; none where we may not know.
+    pub fn set_own_frame(&self, number: Option<u64>) {
+        self.own_frame.set(number);
+    }
+
     fn expect_program(
         &self,
         program: RawFd,
@@ -113,5 +118,10 @@ impl Bpf for Fake {
     fn pid_namespace(&self) -> Result<(u64, u64)> {
         self.call(Call::PidNamespace)?;
         Ok((4, bpf::INITIAL_PID_NAMESPACE))
+    }
+
+    fn own_frame(&self, _: u64) -> Result<u64> {
+        self.call(Call::OwnFrame)?;
+        self.own_frame.get().ok_or(Errno::EPERM)
     }
 }

@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code, reason = "makes system calls by hand, and maps what they give")]
 
+use std::fs::File;
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::ptr::NonNull;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -124,6 +125,22 @@ impl Bpf for Linux {
         // As the kernel numbers devices (include/linux/kdev_t.h).
         let (major, minor) = (libc::major(device), libc::minor(device));
         Ok((u64::from(major) << 20 | u64::from(minor), namespace.ino()))
+    }
+
+    fn own_frame(&self, address: u64) -> Result<u64> {
+        const PRESENT: u64 = 1 << 63;
+        const NUMBER: u64 = (1 << 55) - 1;
+        let page = address / self.page_size() as u64;
+        let mut entry = [0; 8];
+        let pagemap = File::open("/proc/self/pagemap");
+        pagemap
+            .and_then(|file| file.read_exact_at(&mut entry, page * 8))
+            .map_err(|error| super::from_io(&error))?;
+        match u64::from_ne_bytes(entry) {
+            entry if entry & PRESENT == 0 => Err(Errno::ENXIO),
+            entry if entry & NUMBER == 0 => Err(Errno::EPERM),
+            entry => Ok(entry & NUMBER),
+        }
     }
 }
 
