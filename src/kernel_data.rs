@@ -128,8 +128,14 @@ impl KernelData {
 /// What programs at hits may know of the kernel; where `loads` are reported, too, also
 /// how they read memory unseen.
 pub(crate) fn insight(surroundings: &Surroundings, loads: bool) -> Insight {
-    let walk = loads.then(|| walk(surroundings)).flatten();
-    Insight { current: current(&surroundings.names), walk }
+    // The kernel's types take longer to read than all else takes that is to be armed.
+    match loads {
+        true => {
+            let current = current(&surroundings.names);
+            Insight { current, walk: walk(surroundings) }
+        }
+        false => Insight::default(),
+    }
 }
 
 /// What the kernel's types say of where it keeps who runs; none where they do not.

@@ -78,13 +78,32 @@ pub struct Insight {
     pub walk: Option<Walk>,
 }
 
+/// How programs come by the ring of their CPU.
+#[derive(Clone, Copy, Debug)]
+pub enum Rings {
+    /// Named one by one: CPU and map; the rest has CPU [`Rings::NONE`]. Of a few that is
+    /// faster, when they are run and when they are loaded: a kernel that puts a map
+    /// into a map waits for all CPUs (kernel/bpf/syscall.c,
+    /// `maybe_wait_bpf_programs`).
+    Few([(u32, i32); Rings::FEW]),
+    /// In a map of maps, by CPU.
+    Many(i32),
+}
+
+impl Rings {
+    /// So many are few.
+    pub const FEW: usize = 4;
+    /// No CPU.
+    pub const NONE: u32 = u32::MAX;
+}
+
 /// Maps that programs use, and how many CPUs they are for.
 #[derive(Clone, Copy, Debug)]
 pub struct Maps {
     /// The [`board`].
     pub board: i32,
-    /// The rings, by CPU.
-    pub rings: i32,
+    /// The rings.
+    pub rings: Rings,
     /// CPUs have numbers below this.
     pub cpus: u32,
     /// Bytes of each ring.

@@ -34,7 +34,7 @@ pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
-use crate::bpf::hit::{Insight, Maps, Watched, program};
+use crate::bpf::hit::{Insight, Maps, Rings, Watched, program};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
 use crate::event::{Trigger, Watch};
@@ -58,7 +58,7 @@ static EVERYTHING: Plan = Plan {
 /// [`BpfError::Missing`] on a kernel that is too old.
 pub fn probe(kernel: &Rc<dyn Kernel>) -> Result<(), BpfError> {
     let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
-    check(kernel, &watch, &EVERYTHING).map_err(|error| match error {
+    check(kernel, &watch, &Plan::default()).map_err(|error| match error {
         // What the verifier says to functions and instructions that it does not know
         // (kernel/bpf/verifier.c, `check_helper_call`, `do_check`).
         BpfError::Refused { log, .. }
@@ -141,7 +141,7 @@ pub(super) struct Programs {
     maps: Maps,
     board: Board,
     /// The rings, by CPU; of each the reader has a descriptor, too.
-    _rings: OpenMap,
+    _rings: Option<OpenMap>,
     /// Becomes readable when a ring wakes.
     wakes: OpenMap,
     plans: Vec<Plan>,
@@ -161,7 +161,7 @@ impl Programs {
         ring_bytes: usize,
         insight: Insight,
     ) -> Result<(Self, Vec<HitRing>), BpfError> {
-        let (array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
+        let (named, array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
         let bound = cpus.last().map_or(1, |last| last + 1);
         let board = Board::new(kernel, bound).map_err(|errno| {
             refused(errno, "BPF arrays that can be mapped (Linux 5.5)")
@@ -172,7 +172,7 @@ impl Programs {
         let wakes = kernel.group(&readers).map_err(failed)?;
         let maps = Maps {
             board: board.map.descriptor,
-            rings: array.descriptor,
+            rings: named,
             cpus: bound,
             ring_bytes: rings.first().map_or(0, HitRing::bytes) as u32,
             namespace: Some(namespace).filter(|it| it.1 != INITIAL_PID_NAMESPACE),
@@ -197,7 +197,7 @@ impl Programs {
         kernel: &Rc<dyn Kernel>,
         cpus: &[u32],
         mut bytes: usize,
-    ) -> Result<(OpenMap, Vec<HitRing>), BpfError> {
+    ) -> Result<(Rings, Option<OpenMap>, Vec<HitRing>), BpfError> {
         let opened = loop {
             let rings = cpus.iter().map(|cpu| HitRing::open(kernel, *cpu, bytes));
             match rings.collect::<Result<Vec<_>, _>>() {
@@ -207,14 +207,20 @@ impl Programs {
         };
         let missing = |errno| refused(errno, "BPF ring buffers (Linux 5.8)");
         let rings = opened.map_err(missing)?;
+        let named = cpus.iter().copied().zip(rings.iter().map(HitRing::descriptor));
+        if rings.len() <= Rings::FEW {
+            let mut few = [(Rings::NONE, -1); Rings::FEW];
+            few.iter_mut().zip(named).for_each(|(place, ring)| *place = ring);
+            return Ok((Rings::Few(few), None, rings));
+        }
         let like = rings.first().map_or(-1, HitRing::descriptor);
         let count = cpus.last().map_or(1, |last| last + 1);
         let array = OpenMap::new(kernel, &Map::Maps { count, like }).map_err(missing)?;
-        for (cpu, ring) in cpus.iter().zip(&rings) {
-            let put = kernel.bpf_map_put(array.descriptor, *cpu, ring.descriptor());
+        for (cpu, ring) in named {
+            let put = kernel.bpf_map_put(array.descriptor, cpu, ring);
             put.map_err(missing)?;
         }
-        Ok((array, rings))
+        Ok((Rings::Many(array.descriptor), Some(array), rings))
     }
 
     /// What is done at the hits of each watch whose program is loaded from now on.

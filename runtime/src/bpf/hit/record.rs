@@ -5,7 +5,7 @@
 //! was read, and registers: of the code that made the access, of the user, as the
 //! flags say.
 
-use super::{Hit, Labels, context, flag as flags};
+use super::{Hit, Labels, Rings, context, flag as flags};
 use crate::bpf::assembler::Label;
 use crate::bpf::board::{PT_REGS, frame};
 use crate::bpf::filter;
@@ -55,16 +55,7 @@ impl Hit<'_> {
         let Labels { record, lost, .. } = self.labels;
         let [small, code, both, written] = [(); 4].map(|()| self.asm.label());
         self.asm.place(record);
-        self.asm.put([
-            load(Width::Double, R1, R7, at(frame::CPU)),
-            store(Width::Word, FRAME, -8, R1),
-            copy(R2, FRAME),
-            add(R2, -8),
-        ]);
-        self.asm.put(set_map(R1, self.maps.rings));
-        self.asm.put([call(Helper::MapLookup)]);
-        self.asm.jump_if(Test::Equal, R0, 0, lost);
-        self.asm.put([copy(R8, R0)]);
+        self.ring(lost);
         self.choose(small, code, both);
         self.reserve(small, 0, written);
         self.reserve(code, flags::CODE, written);
@@ -74,6 +65,36 @@ impl Hit<'_> {
         let forbidden = self.forbidden();
         filter::write_reads(&mut self.asm, self.reads, forbidden, BODY);
         self.submit();
+    }
+
+    /// [`R8`] = the ring of this CPU.
+    fn ring(&mut self, lost: Label) {
+        self.asm.put([load(Width::Double, R1, R7, at(frame::CPU))]);
+        match self.maps.rings {
+            Rings::Few(rings) => {
+                let found = self.asm.label();
+                for (cpu, ring) in rings.iter().filter(|it| it.0 != Rings::NONE) {
+                    let other = self.asm.label();
+                    self.asm.jump_if(Test::NotEqual, R1, *cpu as i32, other);
+                    self.asm.put(set_map(R8, *ring));
+                    self.asm.jump(found);
+                    self.asm.place(other);
+                }
+                self.asm.jump(lost);
+                self.asm.place(found);
+            }
+            Rings::Many(rings) => {
+                self.asm.put([
+                    store(Width::Word, FRAME, -8, R1),
+                    copy(R2, FRAME),
+                    add(R2, -8),
+                ]);
+                self.asm.put(set_map(R1, rings));
+                self.asm.put([call(Helper::MapLookup)]);
+                self.asm.jump_if(Test::Equal, R0, 0, lost);
+                self.asm.put([copy(R8, R0)]);
+            }
+        }
     }
 
     /// Which registers it has: those that somebody asks for; and where no rule tells

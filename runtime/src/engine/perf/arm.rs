@@ -65,7 +65,11 @@ impl Machine {
             // One unread byte is enough to wake.
             rings.news = self.open_rings_of(NEWS_BYTES.div_ceil(page), pid, |_| 1)?;
         }
-        let pages = self.options.data_pages(page, self.cpus.len());
+        let mut pages = self.options.data_pages(page, self.cpus.len());
+        if self.programs && self.options.ring_bytes.is_none() {
+            // Of hits only those on the kernel's data come by these.
+            pages = pages.div_ceil(4);
+        }
         // Woken at a quarter, a reader has three quarters left to come.
         let main = self.open_rings_of(pages, pid, |pages| {
             u32::try_from(pages * page / 4).unwrap_or(u32::MAX)
