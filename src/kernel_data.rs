@@ -53,10 +53,8 @@ pub(crate) fn tasks(
 /// enough.
 pub(crate) fn walk(surroundings: &Surroundings) -> Option<Walk> {
     let types = surroundings.names.kernel()?;
-    let member = |structure, name| {
-        member_offset(types, structure, name).and_then(|at| u32::try_from(at).ok())
-    };
-    let (mm, pgd) = (member(TASK, "mm")?, member("struct mm_struct", "pgd")?);
+    let mm = member_offset(types, TASK, "mm")?;
+    let pgd = member_offset(types, "struct mm_struct", "pgd")?;
     Walk::find(&surroundings.kernel, mm, pgd)
 }
 
