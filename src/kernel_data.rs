@@ -54,10 +54,8 @@ pub(crate) fn tasks(
 /// enough.
 fn walk(surroundings: &Surroundings) -> Option<Walk> {
     let types = surroundings.names.kernel()?;
-    let member = |structure, name| {
-        offset(types, structure, name).and_then(|at| u32::try_from(at).ok())
-    };
-    let (mm, pgd) = (member(TASK, "mm")?, member("struct mm_struct", "pgd")?);
+    let mm = offset(types, TASK, "mm")?;
+    let pgd = offset(types, "struct mm_struct", "pgd")?;
     Walk::find(&surroundings.kernel, mm, pgd)
 }
 

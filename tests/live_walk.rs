@@ -20,8 +20,9 @@ use hwtrace_runtime::kernel::linux::Linux;
 /// None where this machine does not let us.
 fn walk(kernel: &Rc<dyn Kernel>) -> Option<Walk> {
     let types = Btf::running(1).ok()?;
-    let member = |structure, name| u32::try_from(offset(&types, structure, name)?).ok();
-    Walk::find(kernel, member(TASK, "mm")?, member("struct mm_struct", "pgd")?)
+    let mm = offset(&types, TASK, "mm")?;
+    let pgd = offset(&types, "struct mm_struct", "pgd")?;
+    Walk::find(kernel, mm, pgd)
 }
 
 /// Whether programs are run at hits here, and walk page tables.

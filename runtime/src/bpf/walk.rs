@@ -25,9 +25,9 @@ use crate::kernel::Kernel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
     /// Where in `struct task_struct` `mm` is, in bytes.
-    mm: u32,
+    mm: i16,
     /// Where in `struct mm_struct` `pgd` is, in bytes.
-    pgd: u32,
+    pgd: i16,
     /// Where the direct mapping begins.
     base: u64,
     /// Where physical memory ends. What lies behind are devices, of which the direct
@@ -51,7 +51,10 @@ const PRESENT: i32 = 1;
 /// What an entry above the last table maps is a large page.
 const LARGE: i32 = 1 << 7;
 /// By how much an address is shifted to be an index, table by table.
-const LEVELS: [i32; 4] = [39, 30, 21, 12];
+const SHIFTS: [i32; 4] = [39, LARGE_SHIFT, 21, PAGE_SHIFT];
+/// That of the first table whose entries may be large pages, and that of the last.
+const LARGE_SHIFT: i32 = 30;
+const PAGE_SHIFT: i32 = 12;
 /// A file of the kernel is read up to here.
 const FILE_BYTES: usize = 1 << 20;
 const WHAT: &str = "walks page tables";
@@ -65,7 +68,8 @@ impl Walk {
     /// `mm_struct`, in bytes. None where it does not work here: without privilege,
     /// where a page table has five levels, or where the kernel is otherwise unlike what
     /// is known of it. It is tried before it is given.
-    pub fn find(kernel: &Rc<dyn Kernel>, mm: u32, pgd: u32) -> Option<Self> {
+    pub fn find(kernel: &Rc<dyn Kernel>, mm: u64, pgd: u64) -> Option<Self> {
+        let (mm, pgd) = (i16::try_from(mm).ok()?, i16::try_from(pgd).ok()?);
         let processor = kernel.read_file("/proc/cpuinfo", FILE_BYTES).ok()?;
         let mut words = processor.split(|byte| byte.is_ascii_whitespace());
         // Shown where it is in use.
@@ -138,11 +142,13 @@ pub(super) fn read(
 ) {
     let page = asm.label();
     asm.put([store(Width::Double, FRAME, ADDRESS, address)]);
-    asm.put([call(Helper::Task), copy(R3, R0), add(R3, walk.mm as i32)]);
+    // What a task consists of the verifier knows: its members can be loaded.
+    asm.put([call(Helper::Task), load(Width::Double, R3, R0, walk.mm)]);
+    // The kernel's own threads have none.
+    asm.jump_if(Test::Equal, R3, 0, fails);
+    asm.put([add(R3, walk.pgd.into())]);
     fetch(asm, Width::Double, fails);
-    asm.put([copy(R3, R1), add(R3, walk.pgd as i32)]);
-    fetch(asm, Width::Double, fails);
-    for (level, shift) in LEVELS.into_iter().enumerate() {
+    for shift in SHIFTS {
         asm.put([
             copy(R3, R1),
             load(Width::Double, R1, FRAME, ADDRESS),
@@ -154,11 +160,13 @@ pub(super) fn read(
         fetch(asm, Width::Double, fails);
         asm.put([copy(R2, R1), alu_constant(Alu::And, R2, PRESENT)]);
         asm.jump_if(Test::Equal, R2, 0, fails);
-        asm.put([set(R2, (1 << shift.min(30)) - 1)]);
-        match level {
-            0 => {}
-            3 => break,
-            _ => asm.jump_if(Test::AnyBit, R1, LARGE, page),
+        if shift == PAGE_SHIFT {
+            asm.put([set(R2, within(shift))]);
+            break;
+        }
+        if shift <= LARGE_SHIFT {
+            asm.put([set(R2, within(shift))]);
+            asm.jump_if(Test::AnyBit, R1, LARGE, page);
         }
         asm.put(set_wide(R2, PHYSICAL));
         asm.put([alu(Alu::And, R1, R2)]);
@@ -166,7 +174,13 @@ pub(super) fn read(
         asm.put([alu(Alu::Add, R1, R2)]);
     }
     asm.place(page);
-    // R1 is the page's entry, R2 which bits of an address are within it.
+    linear(asm, walk, fails);
+    fetch(asm, Width::of(length), fails);
+}
+
+/// R3 = where in the direct mapping the address is, by the page's entry in R1 and the
+/// bits within the page, which R2 has.
+fn linear(asm: &mut Assembler, walk: &Walk, fails: Label) {
     asm.put([
         load(Width::Double, R3, FRAME, ADDRESS),
         alu(Alu::And, R3, R2),
@@ -179,7 +193,11 @@ pub(super) fn read(
     asm.jump_if_both(Test::AboveOrEqual, R3, R2, fails);
     asm.put(set_wide(R2, walk.base));
     asm.put([alu(Alu::Add, R3, R2)]);
-    fetch(asm, Width::of(length), fails);
+}
+
+/// The bits of an address that are within what an entry maps.
+fn within(shift: i32) -> i32 {
+    (1 << shift) - 1
 }
 
 /// R1 = so many bytes of the kernel's memory at R3.
