@@ -13,6 +13,8 @@ pub struct Row {
     pub name: &'static str,
     /// What it is, for help and for the line that says which was taken.
     pub what: &'static str,
+    /// Whether it runs programs at hits.
+    runs_programs: bool,
     /// Why it can not be used here.
     usable: fn(&Rc<dyn Kernel>) -> Result<(), String>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
@@ -23,6 +25,7 @@ pub static ENGINES: &[Row] = &[
     Row {
         name: "bpf",
         what: "programs that filter and read at the hit itself",
+        runs_programs: true,
         usable: |kernel| bpf::probe(kernel).map_err(|error| error.to_string()),
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
@@ -31,6 +34,7 @@ pub static ENGINES: &[Row] = &[
     Row {
         name: "perf",
         what: "samples of perf's hardware breakpoints",
+        runs_programs: false,
         usable: |_| Ok(()),
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
     },
@@ -92,6 +96,11 @@ impl Taken {
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.row.name
+    }
+
+    /// Whether it runs programs at hits.
+    pub(crate) fn runs_programs(&self) -> bool {
+        self.row.runs_programs
     }
 
     /// A new one of it, not armed yet.

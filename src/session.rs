@@ -326,13 +326,14 @@ impl<'a, C: Consumer> Session<'a, C> {
         if survey.is_empty() {
             return Ok(());
         }
-        let options = PerfOptions {
-            ring_bytes: self.options.ring_bytes,
-            current: kernel_data::current(&self.context.names),
-            ..PerfOptions::default()
-        };
         let engine = self.options.engine.take(&self.kernel);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
+        let current = || kernel_data::current(&self.context.names);
+        let options = PerfOptions {
+            ring_bytes: self.options.ring_bytes,
+            current: engine.runs_programs().then(current).flatten(),
+            ..PerfOptions::default()
+        };
         let armed =
             survey.arm(requests, surroundings, (&engine, options), self.consumer)?;
         self.summary.engine = Some(armed.engine.name());
