@@ -78,7 +78,7 @@ impl Form {
             && match self.told {
                 STAYS => true,
                 GOES => watch.length == 8,
-                CALLS => watch.length == 8 && watch.is_read_at_hits(),
+                CALLS => watch.length == 8 && common::engine_name() == "bpf",
                 _ => false,
             }
     }
@@ -95,11 +95,6 @@ struct Watched {
 impl Watched {
     fn end(&self) -> i64 {
         self.offset + i64::from(self.length)
-    }
-
-    /// Whether the engine reads these bytes at the hit: where a load would be no hit.
-    fn is_read_at_hits(&self) -> bool {
-        common::engine_name() == "bpf" && self.mode == Mode::Write
     }
 
     fn of(&self, value: u64) -> u64 {
