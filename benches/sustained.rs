@@ -55,7 +55,7 @@ fn soak(name: &str, script: &str, seconds: u64) -> bool {
     let used = cpu_time(hwtrace.pid()) - began.0;
     let share = used.as_secs_f64() / began.1.elapsed().as_secs_f64();
     let Some(stores) = racer.end() else { return false };
-    let end = hwtrace.end();
+    let end = hwtrace.finish();
     let rate = stores as f64 / seconds as f64 / 1e3;
     println!(
         "{name}: two threads for {seconds} s, {stores} stores, {rate:.0} thousand a second"
@@ -127,7 +127,7 @@ fn whole_run(stores: u64) -> Option<f64> {
     let started = Instant::now();
     target.store_timed(stores)?;
     target.end();
-    let end = hwtrace.end();
+    let end = hwtrace.finish();
     let whole = started.elapsed().as_nanos() as f64 / stores as f64;
     assert!(end.contains(", 0 lost"), "{end}");
     let lines = BufReader::new(std::fs::File::open(&out).unwrap()).lines().count();

@@ -168,10 +168,16 @@ impl Attached {
     }
 
     /// Ends the session; gives its last line.
-    pub(crate) fn end(mut self) -> String {
+    pub(crate) fn end(self) -> String {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
         // It may have ended with its target.
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
+        self.finish()
+    }
+
+    /// Waits for the end of the session, which comes with that of its target; gives its
+    /// last line.
+    pub(crate) fn finish(mut self) -> String {
         self.child.wait().unwrap();
         self.messages.lines().last().unwrap().unwrap()
     }
