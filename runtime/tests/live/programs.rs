@@ -237,9 +237,12 @@ fn values_of_racing_threads_are_exact() {
             assert!(*value == u64::MAX || *value == base + number as u64, "{value:x}");
         }
     }
-    // The shadow passes from one to the next, each value once.
-    let mut old: Vec<_> = trace.hits.iter().filter_map(|hit| hit.at_hit.old).collect();
-    assert_eq!(old.len(), 79_999);
+    assert_eq!(trace.hits.iter().filter(|hit| hit.at_hit.old.is_some()).count(), 79_999);
+    // The shadow passes from one to the next, each value once, but what was read of
+    // memory, where another may have stored since.
+    let known = trace.hits.iter().filter(|hit| !hit.at_hit.old_read);
+    let mut old: Vec<_> = known.filter_map(|hit| hit.at_hit.old).collect();
+    assert!(old.len() > 10_000, "only {}", old.len());
     let told = trace.hits.iter().filter_map(|hit| hit.at_hit.told.map(|it| it.new));
     let told: std::collections::BTreeSet<_> = told.collect();
     old.retain(|old| told.contains(old));
