@@ -11,6 +11,7 @@ mod parts;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::HashMap;
 
@@ -19,13 +20,12 @@ use foldhash::fast::RandomState;
 pub use self::image::Piece;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
+use self::values::{confirm, read, read_at, seen, value_after};
 use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered, Window};
 use crate::engine::Whose;
 use crate::event::{RawHit, Trigger, Watch};
 use crate::plan::{Lesson, Plan};
-use crate::schema::{
-    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
-};
+use crate::schema::{AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_OLD};
 
 /// What a watch holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -785,82 +785,6 @@ fn arrived(
             arrival.call(behind, value)
         })
         .unwrap_or(arrived)
-}
-
-/// What was there before, as the engine saw it. What it read then is for sure only
-/// where nobody else stores; else it is better known here, where all hits come.
-fn seen(hit: &RawHit<'_>, alone: bool, all: bool) -> Option<Shadow> {
-    let value = hit.at_hit.old?;
-    let sure = !hit.at_hit.old_read || alone;
-    (sure || !all).then_some(Shadow { value, sure })
-}
-
-/// The value after the access, and how far it can be relied on.
-fn value_after(
-    hit: &RawHit<'_>,
-    watch: &Watch,
-    recovered: &Recovered,
-    (old, alone): (Shadow, bool),
-    memory: &mut dyn Memory,
-) -> (Shadow, u32) {
-    // What memory held at the hit may be what another CPU stored since.
-    let read = hit
-        .at_hit
-        .memory
-        .map(|value| (Shadow { value, sure: alone }, if alone { 0 } else { UNSURE_NEW }));
-    match (recovered.new, read) {
-        (_, Some(read)) if hit.at_hit.told.is_some() => read,
-        (Some(value), _) if recovered.exact || old.sure => {
-            (Shadow { value, sure: true }, 0)
-        }
-        // The registers say so, though not for sure where it was.
-        (Some(value), _) if !recovered.leans => {
-            (Shadow { value, sure: false }, UNSURE_NEW)
-        }
-        (_, Some(read)) => read,
-        // Memory is asked after the last part.
-        _ if recovered.goes_on => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
-        // It leans on an old value that is not sure: memory knows better.
-        (leaning, None) => match (read_at(watch, hit.pid, memory, false), leaning) {
-            (Some(now), _) => (now, UNSURE_NEW),
-            (None, Some(value)) => (Shadow { value, sure: false }, UNSURE_NEW),
-            (None, None) => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
-        },
-    }
-}
-
-/// The value at a watch as memory has it.
-fn read_at(
-    watch: &Watch,
-    pid: u32,
-    memory: &mut dyn Memory,
-    sure: bool,
-) -> Option<Shadow> {
-    let value = match watch.is_kernel() {
-        true => memory.read_kernel(watch.address, watch.length)?,
-        false => memory.read(pid, watch.address, watch.length)?,
-    };
-    Some(Shadow { value, sure })
-}
-
-/// The value of a slot as memory has it; none where it is nowhere.
-fn read(
-    slot: &Slot,
-    like: Watch,
-    pid: u32,
-    memory: &mut dyn Memory,
-    sure: bool,
-) -> Option<Shadow> {
-    let there = slot.is_placed().then(|| slot.watch(like))?;
-    read_at(&there, pid, memory, sure)
-}
-
-/// Compares a shadow with memory; one that differs is not sure.
-fn confirm(slot: &mut Slot, like: Watch, pid: u32, memory: &mut dyn Memory) {
-    let now = read(slot, like, pid, memory, true);
-    if now != slot.shadow {
-        slot.shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
-    }
 }
 
 /// A register that watches stores reports nothing else.

@@ -1,0 +1,83 @@
+//! What a watch held before and after a hit: as the instruction or the engine tells it,
+//! or as memory has it.
+
+use super::slot::{Shadow, Slot};
+use super::{Memory, Recovered};
+use crate::event::{RawHit, Watch};
+use crate::schema::{UNKNOWN_NEW, UNSURE_NEW};
+
+/// What was there before, as the engine saw it. What it read then is for sure only
+/// where nobody else stores; else it is better known here, where all hits come.
+pub(super) fn seen(hit: &RawHit<'_>, alone: bool, all: bool) -> Option<Shadow> {
+    let value = hit.at_hit.old?;
+    let sure = !hit.at_hit.old_read || alone;
+    (sure || !all).then_some(Shadow { value, sure })
+}
+
+/// The value after the access, and how far it can be relied on.
+pub(super) fn value_after(
+    hit: &RawHit<'_>,
+    watch: &Watch,
+    recovered: &Recovered,
+    (old, alone): (Shadow, bool),
+    memory: &mut dyn Memory,
+) -> (Shadow, u32) {
+    // What memory held at the hit may be what another CPU stored since.
+    let read = hit
+        .at_hit
+        .memory
+        .map(|value| (Shadow { value, sure: alone }, if alone { 0 } else { UNSURE_NEW }));
+    match (recovered.new, read) {
+        (_, Some(read)) if hit.at_hit.told.is_some() => read,
+        (Some(value), _) if recovered.exact || old.sure => {
+            (Shadow { value, sure: true }, 0)
+        }
+        // The registers say so, though not for sure where it was.
+        (Some(value), _) if !recovered.leans => {
+            (Shadow { value, sure: false }, UNSURE_NEW)
+        }
+        (_, Some(read)) => read,
+        // Memory is asked after the last part.
+        _ if recovered.goes_on => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
+        // It leans on an old value that is not sure: memory knows better.
+        (leaning, None) => match (read_at(watch, hit.pid, memory, false), leaning) {
+            (Some(now), _) => (now, UNSURE_NEW),
+            (None, Some(value)) => (Shadow { value, sure: false }, UNSURE_NEW),
+            (None, None) => (Shadow { sure: false, ..old }, UNKNOWN_NEW),
+        },
+    }
+}
+
+/// The value at a watch as memory has it.
+pub(super) fn read_at(
+    watch: &Watch,
+    pid: u32,
+    memory: &mut dyn Memory,
+    sure: bool,
+) -> Option<Shadow> {
+    let value = match watch.is_kernel() {
+        true => memory.read_kernel(watch.address, watch.length)?,
+        false => memory.read(pid, watch.address, watch.length)?,
+    };
+    Some(Shadow { value, sure })
+}
+
+/// The value of a slot as memory has it; none where it is nowhere.
+pub(super) fn read(
+    slot: &Slot,
+    like: Watch,
+    pid: u32,
+    memory: &mut dyn Memory,
+    sure: bool,
+) -> Option<Shadow> {
+    let there = slot.is_placed().then(|| slot.watch(like))?;
+    read_at(&there, pid, memory, sure)
+}
+
+/// Compares a shadow with memory; one that differs is not sure.
+pub(super) fn confirm(slot: &mut Slot, like: Watch, pid: u32, memory: &mut dyn Memory) {
+    let now = read(slot, like, pid, memory, true);
+    if now != slot.shadow {
+        slot.shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
+    }
+}
