@@ -4,6 +4,7 @@ use super::*;
 use crate::access::Function;
 use crate::event::Registers;
 use crate::schema::ByteRange;
+use crate::schema::UNSURE_NEW;
 
 const WATCH: Watch = Watch { address: 64, length: 8, trigger: Trigger::Write };
 
