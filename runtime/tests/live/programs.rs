@@ -237,7 +237,9 @@ fn values_of_racing_threads_are_exact() {
             assert!(*value == u64::MAX || *value == base + number as u64, "{value:x}");
         }
     }
-    assert_eq!(trace.hits.iter().filter(|hit| hit.at_hit.old.is_some()).count(), 79_999);
+    // Before the first is done, as many as there are threads may begin.
+    let first = trace.hits.iter().filter(|hit| hit.at_hit.old.is_none()).count();
+    assert!((1..=4).contains(&first), "{first}");
     // The shadow passes from one to the next, each value once, but what was read of
     // memory, where another may have stored since.
     let known = trace.hits.iter().filter(|hit| !hit.at_hit.old_read);
