@@ -269,7 +269,7 @@ impl Consumer for Handlers<'_> {
             (asked, filter) => asked.or(filter),
         };
         let needs = Needs { access, ..*needs };
-        Plan { needs, filter, reads: reads.clone(), blind: false }
+        Plan { needs, filter, reads: reads.clone(), ..Plan::default() }
     }
 
     fn wants(&self, request: usize) -> bool {

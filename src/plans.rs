@@ -45,7 +45,7 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
     let mut sum = Plan::default();
     let mut filters = Vec::new();
     for sees in sees {
-        let Plan { needs, filter, reads, .. } = match sees {
+        let Plan { needs, filter, reads, stack, .. } = match sees {
             Sees::Link { .. } => Plan::default(),
             Sees::Data { request, view, whole } => {
                 let plan = of(*request);
@@ -55,6 +55,7 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
                     // several registers is put together from all of their hits.
                     false => Plan {
                         needs: plan.needs.and(Needs { access: true, ..plan.needs }),
+                        stack: plan.stack,
                         ..Plan::default()
                     },
                 }
@@ -62,6 +63,7 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
         };
         sum.needs = sum.needs.and(needs);
         sum.reads.add(&reads);
+        sum.stack = sum.stack.and(stack);
         filters.push(filter);
     }
     // Who has none wants all.

@@ -20,7 +20,7 @@ use hwtrace_runtime::plan::{
 use hwtrace_runtime::schema::AccessKind;
 use perf_event_open_sys::{bindings as sys, perf_event_open};
 
-const ACCESS: Needs = Needs { access: true, cpu: false, registers: false };
+const ACCESS: Needs = Needs { access: true, ..Needs::NONE };
 
 /// A way to trace: its name, its plan (none: samples), and whether it is taught.
 struct Way {

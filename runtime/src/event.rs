@@ -91,9 +91,13 @@ pub struct RawHit<'a> {
     /// Of a hit in the kernel: registers of the code that made the access, after
     /// the instruction. None of them where the engine does not know them.
     pub interrupted: Registers<'a>,
-    /// Of a watch on the kernel's data: addresses of the calls in the kernel
-    /// that led to the access, the innermost first. Empty for other watches.
+    /// Of a hit in the kernel: addresses of the calls in the kernel that led to the
+    /// access, the innermost first. Of watches on processes only where the plan needs
+    /// it ([`Needs::kernel_stack`](crate::plan::Needs)).
     pub kernel_stack: &'a [u64],
+    /// The user's stack, where the plan needs it ([`Needs::user_stack`](crate::plan::Needs));
+    /// [`RawHit::registers`] are there then, too.
+    pub user_stack: UserStack<'a>,
     /// Of a hit in the kernel: the number of the system call that the thread is
     /// in (arch/x86/entry/syscalls/syscall_64.tbl); none where it is in none, or
     /// the engine does not know.
@@ -102,6 +106,17 @@ pub struct RawHit<'a> {
     pub at_hit: AtHit,
     /// What the plan had read at the hit.
     pub captured: Captured<'a>,
+}
+
+/// The user's stack at a hit as it was captured, to be walked later. Of a hit in the
+/// kernel, as the thread entered it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserStack<'a> {
+    /// The chain of frame pointers: where the thread is, and the addresses to which
+    /// calls return, the innermost first. Right where all code keeps frame pointers.
+    pub callers: &'a [u64],
+    /// Bytes of memory from the stack pointer on, as many as could be had.
+    pub bytes: &'a [u8],
 }
 
 /// What an engine found out at the hit itself, where it can.

@@ -26,6 +26,33 @@ pub struct Plan {
     /// Whether the process's memory is left alone at the hit, the watched bytes too: as
     /// other registers report loads, which that would be.
     pub blind: bool,
+    /// What is captured of the user's stack, where [`Needs::user_stack`] is set.
+    pub stack: StackCapture,
+}
+
+/// What records hold of a user's stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct StackCapture {
+    /// The chain of frame pointers: [`UserStack::callers`](crate::event::UserStack).
+    pub callers: bool,
+    /// So many bytes of the stack at most: [`UserStack::bytes`](crate::event::UserStack).
+    /// A multiple of 8, at most [`StackCapture::BYTES_MAX`]; 0 for none.
+    pub bytes: u32,
+}
+
+impl StackCapture {
+    /// As many bytes as a sample can hold (kernel/events/core.c, `perf_copy_attr`: below
+    /// 64 KiB).
+    pub const BYTES_MAX: u32 = (1 << 16) - 8;
+
+    /// What either wants.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            callers: self.callers || other.callers,
+            bytes: self.bytes.max(other.bytes),
+        }
+    }
 }
 
 /// What records must hold besides watch, process, thread and time.
@@ -38,11 +65,29 @@ pub struct Needs {
     pub cpu: bool,
     /// The user's registers, for handlers that ask for them.
     pub registers: bool,
+    /// The user's stack, as [`Plan::stack`] says, and the registers to walk it.
+    pub user_stack: bool,
+    /// Of hits in the kernel, its stack.
+    pub kernel_stack: bool,
 }
 
 impl Needs {
-    /// Everything.
-    pub const ALL: Self = Self { access: true, cpu: true, registers: true };
+    /// Everything but stacks, which are by far the dearest.
+    pub const ALL: Self = Self {
+        access: true,
+        cpu: true,
+        registers: true,
+        user_stack: false,
+        kernel_stack: false,
+    };
+    /// Nothing.
+    pub const NONE: Self = Self {
+        access: false,
+        cpu: false,
+        registers: false,
+        user_stack: false,
+        kernel_stack: false,
+    };
 
     /// What either needs.
     #[must_use]
@@ -51,6 +96,8 @@ impl Needs {
             access: self.access || other.access,
             cpu: self.cpu || other.cpu,
             registers: self.registers || other.registers,
+            user_stack: self.user_stack || other.user_stack,
+            kernel_stack: self.kernel_stack || other.kernel_stack,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod captured;
 mod outside;
 mod session;
+pub mod stacks;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -34,5 +34,5 @@ fn of(op: &Op) -> Needs {
         Op::Long(value) => (is_picture(*value), false, false),
         _ => return Needs::default(),
     };
-    Needs { access, cpu, registers }
+    Needs { access, cpu, registers, ..Needs::NONE }
 }

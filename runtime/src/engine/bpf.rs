@@ -39,7 +39,7 @@ use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
 use crate::event::{Trigger, Watch};
 use crate::kernel::{Errno, Kernel};
-use crate::plan::{Lesson, Needs, Plan};
+use crate::plan::{Lesson, Needs, Plan, StackCapture};
 
 /// What the programs do, for messages.
 const WHAT: &str = "is run at hits";
@@ -49,6 +49,7 @@ static EVERYTHING: Plan = Plan {
     filter: None,
     reads: crate::plan::Reads::NONE,
     blind: false,
+    stack: StackCapture { callers: false, bytes: 0 },
 };
 
 /// Whether programs can be run at hits here: loads one.

@@ -22,7 +22,7 @@ use crate::common::{
     stores_to,
 };
 
-pub(crate) const ACCESS: Needs = Needs { access: true, cpu: false, registers: false };
+pub(crate) const ACCESS: Needs = Needs { access: true, ..Needs::NONE };
 
 /// Whether programs can be run here; says so aloud where not.
 pub(crate) fn runs_programs() -> bool {
@@ -41,7 +41,7 @@ pub(crate) fn runs_programs() -> bool {
 }
 
 pub(crate) fn plan(needs: Needs, filter: Option<Filter>, reads: Reads) -> Plan {
-    Plan { needs, filter, reads, blind: false }
+    Plan { needs, filter, reads, ..Plan::default() }
 }
 
 /// A hit passes where these two compare so.

@@ -149,10 +149,12 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         let steps = proptest::collection::vec(step(slots, kept(slots)), 0..20);
         steps.prop_map(move |steps| Reads { slots, steps })
     });
-    let needs = (any::<bool>(), any::<bool>(), any::<bool>())
-        .prop_map(|(access, cpu, registers)| Needs { access, cpu, registers });
-    (needs, proptest::option::of(filter(0x1000, 64)), reads)
-        .prop_map(|(needs, filter, reads)| Plan { needs, filter, reads, blind: false })
+    let needs = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(access, cpu, registers)| Needs { access, cpu, registers, ..Needs::NONE },
+    );
+    (needs, proptest::option::of(filter(0x1000, 64)), reads).prop_map(
+        |(needs, filter, reads)| Plan { needs, filter, reads, ..Plan::default() },
+    )
 }
 
 /// Whether a hit passes, as `plan.rs` says.

@@ -9,7 +9,7 @@ use crate::attr::REGISTERS;
 use crate::bpf::Map;
 use crate::bpf::hit::{BODY, flag};
 use crate::bpf::shared::Records;
-use crate::event::{AtHit, Captured, RawHit, Registers, Told};
+use crate::event::{AtHit, Captured, RawHit, Registers, Told, UserStack};
 use crate::kernel::{Errno, Kernel};
 use crate::merge::Cursor;
 use crate::ring::BadRecord;
@@ -118,6 +118,7 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
         registers: if kernel { user } else { code },
         interrupted: if kernel { code } else { Registers::default() },
         kernel_stack: &[],
+        user_stack: UserStack::default(),
         // An unsigned number of no system call is negative.
         syscall: (kernel && syscall <= i32::MAX.cast_unsigned()).then_some(syscall),
         at_hit: AtHit {

@@ -12,7 +12,7 @@ use crate::bpf::board::WATCHES;
 use crate::bpf::hit::Watched;
 use crate::engine::bpf::{Programs, Rules};
 use crate::engine::{Account, ArmError, Flow};
-use crate::event::{Event, RawHit, Watch};
+use crate::event::{Event, RawHit, UserStack, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
 use crate::plan::Plan;
@@ -547,6 +547,7 @@ impl Reader<'_> {
                 registers: sample.registers,
                 interrupted: sample.interrupted,
                 kernel_stack: sample.kernel_stack,
+                user_stack: UserStack::default(),
                 ..RawHit::default()
             }),
             Record::Comm { time, pid, tid, name, exec } => {
