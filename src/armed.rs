@@ -18,6 +18,7 @@ use hwtrace_runtime::engine::{self, ArmError, Engine, Whose};
 use hwtrace_runtime::event::Event;
 use hwtrace_runtime::event::Watch;
 use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::plan::Plan;
 use hwtrace_runtime::tracker::{Held, Tracker};
 
 pub(crate) use figures::Figures;
@@ -58,6 +59,8 @@ pub(crate) struct Armed {
     pub(crate) figures: Figures,
     /// See [`Books::pictures`].
     pictures: [Vec<u8>; 2],
+    /// What is done at the hits, by watch number.
+    pub(crate) plans: Vec<Plan>,
 }
 
 /// Whom and what a session works with.
@@ -105,6 +108,7 @@ impl Armed {
             // Until it is known whether values are read late.
             hurry: begun + LATE_HURRY_NS,
             pictures: [Vec::new(), Vec::new()],
+            plans: Vec::new(),
         }
     }
 
@@ -215,8 +219,17 @@ impl Armed {
     ) -> io::Result<()> {
         let Self { engine, tracker, memory, registers, interest, news, .. } = self;
         let (lessons, pictures) = (&mut self.lessons, &mut self.pictures);
-        let mut books =
-            Books { tracker, memory, registers, interest, news, lessons, pictures };
+        let plans = &self.plans;
+        let mut books = Books {
+            tracker,
+            memory,
+            registers,
+            plans,
+            interest,
+            news,
+            lessons,
+            pictures,
+        };
         let late = books.tracker.values_late();
         let drained = engine.drain(all, &mut |event| sink.event(&event, &mut books));
         if books.tracker.values_late() != late {

@@ -14,7 +14,7 @@ use hwtrace_probes::spec::{Mode, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Captured, RawHit};
-use hwtrace_runtime::plan::{Filter, Needs, Plan};
+use hwtrace_runtime::plan::{Act, Filter, Needs, Plan};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::World;
 
@@ -240,6 +240,14 @@ impl<'a> Handlers<'a> {
     }
 }
 
+/// The same act, at hits that a mode asks for.
+fn only(asked: Option<&Filter>, act: &Act) -> Act {
+    match asked {
+        None => act.clone(),
+        Some(asked) => Act { when: asked.clone().and(act.when.clone()), ..*act },
+    }
+}
+
 impl Consumer for Handlers<'_> {
     fn requests(&self) -> Vec<Request> {
         let numbers = Requests::of(&self.script.points);
@@ -256,12 +264,17 @@ impl Consumer for Handlers<'_> {
 
     fn plan(&self, request: usize) -> Plan {
         let DataHandler { handler, mode } = self.data[request];
-        let HandlerPlan { needs, filter, reads, .. } = &self.script.plans[handler];
+        let HandlerPlan { needs, filter, reads, acts, .. } = &self.script.plans[handler];
         let asked = match mode {
             Mode::Change => Some(Filter::changes()),
             // Those of which that is not known are to be counted.
             Mode::Read => Some(Filter::of_kind(AccessKind::Read)),
             Mode::Write | Mode::ReadWrite => None,
+        };
+        // One that is off by its condition sends nothing.
+        let acts = match self.script.program.has_condition(handler) {
+            true => Vec::new(),
+            false => acts.iter().map(|act| only(asked.as_ref(), act)).collect(),
         };
         let access = needs.access || asked.is_some();
         let filter = match (asked, filter.clone()) {
@@ -269,7 +282,7 @@ impl Consumer for Handlers<'_> {
             (asked, filter) => asked.or(filter),
         };
         let needs = Needs { access, ..*needs };
-        Plan { needs, filter, reads: reads.clone(), ..Plan::default() }
+        Plan { needs, filter, reads: reads.clone(), acts, ..Plan::default() }
     }
 
     fn wants(&self, request: usize) -> bool {
@@ -325,6 +338,14 @@ impl Consumer for Handlers<'_> {
         }
         self.world.set_kernel_stack(hit.kernel_stack);
         self.world.set_captured(hit.pid, hit.captured);
+    }
+
+    fn acted(&mut self, process: (u32, u64), signals: &[i32]) {
+        self.world.set_acted(process, signals);
+    }
+
+    fn take_back(&mut self) {
+        self.world.take_back();
     }
 
     fn picture(&mut self, old: &[u8], new: &[u8]) {

@@ -1,7 +1,7 @@
 //! What is done at the hits of each register, by what its requests want of them.
 
 use hwtrace_runtime::event::Trigger;
-use hwtrace_runtime::plan::{Does, Filter, Needs, Plan, Reads};
+use hwtrace_runtime::plan::{ACTS_MAX, Does, Filter, Needs, Plan, Reads};
 
 use crate::registers::{Registers, Sees};
 
@@ -31,6 +31,7 @@ fn blind(plan: &mut Plan) {
         steps.into_iter().any(|step| matches!(step.does, Does::Load { .. }))
     };
     plan.filter = plan.filter.take().filter(|filter| !reads(filter));
+    plan.acts.retain(|act| !reads(&act.when));
 }
 
 /// The plans for an engine. To one that can be taught what an access was costs next
@@ -45,7 +46,7 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
     let mut sum = Plan::default();
     let mut filters = Vec::new();
     for sees in sees {
-        let Plan { needs, filter, reads, stack, .. } = match sees {
+        let Plan { needs, filter, reads, stack, acts, .. } = match sees {
             Sees::Link { .. } => Plan::default(),
             Sees::Data { request, view, whole } => {
                 let plan = of(*request);
@@ -64,6 +65,8 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
         sum.needs = sum.needs.and(needs);
         sum.reads.add(&reads);
         sum.stack = sum.stack.and(stack);
+        sum.acts.extend(acts);
+        sum.acts.truncate(ACTS_MAX);
         filters.push(filter);
     }
     // Who has none wants all.

@@ -284,6 +284,11 @@ fn end(fate: Fate) -> Option<String> {
         Fate::GoesOn { pid } => {
             format!("process {pid} goes on, and is no longer watched")
         }
+        Fate::Stopped { pid } => format!(
+            "process {pid} is stopped: `gdb -p {pid}` shows where, `kill -CONT {pid}` lets it \
+             go on; hwtrace waits for that, since the system ends a stopped process whose \
+             parent is gone"
+        ),
         Fate::Killed { pid, signal: SIGTRAP } => format!(
             "process {pid} was killed by SIGTRAP: it trapped itself, or this virtual machine \
              lost a debug trap on its way to the kernel (a fault of KVM before Linux 6.14 on \

@@ -84,6 +84,14 @@ pub trait Consumer {
     /// whom its record does not tell enough.
     fn captured(&mut self, _hit: &RawHit<'_>) {}
 
+    /// These signals were sent at the hit that is handed on next, to a process, given
+    /// with the time of the hit: nobody is to send them once more. What is not wanted
+    /// after all may be taken back when it was handed on ([`Consumer::take_back`]).
+    fn acted(&mut self, _process: (u32, u64), _signals: &[i32]) {}
+
+    /// The hit was handed on of which [`Consumer::acted`] told.
+    fn take_back(&mut self) {}
+
     /// An object wider than a field of the record, or in several registers, as it
     /// was before the access of the hit that is handed on next, and as it is after.
     fn picture(&mut self, _old: &[u8], _new: &[u8]) {}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{AtHit, Event, RawHit};
+use hwtrace_runtime::plan::Plan;
 use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::image::Piece;
 use hwtrace_runtime::tracker::{Ended, Tracker};
@@ -36,6 +37,7 @@ pub(crate) struct Books<'a> {
     pub(crate) tracker: &'a mut Tracker,
     pub(crate) memory: &'a mut TargetMemory,
     pub(crate) registers: &'a Registers,
+    pub(crate) plans: &'a [Plan],
     pub(crate) interest: &'a Interest,
     pub(crate) news: &'a mut Vec<News>,
     pub(crate) lessons: &'a mut Lessons,
@@ -140,7 +142,14 @@ impl<'s, C: Consumer> Sink<'s, C> {
         self.broken(books);
         if let Some(record) = record.filter(|_| self.round != Round::Stopped) {
             self.consumer.captured(hit);
+            let acted = hit.at_hit.acted != 0;
+            if acted {
+                self.acted(hit, books);
+            }
             self.deliver(&record, books);
+            if acted {
+                self.consumer.take_back();
+            }
         }
         if self.round == Round::Stopped {
             return Flow::Stop;
@@ -151,6 +160,15 @@ impl<'s, C: Consumer> Sink<'s, C> {
             return Flow::Stop;
         }
         Flow::Continue
+    }
+
+    /// Tells which signals were sent at a hit.
+    fn acted(&mut self, hit: &RawHit<'_>, books: &Books<'_>) {
+        let acts = books.plans.get(hit.watch as usize).map_or(&[][..], |plan| &plan.acts);
+        let sent =
+            acts.iter().enumerate().filter(|(bit, _)| hit.at_hit.acted >> bit & 1 == 1);
+        let sent: Vec<_> = sent.map(|(_, act)| act.signal).collect();
+        self.consumer.acted((hit.pid, hit.time), &sent);
     }
 
     /// Hands on accesses of which no more will come after all.

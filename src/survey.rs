@@ -237,6 +237,7 @@ impl Survey {
         let (engine, seek) = self.engine(requests, &surroundings.kernel, options, &open);
         let mut armed = Armed::new(engine, registers, Rc::clone(requests), surroundings);
         armed.tracker.set_plans(&plans, armed.engine.learns());
+        armed.plans = plans;
         armed.seek = seek;
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {

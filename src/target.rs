@@ -147,6 +147,7 @@ impl Running {
                         Fate::Killed { pid: self.pid, signal }
                     }
                     Ok(ChildState::Exited { .. }) | Err(_) => Fate::Ended,
+                    Ok(_) if child.is_stopped() => Fate::Stopped { pid: self.pid },
                     Ok(_) => Fate::GoesOn { pid: self.pid },
                 }
             }
@@ -172,6 +173,14 @@ pub enum Fate {
         pid: u32,
         /// The signal's number.
         signal: i32,
+    },
+    /// It is stopped: by the script, or by whoever sent it such a signal. When its
+    /// parent, which we are, ends before it was continued, the kernel ends it with
+    /// SIGHUP, as it is nobody's job any more (setpgid(2)): so wait for that
+    /// ([`wait_continued`](hwtrace_runtime::kernel::Kernel::wait_continued)).
+    Stopped {
+        /// The process.
+        pid: u32,
     },
     /// It goes on without us.
     GoesOn {

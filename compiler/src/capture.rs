@@ -5,6 +5,7 @@
 //! the hit: a plan saves work and tells of the moment of the hit, and changes nothing
 //! else.
 
+mod acts;
 mod asked;
 mod filter;
 mod flow;
@@ -14,9 +15,10 @@ mod reads;
 mod steps;
 mod symbol;
 
-use hwtrace_runtime::plan::{Filter, Needs, Reads};
+use hwtrace_runtime::plan::{Act, Filter, Needs, Reads};
 
 use crate::ir::Module;
+pub use acts::Sends;
 pub use print::Shown;
 pub use symbol::Why;
 
@@ -30,6 +32,11 @@ pub struct HandlerPlan {
     pub filter: Option<Filter>,
     /// What is read at the hit.
     pub reads: Reads,
+    /// What is sent to the process at the hit.
+    pub acts: Vec<Act>,
+    /// Every place at which it sends a signal; those of the functions that it calls
+    /// behind its own.
+    pub sends: Vec<Sends>,
     /// Every place at which it reads memory, in the order of the code; those of the
     /// functions that it calls behind its own.
     pub listed: Vec<Read>,
@@ -43,7 +50,8 @@ impl HandlerPlan {
             When::Late(_) | When::Recorded => *read,
         });
         let listed = listed.collect();
-        Self { needs: self.needs, filter: None, reads: Reads::NONE, listed }
+        let sends = self.sends.iter().map(|it| Sends { act: None, ..*it }).collect();
+        Self { needs: self.needs, listed, sends, ..Self::default() }
     }
 }
 
@@ -91,13 +99,17 @@ pub enum Late {
 
 /// The plans of the handlers, by number. The module is verified.
 pub fn plans(module: &Module) -> Vec<HandlerPlan> {
+    let stop_alone = acts::may_end(module);
     let plan = |code| {
         let flow = flow::Flow::new(code);
         let (reads, listed) = reads::reads(module, code, &flow);
+        let (acts, sends) = acts::acts(module, code, &flow, stop_alone);
         HandlerPlan {
             needs: needs::needs(module, code),
             filter: filter::filter(module, code, &flow),
             reads,
+            acts,
+            sends,
             listed,
         }
     };

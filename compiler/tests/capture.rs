@@ -125,6 +125,58 @@ fn typed_conditions_are_asked_at_the_hit() {
 }
 
 #[test]
+fn signals_are_sent_at_the_hit_where_it_is_known_to_come_to_them() {
+    let of = |body: &str| {
+        let functions = "function say() { println(1) } function send() { signal(3) }
+            global n ";
+        let script = format!("{functions} probe process.data(\"x\").write {{ {body} }}");
+        let all = shown(&script);
+        let places = all.lines().filter_map(|line| {
+            let (when, what) = line.split_once(": test.hwt:")?;
+            let (_, what) = what.split_once(' ')?;
+            let when = when.strip_prefix("done ")?;
+            Some(format!("{when}: {what}\n"))
+        });
+        places.collect::<String>()
+    };
+    for (body, expected) in [
+        ("stop()", "at the hit: stop: all hits pass\n"),
+        ("n++ say() signal(10)", "at the hit: signal: all hits pass\n"),
+        (
+            "if ($new == 3) { println(n) stop() }",
+            "at the hit: stop: only hits with $new == 3\n",
+        ),
+        (
+            "if ($new > 3 && tid() != 4) { if (access() == \"write\") signal(3) signal(5) }",
+            "at the hit: signal: only hits with $new > 3 && tid() != 4 && access() is known && \
+             access() == \"write\"\n\
+             at the hit: signal: only hits with $new > 3 && tid() != 4\n",
+        ),
+        ("if (n) println(1) stop()", "at the hit: stop: all hits pass\n"),
+        ("if (n) next; stop()", "late: stop\n"),
+        ("if (++n == 3) stop()", "late: stop\n"),
+        ("send()", "late: signal\n"),
+        ("send() stop()", "late: stop\nlate: signal\n"),
+        ("signal(n)", "late: signal\n"),
+        ("signal(n) signal(3)", "late: signal\nlate: signal\n"),
+        ("signal(77)", "late: signal\n"),
+        ("error(\"no\") stop()", "late: stop\n"),
+        ("while (n < 3) { n++ } stop()", "late: stop\n"),
+        // After the end of the session nothing is sent, but a stop is one all the same.
+        ("signal(3) exit()", "late: signal\n"),
+        ("stop() exit()", "at the hit: stop: all hits pass\n"),
+        ("println($new / n) stop()", "late: stop\n"),
+        // What can not be read fails before it comes there.
+        (
+            "if (user_int($new) == 3) stop()",
+            "at the hit: stop: only hits with user_int32($new) == 3\n",
+        ),
+    ] {
+        assert_eq!(of(body), expected, "{body}");
+    }
+}
+
+#[test]
 fn records_hold_what_is_asked_for() {
     let needs = |body: &str| {
         let functions = "function f() { return addr() } function g() { return f() }";

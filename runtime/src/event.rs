@@ -132,6 +132,8 @@ pub struct AtHit {
     pub memory: Option<u64>,
     /// What the instruction did, where that had been taught.
     pub told: Option<Told>,
+    /// Which of the plan's [acts](crate::plan::Plan::acts) were done: a bit each.
+    pub acted: u8,
 }
 
 /// What an instruction did, by a [`Rule`](crate::plan::Rule). It covered all watched

@@ -375,6 +375,12 @@ pub trait Kernel: Bpf {
     /// ECHILD where it is no child of ours.
     fn wait(&self, pid: u32, block: bool) -> Result<Wait>;
 
+    /// Waits until a child that is stopped was continued, or has ended.
+    ///
+    /// # Errors
+    /// ECHILD where it is no child of ours.
+    fn wait_continued(&self, pid: u32) -> Result<()>;
+
     /// Sends a signal to a process; to the group with `group`.
     ///
     /// # Errors

@@ -313,6 +313,13 @@ fn kill_and_reap(kernel: &dyn Kernel, pid: u32) {
     while matches!(kernel.wait(pid, true), Ok(Wait::Stopped { .. } | Wait::Running)) {}
 }
 
+/// The state of a process, a letter (proc(5), `/proc/PID/stat`: behind the name in
+/// parentheses).
+pub(crate) fn state(stat: &[u8]) -> Option<u8> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(name_end + 2).copied()
+}
+
 /// What a child did since it was last asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildState {
@@ -376,6 +383,12 @@ impl Child {
                 *self.ended.insert(ChildState::Killed { signal })
             }
         })
+    }
+
+    /// Whether it is stopped, by whatever signal.
+    pub fn is_stopped(&self) -> bool {
+        let stat = self.kernel.read_file(&format!("/proc/{}/stat", self.pid), 4096);
+        stat.is_ok_and(|stat| state(&stat) == Some(b'T'))
     }
 
     /// Shares the terminal with it as a shell does with a job. To be called

@@ -28,7 +28,32 @@ pub struct Plan {
     pub blind: bool,
     /// What is captured of the user's stack, where [`Needs::user_stack`] is set.
     pub stack: StackCapture,
+    /// What is done to the process, at most [`ACTS_MAX`] with a signal each.
+    pub acts: Vec<Act>,
 }
+
+/// A signal that the process is sent at the hit, before its next instruction.
+///
+/// What was sent the record says ([`AtHit::acted`](crate::event::AtHit)); what was
+/// not, as it could not be decided or was refused, is for whoever gets the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// The hits: those that pass for certain. Unlike else, what can not be computed does
+    /// not pass ([`Filter::passes_surely`]).
+    pub when: Filter,
+    /// Number of the signal.
+    pub signal: i32,
+}
+
+impl Act {
+    /// Whether it stops the process, which can be taken back.
+    pub fn is_stop(&self) -> bool {
+        i64::from(self.signal) == crate::abi::SIGSTOP
+    }
+}
+
+/// Signals that a plan sends at most.
+pub const ACTS_MAX: usize = 4;
 
 /// What records hold of a user's stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

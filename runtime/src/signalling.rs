@@ -8,9 +8,10 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::kernel::{Errno, Kernel};
-use crate::launch::EndWatch;
+use crate::launch::{self, EndWatch};
 use crate::world::Signals;
 
 /// Sends signals by way of the kernel.
@@ -22,6 +23,9 @@ pub struct Signaller {
 
 /// So many descriptors are kept.
 const KNOWN_MAX: usize = 64;
+/// A process that is not stopped after so many looks is busy in the kernel.
+const STOP_LOOKS: u32 = 100;
+const STOP_LOOK_EVERY: Duration = Duration::from_micros(200);
 /// `/proc` counts time in these (USER_HZ, proc(5)).
 const TICK_NS: u64 = 10_000_000;
 /// How far two times may seem apart that are the same: both are rounded to
@@ -75,9 +79,26 @@ impl Signaller {
         match self.kernel.pidfd_send_signal(process.descriptor(), signal) {
             Err(Errno::ESRCH) => {
                 self.known.remove(&pid);
-                Ok(false)
+                return Ok(false);
             }
-            sent => sent.map(|()| true),
+            sent => sent?,
+        }
+        if signal == libc::SIGSTOP {
+            self.wait_stopped(pid);
+        }
+        Ok(true)
+    }
+
+    /// Waits a moment for a process to be stopped, so that what is looked at next is what
+    /// it stopped with.
+    fn wait_stopped(&self, pid: u32) {
+        for _ in 0..STOP_LOOKS {
+            let stat = self.kernel.read_file(&format!("/proc/{pid}/stat"), 4096);
+            let goes_on = |state: u8| matches!(state, b'R' | b'S' | b'D');
+            if !stat.is_ok_and(|stat| launch::state(&stat).is_some_and(goes_on)) {
+                return;
+            }
+            self.kernel.sleep(STOP_LOOK_EVERY);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! One world a session; handlers run one after the other on one thread, so
 //! each is atomic with regard to the globals.
 
+mod acted;
 mod captured;
 mod outside;
 mod session;
@@ -94,6 +95,7 @@ pub struct World {
     pub(crate) thread_indents: HashMap<u32, Indent, RandomState>,
     pub(crate) random: Random,
     pub(crate) outside: Outside,
+    pub(crate) acted: acted::Acted,
     /// The registers at the hit, where the layout says that they are wanted.
     pub(crate) registers: RegisterFile,
     /// Of a hit on the kernel's data: the calls that led to it, the innermost first.
@@ -157,6 +159,7 @@ impl World {
             thread_indents: HashMap::default(),
             random: Random::from_clock(),
             outside: Outside::default(),
+            acted: acted::Acted::default(),
             registers: RegisterFile::default(),
             kernel_stack: Vec::new(),
         }

@@ -13,7 +13,7 @@ use hwtrace_runtime::engine::bpf::{check, probe};
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
-use hwtrace_runtime::plan::{Block, Filter, Needs, Next, Plan};
+use hwtrace_runtime::plan::{ACTS_MAX, Act, Block, Filter, Needs, Next, Plan};
 use plans::Memory;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -68,6 +68,21 @@ fn the_kernel_takes_every_plan() {
     let ran = runner(200).run(&(watches, plans::plan()), |(watch, plan)| {
         let taken = check(&kernel, &watch, &plan);
         prop_assert_eq!(taken, Ok(()));
+        Ok(())
+    });
+    ran.expect("taken");
+}
+
+#[test]
+fn the_kernel_takes_every_act() {
+    let Some(kernel) = kernel() else { return };
+    let signal = select(vec![1, 10, libc::SIGSTOP, 64]);
+    let act =
+        (plans::filter(64, 64), signal).prop_map(|(when, signal)| Act { when, signal });
+    let acts = proptest::collection::vec(act, 0..=ACTS_MAX);
+    let ran = runner(100).run(&(acts, plans::plan()), |(acts, plan)| {
+        let watch = Watch { address: 8, length: 4, trigger: Trigger::Write };
+        prop_assert_eq!(check(&kernel, &watch, &Plan { acts, ..plan }), Ok(()));
         Ok(())
     });
     ran.expect("taken");

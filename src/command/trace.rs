@@ -9,9 +9,10 @@ use hwtrace::names::Names;
 use hwtrace::output::Output;
 use hwtrace::report;
 use hwtrace::session::{Consumer, Failure, Options, Session};
-use hwtrace::target::Target;
+use hwtrace::target::{Fate, Target};
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 
 use super::{RUN_TIME, USAGE};
@@ -54,6 +55,7 @@ pub(crate) fn run<C: Consumer>(
     let (mut summary, ended) = session.run();
     summary.remarks.extend(out.remark());
     if out.silences_messages() {
+        wait_for_stopped(summary.fate);
         return ended.map_err(|_| RUN_TIME);
     }
     if let Err(failure) = &ended {
@@ -65,7 +67,16 @@ pub(crate) fn run<C: Consumer>(
             .line(&format!("{filtered} left out at the source: no handler acts on them"));
     }
     messages.end(&summary);
+    wait_for_stopped(summary.fate);
     ended.map_err(|_| RUN_TIME)
+}
+
+/// A program of ours that is stopped would end with us.
+fn wait_for_stopped(fate: Fate) {
+    if let Fate::Stopped { pid } = fate {
+        // Where it is no child of ours, nothing is to be waited for.
+        let _ = Linux.wait_continued(pid);
+    }
 }
 
 /// The exit status where nothing could be armed: wrong usage, unless it is the

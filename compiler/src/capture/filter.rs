@@ -1,10 +1,11 @@
 //! Which hits a handler does something with, by what it asks before it does
-//! anything.
+//! anything; and which bring it to a signal that it sends.
 //!
 //! The handler is followed from its start, on each way for itself: what is known of
 //! locals there is put in, so that `a && b` needs no place for its result. A way that
 //! ends before anything was done drops the hit; where something is done, may go
-//! wrong, or is not known at the hit, it passes.
+//! wrong, or is not known at the hit, it passes. On the way to a signal it is the other
+//! way round: only what comes there for certain passes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,6 +13,7 @@ use hwtrace_runtime::plan::{
     Block, Comparison, Does, Filter, Input, Next, SLOTS_MAX, Slot, Step, Unary,
 };
 
+use super::acts::{self, Means};
 use super::asked;
 use super::flow::{Flow, Name};
 use super::steps::Steps;
@@ -33,7 +35,27 @@ type Known = BTreeMap<Name, Symbol>;
 const PASS: usize = 0;
 const DROP: usize = 1;
 
+/// Which hits are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// Those that the handler does something with, and all that may be such.
+    Use,
+    /// Those at which it certainly sends this signal.
+    Signal(i32),
+}
+
+impl Goal {
+    /// Where what is not known goes.
+    fn unsure(self) -> usize {
+        match self {
+            Self::Use => PASS,
+            Self::Signal(_) => DROP,
+        }
+    }
+}
+
 struct Builder<'a> {
+    goal: Goal,
     module: &'a Module,
     code: &'a Code,
     flow: &'a Flow,
@@ -67,16 +89,36 @@ enum Then {
 /// What an instruction means for the way.
 enum Outcome {
     GoOn,
+    /// What is looked for.
     Pass,
+    /// It does not come there.
+    Drop,
+    Unsure,
 }
 
 /// The filter of a handler; none where no hit can be dropped.
 pub(super) fn filter(module: &Module, code: &Code, flow: &Flow) -> Option<Filter> {
+    look_for(Goal::Use, module, code, flow)
+}
+
+/// The hits at which a handler sends a signal; none where there are none, or that is
+/// not known.
+pub(super) fn sends(
+    signal: i32,
+    module: &Module,
+    code: &Code,
+    flow: &Flow,
+) -> Option<Filter> {
+    look_for(Goal::Signal(signal), module, code, flow)
+}
+
+fn look_for(goal: Goal, module: &Module, code: &Code, flow: &Flow) -> Option<Filter> {
     if !has_fuel(module, code, flow) {
         return None;
     }
     let end = |next| Node { steps: Vec::new(), next: Then::End(next) };
     let mut builder = Builder {
+        goal,
         module,
         code,
         flow,
@@ -113,15 +155,16 @@ impl Builder<'_> {
             return *block;
         }
         self.places += 1;
+        let unsure = self.goal.unsure();
         if self.places > PLACES_MAX {
-            return PASS;
+            return unsure;
         }
-        let block = self.follow(id, key.1.clone()).unwrap_or(PASS);
+        let block = self.follow(id, key.1.clone()).unwrap_or(unsure);
         self.made.insert(key, block);
         block
     }
 
-    /// Follows the handler to where it chooses; none where it passes.
+    /// Follows the handler to where it chooses; none where that is not known.
     fn follow(&mut self, mut id: BlockId, mut known: Known) -> Option<usize> {
         let mut steps = Steps::new(LOADS_MAX..SLOTS_MAX, self.loads.clone());
         loop {
@@ -132,7 +175,9 @@ impl Builder<'_> {
             for instruction in &block.instructions {
                 match self.instruction(instruction, &mut known, &mut steps) {
                     Outcome::GoOn => {}
-                    Outcome::Pass => return None,
+                    Outcome::Pass => return Some(self.go(steps, PASS)),
+                    Outcome::Drop => return Some(self.go(steps, DROP)),
+                    Outcome::Unsure => return None,
                 }
             }
             let next = match block.terminator {
@@ -171,7 +216,7 @@ impl Builder<'_> {
         steps: &mut Steps,
     ) -> Outcome {
         if !is_pure(op) {
-            return Outcome::Pass;
+            return self.does(op);
         }
         let symbol = match op {
             Op::SetLocal(local, value) => {
@@ -186,19 +231,32 @@ impl Builder<'_> {
             Op::Binary(BinaryOp::Divide | BinaryOp::Remainder, _, divisor) => {
                 let divisor = self.value(known, *divisor);
                 if matches!(self.symbols.constant(divisor), None | Some(0)) {
-                    return Outcome::Pass;
+                    return Outcome::Unsure;
                 }
                 self.result(op, known)
             }
             _ => self.result(op, known),
         };
         if asked::load(op).is_some() && self.load(symbol, steps).is_none() {
-            return Outcome::Pass;
+            return Outcome::Unsure;
         }
         if let Some(value) = result {
             known.insert((*value).into(), symbol);
         }
         Outcome::GoOn
+    }
+
+    /// What it means that an instruction does something. What it gives stays unknown.
+    fn does(&self, op: &Op) -> Outcome {
+        match self.goal {
+            Goal::Use => Outcome::Pass,
+            Goal::Signal(signal) => match acts::means(self.module, self.code, op) {
+                Means::Sends(sent) if sent == signal => Outcome::Pass,
+                Means::Sends(_) | Means::Nothing => Outcome::GoOn,
+                Means::Leaves => Outcome::Drop,
+                Means::Anything => Outcome::Unsure,
+            },
+        }
     }
 
     fn result(&mut self, op: &Op, known: &Known) -> Symbol {
@@ -236,13 +294,17 @@ impl Builder<'_> {
     ) -> Option<usize> {
         let (condition, negated) = self.bare(condition);
         self.choices += 1;
-        if self.choices > CHOICES_MAX || self.symbols.why_unknown(condition).is_some() {
+        let is_unknown = self.symbols.why_unknown(condition).is_some();
+        if self.choices > CHOICES_MAX || is_unknown && self.goal == Goal::Use {
             return None;
         }
         let then = self.enter(then, known.clone());
         let otherwise = self.enter(otherwise, known);
         if then == otherwise {
             return Some(self.go(steps, then));
+        }
+        if is_unknown {
+            return None;
         }
         let (head, slot) = self.condition(condition, &mut steps)?;
         let (then, otherwise) =
@@ -251,7 +313,10 @@ impl Builder<'_> {
         let chosen = self.put(steps.list, Then::Choose(slot, then, otherwise));
         Some(match head {
             // What the access was is not known yet: who knows may know another.
-            Some((head, access)) => self.put(head, Then::Choose(access, chosen, PASS)),
+            Some((head, access)) => {
+                let unsure = self.goal.unsure();
+                self.put(head, Then::Choose(access, chosen, unsure))
+            }
             None => chosen,
         })
     }
@@ -298,7 +363,7 @@ impl Builder<'_> {
         let last = |step: &Step| matches!(step.does, Does::Load { .. });
         let needed = steps.list.iter().rposition(last).map_or(0, |last| last + 1);
         steps.list.truncate(needed);
-        if to == PASS || steps.list.is_empty() {
+        if to == self.goal.unsure() || steps.list.is_empty() {
             return to;
         }
         self.slots = self.slots.max(steps.first_free());
@@ -319,7 +384,11 @@ impl Builder<'_> {
                 self.blocks[at].next.blocks().for_each(|next| wanted[next] = true);
             }
         }
-        if !wanted[DROP] {
+        let looked_for = match self.goal {
+            Goal::Use => DROP,
+            Goal::Signal(_) => PASS,
+        };
+        if !wanted[looked_for] {
             return None;
         }
         // From the last made to the first, so that all go on to later ones.

@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use hwtrace_lang::span::Source;
 use hwtrace_runtime::plan::{Does, KEEP_MAX, Needs};
 
-use super::{HandlerPlan, Late, Read, When, Why};
+use super::{HandlerPlan, Late, Read, Sends, When, Why};
 use crate::ir::Module;
 use crate::ir::effects::Global;
 use expression::Slots;
@@ -33,14 +33,15 @@ impl fmt::Debug for Shown<'_> {
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let HandlerPlan { needs, filter, listed, .. } = self.plan;
+        let HandlerPlan { needs, filter, sends, listed, .. } = self.plan;
         let name = &self.module.handlers[self.handler].name;
         writeln!(f, "handler {}: {name}", self.handler)?;
         writeln!(f, "  records hold: {}", held(*needs))?;
         match filter {
             None => writeln!(f, "  at the source: all hits pass")?,
-            Some(filter) => condition::show(f, filter)?,
+            Some(filter) => condition::show(f, "at the source", filter)?,
         }
+        sends.iter().try_for_each(|sends| self.sends(f, *sends))?;
         listed.iter().try_for_each(|read| self.read(f, read))
     }
 }
@@ -56,10 +57,28 @@ fn held(needs: Needs) -> String {
 }
 
 impl Shown<'_> {
-    fn read(&self, f: &mut Formatter<'_>, read: &Read) -> fmt::Result {
-        let span = self.module.sites[read.site as usize];
+    fn place(&self, site: u32) -> String {
+        let span = self.module.sites[site as usize];
         let (line, column) = self.source.position(span.start);
-        let place = format!("{}:{line}:{column}", self.source.name);
+        format!("{}:{line}:{column}", self.source.name)
+    }
+
+    fn sends(
+        &self,
+        f: &mut Formatter<'_>,
+        Sends { site, what, act }: Sends,
+    ) -> fmt::Result {
+        let place = self.place(site);
+        match act.and_then(|act| self.plan.acts.get(act)) {
+            None => writeln!(f, "  done late: {place} {what}"),
+            Some(act) => {
+                condition::show(f, &format!("done at the hit: {place} {what}"), &act.when)
+            }
+        }
+    }
+
+    fn read(&self, f: &mut Formatter<'_>, read: &Read) -> fmt::Result {
+        let place = self.place(read.site);
         let what = read.what;
         match read.when {
             When::AtHit(step) => {

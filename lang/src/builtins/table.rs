@@ -303,9 +303,9 @@ builtins! {
         system(command: String), Everywhere, Helper("system"),
             "runs a command of the shell after this handler", r#"system("date")"#, needs_unsafe();
         stop(), Everywhere, Helper("stop"),
-            "stops the process with SIGSTOP as soon as the handler sees the hit, which is some milliseconds after it", "if ($new == 0) stop()";
+            "stops the process with SIGSTOP before its next instruction, where the engine can and what leads to it is known at the hit (`--dump plan` tells); else as soon as the handler sees the hit, some milliseconds later", "if ($new == 0) stop()";
         signal(number: Long), Everywhere, Helper("signal"),
-            "sends the process a signal as soon as the handler sees the hit, which is some milliseconds after it", "if ($new == 0) signal(10)";
+            "sends the process a signal, when `stop()` would stop it; at an instruction that has not been seen before it is some milliseconds later", "if ($new == 0) signal(10)";
         watch(name: String, address: Long), WATCHES, Helper("watch"),
             "begins to watch data at an address", r#"watch("field", n)"#;
         unwatch(name: String, address: Long), WATCHES, Helper("unwatch"),

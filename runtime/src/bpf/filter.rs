@@ -130,21 +130,29 @@ fn clear(asm: &mut Assembler, slots: u64) {
     }
 }
 
-/// Writes a filter, which ends at one of two labels. It is [sound](is_sound). How
-/// many bytes at the watch may not be read, is `forbidden`.
+/// The labels at which a filter ends.
+#[derive(Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) pass: Label,
+    pub(super) drop: Label,
+    /// Something can not be computed.
+    pub(super) unknown: Label,
+}
+
+/// Writes a filter. It is [sound](is_sound). How many bytes at the watch may not be
+/// read, is `forbidden`.
 pub(super) fn write(
     asm: &mut Assembler,
     filter: &Filter,
     forbidden: Option<u32>,
-    pass: Label,
-    drop: Label,
+    Ends { pass, drop, unknown }: Ends,
 ) {
     clear(asm, looked_at_first(filter));
     let labels: Vec<_> = filter.blocks.iter().map(|_| asm.label()).collect();
     let label = |to: u16| labels[usize::from(to)];
     for (index, block) in filter.blocks.iter().enumerate() {
         asm.place(labels[index]);
-        let mut steps = Steps { asm, fails: Some(pass), forbidden, entry: 0 };
+        let mut steps = Steps { asm, fails: Some(unknown), forbidden, entry: 0 };
         block.steps.iter().for_each(|step| steps.step(step));
         match block.next {
             Next::Pass => asm.jump(pass),
@@ -198,7 +206,7 @@ impl Trial {
         let [pass, drop] = [(); 2].map(|()| asm.label());
         // The context is the frame.
         asm.put([copy(R6, R1), copy(R7, R1)]);
-        write(&mut asm, filter, None, pass, drop);
+        write(&mut asm, filter, None, Ends { pass, drop, unknown: pass });
         for (label, result) in [(pass, 1), (drop, 0)] {
             asm.place(label);
             asm.put([set(R0, result), exit()]);

@@ -7,7 +7,8 @@
 //! 2. the value after the access (`hit/values.rs`): by a rule where one was taught, else
 //!    from memory; and the one before, from the shadow that it then replaces;
 //! 3. the filter, where all that it looks at is known;
-//! 4. a record (`hit/record.rs`), if there is room, with what is read for it.
+//! 4. the signals that the plan sends then (`hit/acts.rs`);
+//! 5. a record (`hit/record.rs`), if there is room, with what is read for it.
 //!
 //! A debug register that reports loads, too, would report what the program loads
 //! (arch/x86/kernel/traps.c, `exc_debug_user`: the registers stay on). So the bytes of
@@ -22,12 +23,14 @@
 //! Registers of BPF: R6 is the context, R7 the frame of this CPU, R8 the rule and then
 //! the ring, R9 the shadow and then the record.
 
+mod acts;
 mod record;
 mod values;
 mod who;
 
 use super::assembler::{Assembler, Label};
 use super::board::{self, FRAME_SHIFT, FRAMES, PT_REGS, frame};
+use super::filter::Ends;
 use super::insn::{
     Alu, Atomic, Helper, Instruction, R0, R1, R2, R6, R7, R8, Test, Width, alu,
     alu_constant, atomic, call, copy, exit, load, set, set_address, store,
@@ -36,7 +39,7 @@ use super::insn::{
 use super::steps::at;
 use super::{Program, Role, Walk, filter};
 use crate::event::{Trigger, Watch};
-use crate::plan::{Filter, Input, Needs, Plan, Reads};
+use crate::plan::{ACTS_MAX, Act, Filter, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
 pub use who::Current;
@@ -123,7 +126,9 @@ pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
     let filter = plan.filter.as_ref().filter(|filter| filter::is_sound(filter));
     let nothing = Reads::default();
     let reads = if filter::are_sound(&plan.reads) { &plan.reads } else { &nothing };
-    let mut hit = Hit::new(watched, maps, plan.needs, filter, reads);
+    let acts = plan.acts.iter().take(ACTS_MAX).enumerate();
+    let acts = acts.filter(|(_, act)| filter::is_sound(&act.when)).collect();
+    let mut hit = Hit::new(watched, maps, plan.needs, (filter, acts), reads);
     hit.blind = plan.blind;
     let instructions = hit.write()?;
     Some(Program { role: Role::Hit, instructions })
@@ -135,6 +140,8 @@ struct Hit<'a> {
     maps: Maps,
     needs: Needs,
     filter: Option<&'a Filter>,
+    /// With their numbers.
+    acts: Vec<(usize, &'a Act)>,
     reads: &'a Reads,
     /// Whether the watched bytes are not read, whatever the register reports.
     blind: bool,
@@ -151,7 +158,7 @@ struct Hit<'a> {
 struct Labels {
     /// The values are known, as far as they can be.
     filter: Label,
-    /// The hit has a record.
+    /// The hit has a record; first it is acted upon.
     record: Label,
     /// The filter left it out.
     dropped: Label,
@@ -165,7 +172,7 @@ impl<'a> Hit<'a> {
         watched: Watched,
         maps: Maps,
         needs: Needs,
-        filter: Option<&'a Filter>,
+        (filter, acts): (Option<&'a Filter>, Vec<(usize, &'a Act)>),
         reads: &'a Reads,
     ) -> Self {
         let mut asm = Assembler::default();
@@ -177,9 +184,11 @@ impl<'a> Hit<'a> {
             lost: label(),
             end: label(),
         };
-        let steps = filter.into_iter().flat_map(filter::steps).chain(&reads.steps);
+        let asked = filter.into_iter().chain(acts.iter().map(|(_, act)| &act.when));
+        let steps = asked.flat_map(filter::steps).chain(&reads.steps);
         let inputs: Vec<_> = filter::inputs(steps).collect();
         let values = needs.access
+            || acts.iter().any(|(_, act)| !act.is_stop())
             || [Input::Old, Input::New, Input::Access]
                 .iter()
                 .any(|it| inputs.contains(it));
@@ -196,6 +205,7 @@ impl<'a> Hit<'a> {
             maps,
             needs,
             filter,
+            acts,
             reads,
             blind: false,
             values,
@@ -214,6 +224,7 @@ impl<'a> Hit<'a> {
         }
         self.user_registers();
         self.filter();
+        self.acts();
         self.record();
         self.ends();
         self.asm.finish()
@@ -299,7 +310,8 @@ impl<'a> Hit<'a> {
             self.asm.jump_if(Test::NotEqual, R1, wanted, record);
         }
         let forbidden = self.forbidden();
-        filter::write(&mut self.asm, filter, forbidden, record, dropped);
+        let ends = Ends { pass: record, drop: dropped, unknown: record };
+        filter::write(&mut self.asm, filter, forbidden, ends);
     }
 
     /// How many bytes of the watch may not be read, as they would be a hit.

@@ -140,6 +140,8 @@ pub enum Helper {
     /// `bpf_get_current_pid_tgid()`: the process in the upper half, the thread in the
     /// lower
     PidTgid = 14,
+    /// `bpf_send_signal(signal)`: to the process that runs (Linux 5.3)
+    SendSignal = 109,
     /// `bpf_probe_read_user(to, length, from)`
     ProbeReadUser = 112,
     /// `bpf_probe_read_kernel(to, length, from)`

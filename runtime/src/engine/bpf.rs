@@ -50,6 +50,7 @@ static EVERYTHING: Plan = Plan {
     reads: crate::plan::Reads::NONE,
     blind: false,
     stack: StackCapture { callers: false, bytes: 0 },
+    acts: Vec::new(),
 };
 
 /// Whether programs can be run at hits here: loads one.

@@ -49,11 +49,13 @@ pub(super) extern "C" fn stop(context: Context) {
     signal(context, SIGSTOP);
 }
 
-/// Sent at once: each moment later the process has gone on further.
+/// Sent at once, where it was not at the hit itself: each moment later the process has
+/// gone on further.
 pub(super) extern "C" fn signal(context: Context, number: i64) {
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
     let sent = match signal_number(number) {
+        Ok(signal) if world.acted.take(signal) => Ok(()),
         Ok(signal) => world.outside.signals.send(pid, record.time, signal),
         Err(why) => Err(why),
     };

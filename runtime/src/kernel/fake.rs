@@ -717,6 +717,10 @@ impl Kernel for Fake {
         Ok(u64::from(tid) << 12)
     }
 
+    fn wait_continued(&self, _pid: u32) -> Result<()> {
+        Ok(())
+    }
+
     fn wait(&self, _pid: u32, _block: bool) -> Result<Wait> {
         self.call(Call::Wait)?;
         let wait = self.waits.borrow_mut().pop_front().unwrap_or(Wait::Running);

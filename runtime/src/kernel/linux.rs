@@ -18,7 +18,7 @@ use nix::sys::ptrace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use perf_event_open_sys as perf;
 
@@ -512,6 +512,12 @@ impl Kernel for Linux {
             }
             _ => Wait::Running,
         })
+    }
+
+    fn wait_continued(&self, pid: u32) -> Result<()> {
+        let flags = WaitPidFlag::WCONTINUED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        let pid = pid_of(pid)?;
+        retry(|| waitid(Id::Pid(pid), flags)).map(drop)
     }
 
     fn kill(&self, pid: u32, group: bool, signal: i32) -> Result<()> {

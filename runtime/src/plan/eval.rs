@@ -26,16 +26,28 @@ impl Filter {
     /// # Panics
     /// Where a slot or block is not there, or a block goes back.
     pub fn passes(&self, hit: &mut dyn Hit) -> bool {
+        self.run(hit).unwrap_or(true)
+    }
+
+    /// The same for what is done and can not be undone: what can not be computed does
+    /// not pass.
+    ///
+    /// # Panics
+    /// As [`Filter::passes`].
+    pub fn passes_surely(&self, hit: &mut dyn Hit) -> bool {
+        self.run(hit).unwrap_or(false)
+    }
+
+    /// None where something can not be computed.
+    fn run(&self, hit: &mut dyn Hit) -> Option<bool> {
         let mut run = Run::new(hit, self.slots);
         let mut number = 0;
         loop {
             let block = &self.blocks[usize::from(number)];
-            if block.steps.iter().any(|step| run.step(step).is_none()) {
-                return true;
-            }
+            block.steps.iter().try_for_each(|step| run.step(step))?;
             let next = match block.next {
-                Next::Pass => return true,
-                Next::Drop => return false,
+                Next::Pass => return Some(true),
+                Next::Drop => return Some(false),
                 Next::Go(next) => next,
                 Next::Choose(slot, then, otherwise) => {
                     if run.get(slot) != 0 {

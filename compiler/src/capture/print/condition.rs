@@ -15,18 +15,22 @@ enum Passes {
     Where(String, bool),
 }
 
-pub(super) fn show(f: &mut Formatter<'_>, filter: &Filter) -> fmt::Result {
+/// A line, or several, that begin with what the filter decides.
+pub(super) fn show(f: &mut Formatter<'_>, what: &str, filter: &Filter) -> fmt::Result {
     let passes = match is_tree(filter) {
         true => passes(filter, 0, Slots::default()),
         false => None,
     };
     match passes {
-        Some(Passes::All) => writeln!(f, "  at the source: all hits pass"),
-        Some(Passes::None) => writeln!(f, "  at the source: no hit passes"),
+        Some(Passes::All) => writeln!(f, "  {what}: all hits pass"),
+        Some(Passes::None) => writeln!(f, "  {what}: no hit passes"),
         Some(Passes::Where(text, _)) => {
-            writeln!(f, "  at the source: only hits with {text}")
+            writeln!(f, "  {what}: only hits with {text}")
         }
-        None => blocks(f, filter),
+        None => {
+            writeln!(f, "  {what}:")?;
+            blocks(f, filter)
+        }
     }
 }
 
@@ -97,7 +101,6 @@ fn choice(condition: &Term, then: Passes, otherwise: Passes) -> Passes {
 }
 
 fn blocks(f: &mut Formatter<'_>, filter: &Filter) -> fmt::Result {
-    writeln!(f, "  at the source:")?;
     let mut slots = Slots::default();
     let to = |next: u16| match filter.blocks[usize::from(next)] {
         ref block if !is_end(block) => next.to_string(),

@@ -5,7 +5,7 @@
 //! was read, and registers: of the code that made the access, of the user, as the
 //! flags say.
 
-use super::{Hit, Labels, Rings, context, flag as flags};
+use super::{Hit, Rings, context, flag as flags};
 use crate::bpf::assembler::Label;
 use crate::bpf::board::{PT_REGS, frame};
 use crate::bpf::filter;
@@ -39,6 +39,10 @@ pub mod flag {
     pub const USER: i32 = 32;
     /// The value before is what memory held at the hit before.
     pub const OLD_READ: i32 = 64;
+    /// The first act was done; those of the next are the bits above.
+    pub const ACTED: i32 = 1 << ACTED_BIT;
+    /// Which bit that is.
+    pub const ACTED_BIT: u32 = 7;
 }
 
 /// What is asked of a ring, `BPF_RB_AVAIL_DATA`: bytes that nobody has read.
@@ -52,9 +56,8 @@ const FORCE_WAKEUP: i32 = 2;
 impl Hit<'_> {
     /// Writes it.
     pub(super) fn record(&mut self) {
-        let Labels { record, lost, .. } = self.labels;
+        let lost = self.labels.lost;
         let [small, code, both, written] = [(); 4].map(|()| self.asm.label());
-        self.asm.place(record);
         self.ring(lost);
         self.choose(small, code, both);
         self.reserve(small, 0, written);

@@ -12,6 +12,7 @@ use crate::bpf::shared::Records;
 use crate::event::{AtHit, Captured, RawHit, Registers, Told, UserStack};
 use crate::kernel::{Errno, Kernel};
 use crate::merge::Cursor;
+use crate::plan::ACTS_MAX;
 use crate::ring::BadRecord;
 
 /// The ring of a CPU.
@@ -126,6 +127,7 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
             old_read: is(flag::OLD_READ),
             memory: has(flag::MEMORY, new),
             told,
+            acted: ((known >> 1) >> flag::ACTED_BIT) as u8 & ((1 << ACTS_MAX) - 1),
         },
         captured: Captured { words: captured },
     })

@@ -1,0 +1,204 @@
+//! What scripts do to a process at the hit: it is done before the next instruction,
+//! where the engine can, and once.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::os::unix::fs::FileExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{
+    HANGS, Hwtrace, Target, c, c_with, despite_lost_traps, engine_name, live, skip,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Whether the engine does it before the next instruction.
+fn at_the_hit() -> bool {
+    engine_name() != "perf"
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.starts_with('T')
+}
+
+#[track_caller]
+fn wait_until_stopped(pid: u32) {
+    let started = Instant::now();
+    while !is_stopped(pid) {
+        assert!(started.elapsed() < HANGS, "it goes on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn go_on(pid: u32) {
+    kill(Pid::from_raw(pid as i32), Signal::SIGCONT).unwrap();
+}
+
+/// What `counter` holds, at the address that the script printed.
+fn counter(pid: u32, address: &str) -> u64 {
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).unwrap();
+    let mut bytes = [0; 8];
+    memory.read_exact_at(&mut bytes, address).unwrap();
+    u64::from_le_bytes(bytes)
+}
+
+#[test]
+fn stop_stops_at_the_very_store() {
+    if !live() {
+        return;
+    }
+    for condition in ["$new == 5000", "$old == 4999 && access() == \"write\""] {
+        despite_lost_traps(|| {
+            let mut target = Target::start(&c("acted"), &[]);
+            let script = format!(
+                "probe begin {{ println(\"armed\") }}
+                 probe process.data(\"counter\").change {{
+                     if ({condition}) {{ printf(\"%p\\n\", data_addr()) stop() exit() }}
+                 }}"
+            );
+            let hwtrace = Hwtrace::attach(&script, &target).start();
+            assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
+            target.say("100000");
+            let ended = hwtrace.finish();
+            if ended.messages.iter().any(|line| line.contains("SIGTRAP")) {
+                return None;
+            }
+            let ended = ended.expect(0);
+            wait_until_stopped(target.pid());
+            let held = counter(target.pid(), &ended.out[0]);
+            if at_the_hit() {
+                assert_eq!(held, 5000, "{condition}");
+            } else {
+                assert!((5000..=100_000).contains(&held), "{held}");
+            }
+            go_on(target.pid());
+            assert_eq!(target.line().as_deref(), Some("0 caught, 0 in step"));
+            target.finish()
+        });
+    }
+}
+
+#[test]
+fn the_debugger_sees_the_line_of_the_store() {
+    if !live() {
+        return;
+    }
+    if Command::new("gdb").arg("--version").output().is_err() {
+        skip("there is no gdb");
+        return;
+    }
+    if !at_the_hit() {
+        eprintln!("SKIPPED: this engine stops some stores later");
+        return;
+    }
+    let shown = despite_lost_traps(|| {
+        let mut target = Target::start(&c_with("acted", &["-g"]), &[]);
+        let script = "probe begin { println(\"armed\") }
+             probe process.data(\"counter\").write { if ($new == 77) { stop() exit() } }";
+        let hwtrace = Hwtrace::attach(script, &target).start();
+        assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
+        target.say("1000");
+        hwtrace.finish().expect(0);
+        wait_until_stopped(target.pid());
+        let gdb = Command::new("gdb")
+            .args(["-nx", "-batch", "-p", &target.pid().to_string()])
+            .args(["-ex", "print counter", "-ex", "frame", "-ex", "detach"])
+            .output()
+            .unwrap();
+        go_on(target.pid());
+        target.line()?;
+        target.finish()?;
+        Some(String::from_utf8(gdb.stdout).unwrap())
+    });
+    assert!(shown.contains("$1 = 77"), "{shown}");
+    assert!(shown.contains("count (to=1000)"), "{shown}");
+}
+
+#[test]
+fn signals_are_sent_once_and_at_the_store() {
+    if !live() {
+        return;
+    }
+    let answers = despite_lost_traps(|| {
+        let mut target = Target::start(&c("acted"), &[]);
+        let script = "global n probe begin { println(\"armed\") }
+             probe process.data(\"counter\").write {
+                 if ($new % 1000 == 0) { n++ signal(10) }
+             }
+             probe end { println(n) }";
+        let hwtrace = Hwtrace::attach(script, &target).start();
+        assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
+        // The first store at each address is not known yet.
+        let first = target.ask("2000")?;
+        std::thread::sleep(Duration::from_millis(50));
+        let second = target.ask("50000")?;
+        hwtrace.signal(Signal::SIGINT);
+        let ended = hwtrace.finish().expect(0);
+        assert_eq!(ended.out, ["52"]);
+        target.finish()?;
+        Some([first, second])
+    });
+    match at_the_hit() {
+        true => assert_eq!(answers[1], "50 caught, 50 in step", "{answers:?}"),
+        // Some come together, and all of them late.
+        false => assert!(answers[1].contains(" caught, "), "{answers:?}"),
+    }
+}
+
+/// What is known only when the handler runs is done then; of two handlers each has
+/// its own signal.
+#[test]
+fn what_is_not_known_at_the_hit_is_done_when_the_handler_runs() {
+    if !live() {
+        return;
+    }
+    let answer = despite_lost_traps(|| {
+        let mut target = Target::start(&c("acted"), &[]);
+        let script = "global n probe begin { println(\"armed\") }
+             probe process.data(\"counter\").write { if (++n == 30) signal(10) }
+             probe process.data(\"counter\").change {
+                 if ($new == 900) { stop() println(\"stopped\") }
+             }";
+        let hwtrace = Hwtrace::attach(script, &target).start();
+        assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
+        target.say("1000");
+        assert_eq!(hwtrace.out().next().as_deref(), Some("stopped"));
+        wait_until_stopped(target.pid());
+        go_on(target.pid());
+        let answer = target.line()?;
+        hwtrace.signal(Signal::SIGINT);
+        hwtrace.finish().expect(0);
+        target.finish()?;
+        Some(answer)
+    });
+    assert!(answer.starts_with("1 caught, "), "{answer}");
+}
+
+/// The system would end a stopped program whose parent is gone.
+#[test]
+fn a_program_of_ours_that_is_stopped_is_waited_for() {
+    if !live() {
+        return;
+    }
+    let script = "probe process.data(\"counter\").write {
+             if ($new == 10) { printf(\"%d\\n\", pid()) stop() exit() }
+         }";
+    despite_lost_traps(|| {
+        let mut hwtrace = Hwtrace::script(script, c("acted")).start();
+        hwtrace.say("1000");
+        let lines = [(); 2].map(|()| hwtrace.out().next());
+        let pid = lines.iter().flatten().find_map(|line| line.parse().ok())?;
+        wait_until_stopped(pid);
+        let said = hwtrace.messages().next()?;
+        assert!(said.contains(&format!("process {pid} is stopped: `gdb -p {pid}`")));
+        go_on(pid);
+        let ended = hwtrace.finish().expect(0);
+        assert_eq!(ended.out.last().map(String::as_str), Some("done"), "{ended:?}");
+        Some(())
+    });
+}
