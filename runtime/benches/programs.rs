@@ -142,7 +142,7 @@ fn lesson(engine: &mut PerfEngine, target: &mut Loop) -> Lesson {
         instruction: ip - 7,
         kind: AccessKind::Write,
         size: 8,
-        place: Some(place),
+        place,
         value: RuleValue::Register(number, 0),
     };
     Lesson { pid, ip, rule }

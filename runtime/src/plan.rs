@@ -373,9 +373,8 @@ pub struct Rule {
     pub kind: AccessKind,
     /// Bytes of its operand.
     pub size: u32,
-    /// Where the operand is: registers from after the instruction. None where
-    /// they do not tell; then `value` is [`RuleValue::Memory`].
-    pub place: Option<Linear>,
+    /// Where the operand is: registers from after the instruction.
+    pub place: Linear,
     /// The operand's bytes after the access.
     pub value: RuleValue,
 }

@@ -12,7 +12,7 @@ use hwtrace_runtime::engine::{ArmError, Engine, Flow, Whose};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
 use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
 use hwtrace_runtime::kernel::{Errno, Kernel};
-use hwtrace_runtime::plan::{Lesson, Plan, Rule, RuleValue};
+use hwtrace_runtime::plan::{Lesson, Linear, Plan, Rule, RuleValue};
 use hwtrace_runtime::record::write;
 use hwtrace_runtime::schema::AccessKind;
 use perf_event_open_sys::bindings::PERF_RECORD_EXIT as EXIT;
@@ -195,7 +195,7 @@ fn what_comes_too_early_waits_or_is_left() {
         instruction: 0x401000,
         kind: AccessKind::Write,
         size: 8,
-        place: None,
+        place: Linear { base: None, index: None, scale: 1, displacement: 0 },
         value: RuleValue::Memory,
     };
     let lesson = Lesson { pid: PID, ip: 0x401004, rule };

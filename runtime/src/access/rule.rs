@@ -17,7 +17,7 @@ impl Access {
         let place = linear(touch.place)?;
         let value = value(touch)?;
         let Touch { instruction, kind, size, .. } = *touch;
-        Some(Rule { instruction, kind, size, place: Some(place), value })
+        Some(Rule { instruction, kind, size, place, value })
     }
 }
 

@@ -178,8 +178,6 @@ pub enum Way {
     Register,
     Immediate,
     Memory,
-    /// Memory, wherever the operand is.
-    Anywhere,
     AddImmediate,
     AddRegister,
     CompareExchange,

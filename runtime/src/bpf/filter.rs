@@ -8,12 +8,12 @@ use super::insn::{R0, R1, R6, R7, Test, Width, copy, exit, load, set, store_cons
 use super::steps::{Steps, at, input};
 use super::{BpfError, Loaded, Program, Role};
 use crate::kernel::{Errno, Kernel};
-use crate::plan::{Does, Filter, Input, KEEP_MAX, Next, Reads, SLOTS_MAX, Slot, Step};
+use crate::plan::{
+    Does, Filter, Input, KEEP_MAX, Next, READ_WORDS_MAX, Reads, SLOTS_MAX, Slot, Step,
+};
 
 /// Steps of a filter, or of reads, at most: what takes more is left out.
 const STEPS_MAX: usize = 2048;
-/// And words of a record that reads may fill.
-pub(crate) const READ_WORDS_MAX: usize = 1024;
 
 /// Whether a filter is one that can be written: it only goes on, and to what there
 /// is.

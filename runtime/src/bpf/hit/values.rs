@@ -205,8 +205,6 @@ impl Hit<'_> {
     /// Where the operand is: it must hold all watched bytes. Then R2 is how many bits
     /// of it come before them.
     fn operand(&mut self, labels: Values) {
-        self.part(R2, packed::WAY, 0xff);
-        self.asm.jump_if(Test::Equal, R2, Way::Anywhere as i32, labels.memory);
         // Data at a fixed address has neither base nor index, most else no index.
         let placed = self.asm.label();
         let none = NO_REGISTER as i32;

@@ -122,7 +122,6 @@ impl Rules {
 fn encode(rule: &Rule) -> Option<[u64; 3]> {
     let place = rule.place;
     let (way, value, number) = match rule.value {
-        RuleValue::Memory if place.is_none() => (Way::Anywhere, None, 0),
         RuleValue::Memory => (Way::Memory, None, 0),
         RuleValue::Register(of, shift) => (Way::Register, Some((of, shift)), 0),
         RuleValue::Immediate(number) => (Way::Immediate, None, number),
@@ -133,9 +132,8 @@ fn encode(rule: &Rule) -> Option<[u64; 3]> {
         }
         RuleValue::Exchange(of, shift) => (Way::Exchange, Some((of, shift)), 0),
     };
-    let is_memory = matches!(way, Way::Memory | Way::Anywhere);
-    let size_max = if is_memory { SIZE_MAX } else { 8 };
-    if rule.size > size_max && way != Way::Anywhere || place.is_none() && !is_memory {
+    let size_max = if way == Way::Memory { SIZE_MAX } else { 8 };
+    if rule.size > size_max {
         return None;
     }
     let word = |number: Option<u8>| match number {
@@ -143,22 +141,22 @@ fn encode(rule: &Rule) -> Option<[u64; 3]> {
         None => Some(NO_REGISTER),
     };
     let (of, shift) = value.map_or((None, 0), |(of, shift)| (Some(of), shift));
-    let scale = place.map_or(1, |place| place.scale);
+    let scale = place.scale;
     if !scale.is_power_of_two() || scale > 8 || shift > 63 {
         return None;
     }
     let small = [
-        (word(place.and_then(|place| place.base))?, packed::BASE),
-        (word(place.and_then(|place| place.index))?, packed::INDEX),
+        (word(place.base)?, packed::BASE),
+        (word(place.index)?, packed::INDEX),
         (scale.trailing_zeros() as usize, packed::SCALE),
         (way as usize, packed::WAY),
         (word(of)?, packed::VALUE),
         (shift.into(), packed::SHIFT),
-        (rule.size.min(SIZE_MAX) as usize, packed::SIZE),
+        (rule.size as usize, packed::SIZE),
         (rule.kind as usize, packed::KIND),
     ];
     let small = small.iter().fold(0, |all, (part, at)| all | (*part as u64) << at);
-    Some([place.map_or(0, |place| place.displacement), small, number])
+    Some([place.displacement, small, number])
 }
 
 #[cfg(test)]
@@ -173,7 +171,7 @@ mod tests {
             instruction: ip - 4,
             kind: AccessKind::Write,
             size: 8,
-            place: Some(place),
+            place,
             value: RuleValue::Immediate(number),
         };
         Lesson { pid, ip, rule }
@@ -235,13 +233,13 @@ mod tests {
     fn what_can_not_be_said_is_not() {
         let rule = lesson(10, 0x401000, 7).rule;
         assert!(encode(&rule).is_some());
-        let place = rule.place.expect("one");
+        let place = rule.place;
         for place in [Linear { base: Some(33), ..place }, Linear { scale: 3, ..place }] {
-            assert_eq!(encode(&Rule { place: Some(place), ..rule }), None);
+            assert_eq!(encode(&Rule { place, ..rule }), None);
         }
-        assert_eq!(encode(&Rule { place: None, ..rule }), None);
         assert_eq!(encode(&Rule { size: 16, ..rule }), None);
-        let memory = Rule { place: None, size: 512, value: RuleValue::Memory, ..rule };
+        let memory = Rule { size: 64, value: RuleValue::Memory, ..rule };
         assert!(encode(&memory).is_some());
+        assert_eq!(encode(&Rule { size: 512, ..memory }), None);
     }
 }
