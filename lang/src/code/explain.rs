@@ -93,8 +93,8 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::ScriptTooLong, text("Scripts have at most 4 MiB, also after macros are written out, and one probe not more than some 300 kB. Handlers count once for each of their probe points.")),
     (Code::Unsupported, example(
         "The script uses a part of the language that hwtrace does not have yet. The help says what to do until then.",
-        "probe process.data(1).write { print_ubacktrace() }",
-        "probe process.data(1).write { println(usymname(addr())) }",
+        "probe process.data(1).write { rearm() }",
+        "global on probe process.data(1).write if (on) { println($new) } probe timer.s(1) { on = 1 }",
     )),
     (Code::ForeignSyntax, example(
         "The marked text belongs to bpftrace, DTrace or C. The help shows how hwt writes it.",

@@ -282,6 +282,7 @@ impl Shown<'_> {
             ExpressionKind::Read(place) => self.place(place),
             ExpressionKind::Field(name) => format!("field {name}"),
             ExpressionKind::Load { .. }
+            | ExpressionKind::StackOf { .. }
             | ExpressionKind::FromBits { .. }
             | ExpressionKind::Name { .. }
             | ExpressionKind::Guarded { .. }
@@ -305,6 +306,7 @@ impl Shown<'_> {
                 format!("({op} {} {})", text(searched), quoted(regex))
             }
             ExpressionKind::ToDouble(operand) => format!("(double {})", text(operand)),
+            ExpressionKind::StackText(stack) => format!("(text {})", text(stack)),
             ExpressionKind::Extract { extractor, place } => match extractor {
                 Extractor::Variance { shift } if *shift > 0 => {
                     format!("{extractor}({}, {shift})", self.place(place))
@@ -353,11 +355,11 @@ impl Shown<'_> {
         match kind {
             ExpressionKind::Load { address, size, signed, space } => {
                 let sign = if *signed { "i" } else { "u" };
-                let space = match space {
-                    Space::User => "user",
-                    Space::Kernel => "kernel",
-                };
+                let space = space_name(*space);
                 format!("({space} {sign}{} {})", 8 * size, self.text(address))
+            }
+            ExpressionKind::StackOf { text, space } => {
+                format!("(stack {} {})", space_name(*space), self.text(text))
             }
             ExpressionKind::FromBits { bits, single } => {
                 let width = if *single { 32 } else { 64 };
@@ -377,6 +379,13 @@ impl Shown<'_> {
             }
             _ => unreachable!("`kind` shows all others"),
         }
+    }
+}
+
+fn space_name(space: Space) -> &'static str {
+    match space {
+        Space::User => "user",
+        Space::Kernel => "kernel",
     }
 }
 
