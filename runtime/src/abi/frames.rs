@@ -1,7 +1,7 @@
 //! How a function on a stack is written: for people, and as SystemTap does
 //! (runtime/sym.h: what `_STP_SYM_FULL`, `_STP_SYM_SIMPLE` and `_STP_SYM_BRIEF` show).
 
-use crate::world::stacks::Frame;
+use crate::world::stacks::{Frame, Place, Stack, Stacks};
 
 /// A form of a stack's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,14 +19,32 @@ pub enum Form {
 }
 
 impl Form {
-    /// Whether a function that was inlined has a line of its own; else there is one
-    /// line for each address.
-    pub fn shows_inlined(self) -> bool {
-        self == Self::People
+    /// Writes the lines of a stack, each with its end: of each address one, and for
+    /// people of what was inlined there, too.
+    pub fn write_stack(self, out: &mut Vec<u8>, who: &mut dyn Stacks, stack: Stack<'_>) {
+        for (level, &address) in stack.addresses.iter().enumerate() {
+            let start = out.len();
+            let mut line = |frame: &Frame<'_>| {
+                if self == Self::People || !frame.inlined {
+                    self.write(out, address, frame);
+                    out.push(b'\n');
+                }
+            };
+            let place = Place { image: stack.image, address, returns: level > 0 };
+            who.frame(place, &mut line);
+            if out.len() == start {
+                self.write(out, address, &Frame::default());
+                out.push(b'\n');
+            }
+        }
+        if !stack.whole {
+            out.extend_from_slice(self.cut());
+            out.push(b'\n');
+        }
     }
 
     /// Writes the line of a function that is at an address, without the line's end.
-    pub fn write(self, out: &mut Vec<u8>, address: u64, frame: &Frame<'_>) {
+    fn write(self, out: &mut Vec<u8>, address: u64, frame: &Frame<'_>) {
         let text = match self {
             Self::People => for_people(address, frame),
             Self::Full => {
@@ -44,7 +62,7 @@ impl Form {
     }
 
     /// The line behind the last one of a stack that could not be walked to its end.
-    pub fn cut(self) -> &'static [u8] {
+    fn cut(self) -> &'static [u8] {
         match self {
             Self::People => b"  ...",
             Self::Full | Self::Source => b" ...",
@@ -96,6 +114,23 @@ fn base(frame: &Frame<'_>) -> String {
 
 fn in_brackets(name: &str) -> String {
     if name.is_empty() { String::new() } else { format!(" [{name}]") }
+}
+
+/// Appends what the function is called that the address is in, and the address: what
+/// `caller()` gives of the address to which a call returns.
+pub fn write_caller(
+    out: &mut Vec<u8>,
+    who: &mut dyn Stacks,
+    image: Option<u32>,
+    address: u64,
+) {
+    let mut name = format!("{address:#x}");
+    who.frame(Place { image, address, returns: true }, &mut |frame| {
+        if let (Some(function), false) = (frame.function, frame.inlined) {
+            function.clone_into(&mut name);
+        }
+    });
+    out.extend_from_slice(format!("{name} {address:#x}").as_bytes());
 }
 
 /// Addresses as text, in hexadecimal digits with blanks between them.

@@ -16,7 +16,12 @@ macro_rules! numbers {
 
         pub(super) extern "C" fn $some(context: Context, levels: i64) -> i64 {
             let (world, record) = enter(context);
-            settle(context, world.stacks.keep($space, record, levels)) as i64
+            let length = world.stacks.at_hit($space, record).addresses.len();
+            let kept = match world.work(length) {
+                Ok(()) => world.stacks.keep($space, record, levels),
+                Err(code) => Err(code),
+            };
+            settle(context, kept) as i64
         }
     )*};
 }
@@ -92,7 +97,7 @@ printers! {
 /// The kernel's stack; where the process itself made the access, that instruction.
 fn print_access(context: Context, form: Form) {
     let (world, record) = enter(context);
-    if record.user_mode != 0 && record.data_length != 0 {
+    if record.user_mode != 0 && record.address != 0 {
         let (pid, address) = (record.pid, record.address);
         world.stacks.write_place(&mut world.out, form, pid, address);
     } else {

@@ -7,13 +7,13 @@ mod tests;
 
 use super::World;
 use crate::abi::FaultCode;
-use crate::abi::frames::Form;
+use crate::abi::frames::{Form, write_caller};
 use crate::event::{RawHit, Registers, UserStack};
 use crate::plan::Space;
 use crate::schema::HitRecord;
 use at_hit::AtHit;
 use known::Known;
-pub(crate) use known::Stack;
+pub use known::Stack;
 
 /// Walks the stacks of processes, and names what is on them.
 pub trait Stacks {
@@ -170,7 +170,7 @@ impl AllStacks {
         record: &HitRecord,
     ) {
         let stack = self.hit.stack(&mut *self.who, space, record);
-        write_lines(&mut *self.who, out, form, stack.image, stack.addresses, stack.whole);
+        form.write_stack(out, &mut *self.who, stack);
     }
 
     /// Writes the line of one place of a process.
@@ -182,13 +182,14 @@ impl AllStacks {
         address: u64,
     ) {
         let image = Some(self.who.image(pid));
-        write_lines(&mut *self.who, out, form, image, &[address], true);
+        let stack = Stack { image, whole: true, addresses: &[address] };
+        form.write_stack(out, &mut *self.who, stack);
     }
 
     /// Writes the lines of a kept stack.
     pub(crate) fn write_kept(&mut self, out: &mut Vec<u8>, form: Form, number: u64) {
         let stack = self.known.get(number);
-        write_lines(&mut *self.who, out, form, stack.image, stack.addresses, stack.whole);
+        form.write_stack(out, &mut *self.who, stack);
     }
 
     /// Writes the name of the function that called the one of the hit, and the address
@@ -200,43 +201,8 @@ impl AllStacks {
         record: &HitRecord,
     ) {
         let stack = self.hit.stack(&mut *self.who, space, record);
-        let Some(address) = stack.addresses.get(1).copied() else { return };
-        let place = Place { image: stack.image, address, returns: true };
-        let mut name = format!("{address:#x}");
-        self.who.frame(place, &mut |frame| {
-            if let (Some(function), false) = (frame.function, frame.inlined) {
-                function.clone_into(&mut name);
-            }
-        });
-        out.extend_from_slice(format!("{name} {address:#x}").as_bytes());
-    }
-}
-
-/// Writes the lines of a stack, each with its end.
-pub fn write_lines(
-    who: &mut dyn Stacks,
-    out: &mut Vec<u8>,
-    form: Form,
-    image: Option<u32>,
-    addresses: &[u64],
-    whole: bool,
-) {
-    for (level, &address) in addresses.iter().enumerate() {
-        let start = out.len();
-        let place = Place { image, address, returns: level > 0 };
-        who.frame(place, &mut |frame| {
-            if form.shows_inlined() || !frame.inlined {
-                form.write(out, address, frame);
-                out.push(b'\n');
-            }
-        });
-        if out.len() == start {
-            form.write(out, address, &Frame::default());
-            out.push(b'\n');
+        if let Some(address) = stack.addresses.get(1) {
+            write_caller(out, &mut *self.who, stack.image, *address);
         }
-    }
-    if !whole {
-        out.extend_from_slice(form.cut());
-        out.push(b'\n');
     }
 }

@@ -62,7 +62,7 @@ impl AtHit {
             Space::Kernel if record.user_mode != 0 => Stack::EMPTY,
             Space::Kernel => {
                 // Where the engine does not know the calls, there is the instruction.
-                if self.in_kernel.is_empty() {
+                if self.in_kernel.is_empty() && record.address != 0 {
                     self.in_kernel.push(record.address);
                 }
                 Stack { image: None, whole: true, addresses: &self.in_kernel }

@@ -20,21 +20,22 @@ const CUT: u64 = 1 << 33;
 
 /// A stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stack<'a> {
+pub struct Stack<'a> {
     /// The image that its addresses are of; none for the kernel.
-    pub(crate) image: Option<u32>,
+    pub image: Option<u32>,
     /// Whether it ends where the thread began, or where it was to end.
-    pub(crate) whole: bool,
+    pub whole: bool,
     /// The addresses, the innermost first.
-    pub(crate) addresses: &'a [u64],
+    pub addresses: &'a [u64],
 }
 
 impl<'a> Stack<'a> {
     /// No stack.
-    pub(crate) const EMPTY: Self = Self { image: None, whole: true, addresses: &[] };
+    pub const EMPTY: Self = Self { image: None, whole: true, addresses: &[] };
 
     /// The innermost function and so many that called one another; below 0 all.
-    pub(super) fn innermost(self, levels: i64) -> Self {
+    #[must_use]
+    pub fn innermost(self, levels: i64) -> Self {
         let wanted =
             usize::try_from(levels).map_or(usize::MAX, |it| it.saturating_add(1));
         match self.addresses.get(..wanted) {
