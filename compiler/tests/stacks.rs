@@ -132,10 +132,7 @@ fn stacks_are_keys_values_and_parameters() {
     // Each of the five instructions is hit by each thread in turn.
     assert_eq!(lines[0], "1 0x401000 0x402005 0x402006");
     assert_eq!(lines[1], "3 0x401000 0x402005");
-    assert_eq!(
-        lines[lines.len() - 3..],
-        ["11100", "0", "100<>"]
-    );
+    assert_eq!(lines[lines.len() - 3..], ["11100", "0", "110<>"]);
     assert!(lines.contains(&"3k"), "{shown}");
 }
 

@@ -459,8 +459,10 @@ impl<'s, 'a> Infer<'s, 'a> {
         why: &str,
     ) -> bool {
         let found = self.expression(expression, Use::Value);
-        let becomes = ty == Type::String && self.is_stack(found);
-        becomes || self.require(expression, found, ty, why)
+        match ty {
+            Type::String => self.text(expression, found, why),
+            _ => self.require(expression, found, ty, why),
+        }
     }
 
     /// Requires a long or a string of an expression of type `found`.

@@ -41,6 +41,8 @@ pub(in crate::sema) enum Pending {
     Comparison { left: Operand, right: Operand, why: &'static str },
     /// A long, or a stack.
     Truth { operand: Operand, why: &'static str },
+    /// A string, or a stack.
+    Text { operand: Operand, why: String },
     /// A long or a double.
     Number { operand: Operand, why: &'static str },
 }
@@ -93,11 +95,6 @@ impl Infer<'_, '_> {
         }
     }
 
-    /// Requires what is true or not, when it is known what it is.
-    pub(super) fn truth(&mut self, at: &Expression, found: Term, why: &'static str) {
-        self.wait(Pending::Truth { operand: Operand::new(at, found), why });
-    }
-
     /// Requires two strings or two numbers.
     pub(super) fn comparable(
         &mut self,
@@ -110,7 +107,7 @@ impl Infer<'_, '_> {
         self.wait(Pending::Comparison { left, right, why });
     }
 
-    fn wait(&mut self, pending: Pending) {
+    pub(super) fn wait(&mut self, pending: Pending) {
         if !self.settle(&pending, false) {
             self.pending.push(pending);
         }
@@ -173,6 +170,16 @@ impl Infer<'_, '_> {
                     None if !last => return false,
                     _ => {
                         self.operand(operand, LONG, why);
+                    }
+                }
+                true
+            }
+            Pending::Text { operand, why } => {
+                match self.types.resolve(operand.term) {
+                    Some(Type::String | Type::Stack) => {}
+                    None if !last => return false,
+                    _ => {
+                        self.operand(operand, Term::Known(Type::String), why);
                     }
                 }
                 true
@@ -267,6 +274,9 @@ impl Infer<'_, '_> {
             // The stack becomes a string.
             (Some(Type::Stack), Some(Type::String))
             | (Some(Type::String), Some(Type::Stack)) => return true,
+            (Some(Type::Stack), None) | (None, Some(Type::Stack)) if !last => {
+                return false;
+            }
             (Some(Type::Stack), Some(Type::Stack)) => {
                 self.without_order(right, why);
                 return true;
