@@ -13,7 +13,7 @@ use hwtrace_lang::code::Code;
 
 /// Codes that no script alone can bring about, each with the file and the test
 /// that does.
-const ELSEWHERE: [(Code, &str, &str); 17] = [
+const ELSEWHERE: [(Code, &str, &str); 16] = [
     (Code::ScriptTooLong, "lang/tests/large.rs", "ten_megabytes"),
     (Code::UnknownSymbol, "tests/live_errors.rs", "a_variable_that_is_not_there"),
     (Code::AmbiguousSymbol, "tests/live_programs.rs", "a_variable_that_two_files_have"),
@@ -37,7 +37,6 @@ const ELSEWHERE: [(Code, &str, &str); 17] = [
         "tests/live_registers.rs",
         "a_fifth_variable_is_refused_and_the_command_not_begun",
     ),
-    (Code::TooManyStacks, "src/handlers/faults.rs", "too_many_stacks_have_their_code"),
     (Code::ArmingFailed, "src/arming.rs", "failures_have_their_codes"),
 ];
 

@@ -36,15 +36,3 @@ fn code(fault: FaultCode) -> Code {
         FaultCode::BadAddress => Code::BadAddress,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn too_many_stacks_have_their_code() {
-        let diagnostic = explain(FaultCode::TooManyStacks, None, b"");
-        assert_eq!(diagnostic.code, Code::TooManyStacks);
-        assert_eq!(diagnostic.message, "too many distinct stacks were asked for");
-    }
-}

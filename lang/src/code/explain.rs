@@ -352,7 +352,7 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::BadAddress, text(r#"Memory at this address is not mapped or may not be read. `user_string2(a, "?")` gives a text of your own in place of the error."#)),
     (Code::Raised, text("The script itself called error(), or an assertion did not hold.")),
     (Code::RecursionTooDeep, text("Functions called one another too deeply; see -D MAXNESTING=.")),
-    (Code::TooManyStacks, text("More distinct stacks were asked for than are kept, 256 MiB of them. Ask for fewer levels, `ucallers(3)`, or at fewer hits.")),
+    (Code::TooManyStacks, text("More distinct stacks were asked for than are kept, 64 MiB of them. Ask for fewer levels, `ucallers(3)`, or at fewer hits.")),
     (Code::NoKernelConfig, text(r#"A condition asked for an option of the kernel's configuration, which is neither in /proc/config.gz nor in /boot/config-RELEASE. The option counts as ""."#)),
     (Code::Unused, text("A global is declared and then neither read nor written. It may be misspelled where it was meant.")),
     (Code::NeverRead, text("A variable of a handler or function is assigned and then not read there. It may be misspelled, or meant to be a global that outlives the handler.")),

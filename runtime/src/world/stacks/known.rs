@@ -11,7 +11,7 @@ pub(super) const EMPTY: u64 = 0;
 /// together.
 const OVERHEAD: usize = 100;
 /// Bytes of kept stacks with that.
-const BYTES_MAX: usize = 256 << 20;
+const BYTES_MAX: usize = 64 << 20;
 
 /// In a stack's head: it is the kernel's, else the lower half is its image.
 const OF_KERNEL: u64 = 1 << 32;
