@@ -382,14 +382,7 @@ impl<'a> Lower<'a> {
             }
             AstKind::Binary(op, left, right) => self.binary(*op, left, right),
             AstKind::Conditional(condition, yes, no) => {
-                if let Some(known) = self.constant(condition) {
-                    return self.typed(if known { yes } else { no });
-                }
-                let condition = self.boxed_truth(condition);
-                let (yes, no) = alike(self.expression(yes), self.expression(no));
-                let ty = yes.ty;
-                let (yes, no) = (Box::new(yes), Box::new(no));
-                (ExpressionKind::Conditional(condition, yes, no), ty)
+                self.conditional(condition, yes, no)
             }
             AstKind::In { keys, array } => {
                 let array = self.array(&array.text);
@@ -410,6 +403,22 @@ impl<'a> Lower<'a> {
                 (ExpressionKind::Increment { place, delta, postfix }, ty)
             }
         }
+    }
+
+    fn conditional(
+        &mut self,
+        condition: &Ast,
+        yes: &Ast,
+        no: &Ast,
+    ) -> (ExpressionKind, Type) {
+        if let Some(known) = self.constant(condition) {
+            return self.typed(if known { yes } else { no });
+        }
+        let condition = self.boxed_truth(condition);
+        let (yes, no) = alike(self.expression(yes), self.expression(no));
+        let ty = yes.ty;
+        let (yes, no) = (Box::new(yes), Box::new(no));
+        (ExpressionKind::Conditional(condition, yes, no), ty)
     }
 
     fn typed_place(&mut self, place: &Ast) -> (Place, Type) {

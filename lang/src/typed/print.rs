@@ -337,15 +337,16 @@ impl Shown<'_> {
                 format!("{}({})", builtin.name, self.texts(arguments))
             }
             ExpressionKind::Print { format, args, to_string } => {
-                let name = if *to_string { "sprintf" } else { "printf" };
-                let comma = if args.is_empty() { "" } else { ", " };
-                format!(
-                    "{name}({}{comma}{})",
-                    quoted(&format.to_string()),
-                    self.texts(args)
-                )
+                self.print(format, args, *to_string)
             }
         }
+    }
+
+    fn print(&self, format: &Format, args: &[Expression], to_string: bool) -> String {
+        let name = if to_string { "sprintf" } else { "printf" };
+        let comma = if args.is_empty() { "" } else { ", " };
+        let format = quoted(&format.to_string());
+        format!("{name}({format}{comma}{})", self.texts(args))
     }
 }
 
