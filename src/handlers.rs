@@ -336,7 +336,9 @@ impl Consumer for Handlers<'_> {
         if self.script.program.layout().registers {
             self.world.set_registers(hit);
         }
-        self.world.set_kernel_stack(hit.kernel_stack);
+        if self.script.program.layout().stacks {
+            self.world.set_stack(hit);
+        }
         self.world.set_captured(hit.pid, hit.captured);
     }
 
@@ -382,7 +384,12 @@ impl Consumer for Handlers<'_> {
             let cut = report::counted(cut, "string");
             format!("{cut} cut at {limit} bytes; raise the limit with -D MAXSTRINGLEN=N")
         });
-        cut.into_iter().chain(self.fires.remark()).collect()
+        let stacks = self.world.cut_stacks();
+        let stacks = (stacks > 0).then(|| {
+            let stacks = report::counted(stacks, "stack");
+            format!("{stacks} cut, as `...` shows; more is captured with --stack-bytes N")
+        });
+        cut.into_iter().chain(stacks).chain(self.fires.remark()).collect()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -20,7 +20,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 4] = [
 ];
 
 /// What the compiler knows of the runtime: the contract, and where it is made.
-const COMPILER_KNOWS: [(&str, &str); 6] = [
+const COMPILER_KNOWS: [(&str, &str); 7] = [
     ("abi", "the contract between handlers and runtime"),
     ("schema", "the fields of a record"),
     ("plan", "what is done at a hit itself"),
@@ -32,6 +32,7 @@ const COMPILER_KNOWS: [(&str, &str); 6] = [
         "aggregate, map::Extractor",
         "what statistics keep and can be asked: one meaning for module, evaluator and helpers",
     ),
+    ("world::stacks", "how stacks are walked and named: asked of the evaluator's host"),
     ("world::World", "what `jit::Program::run` runs a handler on"),
 ];
 

@@ -161,7 +161,7 @@ fn functions_are_listed_by_topic_and_shown_in_full() {
     assert_eq!(status, 0);
     let signature = "substr(text:string, start:long, length:long) : string";
     assert!(one.contains(signature) && one.contains("\nExample:\n"), "{one}");
-    let (_, later, _) = run(&["list", "--functions", "ubacktrace"], "");
+    let (_, later, _) = run(&["list", "--functions", "rearm"], "");
     assert!(later.contains("[not yet]") && later.contains("Not available yet: "));
     let (status, out, messages) = run(&["list", "--functions", "sytem"], "");
     assert_eq!((status, &*out), (2, ""));

@@ -175,8 +175,12 @@ fn assert_reach(counts: &Counts, cases: u64) {
     let share = |what: &str| counts.get(what).copied().unwrap_or(0) as f64 / cases as f64;
     assert!(share("no fault") > 1.0, "most runs reach their end: {counts:?}");
     for code in FaultCode::ALL {
-        let bound_of_native =
-            [FaultCode::ArenaFull, FaultCode::TooManyStrings, FaultCode::OutputFull];
+        let bound_of_native = [
+            FaultCode::ArenaFull,
+            FaultCode::TooManyStrings,
+            FaultCode::TooManyStacks,
+            FaultCode::OutputFull,
+        ];
         let enough =
             bound_of_native.contains(code) || share(&format!("{code:?}")) > 0.001;
         assert!(enough, "{code:?} is too rare: {counts:?}");

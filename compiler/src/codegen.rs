@@ -186,7 +186,7 @@ pub(crate) fn import_name(helper: &Helper) -> String {
 fn machine(ty: Type) -> clif::Type {
     match ty {
         Type::Double => types::F64,
-        Type::Long | Type::String | Type::Stats => types::I64,
+        Type::Long | Type::String | Type::Stack | Type::Stats => types::I64,
     }
 }
 
@@ -378,7 +378,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
     fn zero(&mut self, ty: Type) -> clif::Value {
         match ty {
             Type::Double => self.builder.ins().f64const(0.0),
-            Type::Long | Type::String | Type::Stats => self.long(0),
+            Type::Long | Type::String | Type::Stack | Type::Stats => self.long(0),
         }
     }
 

@@ -11,6 +11,7 @@ use hwtrace_compiler::jit::Program;
 use hwtrace_runtime::abi::{FaultCode, Limits};
 use hwtrace_runtime::schema::HitRecord;
 use hwtrace_runtime::world::World;
+use hwtrace_runtime::world::stacks::Stacks;
 
 struct Nobody;
 
@@ -21,6 +22,10 @@ impl Host for Nobody {
 
     fn call(&mut self, name: &str, _: &[Datum]) -> Datum {
         panic!("no {name} here")
+    }
+
+    fn stacks(&mut self) -> &mut dyn Stacks {
+        panic!("no stacks here")
     }
 }
 

@@ -307,7 +307,8 @@ fn builtins_agree() {
         seen.output,
         "1 1000 1001 100 101 cat -n /root..\nThu Jan  1 00:00:00 1970\na+b+c\n3 98\n\
          a\\n\\\"\n\"a\"...\na;b;c;line\n     0 sh(7):in\n     0 sh(7):out\n     0 :x\n\
-         Position out of bounds\nellcd.\n 0x401000 : 0x401000\n"
+         Position out of bounds\nellcd.\n 0xffffffff81000010 : store+0x0/0x10 [kernel]\n \
+         0xffffffff81000021 : outer+0x1/0x10 [kernel]\n"
     );
 }
 

@@ -24,7 +24,8 @@ use hwtrace_runtime::world::{UserMemory, World};
 
 fn abi(ty: Type) -> AbiType {
     match ty {
-        Type::Long => AbiType::Long,
+        // A stack is its number.
+        Type::Long | Type::Stack => AbiType::Long,
         Type::Double => AbiType::Double,
         Type::String => AbiType::String,
         Type::Stats => panic!("statistics are no argument and no result"),

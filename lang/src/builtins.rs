@@ -226,6 +226,9 @@ mod tests {
             symfileline symfile symline modname probefunc
             print_ubacktrace sprint_ubacktrace ubacktrace print_backtrace
             sprint_backtrace backtrace callers ucallers caller print_usyms print_syms
+            print_ubacktrace_brief print_ubacktrace_fileline print_backtrace_fileline
+            print_ustack print_stack sprint_ustack sprint_stack sprint_usyms sprint_syms
+            ustack stack caller_addr probemod
             user_char user_short user_int user_long user_int8 user_int16 user_int32
             user_int64 user_uint8 user_uint16 user_uint32 user_uint64 user_string
             user_string_n user_buffer_quoted kernel_char kernel_short kernel_int

@@ -164,6 +164,7 @@ codes! {
     BadAddress "E0509" Error "memory could not be read";
     Raised "E0510" Error "a handler called error() or an assertion did not hold";
     RecursionTooDeep "E0511" Error "functions called one another too deeply";
+    TooManyStacks "E0512" Error "too many distinct stacks were asked for";
 
     // Doubtful, but the script runs.
     NoKernelConfig "W0001" Warning "the configuration of the kernel could not be read";

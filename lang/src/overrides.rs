@@ -51,6 +51,10 @@ pub fn set_global(
         }
         GlobalKind::Stats => Err(wrong(format!("`{name}` holds statistics"))
             .help("only globals of one value can be set; pass a script argument: `$1`")),
+        GlobalKind::Scalar { ty: Type::Stack, .. } => {
+            Err(wrong(format!("`{name}` holds a stack"))
+                .help("stacks come from hits; pass a script argument: `$1`"))
+        }
         GlobalKind::Scalar { ty: Type::Double, initial } => {
             match value.trim().parse::<f64>() {
                 Ok(number) => {

@@ -118,8 +118,8 @@ impl Literal {
     /// What a variable of this type holds at the start: 0 or "".
     pub fn zero(ty: Type) -> Self {
         match ty {
-            // Statistics are no value; nothing asks.
-            Type::Long | Type::Stats => Self::Long(0),
+            // A stack is its number, 0 for none. Statistics are no value; nothing asks.
+            Type::Long | Type::Stack | Type::Stats => Self::Long(0),
             Type::Double => Self::Double(0.0),
             Type::String => Self::String(String::new()),
         }
@@ -397,7 +397,8 @@ pub enum ExpressionKind {
     /// An operator on two longs; `+ - * / %` also on two doubles, where
     /// division by 0 is no fault but infinite, as IEEE 754 has it.
     Binary(BinaryOp, Box<Expression>, Box<Expression>),
-    /// A comparison of two longs, two doubles or two strings; 1 or 0.
+    /// A comparison of two longs, two doubles or two strings, or for `==` and `!=` of two
+    /// stacks; 1 or 0.
     Compare(CompareOp, Box<Expression>, Box<Expression>),
     /// `a && b`, the right side only where needed; 1 or 0.
     And(Box<Expression>, Box<Expression>),
@@ -419,6 +420,15 @@ pub enum ExpressionKind {
     },
     /// A long as a double.
     ToDouble(Box<Expression>),
+    /// A stack as a string: its addresses, in hexadecimal with blanks between them.
+    StackText(Box<Expression>),
+    /// The stack with the addresses that a string has.
+    StackOf {
+        /// A string.
+        text: Box<Expression>,
+        /// Whose addresses they are.
+        space: Space,
+    },
     /// `[keys] in array`; 1 or 0.
     In {
         /// The array.

@@ -11,6 +11,9 @@ pub enum Type {
     Double,
     /// Bytes, UTF-8 where they are text.
     String,
+    /// A stack of calls, of a process or the kernel: one word, by which it is found
+    /// again and named when it is printed. Where a string is wanted it becomes one.
+    Stack,
     /// A statistics aggregate, filled by `<<<`. Only globals and elements of
     /// arrays hold one; it is no value that an expression could have.
     Stats,
@@ -22,6 +25,7 @@ impl fmt::Display for Type {
             Self::Long => "long",
             Self::Double => "double",
             Self::String => "string",
+            Self::Stack => "stack",
             Self::Stats => "statistics",
         })
     }

@@ -3,6 +3,7 @@
 
 mod fault;
 pub mod format;
+pub mod frames;
 pub mod registers;
 pub mod syscalls;
 pub mod text;

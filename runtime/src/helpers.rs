@@ -10,6 +10,7 @@ mod context;
 mod memory;
 mod printing;
 mod session;
+mod stacks;
 mod statistics;
 mod strings;
 
@@ -23,6 +24,7 @@ use context::*;
 use memory::*;
 use printing::*;
 use session::*;
+use stacks::*;
 use statistics::*;
 use strings::*;
 
@@ -99,7 +101,6 @@ pub static HELPERS: &[Helper] = &[
     row!(emit_string(Long, Long, Long, String), !),
     row!(emit_text(String), !),
     row!(log(String), !),
-    row!(print_backtrace(), !),
     row!(warn(String), !),
     // The hit, its thread and its process.
     row!(access() -> String),
@@ -141,6 +142,28 @@ pub static HELPERS: &[Helper] = &[
     row!(usymline(Long) -> String, !),
     row!(usymname(Long) -> String, !),
     row!(usymptr(Long) -> String, !),
+    // Stacks.
+    row!(backtrace() -> Long, !),
+    row!(caller() -> String, !),
+    row!(caller_addr() -> Long),
+    row!(callers(Long) -> Long, !),
+    row!(emit_stack(Long, Long), !),
+    row!(print_backtrace(), !),
+    row!(print_backtrace_fileline(), !),
+    row!(print_syms(Long), !),
+    row!(print_ubacktrace(), !),
+    row!(print_ubacktrace_brief(), !),
+    row!(print_ubacktrace_fileline(), !),
+    row!(probemod() -> String, !),
+    row!(sprint_backtrace() -> String, !),
+    row!(sprint_syms(Long) -> String, !),
+    row!(sprint_ubacktrace() -> String, !),
+    row!(stack(Long) -> Long),
+    row!(stack_of(String, Long) -> Long, !),
+    row!(stack_text(Long) -> String, !),
+    row!(ubacktrace() -> Long, !),
+    row!(ucallers(Long) -> Long, !),
+    row!(ustack(Long) -> Long),
     // Memory.
     row!(enumeration_name(Long, Long) -> String, !),
     row!(kernel_buffer_quoted(Long, Long, Long) -> String, !),

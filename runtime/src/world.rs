@@ -25,6 +25,7 @@ use crate::strings::{StringHandle, Strings};
 pub(crate) use outside::Outside;
 pub use outside::{Credentials, ProcessInfo, Signals, SymbolForm, Symbols, UserMemory};
 pub use session::Random;
+use stacks::AllStacks;
 
 /// What a compiled script needs to be there: the compiler writes it, the
 /// world is made from it.
@@ -48,6 +49,8 @@ pub struct Layout {
     pub probes: Vec<String>,
     /// Whether a handler asks for registers.
     pub registers: bool,
+    /// Whether a handler asks for the stacks at a hit.
+    pub stacks: bool,
     /// What the values of the target's enumerations are called, each by value,
     /// ascending.
     pub enumerations: Vec<Vec<(i64, String)>>,
@@ -98,8 +101,7 @@ pub struct World {
     pub(crate) acted: acted::Acted,
     /// The registers at the hit, where the layout says that they are wanted.
     pub(crate) registers: RegisterFile,
-    /// Of a hit on the kernel's data: the calls that led to it, the innermost first.
-    pub(crate) kernel_stack: Vec<u64>,
+    pub(crate) stacks: AllStacks,
 }
 
 impl fmt::Debug for World {
@@ -161,7 +163,7 @@ impl World {
             outside: Outside::default(),
             acted: acted::Acted::default(),
             registers: RegisterFile::default(),
-            kernel_stack: Vec::new(),
+            stacks: AllStacks::default(),
         }
     }
 

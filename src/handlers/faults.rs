@@ -27,6 +27,7 @@ fn code(fault: FaultCode) -> Code {
         FaultCode::ArrayFull => Code::ArrayFull,
         FaultCode::ArenaFull => Code::ArenaFull,
         FaultCode::TooManyStrings => Code::TooManyStrings,
+        FaultCode::TooManyStacks => Code::TooManyStacks,
         FaultCode::OutputFull => Code::OutputFull,
         FaultCode::NestedTooDeep => Code::RecursionTooDeep,
         FaultCode::EmptyAggregate => Code::EmptyStatistics,

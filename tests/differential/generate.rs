@@ -3,7 +3,7 @@
 //! The names are the same in all programs: of each type some globals and some
 //! locals, arrays of many shapes, and functions; so whatever is put together
 //! has a type. `g t e x` are global longs, texts, doubles and statistics,
-//! `l s d` locals.
+//! `l s d` locals; `b k` are global and local stacks.
 
 #[path = "generate/expression.rs"]
 mod expression;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use hwtrace_lang::builtins::{Available, BUILTINS, Builtin};
-use hwtrace_lang::types::Type::{self, Double, Long, Stats, String as Text};
+use hwtrace_lang::types::Type::{self, Double, Long, Stack, Stats, String as Text};
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::abi::registers::REGISTERS;
 use hwtrace_runtime::schema::HitRecord;
@@ -47,7 +47,7 @@ struct Shape {
     values: Type,
 }
 
-const ARRAYS: [Shape; 10] = [
+const ARRAYS: [Shape; 13] = [
     Shape { keys: &[Long], values: Long },
     Shape { keys: &[Text], values: Long },
     Shape { keys: &[Text, Long, Long], values: Long },
@@ -58,6 +58,9 @@ const ARRAYS: [Shape; 10] = [
     Shape { keys: &[Text, Long], values: Double },
     Shape { keys: &[Long], values: Stats },
     Shape { keys: &[Text, Long], values: Stats },
+    Shape { keys: &[Stack], values: Long },
+    Shape { keys: &[Long, Stack], values: Stats },
+    Shape { keys: &[Text], values: Stack },
 ];
 
 /// A function of the script.
@@ -66,13 +69,14 @@ struct Function {
     returns: Option<Type>,
 }
 
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 7] = [
     Function { params: &[("l0", Long)], returns: Some(Long) },
     Function { params: &[("s0", Text), ("l0", Long)], returns: Some(Text) },
     Function { params: &[("d0", Double), ("s1", Text)], returns: Some(Double) },
     Function { params: &[("s0", Text)], returns: None },
     Function { params: &[], returns: Some(Long) },
     Function { params: &[("l1", Long), ("d1", Double)], returns: Some(Text) },
+    Function { params: &[("k0", Stack), ("l0", Long)], returns: Some(Stack) },
 ];
 
 /// Globals, and locals, of each type.
@@ -169,8 +173,9 @@ impl Generator {
             let condition = self.condition();
             self.place = Place { data, ..Place::default() };
             let body = self.statements(4, 5);
-            let locals = locals(&body);
-            writeln!(code, "probe {point}{condition} {{\n{body}{locals}}}").unwrap();
+            let (stacks, locals) = (stacks(&body), locals(&body));
+            writeln!(code, "probe {point}{condition} {{\n{stacks}{body}{locals}}}")
+                .unwrap();
         }
         code
     }
@@ -195,7 +200,7 @@ impl Generator {
 
     fn globals(&mut self, out: &mut String, used: &BTreeSet<&str>) {
         for number in 0..NAMES {
-            for kind in ["g", "t", "e", "x"] {
+            for kind in ["g", "t", "e", "x", "b"] {
                 let name = format!("{kind}{number}");
                 if !used.contains(&*name) {
                     continue;
@@ -246,10 +251,12 @@ impl Generator {
             Some(ty) => format!("return {}", self.value(ty, 2)),
             None => String::new(),
         };
-        let (params, locals) = (params.join(", "), locals(&format!("{body}{result}")));
+        let whole = format!("{body}{result}");
+        let (params, stacks, locals) =
+            (params.join(", "), stacks(&whole), locals(&whole));
         writeln!(
             out,
-            "function f{number}{returns}({params}) {{\n{body}{locals}{result}}}"
+            "function f{number}{returns}({params}) {{\n{stacks}{body}{locals}{result}}}"
         )
         .unwrap();
     }
@@ -314,6 +321,16 @@ fn names(code: &str) -> BTreeSet<&str> {
     code.split(|char: char| !char.is_alphanumeric() && char != '_').collect()
 }
 
+/// Says of variables that they are stacks before they are used, as where a string is
+/// wanted they would be strings.
+fn stacks(body: &str) -> String {
+    let used = names(body);
+    let named =
+        (0..NAMES).flat_map(|number| ["b", "k"].map(|it| format!("{it}{number}")));
+    let named = named.filter(|name| used.contains(&**name));
+    named.map(|name| format!("if (0) {name} = ubacktrace();\n")).collect()
+}
+
 /// Locals start as 0 or "" and may be read before they are assigned to;
 /// assigned to they must be somewhere.
 fn locals(body: &str) -> String {
@@ -338,7 +355,7 @@ fn dump(out: &mut String, used: &BTreeSet<&str>) {
     };
     let (mut dumps, mut types) = ([const { String::new() }; DUMPS], String::new());
     for number in 0..NAMES {
-        for name in ["g", "t", "e"].map(|kind| format!("{kind}{number}")) {
+        for name in ["g", "t", "e", "b"].map(|kind| format!("{kind}{number}")) {
             if used.contains(&*name) {
                 writeln!(dumps[0], "println({name})").unwrap();
             }
@@ -354,6 +371,7 @@ fn dump(out: &mut String, used: &BTreeSet<&str>) {
         let shape = &ARRAYS[number];
         let zero = |ty: &Type| match ty {
             Text => "\"\"",
+            Stack => "ubacktrace()",
             Double => "0.0",
             Long | Stats => "0",
         };

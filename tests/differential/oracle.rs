@@ -14,6 +14,7 @@ use hwtrace_runtime::abi::{Fault, FaultCode, Limits, syscalls};
 use hwtrace_runtime::event::{Captured, RawHit, Registers};
 use hwtrace_runtime::plan::{self, Input, Space};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
+use hwtrace_runtime::world::stacks::{Frame, Place, StackAt, Stacks};
 use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
 
 use super::generate::Hit;
@@ -128,6 +129,7 @@ pub(crate) fn native(
     world.set_time_of_day_offset(TIME_OF_DAY_OFFSET_NS);
     world.set_memory(Box::new(Target));
     world.set_process_info(Box::new(Target));
+    world.set_stacks(Box::new(Target));
     let signals = Post::default();
     world.set_signals(Box::new(signals.clone()));
     let plans = capture::plans(module);
@@ -144,6 +146,9 @@ pub(crate) fn native(
         let record = HitRecord { execname, data_name, ..hit.record };
         if program.layout().registers {
             world.set_registers(&captured(hit));
+        }
+        if program.layout().stacks {
+            world.set_stack(&captured(hit));
         }
         let ended = program.run(hit.handler, &mut world, &record);
         seen.faults.push(ended.err().map(faulted));
@@ -165,7 +170,7 @@ pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
     let (mut seen, mut exit, mut signals) = (Seen::default(), false, Vec::new());
     for hit in hits {
         let probe = &module.layout.probes[hit.handler];
-        let mut session = Session { hit, probe, exit, signals };
+        let mut session = Session { hit, probe, exit, signals, target: Target };
         let ended = evaluator.run(hit.handler, &mut session);
         (exit, signals) = (session.exit, session.signals);
         seen.signals.push(signals.clone());
@@ -176,7 +181,9 @@ pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
         seen.longs.push(longs(module, &evaluator.longs));
         seen.exit.push(exit);
         let own = Hit::default();
-        let mut session = Session { hit: &own, probe, exit, signals: Vec::new() };
+        let nothing = Vec::new();
+        let mut session =
+            Session { hit: &own, probe, exit, signals: nothing, target: Target };
         let holds = |handler| evaluator.condition(handler, &mut session).map_err(faulted);
         seen.conditions.push((0..module.handlers.len()).map(holds).collect());
     }
@@ -226,7 +233,22 @@ fn captured(hit: &Hit) -> RawHit<'static> {
     static VALUES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..24).map(register).collect());
     let HitRecord { watch, pid, tid, cpu, time, .. } = hit.record;
     let registers = Registers { mask: 0xff_ffff, values: &VALUES };
-    RawHit { watch, pid, tid, cpu, time, ip: register(8), registers, ..RawHit::default() }
+    RawHit {
+        watch,
+        pid,
+        tid,
+        cpu,
+        time,
+        ip: register(8),
+        registers,
+        kernel_stack: in_kernel(&hit.record),
+        ..RawHit::default()
+    }
+}
+
+/// The calls in the kernel, which not each engine knows.
+fn in_kernel(record: &HitRecord) -> &'static [u64] {
+    if record.tid == 4 { &[] } else { &[0xffff_ffff_8100_0010, 0xffff_ffff_8100_0021] }
 }
 
 /// The hit as plans see it.
@@ -271,6 +293,35 @@ fn read(address: u64, out: &mut [u8]) -> usize {
     length
 }
 
+/// A thread's stack has so many callers as its number, one less in odd processes, whose
+/// stacks can not be walked to their ends. Odd addresses are of what was inlined, and
+/// every fourth has no name.
+impl Stacks for Target {
+    fn image(&mut self, pid: u32) -> u32 {
+        pid / 2
+    }
+
+    fn walk(&mut self, hit: &StackAt<'_>, out: &mut Vec<u64>) -> bool {
+        let cut = hit.pid % 2;
+        out.push(hit.instruction);
+        out.extend((cut..hit.tid).map(|level| 0x40_2000 + u64::from(level)));
+        cut == 0
+    }
+
+    fn frame(&mut self, place: Place, each: &mut dyn FnMut(&Frame<'_>)) {
+        let module = if place.image == Some(1) { "/bin/demo" } else { "" };
+        let offset = place.address % 16;
+        let line = (offset > 2).then_some(("small.h", 3));
+        if offset % 2 == 1 {
+            let function = Some("small");
+            each(&Frame { function, line, inlined: true, ..Frame::default() });
+        }
+        let name = if place.returns { "outer" } else { "store" };
+        let function = (offset % 4 != 3).then_some(name);
+        each(&Frame { function, offset, size: 16, module, line: None, inlined: false });
+    }
+}
+
 impl UserMemory for Target {
     fn read(&mut self, _: u32, address: u64, out: &mut [u8]) -> usize {
         read(address, out)
@@ -298,6 +349,7 @@ struct Session<'a> {
     probe: &'a str,
     exit: bool,
     signals: Vec<Sent>,
+    target: Target,
 }
 
 impl Host for Session<'_> {
@@ -370,6 +422,15 @@ impl Host for Session<'_> {
             other => panic!("the test knows no helper {other:?}: teach it"),
         }
     }
+
+    fn stacks(&mut self) -> &mut dyn Stacks {
+        &mut self.target
+    }
+
+    fn kernel_stack(&mut self) -> Vec<u64> {
+        in_kernel(&self.hit.record).to_vec()
+    }
+
     fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
         if kernel { 0 } else { read(address, out) }
     }

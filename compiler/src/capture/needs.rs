@@ -3,7 +3,7 @@
 use hwtrace_runtime::plan::Needs;
 
 use super::symbol::is_picture;
-use crate::ir::effects::codes_of;
+use crate::ir::effects::{codes_of, stacks_asked};
 use crate::ir::{Code, Module, Op};
 
 /// What the instructions of a handler, and of the functions that it calls, need.
@@ -22,17 +22,28 @@ fn of(op: &Op) -> Needs {
             _ => return Needs::default(),
         },
         Op::Call(helper, _) => match helper.name {
-            "access" | "probefunc" | "print_backtrace" | "syscall_name" => {
-                (true, false, false)
-            }
+            "access" | "probefunc" | "probemod" | "syscall_name" => (true, false, false),
             "register" | "u_register" | "register_value" | "print_regs" => {
                 (false, false, true)
             }
-            _ => return Needs::default(),
+            name => return of_stacks(name),
         },
         // Pictures are put together from values.
         Op::Long(value) => (is_picture(*value), false, false),
         _ => return Needs::default(),
     };
     Needs { access, cpu, registers, ..Needs::NONE }
+}
+
+/// A stack begins with the instruction that made the access.
+fn of_stacks(helper: &str) -> Needs {
+    match stacks_asked(helper) {
+        Some(asked) => Needs {
+            access: true,
+            user_stack: asked.user,
+            kernel_stack: asked.kernel,
+            ..Needs::NONE
+        },
+        None => Needs::NONE,
+    }
 }

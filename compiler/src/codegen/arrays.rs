@@ -73,7 +73,7 @@ impl<M: cranelift_module::Module> Translator<'_, M> {
         let (name, word) = match self.ty(value) {
             Type::String => ("array_set_string", word),
             Type::Double => ("array_set", self.as_word(word)),
-            Type::Long | Type::Stats => ("array_set", word),
+            Type::Long | Type::Stack | Type::Stats => ("array_set", word),
         };
         self.element(name, array, keys, &[word], site)
     }

@@ -81,6 +81,45 @@ pub(super) fn conditions_after(module: &Module) -> Vec<Vec<u32>> {
     module.handlers.iter().map(after).collect()
 }
 
+/// Which stacks of the hit a helper asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StacksAsked {
+    pub(crate) user: bool,
+    pub(crate) kernel: bool,
+}
+
+/// Which stacks of the hit a helper asks for; none where it asks for none.
+pub(crate) fn stacks_asked(helper: &str) -> Option<StacksAsked> {
+    let (user, kernel) = match helper {
+        "ubacktrace"
+        | "ucallers"
+        | "ustack"
+        | "print_ubacktrace"
+        | "print_ubacktrace_brief"
+        | "print_ubacktrace_fileline"
+        | "sprint_ubacktrace" => (true, false),
+        "backtrace"
+        | "callers"
+        | "stack"
+        | "print_backtrace"
+        | "print_backtrace_fileline"
+        | "sprint_backtrace" => (false, true),
+        // Of whoever made the access.
+        "caller" | "caller_addr" => (true, true),
+        _ => return None,
+    };
+    Some(StacksAsked { user, kernel })
+}
+
+/// Whether a code asks for a stack of the hit.
+pub(super) fn asks_for_stacks(code: &Code) -> bool {
+    let mut instructions = code.blocks.iter().flat_map(|block| &block.instructions);
+    instructions.any(|instruction| match &instruction.op {
+        Op::Call(helper, _) => stacks_asked(helper.name).is_some(),
+        _ => false,
+    })
+}
+
 enum Way {
     Reads,
     Writes,

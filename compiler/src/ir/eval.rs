@@ -9,11 +9,13 @@
 mod arrays;
 mod datum;
 mod library;
+mod stacks;
 mod statistics;
 
 pub use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::abi::text::{Groups, Indent, Regexes, Tokenizer};
 use hwtrace_runtime::abi::{FaultCode, format, write_double};
+use hwtrace_runtime::world::stacks::Stacks;
 use indexmap::IndexMap;
 
 use super::{Block, Code, Emit, Instruction, Module, Op, Terminator, Text, Type, Value};
@@ -31,6 +33,13 @@ pub trait Host {
     fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
         let _ = (kernel, address, out);
         0
+    }
+    /// Who walks and names stacks: what depends on the captured stack is known to
+    /// the host already.
+    fn stacks(&mut self) -> &mut dyn Stacks;
+    /// The calls in the kernel that led to an access, the innermost first.
+    fn kernel_stack(&mut self) -> Vec<u64> {
+        Vec::new()
     }
     /// Why no memory of the kernel can be read, behind a colon; empty where
     /// some can.
@@ -61,6 +70,8 @@ pub struct Evaluator<'a> {
     pub fault_text: Vec<u8>,
     /// Commands of `system()`.
     pub commands: Vec<Vec<u8>>,
+    /// Stacks by number, from 1.
+    stacks: Vec<stacks::Kept>,
     regexes: Regexes,
     tokens: Tokenizer,
     indent: Indent,
@@ -131,6 +142,7 @@ impl<'a> Evaluator<'a> {
             messages: Vec::new(),
             fault_text: Vec::new(),
             commands: Vec::new(),
+            stacks: Vec::new(),
             regexes: Regexes::new(&layout.regexes).unwrap_or_default(),
             tokens: Tokenizer::default(),
             indent: Indent::default(),

@@ -31,7 +31,8 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
     };
     let slots =
         program.globals.iter().map(|global| place(&mut module, global, limits)).collect();
-    let returns = program.functions.iter().map(|function| function.returns).collect();
+    let returns = program.functions.iter();
+    let returns = returns.map(|function| function.returns.map(word)).collect();
     let mut pool = Pool {
         module,
         slots,
@@ -64,6 +65,8 @@ fn finish(pool: Pool, limits: &Limits) -> Module {
     let wants_groups = pool.wants_groups;
     let mut module = pool.module;
     module.layout.registers = pool.wants_registers;
+    let asks_for_stacks = module.codes().any(effects::asks_for_stacks);
+    module.layout.stacks = asks_for_stacks;
     for code in module.codes_mut() {
         let instructions =
             code.blocks.iter_mut().flat_map(|block| &mut block.instructions);
@@ -118,7 +121,7 @@ fn place(module: &mut Module, global: &typed::Global, limits: &Limits) -> Slot {
                 wraps: *wraps,
             });
             module.names.arrays.push(name);
-            Slot::Array(module.layout.arrays.len() as u32 - 1, *value)
+            Slot::Array(module.layout.arrays.len() as u32 - 1, word(*value))
         }
         GlobalKind::Stats => {
             module.layout.statistics.push(Statistics::default());
@@ -135,9 +138,14 @@ fn scalar(module: &mut Module, name: String, initial: i64, ty: Type) -> Slot {
     Slot::Scalar(module.layout.longs.len() as u32 - 1, ty)
 }
 
+/// The type of what stands for a value here: for a stack its number.
+fn word(ty: Type) -> Type {
+    if ty == Type::Stack { Type::Long } else { ty }
+}
+
 fn kind(ty: Type) -> Kind {
     match ty {
-        Type::Long => Kind::Long,
+        Type::Long | Type::Stack => Kind::Long,
         Type::Double => Kind::Double,
         Type::String => Kind::String,
         Type::Stats => Kind::Statistics,
@@ -220,7 +228,7 @@ struct Builder<'a> {
 }
 
 fn handler_code(pool: &mut Pool, probe: &typed::Probe) -> Code {
-    let locals = probe.locals.iter().map(|local| local.ty).collect();
+    let locals = probe.locals.iter().map(|local| word(local.ty)).collect();
     let mut builder = Builder::new(pool, &probe.name, locals);
     builder.fuel(&probe.body, probe.span);
     builder.statements(&probe.body);
@@ -242,11 +250,11 @@ fn condition_code(
 }
 
 fn function_code(pool: &mut Pool, function: &typed::Function) -> Code {
-    let locals = function.locals.iter().map(|local| local.ty).collect();
+    let locals = function.locals.iter().map(|local| word(local.ty)).collect();
     let mut builder = Builder::new(pool, &function.name, locals);
     builder.is_function = true;
     builder.code.params = function.params;
-    builder.code.returns = function.returns;
+    builder.code.returns = function.returns.map(word);
     builder.fuel(&function.body, function.span);
     builder.statements(&function.body);
     builder.return_zero(function.span);
@@ -290,7 +298,7 @@ impl<'a> Builder<'a> {
     }
 
     fn local(&mut self, ty: Type) -> Local {
-        self.code.locals.push(ty);
+        self.code.locals.push(word(ty));
         Local(self.code.locals.len() as u32 - 1)
     }
 
@@ -307,7 +315,7 @@ impl<'a> Builder<'a> {
 
     /// An instruction that gives a value.
     fn value(&mut self, ty: Type, op: Op, span: Span) -> Value {
-        self.code.values.push(ty);
+        self.code.values.push(word(ty));
         let value = Value(self.code.values.len() as u32 - 1);
         self.push(op, Some(value), span);
         value

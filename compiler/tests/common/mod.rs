@@ -19,6 +19,7 @@ use hwtrace_lang::{parse, sema};
 use hwtrace_runtime::abi::{FaultCode, Limits};
 use hwtrace_runtime::event::{RawHit, Registers};
 use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::world::stacks::{Frame, Place, StackAt, Stacks};
 use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
 
 /// What process memory looks like: from here on, so many bytes.
@@ -87,6 +88,36 @@ fn read(address: u64, out: &mut [u8]) -> usize {
 }
 
 struct Target;
+
+/// The calls in the kernel at each hit.
+const IN_KERNEL: [u64; 2] = [0xffff_ffff_8100_0010, 0xffff_ffff_8100_0021];
+
+/// The stack of a thread has as many callers as its number is above 5; in thread 9 it
+/// can not be walked to its end. Odd addresses are of what was inlined.
+impl Stacks for Target {
+    fn image(&mut self, pid: u32) -> u32 {
+        pid
+    }
+
+    fn walk(&mut self, hit: &StackAt<'_>, out: &mut Vec<u64>) -> bool {
+        out.push(hit.instruction);
+        out.extend((5..u64::from(hit.tid)).map(|level| 0x40_2000 + level));
+        hit.tid != 9
+    }
+
+    fn frame(&mut self, place: Place, each: &mut dyn FnMut(&Frame<'_>)) {
+        let module = if place.image.is_some() { "/bin/demo" } else { "kernel" };
+        let offset = place.address % 16;
+        if offset % 2 == 1 {
+            let line = Some(("small.h", 3));
+            let function = Some("small");
+            each(&Frame { function, line, inlined: true, ..Frame::default() });
+        }
+        let function = if place.returns { "outer" } else { "store" };
+        let function = Some(function);
+        each(&Frame { function, offset, size: 16, module, line: None, inlined: false });
+    }
+}
 
 impl UserMemory for Target {
     fn read(&mut self, pid: u32, address: u64, out: &mut [u8]) -> usize {
@@ -260,6 +291,7 @@ fn native(module: &Module, limits: &Limits, runs: &[(usize, HitRecord)]) -> Seen
     world.set_memory(Box::new(Target));
     world.set_process_info(Box::new(Target));
     world.set_target(7);
+    world.set_stacks(Box::new(Target));
     let sent = Sent::default();
     world.set_signals(Box::new(sent.clone()));
     if program.layout().registers {
@@ -269,6 +301,11 @@ fn native(module: &Module, limits: &Limits, runs: &[(usize, HitRecord)]) -> Seen
     let mut seen = Seen::default();
     for (handler, record) in runs {
         let record = HitRecord { execname: name, ..*record };
+        if program.layout().stacks {
+            let (pid, tid) = (record.pid, record.tid);
+            let kernel_stack = &IN_KERNEL[..];
+            world.set_stack(&RawHit { pid, tid, kernel_stack, ..RawHit::default() });
+        }
         let ran = program.run(*handler, &mut world, &record);
         seen.faults.extend(ran.err().map(|fault| (fault.code, fault.site)));
     }
@@ -286,6 +323,7 @@ struct Session {
     probe: String,
     exit: bool,
     signals: Vec<(u32, i32)>,
+    target: Target,
 }
 
 impl Host for Session {
@@ -342,6 +380,14 @@ impl Host for Session {
         }
     }
 
+    fn stacks(&mut self) -> &mut dyn Stacks {
+        &mut self.target
+    }
+
+    fn kernel_stack(&mut self) -> Vec<u64> {
+        IN_KERNEL.to_vec()
+    }
+
     fn memory(&mut self, kernel: bool, address: u64, out: &mut [u8]) -> usize {
         if kernel { read_kernel(address, out) } else { read(address, out) }
     }
@@ -353,7 +399,8 @@ fn evaluated(module: &Module, runs: &[(usize, HitRecord)]) -> Seen {
     for (handler, record) in runs {
         let probe = module.layout.probes[*handler].clone();
         let signals = std::mem::take(&mut seen.signals);
-        let mut session = Session { record: *record, probe, exit: seen.exit, signals };
+        let (record, exit, target) = (*record, seen.exit, Target);
+        let mut session = Session { record, probe, exit, signals, target };
         let ran = evaluator.run(*handler, &mut session);
         seen.signals = session.signals;
         seen.faults.extend(ran.err().map(|fault| (fault.code, fault.site)));

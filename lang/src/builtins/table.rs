@@ -3,12 +3,8 @@
 use super::Available::{self, DataProbes, Everywhere, NotYet};
 use super::Body::{Field, Helper};
 use super::{Builtin, Param, Topic};
-use crate::types::Type::{Long, String};
+use crate::types::Type::{Long, Stack, String};
 
-/// Stacks are not walked yet.
-const STACKS: Available = NotYet(
-    "`probefunc()` names the function of the access, `usymdata(addr())` the place",
-);
 /// Watches are not armed from handlers yet.
 const WATCHES: Available = NotYet(
     "a condition arms and disarms at run time: `probe process.data(\"x\").write if (on) { … }`",
@@ -154,28 +150,54 @@ builtins! {
             "name of the kernel module at an address, \"kernel\" for the kernel itself, \"<unknown>\" where no function is known", "println(modname(addr()))";
     }
     Stacks {
+        ubacktrace() -> Stack, Everywhere, Helper("ubacktrace"),
+            "stack of the process at the hit; of an access that the kernel made, as the process entered it", "n[ubacktrace()]++";
+        backtrace() -> Stack, Everywhere, Helper("backtrace"),
+            "stack of the kernel at the hit, of an access that the kernel made; else empty", "n[backtrace()]++";
+        ucallers(levels: Long) -> Stack, Everywhere, Helper("ucallers"),
+            "the innermost part of the stack of the process: the function of the hit and so many that called one another, all where the argument is -1", "n[ucallers(2)]++";
+        callers(levels: Long) -> Stack, Everywhere, Helper("callers"),
+            "the innermost part of the stack of the kernel: the function of the hit and so many that called one another, all where the argument is -1", "n[callers(2)]++";
+        ustack(level: Long) -> Long, Everywhere, Helper("ustack"),
+            "address at a level of the stack of the process, from 0 for the innermost; 0 where there is none", "println(usymname(ustack(1)))";
+        stack(level: Long) -> Long, Everywhere, Helper("stack"),
+            "address at a level of the stack of the kernel, from 0 for the innermost; 0 where there is none", "println(symname(stack(1)))";
+        caller() -> String, Everywhere, Helper("caller"),
+            "name of the function that called the one of the access, and the address in it to which the call returns, as text", "n[caller()]++";
+        caller_addr() -> Long, Everywhere, Helper("caller_addr"),
+            "address to which the call of the function of the access returns, 0 where it is not known", "n[caller_addr()]++";
+        probemod() -> String, Everywhere, Helper("probemod"),
+            "name of the file, or of the kernel's module, that has the instruction that made the access, \"\" outside of data probes", "n[probemod()]++";
+        print_ubacktrace(), Everywhere, Helper("print_ubacktrace"),
+            "prints the stack of the process at the hit, a line for each address with what usymdata says of it", "print_ubacktrace()";
+        print_ubacktrace_brief(), Everywhere, Helper("print_ubacktrace_brief"),
+            "prints the stack of the process at the hit, a line with name and offset for each address", "print_ubacktrace_brief()";
+        print_ubacktrace_fileline(), Everywhere, Helper("print_ubacktrace_fileline"),
+            "prints the stack of the process at the hit as print_ubacktrace does, with source file and line", "print_ubacktrace_fileline()";
         print_backtrace(), Everywhere, Helper("print_backtrace"),
-            "prints address and symbol of the instruction that made the access", "print_backtrace()";
-        print_ubacktrace(), STACKS, Helper("print_ubacktrace"),
-            "prints the stack of the process at the hit", "print_ubacktrace()";
-        sprint_backtrace() -> String, STACKS, Helper("sprint_backtrace"),
-            "the stack in the kernel at the hit, as print_backtrace prints it", "how[sprint_backtrace()]++";
-        sprint_ubacktrace() -> String, STACKS, Helper("sprint_ubacktrace"),
-            "the stack of the process at the hit, as print_ubacktrace prints it", "how[sprint_ubacktrace()]++";
-        backtrace() -> String, STACKS, Helper("backtrace"),
-            "addresses of the stack in the kernel", "how[backtrace()]++";
-        ubacktrace() -> String, STACKS, Helper("ubacktrace"),
-            "addresses of the stack of the process", "how[ubacktrace()]++";
-        callers(depth: Long) -> String, STACKS, Helper("callers"),
-            "addresses of the innermost functions of the stack in the kernel, so many", "println(callers(3))";
-        ucallers(depth: Long) -> String, STACKS, Helper("ucallers"),
-            "addresses of the innermost functions of the stack of the process, so many", "println(ucallers(3))";
-        caller() -> String, STACKS, Helper("caller"),
-            "name and address of the function that called the one of the hit", "println(caller())";
-        print_syms(addresses: String), STACKS, Helper("print_syms"),
-            "prints the symbols of addresses of the kernel", "print_syms(backtrace())";
-        print_usyms(addresses: String), STACKS, Helper("print_usyms"),
-            "prints the symbols of addresses of the process", "print_usyms(ubacktrace())";
+            "prints the stack of the kernel at the hit, a line for each address with what symdata says of it; where the process itself made the access, the line of that instruction", "print_backtrace()";
+        print_backtrace_fileline(), Everywhere, Helper("print_backtrace_fileline"),
+            "prints what print_backtrace does, with source file and line", "print_backtrace_fileline()";
+        sprint_ubacktrace() -> String, Everywhere, Helper("sprint_ubacktrace"),
+            "stack of the process at the hit as text: a line with name, offset and file for each address", "println(sprint_ubacktrace())";
+        sprint_backtrace() -> String, Everywhere, Helper("sprint_backtrace"),
+            "stack of the kernel at the hit as text: a line with name, offset and module for each address", "println(sprint_backtrace())";
+        print_usyms(addresses: Stack), Everywhere, Helper("print_syms"),
+            "prints a stack, or the addresses of the process in a string, as print_ubacktrace does", "print_usyms(ubacktrace())";
+        print_syms(addresses: Stack), Everywhere, Helper("print_syms"),
+            "prints a stack, or the addresses of the kernel in a string, as print_backtrace does", "print_syms(backtrace())";
+        print_ustack(addresses: Stack), Everywhere, Helper("print_syms"),
+            "prints what print_usyms does", "print_ustack(ubacktrace())";
+        print_stack(addresses: Stack), Everywhere, Helper("print_syms"),
+            "prints what print_syms does", "print_stack(backtrace())";
+        sprint_usyms(addresses: Stack) -> String, Everywhere, Helper("sprint_syms"),
+            "a stack, or the addresses of the process in a string, as text like that of sprint_ubacktrace", "println(sprint_usyms(ucallers(2)))";
+        sprint_syms(addresses: Stack) -> String, Everywhere, Helper("sprint_syms"),
+            "a stack, or the addresses of the kernel in a string, as text like that of sprint_backtrace", "println(sprint_syms(callers(2)))";
+        sprint_ustack(addresses: Stack) -> String, Everywhere, Helper("sprint_syms"),
+            "what sprint_usyms gives", "println(sprint_ustack(ubacktrace()))";
+        sprint_stack(addresses: Stack) -> String, Everywhere, Helper("sprint_syms"),
+            "what sprint_syms gives", "println(sprint_stack(backtrace()))";
     }
     Memory {
         user_char(address: Long) -> Long, Everywhere, Helper("user_char"),

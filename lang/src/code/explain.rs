@@ -93,8 +93,8 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::ScriptTooLong, text("Scripts have at most 4 MiB, also after macros are written out, and one probe not more than some 300 kB. Handlers count once for each of their probe points.")),
     (Code::Unsupported, example(
         "The script uses a part of the language that hwtrace does not have yet. The help says what to do until then.",
-        "probe process.data(1).write { print_ubacktrace() }",
-        "probe process.data(1).write { println(usymname(addr())) }",
+        "probe process.data(1).write { rearm() }",
+        "global on probe process.data(1).write if (on) { println($new) } probe timer.s(1) { on = 1 }",
     )),
     (Code::ForeignSyntax, example(
         "The marked text belongs to bpftrace, DTrace or C. The help shows how hwt writes it.",
@@ -352,6 +352,7 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::BadAddress, text(r#"Memory at this address is not mapped or may not be read. `user_string2(a, "?")` gives a text of your own in place of the error."#)),
     (Code::Raised, text("The script itself called error(), or an assertion did not hold.")),
     (Code::RecursionTooDeep, text("Functions called one another too deeply; see -D MAXNESTING=.")),
+    (Code::TooManyStacks, text("More distinct stacks were asked for than are kept, 64 MiB of them. Ask for fewer levels, `ucallers(3)`, or at fewer hits.")),
     (Code::NoKernelConfig, text(r#"A condition asked for an option of the kernel's configuration, which is neither in /proc/config.gz nor in /boot/config-RELEASE. The option counts as ""."#)),
     (Code::Unused, text("A global is declared and then neither read nor written. It may be misspelled where it was meant.")),
     (Code::NeverRead, text("A variable of a handler or function is assigned and then not read there. It may be misspelled, or meant to be a global that outlives the handler.")),

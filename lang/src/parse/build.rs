@@ -207,6 +207,7 @@ impl<'a> Builder<'a> {
         let ty = match pair.as_str() {
             "string" => Type::String,
             "double" => Type::Double,
+            "stack" => Type::Stack,
             _ => Type::Long,
         };
         (ty, self.span(pair))

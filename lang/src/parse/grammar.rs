@@ -76,7 +76,7 @@ fn words(rule: Rule) -> Option<&'static str> {
         Rule::function | Rule::kw_function => "`function`",
         Rule::item | Rule::EOI => "`probe`, `global` or `function`",
         Rule::point | Rule::component | Rule::component_name => "a probe point",
-        Rule::type_name => "`long`, `string` or `double`",
+        Rule::type_name => "`long`, `string`, `double` or `stack`",
         Rule::kw_catch => "`catch`",
         Rule::point_argument | Rule::literal | Rule::size | Rule::integer | Rule::double
         | Rule::argument_number => "a number",

@@ -213,13 +213,13 @@ impl Printer<'_> {
         }
     }
 
-    /// `name=%#x\n`, `name[%#d,"%#s"]="%#s"\n`
+    /// `name=%#x\n`, `name[%#d,"%#s"]="%#s"\n`; a stack ends its line itself.
     fn format(&self) -> Format {
         let mut format = FormatBuilder::default();
         self.keys_format(&mut format);
         format.text(if self.keys.is_empty() { "=" } else { "]=" });
         format.value(self.value, Conversion::HexLower);
-        format.text("\n");
+        format.text(if self.value == Type::Stack { "" } else { "\n" });
         format.finish()
     }
 }
@@ -235,12 +235,13 @@ impl FormatBuilder {
         self.literal.push_str(text);
     }
 
-    /// A number by `number`, a string quoted and with escapes.
+    /// A number by `number`, a string quoted and with escapes, a stack on lines of its
+    /// own.
     fn value(&mut self, ty: Type, number: Conversion) {
         let conversion = match ty {
             Type::Long | Type::Stats => number,
             Type::Double => Conversion::Shortest,
-            Type::String => Conversion::String,
+            Type::String | Type::Stack => Conversion::String,
         };
         let quote = if ty == Type::String { "\"" } else { "" };
         self.literal.push_str(quote);

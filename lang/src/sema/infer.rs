@@ -7,6 +7,7 @@ mod expression;
 mod finish;
 mod name;
 mod numbers;
+mod stacks;
 mod statistics;
 
 use self::numbers::{Operand, Pending};
@@ -258,7 +259,7 @@ impl<'s, 'a> Infer<'s, 'a> {
         let function = self.functions.at(id);
         let name = format!("the result of `{}()`", function.ast.name.text);
         let Some(returns) = function.returns else { return };
-        if let Err(conflict) = self.types.unify(returns, found, value.span) {
+        if let Err(conflict) = self.types.flow(returns, found, value.span) {
             let evidence = self.types.evidence(returns);
             let error = both(&name, conflict, value.span, evidence);
             self.report.push(error.help("a function gives values of one type"));
@@ -273,7 +274,9 @@ impl<'s, 'a> Infer<'s, 'a> {
                 .or_else(|| self.not_for_conditions(part).map(|why| (part.span, why)));
         });
         match wrong {
-            None => self.condition(condition, "`if`"),
+            None => {
+                self.condition(condition, "`if`");
+            }
             Some((span, why)) => self.report.push(
                 Diagnostic::new(
                     Code::BadCondition,
@@ -303,10 +306,6 @@ impl<'s, 'a> Infer<'s, 'a> {
             }
             _ => None,
         }
-    }
-
-    fn condition(&mut self, condition: &Expression, why: &str) {
-        self.expect(condition, Type::Long, why);
     }
 
     fn looped(&mut self, body: &Statement) {
@@ -452,7 +451,7 @@ impl<'s, 'a> Infer<'s, 'a> {
     }
 
     /// Requires a long or a string of an expression that it walks; `why` is
-    /// who requires it. Whether the expression has that type.
+    /// who requires it. Whether the expression has that type, or becomes it.
     pub(super) fn expect(
         &mut self,
         expression: &Expression,
@@ -460,7 +459,10 @@ impl<'s, 'a> Infer<'s, 'a> {
         why: &str,
     ) -> bool {
         let found = self.expression(expression, Use::Value);
-        self.require(expression, found, ty, why)
+        match ty {
+            Type::String => self.text(expression, found, why),
+            _ => self.require(expression, found, ty, why),
+        }
     }
 
     /// Requires a long or a string of an expression of type `found`.
@@ -523,6 +525,13 @@ pub(super) fn is_histogram(expression: &Expression) -> bool {
 /// How to come from one type to another that is wanted.
 fn conversion_help(why: &str, conflict: Conflict) -> &'static str {
     match (why, conflict.right) {
+        (_, Type::Long) if conflict.left == Type::Stack => {
+            "an address of a stack is `ustack(level)` or `stack(level)`; print a stack with `%s`"
+        }
+        (_, Type::String) if conflict.left == Type::Stack => {
+            "give the string a variable of its own: `text = \"\" . stack`"
+        }
+        (_, Type::Stack) => "stacks come from `ubacktrace()` and `backtrace()`",
         ("`+=`", Type::Long) if conflict.left == Type::String => {
             "append to a string with `.=`; the number in a string is `strtol(text, 10)`"
         }

@@ -1,6 +1,7 @@
 //! Second walk: the typed program. The first walk has found nothing wrong, so
 //! that whatever does not fit here is a mistake of the compiler's.
 
+mod convert;
 mod data;
 mod pretty;
 mod shapes;
@@ -15,7 +16,7 @@ use super::types::Types;
 use crate::ast::{
     self, Demand, Expression as Ast, ExpressionKind as AstKind, Operator, Walked,
 };
-use crate::builtins::{self, Param};
+use crate::builtins;
 use crate::span::Span;
 use crate::typed::{
     self, Block, Expression, ExpressionKind, Foreach, Function, Global, GlobalId,
@@ -23,6 +24,7 @@ use crate::typed::{
     Program, Statement, StatementKind,
 };
 use crate::types::Type;
+use convert::alike;
 
 /// The state of the second walk.
 pub(super) struct Lower<'a> {
@@ -102,7 +104,7 @@ impl<'a> Lower<'a> {
     /// All conditions of a point at once.
     fn point_condition(&mut self, conditions: &[&Ast]) -> Option<Expression> {
         let conditions: Vec<Expression> =
-            conditions.iter().map(|condition| self.expression(condition)).collect();
+            conditions.iter().map(|condition| self.truth(condition)).collect();
         conditions.into_iter().reduce(|all, next| {
             let span = all.span.to(next.span);
             let kind = ExpressionKind::And(Box::new(all), Box::new(next));
@@ -135,20 +137,20 @@ impl<'a> Lower<'a> {
                 Some(true) => StatementKind::Block(self.body(then)),
                 Some(false) => StatementKind::Block(self.optional_body(otherwise)),
                 None => StatementKind::If {
-                    condition: self.expression(condition),
+                    condition: self.truth(condition),
                     then: self.body(then),
                     otherwise: self.optional_body(otherwise),
                 },
             },
             From::While { condition, body } => StatementKind::Loop {
                 first: None,
-                condition: Some(self.expression(condition)),
+                condition: Some(self.truth(condition)),
                 step: None,
                 body: self.body(body),
             },
             From::For { first, condition, step, body } => StatementKind::Loop {
                 first: first.as_ref().map(|it| self.expression(it)),
-                condition: condition.as_ref().map(|it| self.expression(it)),
+                condition: condition.as_ref().map(|it| self.truth(it)),
                 step: step.as_ref().map(|it| self.expression(it)),
                 body: self.body(body),
             },
@@ -158,7 +160,7 @@ impl<'a> Lower<'a> {
             From::Next => StatementKind::Next,
             From::Return(_) if self.handler.function.is_none() => StatementKind::Next,
             From::Return(value) => {
-                StatementKind::Return(value.as_ref().map(|value| self.expression(value)))
+                StatementKind::Return(value.as_ref().map(|value| self.result(value)))
             }
             From::Try { body, message, handler } => {
                 let body = self.block(body);
@@ -212,7 +214,7 @@ impl<'a> Lower<'a> {
     fn delete(&mut self, operand: &Ast) -> StatementKind {
         if let AstKind::Element { array, keys } = &operand.kind {
             let array = self.array(&array.text);
-            return StatementKind::DeleteElement { array, keys: self.keys(keys) };
+            return StatementKind::DeleteElement { array, keys: self.keys(array, keys) };
         }
         match self.place(operand) {
             Place::Global(id) if self.is_array(id) => StatementKind::Clear(id),
@@ -225,12 +227,24 @@ impl<'a> Lower<'a> {
     }
 
     /// Keys of which some may be `*`.
-    fn keys(&mut self, keys: &[Ast]) -> Vec<Option<Expression>> {
-        let key = |key: &Ast| match key.kind {
+    fn keys(&mut self, array: GlobalId, keys: &[Ast]) -> Vec<Option<Expression>> {
+        let key = |(at, key): (usize, &Ast)| match key.kind {
             AstKind::AnyKey => None,
-            _ => Some(self.expression(key)),
+            _ => Some(self.key(array, at, key)),
         };
-        keys.iter().map(key).collect()
+        keys.iter().enumerate().map(key).collect()
+    }
+
+    /// What a function returns.
+    fn result(&mut self, value: &Ast) -> Expression {
+        let function = self.handler.function.map(|id| self.names.functions.at(id));
+        match function.and_then(|function| function.returns) {
+            Some(returns) => {
+                let ty = self.types.settle(returns);
+                self.going_to(ty, value)
+            }
+            None => self.expression(value),
+        }
     }
 
     fn foreach(&mut self, foreach: &ast::Foreach) -> StatementKind {
@@ -248,7 +262,7 @@ impl<'a> Lower<'a> {
         match &foreach.walked {
             Walked::Array { array, slice, .. } => {
                 let array = self.array(&array.text);
-                let (slice, order) = (self.keys(slice), order(foreach));
+                let (slice, order) = (self.keys(array, slice), order(foreach));
                 StatementKind::Foreach(Foreach {
                     array,
                     value,
@@ -312,10 +326,6 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn expressions(&mut self, expressions: &[Ast]) -> Vec<Expression> {
-        expressions.iter().map(|expression| self.expression(expression)).collect()
-    }
-
     fn boxed(&mut self, expression: &Ast) -> Box<Expression> {
         Box::new(self.expression(expression))
     }
@@ -357,8 +367,13 @@ impl<'a> Lower<'a> {
                 (self.asked(expression, name, arguments, index.as_deref()), Type::Long)
             }
             AstKind::Match { text, regex, negated } => {
-                let (text, regex) = (self.boxed(text), regex.value.clone());
+                let text = Box::new(self.going_to(Type::String, text));
+                let regex = regex.value.clone();
                 (ExpressionKind::Match { text, regex, negated: *negated }, Type::Long)
+            }
+            AstKind::Unary(typed::UnaryOp::Not, operand) => {
+                let operand = self.boxed_truth(operand);
+                (ExpressionKind::Unary(typed::UnaryOp::Not, operand), Type::Long)
             }
             AstKind::Unary(op, operand) => {
                 let operand = self.boxed(operand);
@@ -367,22 +382,16 @@ impl<'a> Lower<'a> {
             }
             AstKind::Binary(op, left, right) => self.binary(*op, left, right),
             AstKind::Conditional(condition, yes, no) => {
-                if let Some(known) = self.constant(condition) {
-                    return self.typed(if known { yes } else { no });
-                }
-                let (condition, yes) = (self.boxed(condition), self.boxed(yes));
-                let ty = yes.ty;
-                (ExpressionKind::Conditional(condition, yes, self.boxed(no)), ty)
+                self.conditional(condition, yes, no)
             }
             AstKind::In { keys, array } => {
-                let keys = self.keys(keys);
                 let array = self.array(&array.text);
+                let keys = self.keys(array, keys);
                 (ExpressionKind::In { array, keys }, Type::Long)
             }
             AstKind::Assign { op, place, value } => {
                 let (place, ty) = self.typed_place(place);
-                let value = self.boxed(value);
-                let value = if ty == Type::Double { to_double(value) } else { value };
+                let value = Box::new(self.going_to(ty, value));
                 (ExpressionKind::Assign { place, op: *op, value }, ty)
             }
             AstKind::AnyKey | AstKind::Accumulate { .. } => {
@@ -394,6 +403,22 @@ impl<'a> Lower<'a> {
                 (ExpressionKind::Increment { place, delta, postfix }, ty)
             }
         }
+    }
+
+    fn conditional(
+        &mut self,
+        condition: &Ast,
+        yes: &Ast,
+        no: &Ast,
+    ) -> (ExpressionKind, Type) {
+        if let Some(known) = self.constant(condition) {
+            return self.typed(if known { yes } else { no });
+        }
+        let condition = self.boxed_truth(condition);
+        let (yes, no) = alike(self.expression(yes), self.expression(no));
+        let ty = yes.ty;
+        let (yes, no) = (Box::new(yes), Box::new(no));
+        (ExpressionKind::Conditional(condition, yes, no), ty)
     }
 
     fn typed_place(&mut self, place: &Ast) -> (Place, Type) {
@@ -413,12 +438,16 @@ impl<'a> Lower<'a> {
         {
             return (ExpressionKind::Literal(Literal::Long(known)), Type::Long);
         }
-        let (mut left, mut right) = (self.boxed(left), self.boxed(right));
-        let mut ty = Type::Long;
-        if [left.ty, right.ty].contains(&Type::Double) {
-            (left, right) = (to_double(left), to_double(right));
-            ty = Type::Double;
-        }
+        let (left, right) = match op {
+            Operator::And | Operator::Or => (self.truth(left), self.truth(right)),
+            Operator::Concat => {
+                let mut text = |side| self.going_to(Type::String, side);
+                (text(left), text(right))
+            }
+            _ => alike(self.expression(left), self.expression(right)),
+        };
+        let ty = left.ty;
+        let (left, right) = (Box::new(left), Box::new(right));
         match op {
             Operator::Arithmetic(op) => (ExpressionKind::Binary(op, left, right), ty),
             Operator::Compare(op) => {
@@ -501,19 +530,19 @@ impl<'a> Lower<'a> {
             return (ExpressionKind::Print { format, args, to_string }, family.result());
         }
         if let Some(id) = self.names.functions.get(name) {
-            let returns = self.names.functions.at(id).returns;
-            let ty = returns.map_or(Type::Long, |ty| self.types.settle(ty));
-            return (ExpressionKind::CallFunction(id, self.expressions(arguments)), ty);
+            let function = self.names.functions.at(id);
+            let ty = function.returns.map_or(Type::Long, |ty| self.types.settle(ty));
+            let params = function.params.iter().zip(arguments);
+            let arguments = params.map(|(param, argument)| {
+                let ty = self.types.settle(*param);
+                self.going_to(ty, argument)
+            });
+            return (ExpressionKind::CallFunction(id, arguments.collect()), ty);
         }
         match builtins::lookup(name) {
             Some(builtin) => {
                 let ty = builtin.returns.unwrap_or(Type::Long);
-                let mut values = self.expressions(arguments);
-                let span = values.last().map_or(span, |value| value.span);
-                for Param { ty, .. } in builtin.params.iter().skip(values.len()) {
-                    let kind = ExpressionKind::Literal(Literal::zero(*ty));
-                    values.push(Expression { kind, ty: *ty, span });
-                }
+                let values = self.arguments(builtin, span, arguments);
                 (ExpressionKind::Call(builtin, values), ty)
             }
             None => unreachable!("the first walk has found the function {name}"),
@@ -529,11 +558,14 @@ impl<'a> Lower<'a> {
             AstKind::Element { array, keys }
                 if keys.iter().any(|key| key.kind == AstKind::AnyKey) =>
             {
-                Place::Merged { array: self.array(&array.text), keys: self.keys(keys) }
+                let array = self.array(&array.text);
+                Place::Merged { array, keys: self.keys(array, keys) }
             }
             AstKind::Element { array, keys } => {
-                let keys = self.expressions(keys);
-                Place::Element { array: self.array(&array.text), keys }
+                let array = self.array(&array.text);
+                let keys = keys.iter().enumerate();
+                let keys = keys.map(|(at, key)| self.key(array, at, key)).collect();
+                Place::Element { array, keys }
             }
             kind => unreachable!("the first walk lets no {kind:?} be a place"),
         }
@@ -569,15 +601,6 @@ fn order(foreach: &ast::Foreach) -> Option<Order> {
     };
     let (by, direction) = by_value.or_else(by_key)?;
     Some(Order { by, descending: direction.descending })
-}
-
-/// A long as a double; a double as it is.
-fn to_double(value: Box<Expression>) -> Box<Expression> {
-    if value.ty != Type::Long {
-        return value;
-    }
-    let span = value.span;
-    Box::new(Expression { kind: ExpressionKind::ToDouble(value), ty: Type::Double, span })
 }
 
 fn lower_global(global: &scope::Global, types: &mut Types) -> Global {

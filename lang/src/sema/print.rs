@@ -109,7 +109,7 @@ fn natural(types: &[Type], delimiter: &str) -> Vec<Piece> {
         let conversion = match ty {
             Type::Long | Type::Stats => Conversion::Signed,
             Type::Double => Conversion::Shortest,
-            Type::String => Conversion::String,
+            Type::String | Type::Stack => Conversion::String,
         };
         let flags = Flags::default();
         pieces.push(Piece::Directive(Directive {

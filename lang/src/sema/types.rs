@@ -125,6 +125,20 @@ impl Types {
         Ok(())
     }
 
+    /// The same of a value and the place that it goes to: a stack becomes a string
+    /// there.
+    pub(super) fn flow(
+        &mut self,
+        place: Term,
+        value: Term,
+        span: Span,
+    ) -> Result<(), Conflict> {
+        match (self.resolve(place), self.resolve(value)) {
+            (Some(Type::String), Some(Type::Stack)) => Ok(()),
+            _ => self.unify(place, value, span),
+        }
+    }
+
     fn learn(&mut self, term: Term, ty: Type, span: Span) {
         if let Term::Unknown(id) = term {
             let root = self.root(id);

@@ -4,6 +4,7 @@ use crate::ast::{
     Expression, ExpressionKind, Item, ProbePoint, Script, Statement, StatementKind,
     Walked,
 };
+use crate::builtins;
 use crate::span::Span;
 use crate::types::Type;
 
@@ -14,6 +15,8 @@ pub(super) struct Features {
     pub(super) doubles: bool,
     /// Statistics.
     pub(super) statistics: bool,
+    /// Stacks, by a declared type or a function that gives them.
+    pub(super) stacks: bool,
 }
 
 impl Features {
@@ -35,8 +38,10 @@ impl Features {
                 }
                 Item::Function(function) => {
                     let types = function.params.iter().filter_map(|param| param.ty);
-                    let mut types = types.chain(function.returns);
-                    features.doubles |= types.any(|(ty, _)| ty == Type::Double);
+                    let types =
+                        || types.clone().chain(function.returns).map(|(ty, _)| ty);
+                    features.doubles |= types().any(|ty| ty == Type::Double);
+                    features.stacks |= types().any(|ty| ty == Type::Stack);
                     features.block(&function.body);
                 }
             }
@@ -62,6 +67,10 @@ impl Features {
         match expression.kind {
             ExpressionKind::Double(_) => self.doubles = true,
             ExpressionKind::Accumulate { .. } => self.statistics = true,
+            ExpressionKind::Call { ref function, .. } => {
+                let builtin = builtins::lookup(&function.text);
+                self.stacks |= builtin.is_some_and(|it| it.returns == Some(Type::Stack));
+            }
             ExpressionKind::At { ref name, .. } => match name.text.as_str() {
                 "cast" | "var" => self.doubles = true,
                 _ => self.statistics = true,

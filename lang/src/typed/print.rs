@@ -282,6 +282,7 @@ impl Shown<'_> {
             ExpressionKind::Read(place) => self.place(place),
             ExpressionKind::Field(name) => format!("field {name}"),
             ExpressionKind::Load { .. }
+            | ExpressionKind::StackOf { .. }
             | ExpressionKind::FromBits { .. }
             | ExpressionKind::Name { .. }
             | ExpressionKind::Guarded { .. }
@@ -305,6 +306,7 @@ impl Shown<'_> {
                 format!("({op} {} {})", text(searched), quoted(regex))
             }
             ExpressionKind::ToDouble(operand) => format!("(double {})", text(operand)),
+            ExpressionKind::StackText(stack) => format!("(text {})", text(stack)),
             ExpressionKind::Extract { extractor, place } => match extractor {
                 Extractor::Variance { shift } if *shift > 0 => {
                     format!("{extractor}({}, {shift})", self.place(place))
@@ -335,15 +337,16 @@ impl Shown<'_> {
                 format!("{}({})", builtin.name, self.texts(arguments))
             }
             ExpressionKind::Print { format, args, to_string } => {
-                let name = if *to_string { "sprintf" } else { "printf" };
-                let comma = if args.is_empty() { "" } else { ", " };
-                format!(
-                    "{name}({}{comma}{})",
-                    quoted(&format.to_string()),
-                    self.texts(args)
-                )
+                self.print(format, args, *to_string)
             }
         }
+    }
+
+    fn print(&self, format: &Format, args: &[Expression], to_string: bool) -> String {
+        let name = if to_string { "sprintf" } else { "printf" };
+        let comma = if args.is_empty() { "" } else { ", " };
+        let format = quoted(&format.to_string());
+        format!("{name}({format}{comma}{})", self.texts(args))
     }
 }
 
@@ -353,11 +356,11 @@ impl Shown<'_> {
         match kind {
             ExpressionKind::Load { address, size, signed, space } => {
                 let sign = if *signed { "i" } else { "u" };
-                let space = match space {
-                    Space::User => "user",
-                    Space::Kernel => "kernel",
-                };
+                let space = space_name(*space);
                 format!("({space} {sign}{} {})", 8 * size, self.text(address))
+            }
+            ExpressionKind::StackOf { text, space } => {
+                format!("(stack {} {})", space_name(*space), self.text(text))
             }
             ExpressionKind::FromBits { bits, single } => {
                 let width = if *single { 32 } else { 64 };
@@ -377,6 +380,13 @@ impl Shown<'_> {
             }
             _ => unreachable!("`kind` shows all others"),
         }
+    }
+}
+
+fn space_name(space: Space) -> &'static str {
+    match space {
+        Space::User => "user",
+        Space::Kernel => "kernel",
     }
 }
 

@@ -96,6 +96,10 @@ faults! {
     OutputFull = 11, "too much output",
         "the handler printed too much at once",
         "print less in one run of a handler";
+    /// More distinct stacks were asked for than may be kept.
+    TooManyStacks = 12, "too many distinct stacks",
+        "too many distinct stacks were asked for",
+        "ask for fewer levels (`ucallers(3)`), or at fewer hits";
     /// The handler took more steps than it has fuel for.
     OutOfFuel = 0x1_0001, "MAXACTION exceeded",
         "the handler took too many steps",

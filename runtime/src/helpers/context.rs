@@ -155,37 +155,6 @@ pub(super) extern "C" fn print_regs(context: Context) {
     settle(context, world.output_fits());
 }
 
-/// The stack at the hit, as far as it is recorded: the calls in the kernel that led
-/// to an access to its data; else the instruction.
-pub(super) extern "C" fn print_backtrace(context: Context) {
-    let (world, record) = enter(context);
-    if record.address == 0 {
-        return;
-    }
-    let done = if world.kernel_stack.is_empty() {
-        print_frame(world, SymbolForm::Data, record, record.address)
-    } else {
-        (0..world.kernel_stack.len()).try_for_each(|at| {
-            print_frame(world, SymbolForm::KernelData, record, world.kernel_stack[at])
-        })
-    };
-    settle(context, done);
-}
-
-/// A line of a stack.
-fn print_frame(
-    world: &mut World,
-    form: SymbolForm,
-    record: &HitRecord,
-    address: u64,
-) -> Result<(), FaultCode> {
-    let name = world.symbol(form, record.pid, address)?;
-    world.out.extend_from_slice(format!(" 0x{address:x} : ").as_bytes());
-    world.out.extend_from_slice(world.strings.get(name));
-    world.out.push(b'\n');
-    world.output_fits()
-}
-
 /// The record's time as time of day: the hit's, not the printing's.
 fn time_of_day(world: &World, record: &HitRecord, unit_ns: i64) -> i64 {
     (record.time as i64).wrapping_add(world.time_of_day_offset_ns) / unit_ns

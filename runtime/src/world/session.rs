@@ -47,13 +47,6 @@ impl World {
         self.registers[IP as usize] = hit.ip;
     }
 
-    /// Sets the calls in the kernel that the next run finds, as
-    /// [`RawHit::kernel_stack`] has them.
-    pub fn set_kernel_stack(&mut self, calls: &[u64]) {
-        self.kernel_stack.clear();
-        self.kernel_stack.extend_from_slice(calls);
-    }
-
     /// Sets what was read at the hit that the next runs are for, made by process
     /// `pid`: handlers that read it find it as it was then. To be called at each
     /// hit, and with nothing before what no hit runs.

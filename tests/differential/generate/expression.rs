@@ -1,6 +1,6 @@
 //! Expressions of each type.
 
-use super::{ARRAYS, Double, Generator, Long, NAMES, Stats, Text, Type};
+use super::{ARRAYS, Double, Generator, Long, NAMES, Stack, Stats, Text, Type};
 
 const NUMBERS: [i64; 18] = [
     0,
@@ -67,6 +67,7 @@ impl Generator {
         match ty {
             Text => self.text(depth),
             Double => self.double(depth),
+            Stack => self.stack(depth),
             Long | Stats => self.long(depth),
         }
     }
@@ -127,6 +128,7 @@ impl Generator {
         let (local, global) = match ty {
             Text => ("s", "t"),
             Double => ("d", "e"),
+            Stack => ("k", "b"),
             Long | Stats => ("l", "g"),
         };
         let number = self.choices.below(NAMES);
@@ -198,7 +200,9 @@ impl Generator {
     }
 
     fn comparison(&mut self, depth: usize) -> String {
-        match self.choices.below(5) {
+        match self.choices.below(7) {
+            5 => self.infix(&COMPARES[..2], Stack, depth),
+            6 => self.stack_as_truth(depth),
             0 => self.infix(&COMPARES, Long, depth),
             1 => self.infix(&COMPARES, Text, depth),
             2 => self.infix(&COMPARES, Double, depth),
@@ -234,6 +238,7 @@ impl Generator {
     pub(super) fn assignment(&mut self, ty: Type, depth: usize) -> String {
         let operators = match ty {
             Text => &["=", ".="][..],
+            Stack => &ASSIGNMENTS[..1],
             Double => &ASSIGNMENTS[..6],
             Long | Stats => &ASSIGNMENTS[..],
         };
@@ -294,7 +299,8 @@ impl Generator {
             };
         }
         let depth = depth - 1;
-        match self.choices.weighted(&[2, 2, 4, 1, 4, 2, 2, 1, 2]) {
+        match self.choices.weighted(&[2, 2, 4, 1, 4, 2, 2, 1, 2, 1]) {
+            9 => self.stack_as_text(depth),
             0 => self.text(depth),
             1 => self.variable(Text, depth),
             2 => format!("({} . {})", self.text(depth), self.text(depth)),
@@ -305,6 +311,57 @@ impl Generator {
             6 => self.format("sprintf", depth),
             7 => self.joined("s", depth),
             _ => self.call(Some(Text), depth),
+        }
+    }
+
+    fn stack(&mut self, depth: usize) -> String {
+        let ways = if depth == 0 { 2 } else { 5 };
+        let depth = depth.saturating_sub(1);
+        match self.choices.below(ways) {
+            _ if self.place.condition => self.variable(Stack, depth),
+            0 => self.variable(Stack, depth),
+            1 | 2 => self.builtin(Some(Stack), depth),
+            3 => self.choice(Stack, depth),
+            _ => match self.choices.once_in(2) {
+                true => format!("({})", self.assignment(Stack, depth)),
+                false => self.call(Some(Stack), depth),
+            },
+        }
+    }
+
+    /// A stack that is known to be one, wherever it stands.
+    fn known_stack(&mut self, depth: usize) -> String {
+        match self.choices.once_in(2) && !self.place.condition {
+            true => self.builtin(Some(Stack), depth),
+            false => self.variable(Stack, 0),
+        }
+    }
+
+    /// A stack where a string is wanted.
+    fn stack_as_text(&mut self, depth: usize) -> String {
+        if self.place.condition {
+            return self.variable(Text, depth);
+        }
+        let stack = self.known_stack(depth);
+        match self.choices.below(4) {
+            0 => format!("(\"<\" . {stack})"),
+            1 => format!("str_replace({stack}, \"0x4\", {})", self.text(depth)),
+            2 => format!("({} ? {stack} : {})", self.long(depth), self.literal()),
+            _ => format!("sprint({stack})"),
+        }
+    }
+
+    /// A stack where a condition is wanted, or it is compared with a string.
+    fn stack_as_truth(&mut self, depth: usize) -> String {
+        let stack = self.stack(depth);
+        match self.choices.below(4) {
+            0 => format!("(!{stack})"),
+            1 => format!("({stack} && {})", self.long(depth)),
+            2 if !self.place.condition => {
+                let (stack, text) = (self.known_stack(depth), self.literal());
+                format!("({stack} {} {text})", self.choices.pick(&COMPARES))
+            }
+            _ => format!("({stack} ? {} : {})", self.long(depth), self.long(depth)),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Double, Generator, Long, Text, Type};
+use super::{Double, Generator, Long, Stack, Text, Type};
 
 const FLAGS: [&str; 11] = ["", "", "-", "+", " ", "0", "#", "-#", "+0", "#0", "-+ 0#"];
-const CONVERSIONS: [(&str, Type); 17] = [
+const CONVERSIONS: [(&str, Type); 18] = [
     ("d", Long),
     ("s", Text),
     ("g", Double),
@@ -23,6 +23,7 @@ const CONVERSIONS: [(&str, Type); 17] = [
     ("8b", Long),
     ("m", Long),
     ("M", Long),
+    ("s", Stack),
 ];
 
 impl Generator {
@@ -72,7 +73,7 @@ impl Generator {
     pub(super) fn joined(&mut self, prefix: &str, depth: usize) -> String {
         let name = self.choices.pick(&["println", "print", "printd", "printdln"]);
         let count = if name.contains("printd") { 1 + self.choices.below(3) } else { 1 };
-        let types = [Long, Text, Double];
+        let types = [Long, Text, Double, Stack];
         let types: Vec<_> = (0..count).map(|_| self.choices.pick(&types)).collect();
         let values = self.arguments(types.into_iter(), depth);
         let delimiter = if name.contains("printd") { "\", \", " } else { "" };

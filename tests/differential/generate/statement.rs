@@ -1,6 +1,6 @@
 //! Statements.
 
-use super::{ARRAYS, Double, Generator, Long, NAMES, Stats, Text, Type};
+use super::{ARRAYS, Double, Generator, Long, NAMES, Stack, Stats, Text, Type};
 
 impl Generator {
     /// Some statements, a line each.
@@ -58,7 +58,8 @@ impl Generator {
     }
 
     fn simple(&mut self, depth: usize) -> String {
-        match self.choices.weighted(&[3, 3, 2, 2, 3, 2, 3, 2, 2, 2, 2, 4]) {
+        match self.choices.weighted(&[3, 3, 2, 2, 3, 2, 3, 2, 2, 2, 2, 4, 2]) {
+            12 => format!("{};", self.assignment(Stack, depth)),
             0 => format!("{};", self.assignment(Long, depth)),
             1 => format!("{};", self.assignment(Text, depth)),
             2 => format!("{};", self.assignment(Double, depth)),
@@ -102,7 +103,7 @@ impl Generator {
             2 => format!("error({});", self.text(depth)),
             3 => format!("{};", self.text(depth)),
             4..=6 => {
-                let ty = self.choices.pick(&[Long, Text, Double]);
+                let ty = self.choices.pick(&[Long, Text, Double, Stack]);
                 format!("{};", self.call(Some(ty), depth))
             }
             _ => format!("{};", self.call(None, depth)),
@@ -112,7 +113,8 @@ impl Generator {
     fn delete(&mut self, depth: usize) -> String {
         let number = self.choices.below(NAMES);
         let array = self.choices.below(ARRAYS.len());
-        let what = match self.choices.below(7) {
+        let what = match self.choices.below(8) {
+            7 => format!("b{number}"),
             0 => format!("g{number}"),
             1 => format!("t{number}"),
             2 => format!("e{number}"),
@@ -131,11 +133,12 @@ impl Generator {
         let sign = self.choices.pick(&["+", "-"]);
         // None, the value, or a key.
         let order = self.choices.below(2 + shape.keys.len());
-        let mut taken = [first; 3];
+        let mut taken = [first; 4];
         let mut local = |ty: Type| {
             let (at, name) = match ty {
                 Text => (0, "s"),
                 Double => (1, "d"),
+                Stack => (3, "k"),
                 Long | Stats => (2, "l"),
             };
             taken[at] += 1;

@@ -27,7 +27,7 @@ impl Datum {
 
     pub(super) fn zero(ty: Type) -> Self {
         match ty {
-            Type::Long => Self::Long(0),
+            Type::Long | Type::Stack => Self::Long(0),
             Type::Double => Self::double_of(0.0),
             Type::String => Self::Text(Vec::new()),
             Type::Stats => Self::Statistics(Vec::new()),

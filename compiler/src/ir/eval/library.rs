@@ -25,7 +25,10 @@ impl Run<'_, '_> {
                 other => other,
             });
         }
-        self.stateful(helper.name, args)
+        match self.stacks(helper.name, args) {
+            Some(found) => Ok(found),
+            None => self.stateful(helper.name, args),
+        }
     }
 
     /// What has a state or may fault.
@@ -144,21 +147,21 @@ impl Run<'_, '_> {
                     self.host.call("usymname", &[address])
                 }
             },
+            ("probemod", []) => {
+                let of_user = self.host.field("user_mode").long() != 0;
+                match self.host.field("data_length") {
+                    Datum::Long(0) => Datum::Text(Vec::new()),
+                    _ => {
+                        let address = self.host.field("address");
+                        let name = if of_user { "umodname" } else { "modname" };
+                        self.host.call(name, &[address])
+                    }
+                }
+            }
             ("print_regs", []) => {
                 let mut out = Vec::new();
                 registers::print(&mut out, |number| self.register(number) as u64);
                 self.state.output.extend_from_slice(&out);
-                Datum::Long(0)
-            }
-            ("print_backtrace", []) => {
-                let address = self.host.field("address");
-                if address.long() != 0 {
-                    let name = self.host.call("usymdata", std::slice::from_ref(&address));
-                    let line = format!(" 0x{:x} : ", address.long());
-                    self.state.output.extend_from_slice(line.as_bytes());
-                    self.state.output.extend_from_slice(name.text());
-                    self.state.output.push(b'\n');
-                }
                 Datum::Long(0)
             }
             // Made for the run, so that they are cut like all that is.

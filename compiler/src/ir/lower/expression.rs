@@ -7,7 +7,8 @@ use hwtrace_runtime::abi::{self, registers};
 use hwtrace_runtime::schema;
 
 use super::super::{
-    BinaryOp, CompareOp, Load, Local, Op, Slice, Terminator, Text, Type, UnaryOp, Value,
+    BinaryOp, CompareOp, Load, Local, Op, Slice, Space, Terminator, Text, Type, UnaryOp,
+    Value,
 };
 use super::{Builder, Slot};
 
@@ -33,6 +34,14 @@ fn contains(array: u32, slice: Slice) -> Op {
     match slice.iter().copied().collect() {
         Some(keys) => Op::HasElement(array, keys),
         None => Op::HasMatch(array, slice),
+    }
+}
+
+/// A call of a helper that no builtin is called like.
+pub(super) fn helper(name: &str, args: Vec<Value>) -> Op {
+    match abi::helper(name) {
+        Some(helper) => Op::Call(helper, args),
+        None => unreachable!("no helper `{name}`; tests run each of them"),
     }
 }
 
@@ -97,6 +106,15 @@ impl Builder<'_> {
                 let operand = self.expression(operand);
                 self.value(Type::Double, Op::ToDouble(operand), span)
             }
+            ExpressionKind::StackText(stack) => {
+                let stack = self.expression(stack);
+                self.value(Type::String, helper("stack_text", vec![stack]), span)
+            }
+            ExpressionKind::StackOf { text, space } => {
+                let text = self.expression(text);
+                let kernel = self.long((*space == Space::Kernel).into(), span);
+                self.value(Type::Long, helper("stack_of", vec![text, kernel]), span)
+            }
             ExpressionKind::In { array, keys } => {
                 let slice = self.slice(keys);
                 let (array, _) = self.array(*array);
@@ -146,7 +164,7 @@ impl Builder<'_> {
 
     pub(super) fn zero(&mut self, ty: Type, span: Span) -> Value {
         match ty {
-            Type::Long | Type::Stats => self.long(0, span),
+            Type::Long | Type::Stack | Type::Stats => self.long(0, span),
             Type::Double => self.value(ty, Op::Double(0.0), span),
             Type::String => self.value(Type::String, Op::Text(Text::Empty), span),
         }
@@ -254,7 +272,7 @@ impl Builder<'_> {
         let op = match ty {
             Type::String => Op::CompareText(op, left, right),
             Type::Double => Op::CompareDouble(op, left, right),
-            Type::Long | Type::Stats => Op::Compare(op, left, right),
+            Type::Long | Type::Stack | Type::Stats => Op::Compare(op, left, right),
         };
         self.value(Type::Long, op, span)
     }

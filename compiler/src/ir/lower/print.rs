@@ -7,6 +7,7 @@ use hwtrace_runtime::abi::format::{Conversion, Directive};
 
 use super::super::{Emit, Op, Type, Value};
 use super::Builder;
+use super::expression::helper;
 
 impl Builder<'_> {
     /// Prints. All arguments are evaluated before the first is printed, so
@@ -67,12 +68,17 @@ impl Builder<'_> {
         let Some((ty, value)) = args.next() else {
             unreachable!("the checker counts the arguments of print")
         };
+        if ty == Type::Stack {
+            // It has lines, not columns: width and precision say nothing.
+            let alone = self.long(directive.flags.alternate.into(), span);
+            return self.effect(helper("emit_stack", vec![value, alone]), span);
+        }
         let emit = Emit { directive: packed(directive), width, precision, value };
         let op = match (emit.directive.conversion, ty) {
             (Conversion::Memory | Conversion::MemoryHex, _) => Op::EmitMemory(emit),
             (_, Type::Double) => Op::EmitDouble(emit),
             (_, Type::String) => Op::EmitString(emit),
-            (_, Type::Long | Type::Stats) => Op::EmitLong(emit),
+            (_, Type::Long | Type::Stack | Type::Stats) => Op::EmitLong(emit),
         };
         self.effect(op, span);
     }

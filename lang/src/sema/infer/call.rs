@@ -60,6 +60,7 @@ impl Infer<'_, '_> {
         let why = format!("`{}()`", builtin.name);
         for (at, argument) in arguments.iter().enumerate() {
             match builtin.params.get(at) {
+                Some(param) if param.ty == Type::Stack => self.stack(argument, &why),
                 Some(param) => {
                     self.expect(argument, param.ty, &why);
                 }
@@ -125,7 +126,7 @@ impl Infer<'_, '_> {
         for (at, argument) in arguments.iter().enumerate() {
             let found = self.expression(argument, Use::Value);
             let Some(&wanted) = params.get(at) else { continue };
-            if let Err(conflict) = self.types.unify(wanted, found, argument.span) {
+            if let Err(conflict) = self.types.flow(wanted, found, argument.span) {
                 let subject = format!("argument {} of `{}()`", at + 1, name.text);
                 let evidence = self.types.evidence(wanted);
                 let error = both(&subject, conflict, argument.span, evidence);

@@ -46,6 +46,10 @@ impl Infer<'_, '_> {
                 self.number(operand, found, "`-`");
                 if self.features.doubles { found } else { LONG }
             }
+            ExpressionKind::Unary(UnaryOp::Not, operand) => {
+                self.condition(operand, unary_name(UnaryOp::Not));
+                LONG
+            }
             ExpressionKind::Unary(op, operand) => {
                 self.expect(operand, Type::Long, unary_name(*op));
                 LONG
@@ -56,7 +60,7 @@ impl Infer<'_, '_> {
                     Some(true) => self.expression(yes, Use::Value),
                     Some(false) => self.expression(no, Use::Value),
                     None => {
-                        self.expect(condition, Type::Long, "`?:`");
+                        self.condition(condition, "`?:`");
                         self.conditional(yes, no)
                     }
                 }
@@ -120,18 +124,11 @@ impl Infer<'_, '_> {
                 return self.arithmetic(sides.0, sides.1, binary_name(op));
             }
             Operator::Arithmetic(op) => (Type::Long, LONG, binary_name(op)),
-            Operator::And => (Type::Long, LONG, "`&&`"),
-            Operator::Or => (Type::Long, LONG, "`||`"),
+            Operator::And => return self.logical(left, right, false, "`&&`"),
+            Operator::Or => return self.logical(left, right, true, "`||`"),
             Operator::Concat if self.member_by_dot(left, right) => return STRING,
             Operator::Concat => (Type::String, STRING, "`.`"),
         };
-        // What `@defined` decides, the other side does not matter for.
-        let decides = matches!(op, Operator::Or);
-        if matches!(op, Operator::And | Operator::Or)
-            && [left, right].iter().any(|side| self.constant(side) == Some(decides))
-        {
-            return result;
-        }
         if self.expect(left, operands, why) {
             self.expect(right, operands, why);
         } else {
@@ -141,9 +138,35 @@ impl Infer<'_, '_> {
         result
     }
 
+    /// `&&`, or `||` where true decides it.
+    fn logical(
+        &mut self,
+        left: &Expression,
+        right: &Expression,
+        decides: bool,
+        why: &'static str,
+    ) -> Term {
+        // What `@defined` decides, the other side does not matter for.
+        if [left, right].iter().any(|side| self.constant(side) == Some(decides)) {
+            return LONG;
+        }
+        if self.condition(left, why) {
+            self.condition(right, why);
+        } else {
+            self.expression(right, Use::Value);
+        }
+        LONG
+    }
+
     fn conditional(&mut self, yes: &Expression, no: &Expression) -> Term {
         let yes_type = self.expression(yes, Use::Value);
         let no_type = self.expression(no, Use::Value);
+        let sides = (self.types.resolve(yes_type), self.types.resolve(no_type));
+        if let (Some(Type::Stack), Some(Type::String))
+        | (Some(Type::String), Some(Type::Stack)) = sides
+        {
+            return STRING;
+        }
         if let Err(conflict) = self.types.unify(yes_type, no_type, no.span) {
             let message =
                 format!("`?:` gives a {} or a {}", conflict.left, conflict.right);
@@ -189,7 +212,7 @@ impl Infer<'_, '_> {
 
     fn assign_plain(&mut self, place: &Expression, place_type: Term, value: &Expression) {
         let value_type = self.expression(value, Use::Value);
-        let Err(conflict) = self.types.unify(place_type, value_type, value.span) else {
+        let Err(conflict) = self.types.flow(place_type, value_type, value.span) else {
             return;
         };
         let name = subject(place).unwrap_or_else(|| "this".to_owned());
@@ -204,6 +227,9 @@ impl Infer<'_, '_> {
         let help = match (conflict.left, conflict.right) {
             (Type::Double, Type::Long) => {
                 "write a number with a point, `0.0`; a long becomes a double in `1.0 * n`"
+            }
+            (Type::Stack, Type::String) => {
+                "give the string a variable of its own; a stack becomes a string in it, too"
             }
             _ => "give the two types a variable each",
         };

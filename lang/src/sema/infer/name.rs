@@ -130,7 +130,7 @@ impl Infer<'_, '_> {
             let Some(&wanted) = types.get(at) else {
                 continue;
             };
-            if let Err(conflict) = self.types.unify(wanted, key_type, key.span) {
+            if let Err(conflict) = self.types.flow(wanted, key_type, key.span) {
                 let evidence = self.types.evidence(wanted);
                 let subject = format!("key {} of `{}`", at + 1, array.text);
                 let error = both(&subject, conflict, key.span, evidence);

@@ -1,5 +1,5 @@
 //! Longs and doubles: what an operator gives follows from both of its sides,
-//! and either may be known only later. What can not be told at once waits in a
+//! and either may be known only later; so may what a condition asks. What can not be told at once waits in a
 //! list until nothing more becomes known; what is still open then is a long.
 
 use super::{Infer, both, conversion_help, subject};
@@ -37,8 +37,12 @@ impl Operand {
 pub(in crate::sema) enum Pending {
     /// The result is a double where one side is, else a long.
     Arithmetic { left: Operand, right: Operand, result: Term, why: &'static str },
-    /// Two strings, or two numbers.
+    /// Two strings, two numbers, or two stacks.
     Comparison { left: Operand, right: Operand, why: &'static str },
+    /// A long, or a stack.
+    Truth { operand: Operand, why: &'static str },
+    /// A string, or a stack.
+    Text { operand: Operand, why: String },
     /// A long or a double.
     Number { operand: Operand, why: &'static str },
 }
@@ -103,7 +107,7 @@ impl Infer<'_, '_> {
         self.wait(Pending::Comparison { left, right, why });
     }
 
-    fn wait(&mut self, pending: Pending) {
+    pub(super) fn wait(&mut self, pending: Pending) {
         if !self.settle(&pending, false) {
             self.pending.push(pending);
         }
@@ -160,6 +164,26 @@ impl Infer<'_, '_> {
             Pending::Comparison { left, right, why } => {
                 self.settle_comparison(left, right, why, last)
             }
+            Pending::Truth { operand, why } => {
+                match self.types.resolve(operand.term) {
+                    Some(Type::Long | Type::Stack) => {}
+                    None if !last => return false,
+                    _ => {
+                        self.operand(operand, LONG, why);
+                    }
+                }
+                true
+            }
+            Pending::Text { operand, why } => {
+                match self.types.resolve(operand.term) {
+                    Some(Type::String | Type::Stack) => {}
+                    None if !last => return false,
+                    _ => {
+                        self.operand(operand, Term::Known(Type::String), why);
+                    }
+                }
+                true
+            }
             Pending::Number { operand, why } => {
                 match self.types.resolve(operand.term) {
                     Some(Type::Long | Type::Double) => {}
@@ -186,11 +210,11 @@ impl Infer<'_, '_> {
         let sides = (known(self, left.term), known(self, right.term));
         let whole = known(self, result);
         let gives = match sides {
-            (Some(Type::String | Type::Stats), _) => {
+            (Some(Type::String | Type::Stack | Type::Stats), _) => {
                 self.operand(left, LONG, why);
                 return true;
             }
-            (_, Some(Type::String | Type::Stats)) => {
+            (_, Some(Type::String | Type::Stack | Type::Stats)) => {
                 self.operand(right, LONG, why);
                 return true;
             }
@@ -247,6 +271,16 @@ impl Infer<'_, '_> {
         let sides = (self.types.resolve(left.term), self.types.resolve(right.term));
         match sides {
             (Some(Long | Double), Some(Long | Double)) => return true,
+            // The stack becomes a string.
+            (Some(Type::Stack), Some(Type::String))
+            | (Some(Type::String), Some(Type::Stack)) => return true,
+            (Some(Type::Stack), None) | (None, Some(Type::Stack)) if !last => {
+                return false;
+            }
+            (Some(Type::Stack), Some(Type::Stack)) => {
+                self.without_order(right, why);
+                return true;
+            }
             (Some(Double), None) | (None, Some(Double)) => {
                 let open = if sides.0.is_none() { left } else { right };
                 self.pending.push(Pending::Number { operand: open.clone(), why });
@@ -262,11 +296,15 @@ impl Infer<'_, '_> {
         if let Err(conflict) = self.types.unify(left.term, right.term, right.span) {
             let message =
                 format!("{why} compares a {} with a {}", conflict.left, conflict.right);
-            let help = match left.is_data || right.is_data {
-                true => {
+            let data = left.is_data || right.is_data;
+            let help = match (conflict.left, conflict.right) {
+                (Type::Stack, _) | (_, Type::Stack) => {
+                    "whether there is a stack is asked by `if (s)`, and an address of it by `ustack(level)`"
+                }
+                _ if data => {
                     "a constant of an enumeration is `@enum(\"NAME\")`; text at an address is read by `user_string(…)`"
                 }
-                false => {
+                _ => {
                     "the number in a string is `strtol(text, 10)`, a number as a string `sprint(number)`"
                 }
             };
@@ -276,8 +314,22 @@ impl Infer<'_, '_> {
                     .related(left.span, format!("a {}", conflict.left))
                     .help(help),
             );
+        } else if self.types.resolve(left.term) == Some(Type::Stack) {
+            self.without_order(right, why);
         }
         true
+    }
+
+    /// Stacks are equal or not; none is less than another.
+    fn without_order(&mut self, right: &Operand, why: &str) {
+        if !matches!(why, "`==`" | "`!=`") {
+            let message = format!("{why} compares two stacks");
+            self.report.push(
+                Diagnostic::new(Code::TypeMismatch, right.span, message)
+                    .label("stacks have no order")
+                    .help("compare stacks by `==` and `!=`"),
+            );
+        }
     }
 
     /// Makes an operand a `wanted`, or tells why it is none.
