@@ -7,7 +7,8 @@
 //! 2. the value after the access (`hit/values.rs`): by a rule where one was taught, else
 //!    from memory; and the one before, from the shadow that it then replaces;
 //! 3. the filter, where all that it looks at is known;
-//! 4. a record (`hit/record.rs`), if there is room, with what is read for it.
+//! 4. a record (`hit/record.rs`), if there is room, with what is read for it, and the
+//!    stacks (`hit/stacks.rs`).
 //!
 //! A debug register that reports loads, too, would report what the program loads
 //! (arch/x86/kernel/traps.c, `exc_debug_user`: the registers stay on). So the bytes of
@@ -20,9 +21,11 @@
 //! 20 ns each; so it calls as few as it can.
 //!
 //! Registers of BPF: R6 is the context, R7 the frame of this CPU, R8 the rule and then
-//! the ring, R9 the shadow and then the record.
+//! the ring (of a record with stacks, how much of it is written, before), R9 the shadow
+//! and then the record.
 
 mod record;
+mod stacks;
 mod values;
 mod who;
 
@@ -39,6 +42,8 @@ use crate::event::{Trigger, Watch};
 use crate::plan::{Filter, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
+use stacks::Stacks;
+pub use stacks::draft_bytes;
 pub use who::Current;
 
 /// Where the context has things, in bytes (include/uapi/linux/bpf_perf_event.h:
@@ -109,6 +114,8 @@ pub struct Maps {
     pub rings: Rings,
     /// CPUs have numbers below this.
     pub cpus: u32,
+    /// Bytes of each draft; 0 where there are none.
+    pub draft_bytes: u32,
     /// Bytes of each ring.
     pub ring_bytes: u32,
     /// Device and inode of the pid namespace whose numbers are wanted; none for
@@ -125,6 +132,7 @@ pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
     let reads = if filter::are_sound(&plan.reads) { &plan.reads } else { &nothing };
     let mut hit = Hit::new(watched, maps, plan.needs, filter, reads);
     hit.blind = plan.blind;
+    hit.stacks = Stacks::of(plan).filter(|_| draft_bytes(plan) <= maps.draft_bytes);
     let instructions = hit.write()?;
     Some(Program { role: Role::Hit, instructions })
 }
@@ -138,6 +146,8 @@ struct Hit<'a> {
     reads: &'a Reads,
     /// Whether the watched bytes are not read, whatever the register reports.
     blind: bool,
+    /// What of the stacks its records have.
+    stacks: Option<Stacks>,
     /// Whether anybody wants to know what the access was.
     values: bool,
     /// The user's registers that anybody looks at, by index.
@@ -189,7 +199,9 @@ impl<'a> Hit<'a> {
         };
         let looked_at: Vec<_> = inputs.iter().filter_map(register).collect();
         let user = (0..frame::REGISTER_COUNT)
-            .filter(|index| needs.registers || looked_at.contains(index))
+            .filter(|index| {
+                needs.registers || needs.user_stack || looked_at.contains(index)
+            })
             .collect();
         Self {
             watched,
@@ -198,6 +210,7 @@ impl<'a> Hit<'a> {
             filter,
             reads,
             blind: false,
+            stacks: None,
             values,
             user,
             asm,
