@@ -9,6 +9,7 @@ use hwtrace::names::Names;
 use hwtrace::output::Output;
 use hwtrace::report;
 use hwtrace::session::{Consumer, Failure, Options, Session};
+use hwtrace::stacks::Stacks;
 use hwtrace::target::Target;
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
@@ -28,6 +29,7 @@ pub(crate) fn run<C: Consumer>(
         duration: messages.common.duration,
         engine: messages.common.engine,
         ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
+        stacks: Stacks { by: messages.common.stacks, bytes: messages.common.stack_bytes },
         names: Some(names),
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {
