@@ -229,8 +229,9 @@ impl Survey {
         let prompt = self.later || self.needs_news(requests);
         let whole_system = self.later || kernel_watches.is_some();
         let loads = registers.watches().iter().any(|it| it.trigger == Trigger::ReadWrite);
+        let stacks = plans.iter().any(|plan| plan.stack.bytes > 0);
         let insight = match taken.runs_programs() {
-            true => kernel_data::insight(&surroundings, loads),
+            true => kernel_data::insight(&surroundings, loads, stacks),
             false => Insight::default(),
         };
         let options = PerfOptions { prompt, whole_system, insight, ..options };

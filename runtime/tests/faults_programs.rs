@@ -158,7 +158,7 @@ fn a_kernel_that_can_not_says_why() {
 fn where_it_is_not_shown_who_runs_it_is_asked() {
     let current =
         Current { function: 1, event: 16, context: 8, task: 8, pid: 8, tgid: 16 };
-    let insight = Insight { current: Some(current), walk: None };
+    let insight = Insight { current: Some(current), ..Insight::default() };
     let options = PerfOptions { insight, ..PerfOptions::default() };
     let fake = Rc::new(Fake::new(2, &[PID, 11]));
     let mut engine = PerfEngine::with_programs(fake.clone(), options);

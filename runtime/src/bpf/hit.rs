@@ -43,7 +43,7 @@ use crate::plan::{Filter, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
 use stacks::Stacks;
-pub use stacks::draft_bytes;
+pub use stacks::{StackEnds, draft_bytes};
 pub use who::Current;
 
 /// Where the context has things, in bytes (include/uapi/linux/bpf_perf_event.h:
@@ -84,6 +84,8 @@ pub struct Insight {
     /// How bytes are read whose register reports loads, too. None: the values of such
     /// a watch that the instruction does not tell are not known at the hit.
     pub walk: Option<Walk>,
+    /// Where a stack ends. None: it is read up to where nothing is mapped.
+    pub stack_ends: Option<StackEnds>,
 }
 
 /// How programs come by the ring of their CPU.

@@ -7,7 +7,10 @@
 //! The stack's memory is read page by page, from the stack pointer upwards, until as much
 //! is there as was asked for, or a page is not: a function of the kernel that reads over
 //! the stack's end reads nothing. Each is a call of some tens of nanoseconds, and what
-//! copying takes.
+//! copying takes: while debug registers are on, processors copy byte by byte, half a
+//! microsecond a KiB. So no more is read than the stack has, where that is known: the first
+//! thread's begins where the kernel put the arguments, that of others below what the C
+//! library keeps of them, to which their FS segment begins.
 //!
 //! Where the register reports loads, too, they would be reported: so memory is read up
 //! to the watched bytes, and callers are not looked for where the frame is at them.
@@ -68,6 +71,18 @@ impl Stacks {
         let kernel = plan.needs.kernel_stack;
         (plan.needs.user_stack || kernel).then_some(Self { user, kernel })
     }
+}
+
+/// What has to be known of this kernel, from its BTF, to find where the stack of the
+/// thread that runs ends. Members are told by where they are, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackEnds {
+    /// `thread.fsbase` in `struct task_struct`.
+    pub segment: u16,
+    /// `mm` there.
+    pub mm: u16,
+    /// `start_stack` in `struct mm_struct`.
+    pub arguments: u16,
 }
 
 /// Bytes of a draft in which what the plan asks for has room; 0 where it takes none.
@@ -162,19 +177,22 @@ impl Hit<'_> {
 
     /// Appends so many bytes of the user's stack, as far as they are there.
     fn bytes(&mut self, bytes: u32) {
-        let [whole, done] = [(); 2].map(|()| self.asm.label());
+        let done = self.asm.label();
+        self.asm.put([store(Width::Double, FRAME, BEFORE, R8)]);
+        if self.maps.insight.stack_ends.is_some() {
+            self.asm.put([call(Helper::Task)]);
+        }
         self.asm.put([
-            store(Width::Double, FRAME, BEFORE, R8),
             load(Width::Double, R3, R7, at(frame::USER + STACK_POINTER)),
             store(Width::Double, FRAME, FROM, R3),
             set(R4, bytes as i32),
         ]);
+        if let Some(ends) = self.maps.insight.stack_ends {
+            self.up_to_its_end(ends);
+        }
         if self.forbidden().is_some() {
             self.asm.put([load(Width::Double, R1, R7, at(frame::ADDRESS))]);
-            self.asm.put([alu(Alu::Subtract, R1, R3)]);
-            self.asm.jump_if_both(Test::AboveOrEqual, R1, R4, whole);
-            self.asm.put([copy(R4, R1)]);
-            self.asm.place(whole);
+            self.up_to();
         }
         self.asm.put([store(Width::Double, FRAME, LEFT, R4)]);
         // The first is a part of a page, so that the last may be, too.
@@ -190,6 +208,28 @@ impl Hit<'_> {
             store(Width::Word, R9, at(super::BODY) + BYTES, R8),
             alu(Alu::Add, R8, R1),
         ]);
+    }
+
+    /// R4 = at most the bytes from R3 on to the end of the stack of the thread in R0.
+    fn up_to_its_end(&mut self, ends: StackEnds) {
+        let none = self.asm.label();
+        let StackEnds { segment, mm, arguments } = ends;
+        self.asm.put([load(Width::Double, R1, R0, segment.cast_signed())]);
+        self.up_to();
+        self.asm.put([load(Width::Double, R1, R0, mm.cast_signed())]);
+        self.asm.jump_if(Test::Equal, R1, 0, none);
+        self.asm.put([load(Width::Double, R1, R1, arguments.cast_signed())]);
+        self.up_to();
+        self.asm.place(none);
+    }
+
+    /// R4 = at most the bytes from R3 on to R1, if that is above.
+    fn up_to(&mut self) {
+        let far = self.asm.label();
+        self.asm.put([alu(Alu::Subtract, R1, R3)]);
+        self.asm.jump_if_both(Test::AboveOrEqual, R1, R4, far);
+        self.asm.put([copy(R4, R1)]);
+        self.asm.place(far);
     }
 
     /// Appends what is left on the page.
