@@ -234,8 +234,10 @@ pub mod frame {
     pub const SHADOW: usize = SYSCALL + 1;
     /// Bytes of records since the ring was last asked how full it is.
     pub const UNASKED: usize = SHADOW + 3;
+    /// How many bytes of the draft are written, as callers are appended.
+    pub const WRITTEN: usize = UNASKED + 1;
     /// The slots of filters and reads.
-    pub const SLOTS: usize = UNASKED + 1;
+    pub const SLOTS: usize = WRITTEN + 1;
     /// All of them.
     pub const WORDS: usize = SLOTS + crate::plan::SLOTS_MAX as usize;
 }

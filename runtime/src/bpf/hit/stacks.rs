@@ -37,18 +37,23 @@ pub(super) struct Stacks {
 
 /// Bytes of a chain of calls at most.
 const CALLS_BYTES: usize = CALLS_MAX * 8;
-/// `BPF_F_USER_STACK` (include/uapi/linux/bpf.h).
-const USER_STACK: i32 = 1 << 8;
+/// No frame of a function has more bytes: what is further above is no frame.
+const FRAME_BYTES_MAX: i32 = 16 << 20;
 /// By index in a frame.
 const FRAME_POINTER: usize = 6;
 const STACK_POINTER: usize = 7;
+const INSTRUCTION_POINTER: usize = frame::REGISTER_COUNT - 1;
 
 /// Within the word that says how long they are, in bytes: where the length of each is.
 const CALLERS: i16 = 0;
 const KERNEL: i16 = 2;
 const BYTES: i16 = 4;
 
-/// On BPF's stack: what is left to be read,
+/// On BPF's stack: the frame pointer, and then what is read there, two words,
+const LINK: i16 = -16;
+/// and where the next can be at the lowest.
+const LOWEST: i16 = -24;
+/// Later: what is left to be read,
 const LEFT: i16 = -8;
 /// from where,
 const FROM: i16 = -16;
@@ -124,7 +129,7 @@ impl Hit<'_> {
         if stacks.kernel {
             self.asm.put([load(Width::Double, R1, R7, at(frame::USER_MODE))]);
             self.asm.jump_if(Test::NotEqual, R1, 0, user);
-            self.calls(0, KERNEL);
+            self.kernel_calls();
         }
         self.asm.place(user);
         if stacks.user.bytes > 0 {
@@ -142,34 +147,96 @@ impl Hit<'_> {
         self.asm.jump(self.labels.end);
     }
 
-    /// Appends the user's callers.
+    /// Appends the user's callers: where it is, and what is above each frame pointer. The
+    /// kernel can do that too (`bpf_get_stack`), but goes on until it faults, which takes
+    /// longer than all else.
     fn callers(&mut self) {
         let done = self.asm.label();
+        self.asm.put([load(
+            Width::Double,
+            R1,
+            R7,
+            at(frame::USER + INSTRUCTION_POINTER),
+        )]);
+        self.append(R1);
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::USER + STACK_POINTER)),
+            store(Width::Double, FRAME, LOWEST, R1),
+            load(Width::Double, R1, R7, at(frame::USER + FRAME_POINTER)),
+            store(Width::Double, FRAME, LINK, R1),
+            set(R1, 8),
+            store(Width::Half, R9, at(super::BODY) + CALLERS, R1),
+        ]);
+        for number in 2..=CALLS_MAX {
+            self.caller(number, done);
+        }
+        self.asm.place(done);
+        // However many they are: the verifier goes on once, and not for each number.
+        let lost = self.labels.lost;
+        self.asm.put([load(Width::Double, R8, R7, at(frame::WRITTEN))]);
+        self.asm.jump_if(Test::Above, R8, self.maps.draft_bytes as i32, lost);
+    }
+
+    /// Appends the caller with this number. Frames are above each other, not far.
+    fn caller(&mut self, number: usize, done: Label) {
+        self.asm.put([
+            load(Width::Double, R3, FRAME, LINK),
+            load(Width::Double, R1, FRAME, LOWEST),
+            copy(R2, R3),
+            alu(Alu::Subtract, R2, R1),
+        ]);
+        self.asm.jump_if(Test::Above, R2, FRAME_BYTES_MAX, done);
+        self.asm.jump_if(Test::AnyBit, R3, 7, done);
         if let Some(length) = self.forbidden() {
-            // Address and caller are at the frame pointer.
+            // Link and caller are read there.
             self.asm.put([
-                load(Width::Double, R1, R7, at(frame::USER + FRAME_POINTER)),
                 load(Width::Double, R2, R7, at(frame::ADDRESS)),
+                copy(R1, R3),
                 alu(Alu::Subtract, R1, R2),
                 add(R1, 15),
             ]);
             self.asm.jump_if(Test::Below, R1, 15 + length as i32, done);
         }
-        self.calls(USER_STACK, CALLERS);
-        self.asm.place(done);
+        self.asm.put([
+            copy(R1, R3),
+            add(R1, 16),
+            store(Width::Double, FRAME, LOWEST, R1),
+            copy(R1, FRAME),
+            add(R1, LINK.into()),
+            set(R2, 16),
+            call(Helper::ProbeReadUser),
+        ]);
+        self.asm.jump_if(Test::NotEqual, R0, 0, done);
+        self.asm.put([load(Width::Double, R1, FRAME, LINK + 8)]);
+        self.asm.jump_if(Test::Equal, R1, 0, done);
+        self.append(R1);
+        self.asm.put([
+            set(R1, 8 * number as i32),
+            store(Width::Half, R9, at(super::BODY) + CALLERS, R1),
+        ]);
     }
 
-    /// Appends a chain of calls.
-    fn calls(&mut self, flags: i32, length: i16) {
+    /// Appends a word.
+    fn append(&mut self, word: Register) {
+        self.append_to(R2);
+        self.asm.put([
+            store(Width::Double, R2, 0, word),
+            add(R8, 8),
+            store(Width::Double, R7, at(frame::WRITTEN), R8),
+        ]);
+    }
+
+    /// Appends the calls in the kernel.
+    fn kernel_calls(&mut self) {
         let done = self.asm.label();
         self.append_to(R2);
-        self.asm.put([copy(R1, R6), set(R3, CALLS_BYTES as i32), set(R4, flags)]);
+        self.asm.put([copy(R1, R6), set(R3, CALLS_BYTES as i32), set(R4, 0)]);
         self.asm.put([call(Helper::Stack)]);
         // None, or why there are none: a negative number.
         self.asm.jump_if(Test::LessOrEqual, R0, 0, done);
         self.asm.jump_if(Test::Above, R0, CALLS_BYTES as i32, done);
         self.asm.put([
-            store(Width::Half, R9, at(super::BODY) + length, R0),
+            store(Width::Half, R9, at(super::BODY) + KERNEL, R0),
             alu(Alu::Add, R8, R0),
         ]);
         self.asm.place(done);
