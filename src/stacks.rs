@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_captured_is_what_the_code_can_be_walked_by() {
-        let (all, none): (fn(&Elf) -> bool, fn(&Elf) -> bool) = (|_| true, |_| false);
+        let [all, none]: [fn(&Elf) -> bool; 2] = [|_| true, |_| false];
         let bytes = |callers, bytes| StackCapture { callers, bytes };
         for keeps in [all, none] {
             assert_eq!(captured(By::Fp, true, keeps), bytes(true, 0));
