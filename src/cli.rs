@@ -12,7 +12,7 @@ use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::plan::StackCapture;
 
 use crate::engines::{self, Choice};
-use crate::stacks::{self, By};
+use crate::unwinding::{self, By};
 
 /// Who touches my data? Watches variables of running programs with the
 /// processor's debug registers, and runs a script at each access.
@@ -89,7 +89,7 @@ pub struct Common {
     #[arg(long, value_enum, default_value_t = By::Auto, value_name = "HOW")]
     pub stacks: By,
     /// Bytes of a stack that are copied at a hit at most, where it is walked by them.
-    #[arg(long, value_name = "BYTES", default_value_t = stacks::BYTES)]
+    #[arg(long, value_name = "BYTES", default_value_t = unwinding::BYTES)]
     #[arg(value_parser = stack_bytes)]
     pub stack_bytes: u32,
     /// Prints errors only, not the line at the end.

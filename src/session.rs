@@ -26,10 +26,10 @@ use crate::events::{Events, Signals, Wake};
 use crate::names::Names;
 pub use crate::request::{Data, Request};
 use crate::sink::{Round, Sink};
-use crate::stacks::Stacks;
 use crate::survey::Survey;
 use crate::symbols::{SharedSymbols, TargetSymbols};
 use crate::target::{Fate, Running, Target};
+use crate::unwinding::Unwinding;
 
 /// Who gets the hits.
 pub trait Consumer {
@@ -173,7 +173,7 @@ pub struct Options {
     /// Bytes of each CPU's ring; the engine's default where none.
     pub ring_bytes: Option<usize>,
     /// What is captured of stacks.
-    pub stacks: Stacks,
+    pub stacks: Unwinding,
     /// What names mean, where the script was checked with that; else it is looked
     /// for anew.
     pub names: Option<Rc<Names>>,

@@ -24,8 +24,8 @@ use crate::kernel_data::{self, KernelData};
 use crate::plans;
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
-use crate::stacks::Stacks;
 use crate::target::Running;
+use crate::unwinding::Unwinding;
 
 /// What was found.
 pub(crate) struct Survey {
@@ -213,7 +213,7 @@ impl Survey {
         self,
         requests: &Rc<[Request]>,
         surroundings: Surroundings,
-        (taken, options, stacks): (&Taken, PerfOptions, Stacks),
+        (taken, options, stacks): (&Taken, PerfOptions, Unwinding),
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
         let registers = self.plan(requests, consumer)?;

@@ -9,8 +9,8 @@ use hwtrace::names::Names;
 use hwtrace::output::Output;
 use hwtrace::report;
 use hwtrace::session::{Consumer, Failure, Options, Session};
-use hwtrace::stacks::Stacks;
 use hwtrace::target::Target;
+use hwtrace::unwinding::Unwinding;
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_runtime::kernel::linux::Linux;
@@ -29,7 +29,10 @@ pub(crate) fn run<C: Consumer>(
         duration: messages.common.duration,
         engine: messages.common.engine,
         ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
-        stacks: Stacks { by: messages.common.stacks, bytes: messages.common.stack_bytes },
+        stacks: Unwinding {
+            by: messages.common.stacks,
+            bytes: messages.common.stack_bytes,
+        },
         names: Some(names),
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {

@@ -7,7 +7,7 @@ use hwtrace_runtime::plan::{Plan, StackCapture};
 
 /// What is captured of the stack at hits whose handlers ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stacks {
+pub struct Unwinding {
     /// By what it is walked.
     pub by: By,
     /// Bytes of its memory at most, where it is walked by them; a multiple of 8, up to
@@ -32,13 +32,13 @@ pub const BYTES: u32 = 16 << 10;
 /// yet, or makes none.
 const FIRST_FRAME_BYTES: u32 = 512;
 
-impl Default for Stacks {
+impl Default for Unwinding {
     fn default() -> Self {
         Self { by: By::Auto, bytes: BYTES }
     }
 }
 
-impl Stacks {
+impl Unwinding {
     /// Has plans capture what they need of stacks. `images` are the processes that are
     /// there, `others` may come; `keeps` tells whether the code of a file keeps frame
     /// pointers.
@@ -99,8 +99,8 @@ mod tests {
         assert!(image.modules().len() > 1);
         let needs = Needs { user_stack: true, ..Needs::NONE };
         let mut plans = [Plan { needs, ..Plan::default() }, Plan::default()];
-        let stacks = Stacks { by, ..Stacks::default() };
-        stacks.plan(&mut plans, [&*image].into_iter(), others, keeps);
+        let unwinding = Unwinding { by, ..Unwinding::default() };
+        unwinding.plan(&mut plans, [&*image].into_iter(), others, keeps);
         assert_eq!(plans[1], Plan::default(), "nobody asks");
         plans[0].stack
     }
