@@ -9,8 +9,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hwtrace_lang::suggest;
 use hwtrace_runtime::abi::Limits;
+use hwtrace_runtime::plan::StackCapture;
 
 use crate::engines::{self, Choice};
+use crate::unwinding::{self, By};
 
 /// Who touches my data? Watches variables of running programs with the
 /// processor's debug registers, and runs a script at each access.
@@ -83,6 +85,13 @@ pub struct Common {
     /// KiB of each CPU's ring; rounded up to a power of two of pages.
     #[arg(long, value_name = "KIB")]
     pub ring_size: Option<usize>,
+    /// By what the stacks of the target's threads are walked.
+    #[arg(long, value_enum, default_value_t = By::Auto, value_name = "HOW")]
+    pub stacks: By,
+    /// Bytes of a stack that are copied at a hit at most, where it is walked by them.
+    #[arg(long, value_name = "BYTES", default_value_t = unwinding::BYTES)]
+    #[arg(value_parser = stack_bytes)]
+    pub stack_bytes: u32,
     /// Prints errors only, not the line at the end.
     #[arg(short, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -362,6 +371,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "give seconds, as in 10 or 0.5".to_owned())
+}
+
+fn stack_bytes(text: &str) -> Result<u32, String> {
+    let most = StackCapture::BYTES_MAX;
+    let bytes = text.parse().ok();
+    let fits = |bytes: &u32| (8..=most).contains(bytes) && bytes.is_multiple_of(8);
+    bytes.filter(fits).ok_or_else(|| {
+        format!("give bytes, a multiple of 8 from 8 to {most}, which a sample can hold")
+    })
 }
 
 fn process(text: &str) -> Result<u32, String> {

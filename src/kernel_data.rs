@@ -10,7 +10,7 @@ use hwtrace_probes::kernel::{
 use hwtrace_probes::resolve::{Location, in_kernel};
 use hwtrace_probes::spec::{KernelDataSpec, KernelObject};
 use hwtrace_probes::symbols;
-use hwtrace_runtime::bpf::hit::{Current, Insight};
+use hwtrace_runtime::bpf::hit::{Current, Insight, StackEnds};
 use hwtrace_runtime::bpf::{TaskLayout, Tasks, Walk};
 use hwtrace_runtime::event::Watch;
 
@@ -124,16 +124,30 @@ impl KernelData {
 }
 
 /// What programs at hits may know of the kernel; where `loads` are reported, too, also
-/// how they read memory unseen.
-pub(crate) fn insight(surroundings: &Surroundings, loads: bool) -> Insight {
+/// how they read memory unseen, and where `stacks` are copied where these end.
+pub(crate) fn insight(surroundings: &Surroundings, loads: bool, stacks: bool) -> Insight {
     // The kernel's types take longer to read than all else takes that is to be armed.
-    match loads {
-        true => {
-            let current = current(&surroundings.names);
-            Insight { current, walk: walk(surroundings) }
-        }
-        false => Insight::default(),
+    if !loads && !stacks {
+        return Insight::default();
     }
+    Insight {
+        current: current(&surroundings.names),
+        walk: loads.then(|| walk(surroundings)).flatten(),
+        stack_ends: stacks.then(|| stack_ends(&surroundings.names)).flatten(),
+    }
+}
+
+/// What the kernel's types say of where stacks end; none where they do not.
+fn stack_ends(names: &Names) -> Option<StackEnds> {
+    let types = names.kernel()?;
+    let member = |structure, member| offset(types, structure, member);
+    let segment = member(TASK, "thread")? + member("struct thread_struct", "fsbase")?;
+    let near = |at: u64| i16::try_from(at).ok().map(i16::cast_unsigned);
+    Some(StackEnds {
+        segment: near(segment)?,
+        mm: near(member(TASK, "mm")?)?,
+        arguments: near(member("struct mm_struct", "start_stack")?)?,
+    })
 }
 
 /// What the kernel's types say of where it keeps who runs; none where they do not.
@@ -227,5 +241,67 @@ impl Finder<'_> {
             cpus: &self.cpus,
             tasks: &all_tasks,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+    use hwtrace_runtime::engine::{Engine, Flow, bpf};
+    use hwtrace_runtime::event::{Event, Trigger, Watch};
+    use hwtrace_runtime::kernel::Kernel;
+    use hwtrace_runtime::kernel::linux::Linux;
+    use hwtrace_runtime::plan::{Needs, Plan, StackCapture};
+
+    use super::*;
+    use crate::target::Target;
+
+    /// The stack of a thread of our own when it stores, and where the program
+    /// ends what it copies.
+    fn stack(kernel: &Rc<dyn Kernel>, stack_ends: Option<StackEnds>) -> Vec<u8> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let insight = Insight { stack_ends, ..Insight::default() };
+        let options = PerfOptions { insight, ..PerfOptions::default() };
+        let mut engine = PerfEngine::with_programs(Rc::clone(kernel), options);
+        let bytes = StackCapture::BYTES_MAX;
+        engine.set_plans(&[Plan {
+            needs: Needs { user_stack: true, ..Needs::NONE },
+            stack: StackCapture { callers: false, bytes },
+            ..Plan::default()
+        }]);
+        let address = COUNTER.as_ptr() as u64;
+        let watch = Watch { address, length: 8, trigger: Trigger::Write };
+        engine.arm(std::process::id(), &[watch]).expect("armed");
+        let thread = std::thread::spawn(|| COUNTER.store(1, Ordering::Relaxed));
+        thread.join().expect("no panic");
+        engine.disarm();
+        let mut stack = Vec::new();
+        let drained = engine.drain(true, &mut |event| {
+            if let Event::Hit(hit) = event {
+                stack = hit.user_stack.bytes.to_vec();
+            }
+            Flow::Continue
+        });
+        drained.expect("good records");
+        stack
+    }
+
+    #[test]
+    fn of_a_stack_no_more_is_copied_than_there_is() {
+        let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        let names = Names::of(&Target::None);
+        let Some(ends) = stack_ends(&names) else {
+            eprintln!("SKIPPED: this kernel has no BTF");
+            return;
+        };
+        if let Err(error) = bpf::probe(&kernel) {
+            eprintln!("SKIPPED: {error}");
+            return;
+        }
+        let (ended, mapped) = (stack(&kernel, Some(ends)), stack(&kernel, None));
+        let lengths = (ended.len(), mapped.len());
+        assert!(ended.len() > 64 && ended.len() < mapped.len(), "{lengths:?}");
     }
 }

@@ -24,10 +24,12 @@ pub mod report;
 mod request;
 pub mod session;
 mod sink;
+
 mod surroundings;
 mod survey;
 pub mod symbols;
 pub mod target;
 mod types;
+pub mod unwinding;
 pub mod values;
 pub mod watch;

@@ -29,6 +29,7 @@ use crate::sink::{Round, Sink};
 use crate::survey::Survey;
 use crate::symbols::{SharedSymbols, TargetSymbols};
 use crate::target::{Fate, Running, Target};
+use crate::unwinding::Unwinding;
 
 /// Who gets the hits.
 pub trait Consumer {
@@ -179,6 +180,8 @@ pub struct Options {
     pub engine: engines::Choice,
     /// Bytes of each CPU's ring; the engine's default where none.
     pub ring_bytes: Option<usize>,
+    /// What is captured of stacks.
+    pub stacks: Unwinding,
     /// What names mean, where the script was checked with that; else it is looked
     /// for anew.
     pub names: Option<Rc<Names>>,
@@ -342,10 +345,15 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
+        let stacks = self.options.stacks;
         let engine = self.options.engine.take(&self.kernel);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
-        let armed =
-            survey.arm(requests, surroundings, (&engine, options), self.consumer)?;
+        let armed = survey.arm(
+            requests,
+            surroundings,
+            (&engine, options, stacks),
+            self.consumer,
+        )?;
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();

@@ -7,6 +7,7 @@ use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, processes_of};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::ProcessRef;
+use hwtrace_probes::symbols::Elf;
 use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::PerfOptions;
@@ -24,6 +25,7 @@ use crate::plans;
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
 use crate::target::Running;
+use crate::unwinding::Unwinding;
 
 /// What was found.
 pub(crate) struct Survey {
@@ -211,12 +213,15 @@ impl Survey {
         self,
         requests: &Rc<[Request]>,
         surroundings: Surroundings,
-        (taken, options): (&Taken, PerfOptions),
+        (taken, options, stacks): (&Taken, PerfOptions, Unwinding),
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
         let registers = self.plan(requests, consumer)?;
-        let plans = plans::of(&registers, &|request| consumer.plan(request));
         let kernel_watches = self.kernel.watches(&registers);
+        let mut plans = plans::of(&registers, &|request| consumer.plan(request));
+        let images = self.instances.iter().map(|instance| &*instance.image);
+        let others = self.later || kernel_watches.is_some();
+        stacks.plan(&mut plans, images, others, keeps_frame_pointers);
         if kernel_watches.is_some() {
             surroundings.symbols.borrow_mut().prepare_kernel();
         }
@@ -224,8 +229,9 @@ impl Survey {
         let prompt = self.later || self.needs_news(requests);
         let whole_system = self.later || kernel_watches.is_some();
         let loads = registers.watches().iter().any(|it| it.trigger == Trigger::ReadWrite);
+        let stacks = plans.iter().any(|plan| plan.stack.bytes > 0);
         let insight = match taken.runs_programs() {
-            true => kernel_data::insight(&surroundings, loads),
+            true => kernel_data::insight(&surroundings, loads, stacks),
             false => Insight::default(),
         };
         let options = PerfOptions { prompt, whole_system, insight, ..options };
@@ -327,6 +333,11 @@ impl Survey {
                 data.is_some_and(|data| data.expression.module().is_some())
             })
     }
+}
+
+/// Whether the code of a file keeps frame pointers: of none is that known.
+fn keeps_frame_pointers(_: &Elf) -> bool {
+    false
 }
 
 fn survey(

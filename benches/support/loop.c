@@ -1,7 +1,9 @@
 /* The program that is measured. It says that it is there. On each line "N PAUSE" of standard input it stores
  * N times, with a pause of so many nanoseconds after each, and prints the thread's
- * CPU time and the time that passed, both in nanoseconds. */
+ * CPU time and the time that passed, both in nanoseconds. With an argument N it does so
+ * on top of so many calls, each of which has a KiB of the stack. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 volatile unsigned long counter;
@@ -17,7 +19,7 @@ static __attribute__((noinline)) void store(unsigned long value) {
     __asm__ volatile("store_here: mov %0, counter(%%rip)" : : "r"(value) : "memory");
 }
 
-int main(void) {
+static __attribute__((noinline)) int run(void) {
     char line[64];
     puts("ready");
     fflush(stdout);
@@ -37,4 +39,17 @@ int main(void) {
         printf("%llu\n", now_ns(CLOCK_MONOTONIC) - wall);
         fflush(stdout);
     }
+    return 0;
+}
+
+static __attribute__((noinline)) int call(int depth) {
+    volatile char own[1024];
+    for (unsigned i = 0; i < sizeof own; i++)
+        own[i] = (char)depth;
+    int result = depth > 0 ? call(depth - 1) : run();
+    return result + own[0] - own[1];
+}
+
+int main(int count, char **arguments) {
+    return count > 1 ? call(atoi(arguments[1])) : run();
 }

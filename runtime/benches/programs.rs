@@ -1,6 +1,7 @@
 //! What a hit costs the target where a program is run at it, against plain counting
 //! of the same stores. The ways take turns in one run, so that noise meets all alike.
-//! Nobody drains meanwhile: rings are large enough for a round.
+//! Nobody drains meanwhile: rings are large enough for a round. The program stores on top
+//! of so many calls that stacks are as long as those of usual programs.
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
@@ -15,31 +16,55 @@ use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{
     Block, Comparison, Does, Filter, Input, Lesson, Linear, Needs, Next, Plan, Rule,
-    RuleValue, Slot, Step,
+    RuleValue, Slot, StackCapture, Step,
 };
 use hwtrace_runtime::schema::AccessKind;
 use perf_event_open_sys::{bindings as sys, perf_event_open};
 
 const ACCESS: Needs = Needs { access: true, ..Needs::NONE };
 
-/// A way to trace: its name, its plan (none: samples), and whether it is taught.
+/// A way to trace.
 struct Way {
     name: &'static str,
-    plan: Option<Plan>,
+    /// Whether programs are run, or samples made.
+    programs: bool,
+    plan: Plan,
     taught: bool,
 }
 
+/// Calls on whose top it stores, with a KiB of the stack each.
+const DEPTH: &str = "20";
+/// As many hits with the longest stacks have room in a ring.
+const STORES_WITH_STACKS: u64 = 2_000;
+
 fn ways() -> Vec<Way> {
-    let plan = |needs, filter| Some(Plan { needs, filter, ..Plan::default() });
-    let way = |name, plan, taught| Way { name, plan, taught };
-    vec![
-        way("perf samples", None, false),
-        way("a record and nothing in it", plan(Needs::default(), None), false),
-        way("told by the instruction", plan(ACCESS, None), true),
-        way("told, and dropped", plan(ACCESS, Some(dropping())), true),
-        way("not told: memory and registers", plan(ACCESS, None), false),
-        way("told, with registers", plan(Needs::ALL, None), true),
-    ]
+    let plan = |needs, filter| Plan { needs, filter, ..Plan::default() };
+    let program = |name, plan, taught| Way { name, programs: true, plan, taught };
+    let everything = plan(Needs::ALL, None);
+    let mut ways = vec![
+        Way { name: "perf samples", programs: false, plan: everything, taught: false },
+        program("a record and nothing in it", plan(Needs::default(), None), false),
+        program("told by the instruction", plan(ACCESS, None), true),
+        program("told, and dropped", plan(ACCESS, Some(dropping())), true),
+        program("not told: memory and registers", plan(ACCESS, None), false),
+        program("told, with registers", plan(Needs::ALL, None), true),
+    ];
+    for (name, programs, callers, bytes) in [
+        ("callers", true, true, 0),
+        ("callers and 512 bytes of stack", true, true, 512),
+        ("4 KiB of stack", true, false, 4 << 10),
+        ("8 KiB of stack", true, false, 8 << 10),
+        ("16 KiB of stack", true, false, 16 << 10),
+        ("perf samples, callers", false, true, 0),
+        ("perf samples, 8 KiB of stack", false, false, 8 << 10),
+        ("perf samples, 16 KiB of stack", false, false, 16 << 10),
+    ] {
+        let needs = Needs { user_stack: true, ..ACCESS };
+        let stack = StackCapture { callers, bytes };
+        let plan = Plan { needs, stack, ..Plan::default() };
+        ways.push(Way { name, programs, plan, taught: programs });
+    }
+    ways
 }
 
 /// Passes what can not be: values that did not change.
@@ -68,13 +93,18 @@ impl Loop {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/support/loop.c");
         let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("programs-loop");
         let mut cc = Command::new("cc");
-        let status = cc.args(["-O2", "-no-pie", "-o"]).arg(&program).arg(source).status();
+        let status = cc
+            .args(["-O2", "-fno-omit-frame-pointer", "-no-pie", "-o"])
+            .arg(&program)
+            .arg(source)
+            .status();
         assert!(status.unwrap().success(), "cc failed");
         let symbols = Command::new("nm").arg(&program).output().unwrap().stdout;
         let symbols = String::from_utf8(symbols).unwrap();
         let line = symbols.lines().find(|line| line.ends_with(" counter")).unwrap();
         let counter = u64::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap();
         let mut command = Command::new(&program);
+        command.arg(DEPTH);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take().unwrap();
@@ -99,14 +129,11 @@ impl Loop {
     fn armed(&self, way: &Way) -> PerfEngine {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
         let options = PerfOptions::default();
-        let mut engine = match &way.plan {
-            Some(plan) => {
-                let mut engine = PerfEngine::with_programs(kernel, options);
-                engine.set_plans(std::slice::from_ref(plan));
-                engine
-            }
-            None => PerfEngine::new(kernel, options),
+        let mut engine = match way.programs {
+            true => PerfEngine::with_programs(kernel, options),
+            false => PerfEngine::new(kernel, options),
         };
+        engine.set_plans(std::slice::from_ref(&way.plan));
         engine.arm(self.child.id(), &[self.watch()]).unwrap();
         engine
     }
@@ -168,6 +195,9 @@ fn main() {
                 let lesson = lesson(&mut engine, &mut target);
                 engine.teach(&lesson);
             }
+            let most =
+                if way.plan.needs.user_stack { STORES_WITH_STACKS } else { stores };
+            let stores = stores.min(most);
             ratios.push(target.store(stores) / plain);
             engine.disarm();
             let mut hits = 0;

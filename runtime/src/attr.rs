@@ -8,7 +8,7 @@
 use perf_event_open_sys::bindings as sys;
 
 use crate::event::{Trigger, Watch};
-use crate::plan::Needs;
+use crate::plan::{Plan, StackCapture};
 
 /// What every sample holds: identifier, instruction pointer, process and thread,
 /// and time. The identifier comes first, where a reader that knows nothing of the
@@ -18,19 +18,21 @@ const ALWAYS: u64 = sys::PERF_SAMPLE_IDENTIFIER as u64
     | sys::PERF_SAMPLE_TID as u64
     | sys::PERF_SAMPLE_TIME as u64;
 
-/// What a sample holds at most: besides CPU and user registers.
+/// What a sample holds without stacks at most: besides CPU and user registers.
 pub const SAMPLE_TYPE: u64 =
     ALWAYS | sys::PERF_SAMPLE_CPU as u64 | sys::PERF_SAMPLE_REGS_USER as u64;
-
-/// What a sample of a kernel watch holds besides: the calls that led there,
-/// and the registers of the interrupted code.
-pub const KERNEL_SAMPLE_TYPE: u64 =
-    SAMPLE_TYPE | sys::PERF_SAMPLE_CALLCHAIN as u64 | sys::PERF_SAMPLE_REGS_INTR as u64;
 
 /// The sixteen general registers of x86-64, AX to SP and R8 to R15, and FLAGS,
 /// which tells what conditional instructions did; as bits of
 /// arch/x86/include/uapi/asm/perf_regs.h.
 pub const REGISTERS: u64 = 0xff_02ff;
+
+/// And what a stack is walked with: the instruction pointer besides.
+pub const STACK_REGISTERS: u64 = REGISTERS | 1 << 8;
+
+/// Addresses that a chain of calls has at most, unless kernel.perf_event_max_stack says
+/// less (include/uapi/linux/perf_event.h, `PERF_MAX_STACK_DEPTH`).
+pub const CALLS_MAX: usize = 127;
 
 /// What tells whether a string instruction goes on (SDM vol. 2B, REP): CX, SI, DI and
 /// FLAGS.
@@ -44,25 +46,70 @@ pub struct Sampled {
     pub cpu: bool,
     /// User registers, one bit each.
     pub registers: u64,
+    /// The calls in the kernel that led to the access, of hits there.
+    pub kernel_stack: bool,
+    /// The user's chain of frame pointers.
+    pub callers: bool,
+    /// Bytes of the user's stack; 0 for none.
+    pub stack_bytes: u32,
 }
 
 impl Sampled {
-    /// Everything.
-    pub const ALL: Self = Self { cpu: true, registers: REGISTERS };
+    /// Everything but stacks.
+    pub const ALL: Self = Self {
+        cpu: true,
+        registers: REGISTERS,
+        kernel_stack: false,
+        callers: false,
+        stack_bytes: 0,
+    };
 
     /// What a plan needs. Whether it is a part of an access is always needed.
-    pub fn of(needs: &Needs) -> Self {
+    pub fn of(plan: &Plan) -> Self {
+        let Plan { needs, stack, .. } = plan;
         let registers = match needs.access || needs.registers {
             true => REGISTERS,
             false => REPEAT_REGISTERS,
         };
-        Self { cpu: needs.cpu, registers }
+        let few = Self { cpu: needs.cpu, registers, ..Self::ALL };
+        let sampled = Self { kernel_stack: needs.kernel_stack, ..few };
+        match needs.user_stack {
+            true => Self {
+                registers: STACK_REGISTERS,
+                callers: stack.callers,
+                stack_bytes: stack.bytes.min(StackCapture::BYTES_MAX) & !7,
+                ..sampled
+            },
+            false => sampled,
+        }
+    }
+
+    /// The same of a watch on the kernel's data, of which everything is sampled but
+    /// the user's stack.
+    #[must_use]
+    pub fn in_kernel(self) -> Self {
+        let registers = self.registers | REGISTERS;
+        Self { cpu: true, registers, kernel_stack: true, ..self }
     }
 
     /// The kernel's bits.
     pub fn sample_type(&self) -> u64 {
-        let cpu = if self.cpu { u64::from(sys::PERF_SAMPLE_CPU) } else { 0 };
-        ALWAYS | u64::from(sys::PERF_SAMPLE_REGS_USER) | cpu
+        let asked = [
+            (self.cpu, sys::PERF_SAMPLE_CPU),
+            (self.kernel_stack || self.callers, sys::PERF_SAMPLE_CALLCHAIN),
+            (self.stack_bytes > 0, sys::PERF_SAMPLE_STACK_USER),
+        ];
+        let asked = asked.iter().filter(|it| it.0).map(|it| u64::from(it.1));
+        asked.fold(ALWAYS | u64::from(sys::PERF_SAMPLE_REGS_USER), |bits, bit| bits | bit)
+    }
+
+    /// Writes it down.
+    fn ask(&self, attr: &mut sys::perf_event_attr) {
+        attr.sample_type = self.sample_type();
+        attr.sample_regs_user = self.registers;
+        attr.sample_stack_user = self.stack_bytes;
+        attr.set_exclude_callchain_kernel((!self.kernel_stack).into());
+        attr.set_exclude_callchain_user((!self.callers).into());
     }
 }
 
@@ -135,6 +182,8 @@ pub enum Role {
     KernelBreakpoint {
         /// The range.
         watch: Watch,
+        /// What its samples hold, besides the registers of the interrupted code.
+        sampled: Sampled,
     },
     /// Stops a thread with SIGTRAP before it executes an instruction. Goes with
     /// exec, as the kernel demands of such events.
@@ -151,7 +200,7 @@ impl Role {
             Self::Breakpoint { watch, .. }
             | Self::ThreadBreakpoint { watch, .. }
             | Self::Programmed { watch, .. }
-            | Self::KernelBreakpoint { watch } => Some(watch),
+            | Self::KernelBreakpoint { watch, .. } => Some(watch),
             Self::Probe
             | Self::RingOwner { .. }
             | Self::Sideband
@@ -160,15 +209,24 @@ impl Role {
         }
     }
 
+    /// What its samples hold; none for a role that has none.
+    pub fn sampled(&self) -> Option<Sampled> {
+        match *self {
+            Self::Breakpoint { sampled, .. }
+            | Self::ThreadBreakpoint { sampled, .. }
+            | Self::KernelBreakpoint { sampled, .. } => Some(sampled),
+            _ => None,
+        }
+    }
+
     /// Which fields its records have, and which registers are in its samples.
     pub fn fields(&self) -> (u64, u64) {
-        match *self {
-            Self::Breakpoint { sampled, .. } | Self::ThreadBreakpoint { sampled, .. } => {
-                (sampled.sample_type(), sampled.registers)
-            }
-            Self::KernelBreakpoint { .. } => (KERNEL_SAMPLE_TYPE, REGISTERS),
-            _ => (SAMPLE_TYPE, REGISTERS),
-        }
+        let Some(sampled) = self.sampled() else { return (SAMPLE_TYPE, REGISTERS) };
+        let interrupted = match self {
+            Self::KernelBreakpoint { .. } => u64::from(sys::PERF_SAMPLE_REGS_INTR),
+            _ => 0,
+        };
+        (sampled.sample_type() | interrupted, sampled.registers)
     }
 
     /// The same role, of a watch at another address.
@@ -184,8 +242,8 @@ impl Role {
             Self::Programmed { watch, own } => {
                 Self::Programmed { watch: moved(watch), own }
             }
-            Self::KernelBreakpoint { watch } => {
-                Self::KernelBreakpoint { watch: moved(watch) }
+            Self::KernelBreakpoint { watch, sampled } => {
+                Self::KernelBreakpoint { watch: moved(watch), sampled }
             }
             Self::Trap { .. } => Self::Trap { address },
             other => other,
@@ -240,8 +298,7 @@ impl EventSpec {
             Role::Breakpoint { watch, sampled }
             | Role::ThreadBreakpoint { watch, sampled } => {
                 breakpoint(&mut attr, watch);
-                attr.sample_type = sampled.sample_type();
-                attr.sample_regs_user = sampled.registers;
+                sampled.ask(&mut attr);
                 self.features_of_breakpoints(&mut attr);
             }
             Role::Programmed { watch, .. } => {
@@ -252,11 +309,12 @@ impl EventSpec {
                 attr.sample_type = 0;
                 attr.sample_regs_user = 0;
             }
-            Role::KernelBreakpoint { watch } => {
+            Role::KernelBreakpoint { watch, sampled } => {
                 breakpoint(&mut attr, watch);
-                attr.sample_type = KERNEL_SAMPLE_TYPE;
-                attr.sample_regs_intr = REGISTERS;
-                attr.set_exclude_callchain_user(1);
+                sampled.ask(&mut attr);
+                let (fields, registers) = self.role.fields();
+                attr.sample_type = fields;
+                attr.sample_regs_intr = registers;
             }
             Role::Trap { address } => trap(&mut attr, address),
         }
@@ -341,6 +399,7 @@ fn breakpoint(attr: &mut sys::perf_event_attr, watch: Watch) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Needs;
 
     fn spec(role: Role) -> sys::perf_event_attr {
         EventSpec { role, features: Features::ALL }.to_attr()
@@ -371,7 +430,8 @@ mod tests {
         let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
         let own = spec(Role::ThreadBreakpoint { watch, sampled: Sampled::ALL });
         assert_eq!((own.inherit(), own.remove_on_exec()), (0, 1));
-        let kernel = spec(Role::KernelBreakpoint { watch });
+        let kernel =
+            spec(Role::KernelBreakpoint { watch, sampled: Sampled::ALL.in_kernel() });
         assert_eq!((kernel.inherit(), kernel.remove_on_exec()), (0, 0));
         assert_eq!((kernel.exclude_kernel(), kernel.exclude_callchain_user()), (0, 1));
         let trap = spec(Role::Trap { address: 0x401000 });
@@ -380,6 +440,43 @@ mod tests {
         let programmed = |own| spec(Role::Programmed { watch, own });
         assert_eq!((programmed(false).inherit(), programmed(true).inherit()), (1, 0));
         assert_eq!((programmed(false).sample_type, programmed(false).type_), (0, 5));
+    }
+
+    #[test]
+    fn stacks_are_asked_for_as_the_plan_says() {
+        let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+        let plan = |callers, bytes, kernel_stack| Plan {
+            needs: Needs {
+                user_stack: callers || bytes > 0,
+                kernel_stack,
+                ..Needs::NONE
+            },
+            stack: StackCapture { callers, bytes },
+            ..Plan::default()
+        };
+        let asked = |plan: &Plan| {
+            let attr = spec(Role::Breakpoint { watch, sampled: Sampled::of(plan) });
+            let chain = attr.sample_type & u64::from(sys::PERF_SAMPLE_CALLCHAIN) != 0;
+            let bytes = attr.sample_type & u64::from(sys::PERF_SAMPLE_STACK_USER) != 0;
+            assert_eq!(bytes, attr.sample_stack_user > 0);
+            let without =
+                [attr.exclude_callchain_user(), attr.exclude_callchain_kernel()];
+            (chain.then_some(without), attr.sample_stack_user, attr.sample_regs_user)
+        };
+        assert_eq!(asked(&plan(false, 0, false)), (None, 0, REPEAT_REGISTERS));
+        assert_eq!(asked(&plan(true, 0, false)), (Some([0, 1]), 0, STACK_REGISTERS));
+        assert_eq!(asked(&plan(false, 4096, false)), (None, 4096, STACK_REGISTERS));
+        assert_eq!(asked(&plan(false, 0, true)), (Some([1, 0]), 0, REPEAT_REGISTERS));
+        let all = plan(true, u32::MAX, true);
+        assert_eq!(
+            asked(&all),
+            (Some([0, 0]), StackCapture::BYTES_MAX, STACK_REGISTERS),
+            "no more than the kernel takes"
+        );
+        let sampled = Sampled::of(&plan(true, 8, false)).in_kernel();
+        let kernel = spec(Role::KernelBreakpoint { watch, sampled });
+        assert_eq!((kernel.sample_stack_user, kernel.exclude_callchain_kernel()), (8, 0));
+        assert_eq!(kernel.sample_regs_intr, STACK_REGISTERS);
     }
 
     /// The kernel refuses a change of anything but the watch and its state.

@@ -6,7 +6,7 @@
 
 use perf_event_open_sys::bindings as sys;
 
-use crate::event::Registers;
+use crate::event::{Registers, UserStack};
 use crate::ring::as_bytes;
 
 /// Which fields samples carry, and where: derived once from the attributes
@@ -21,7 +21,9 @@ pub struct Layout {
     callchain: bool,
     /// goes on with the user's registers
     user: bool,
-    /// and ends with those of the interrupted code.
+    /// and bytes of the stack,
+    stack: bool,
+    /// and ends with the registers of the interrupted code.
     interrupted: bool,
     /// Registers that are sampled, one bit each.
     register_mask: u64,
@@ -43,13 +45,20 @@ const BEFORE_CPU: u32 =
     sys::PERF_SAMPLE_ADDR | sys::PERF_SAMPLE_ID | sys::PERF_SAMPLE_STREAM_ID;
 
 /// Fields after those, whose length varies.
-const VARYING: u32 =
-    sys::PERF_SAMPLE_CALLCHAIN | sys::PERF_SAMPLE_REGS_USER | sys::PERF_SAMPLE_REGS_INTR;
+const VARYING: u32 = sys::PERF_SAMPLE_CALLCHAIN
+    | sys::PERF_SAMPLE_REGS_USER
+    | sys::PERF_SAMPLE_STACK_USER
+    | sys::PERF_SAMPLE_REGS_INTR;
 /// Index of the time in a report of losses, which has the trailer of the event that
 /// found no room: whatever else that has, process and thread and time come first.
 const LOST_TIME: usize = 4;
-/// From here on entries of a call chain are no addresses (PERF_CONTEXT_MAX).
+/// From here on entries of a call chain are no addresses (`enum perf_callchain_context`,
+/// PERF_CONTEXT_MAX): they say whose those are that follow,
 const CONTEXT_MIN: u64 = -4095i64 as u64;
+/// the kernel's,
+const CONTEXT_KERNEL: u64 = -128i64 as u64;
+/// or the user's.
+const CONTEXT_USER: u64 = -512i64 as u64;
 
 impl Layout {
     /// The layout of samples with these attributes, both kinds of registers by
@@ -72,6 +81,7 @@ impl Layout {
             rest,
             callchain: has(sys::PERF_SAMPLE_CALLCHAIN),
             user: has(sys::PERF_SAMPLE_REGS_USER),
+            stack: has(sys::PERF_SAMPLE_STACK_USER),
             interrupted: has(sys::PERF_SAMPLE_REGS_INTR),
             register_mask,
         })
@@ -118,7 +128,9 @@ impl Layout {
     fn sample<'a>(&self, header: Header, words: &'a [u64]) -> Option<Sample<'a>> {
         let (pid, tid) = halves(*words.get(3)?);
         let mut rest = words.get(self.rest..)?;
-        let kernel_stack = if self.callchain { calls(&mut rest)? } else { &[] };
+        let chain = if self.callchain { calls(&mut rest)? } else { Chain::default() };
+        let registers = self.registers(self.user, &mut rest)?;
+        let bytes = if self.stack { stack_bytes(&mut rest)? } else { &[] };
         Some(Sample {
             id: *words.get(1)?,
             ip: *words.get(2)?,
@@ -127,9 +139,10 @@ impl Layout {
             time: *words.get(SAMPLE_TIME)?,
             cpu: self.cpu.map_or(Some(0), |at| Some(halves(*words.get(at)?).0))?,
             kernel: header.cpu_mode() == sys::PERF_RECORD_MISC_KERNEL,
-            registers: self.registers(self.user, &mut rest)?,
+            registers,
             interrupted: self.registers(self.interrupted, &mut rest)?,
-            kernel_stack,
+            kernel_stack: chain.kernel,
+            user_stack: UserStack { callers: chain.user, bytes },
         })
     }
 
@@ -150,17 +163,49 @@ impl Layout {
     }
 }
 
-/// Takes the calls from the front of `rest`. In front of them the kernel says
-/// whose they are (`enum perf_callchain_context`), which here is always the
-/// same.
-fn calls<'a>(rest: &mut &'a [u64]) -> Option<&'a [u64]> {
+/// Calls, of both kinds the innermost first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chain<'a> {
+    kernel: &'a [u64],
+    user: &'a [u64],
+}
+
+/// Takes the calls from the front of `rest`. In front of those of each kind the kernel
+/// says whose they are; of other kinds there are none here.
+fn calls<'a>(rest: &mut &'a [u64]) -> Option<Chain<'a>> {
     let (count, after) = rest.split_first()?;
-    let (calls, after) = after.split_at_checked(usize::try_from(*count).ok()?)?;
+    let (mut calls, after) = after.split_at_checked(usize::try_from(*count).ok()?)?;
     *rest = after;
-    Some(match calls {
-        [context, calls @ ..] if *context >= CONTEXT_MIN => calls,
-        calls => calls,
-    })
+    let mut chain = Chain::default();
+    while let Some(at) = calls.iter().position(|call| *call >= CONTEXT_MIN) {
+        let (whose, after) = (calls[at], &calls[at + 1..]);
+        let end = after.iter().position(|call| *call >= CONTEXT_MIN);
+        let (part, others) = after.split_at(end.unwrap_or(after.len()));
+        match whose {
+            CONTEXT_KERNEL => chain.kernel = part,
+            CONTEXT_USER => chain.user = part,
+            _ => {}
+        }
+        calls = others;
+    }
+    Some(chain)
+}
+
+/// Takes bytes of the stack from the front of `rest`: room for so many, the bytes, and
+/// how many of them could be read (kernel/events/core.c, `perf_output_sample_ustack`).
+fn stack_bytes<'a>(rest: &mut &'a [u64]) -> Option<&'a [u8]> {
+    let (room, after) = rest.split_first()?;
+    *rest = after;
+    if *room == 0 {
+        // A kernel thread has none.
+        return Some(&[]);
+    }
+    let words = usize::try_from(*room).ok()?.div_ceil(size_of::<u64>());
+    let (words, after) = after.split_at_checked(words)?;
+    let (there, after) = after.split_first()?;
+    *rest = after;
+    let there = usize::try_from((*there).min(*room)).ok()?;
+    as_bytes(words).get(..there)
 }
 
 /// A record's first word.
@@ -257,6 +302,8 @@ pub struct Sample<'a> {
     pub interrupted: Registers<'a>,
     /// Calls in the kernel that led there, the innermost first.
     pub kernel_stack: &'a [u64],
+    /// What was captured of the user's stack.
+    pub user_stack: UserStack<'a>,
 }
 
 /// A birth or an end.
@@ -340,29 +387,58 @@ pub mod write {
         u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// A sample with the fields of [`crate::attr::SAMPLE_TYPE`], or with those of
-    /// [`crate::attr::KERNEL_SAMPLE_TYPE`] where it has registers of interrupted
-    /// code.
-    pub fn sample(sample: &super::Sample<'_>) -> Vec<u64> {
+    /// A sample with these fields, of those that [`Layout`](super::Layout) knows and
+    /// that have no length but their own. Bytes of the stack are whole words.
+    pub fn sample(sample_type: u64, sample: &super::Sample<'_>) -> Vec<u64> {
+        let has = |field| sample_type & u64::from(field) != 0;
         let misc = match sample.kernel {
             true => sys::PERF_RECORD_MISC_KERNEL,
             false => sys::PERF_RECORD_MISC_USER,
         };
         let mut words = vec![0, sample.id, sample.ip];
-        words.extend([pair(sample.pid, sample.tid), sample.time, pair(sample.cpu, 0)]);
-        if sample.interrupted.mask != 0 {
-            words.push(sample.kernel_stack.len() as u64 + 1);
-            words.push(-128i64 as u64);
-            words.extend(sample.kernel_stack);
+        words.extend([pair(sample.pid, sample.tid), sample.time]);
+        words.extend(has(sys::PERF_SAMPLE_CPU).then(|| pair(sample.cpu, 0)));
+        if has(sys::PERF_SAMPLE_CALLCHAIN) {
+            words.extend(calls(sample));
         }
-        for registers in [&sample.registers, &sample.interrupted] {
-            if registers.mask != 0 {
-                words.push(u64::from(sys::PERF_SAMPLE_REGS_ABI_64));
-                words.extend(registers.values);
-            }
+        registers(has(sys::PERF_SAMPLE_REGS_USER), &sample.registers, &mut words);
+        if has(sys::PERF_SAMPLE_STACK_USER) {
+            let (bytes, _) = sample.user_stack.bytes.as_chunks::<8>();
+            let count = sample.user_stack.bytes.len() as u64;
+            words.push(count);
+            words.extend(bytes.iter().map(|word| u64::from_ne_bytes(*word)));
+            words.extend((count > 0).then_some(count));
         }
+        registers(has(sys::PERF_SAMPLE_REGS_INTR), &sample.interrupted, &mut words);
         words[0] = header(sys::PERF_RECORD_SAMPLE, misc as u16, words.len());
         words
+    }
+
+    /// A call chain: those of each kind that there are, with their mark.
+    fn calls(sample: &super::Sample<'_>) -> Vec<u64> {
+        let mut words = vec![0];
+        for (mark, calls) in [
+            (super::CONTEXT_KERNEL, sample.kernel_stack),
+            (super::CONTEXT_USER, sample.user_stack.callers),
+        ] {
+            if !calls.is_empty() {
+                words.push(mark);
+                words.extend(calls);
+            }
+        }
+        words[0] = words.len() as u64 - 1;
+        words
+    }
+
+    fn registers(there: bool, registers: &super::Registers<'_>, words: &mut Vec<u64>) {
+        let abi = match registers.mask {
+            0 => sys::PERF_SAMPLE_REGS_ABI_NONE,
+            _ => sys::PERF_SAMPLE_REGS_ABI_64,
+        };
+        if there {
+            words.push(u64::from(abi));
+            words.extend(registers.values);
+        }
     }
 
     /// Any other record, of a body and the trailer.
@@ -394,7 +470,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::attr::{KERNEL_SAMPLE_TYPE, REGISTERS, SAMPLE_TYPE};
+    use crate::attr::{REGISTERS, SAMPLE_TYPE, Sampled};
+
+    /// Of a kernel watch, with everything that there can be.
+    fn everything() -> u64 {
+        let sampled = Sampled { callers: true, stack_bytes: 8, ..Sampled::ALL };
+        sampled.in_kernel().sample_type() | u64::from(sys::PERF_SAMPLE_REGS_INTR)
+    }
 
     fn layout() -> Layout {
         Layout::new(SAMPLE_TYPE, REGISTERS).expect("our own attributes")
@@ -415,8 +497,9 @@ mod tests {
             registers,
             interrupted: Registers::default(),
             kernel_stack: &[],
+            user_stack: UserStack::default(),
         };
-        let words = write::sample(&sample);
+        let words = write::sample(SAMPLE_TYPE, &sample);
         assert_eq!(words.len(), 24);
         assert_eq!(Layout::time(&words), Some(123_456));
         let Some(Record::Sample(back)) = layout().parse(&words) else {
@@ -431,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_of_the_kernel_has_calls_and_two_kinds_of_registers() {
+    fn a_sample_has_calls_stack_and_two_kinds_of_registers() {
         let values: Vec<u64> = (100..117).collect();
         let inner: Vec<u64> = (200..217).collect();
         let sample = Sample {
@@ -445,19 +528,59 @@ mod tests {
             registers: Registers { mask: REGISTERS, values: &values },
             interrupted: Registers { mask: REGISTERS, values: &inner },
             kernel_stack: &[1, 2, 3],
+            user_stack: UserStack { callers: &[4, 5], bytes: b"from sp upwards." },
         };
-        let words = write::sample(&sample);
-        let layout = Layout::new(KERNEL_SAMPLE_TYPE, REGISTERS).expect("our own");
+        let words = write::sample(everything(), &sample);
+        let layout = Layout::new(everything(), REGISTERS).expect("our own");
         let Some(Record::Sample(back)) = layout.parse(&words) else {
             panic!("not a sample");
         };
         assert_eq!(back.kernel_stack, [1, 2, 3]);
+        assert_eq!(back.user_stack, sample.user_stack);
         assert_eq!(
             (back.registers.get(0), back.interrupted.get(0)),
             (Some(100), Some(200))
         );
         for end in 1..words.len() {
             assert!(layout.parse(&words[..end]).is_none(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn calls_are_whose_the_mark_in_front_of_them_says() {
+        let guest = -2048i64 as u64;
+        for (chain, kernel, user) in [
+            (&[][..], &[][..], &[][..]),
+            (&[CONTEXT_USER, 1, 2], &[], &[1, 2]),
+            (&[CONTEXT_KERNEL, 3, CONTEXT_USER, 4], &[3], &[4]),
+            (&[5, guest, 6, CONTEXT_USER], &[], &[]),
+            (&[CONTEXT_KERNEL, CONTEXT_USER, 7], &[], &[7]),
+        ] {
+            let words = [&[chain.len() as u64], chain, &[9]].concat();
+            let mut rest = &words[..];
+            let found = calls(&mut rest).expect("whole");
+            assert_eq!((found.kernel, found.user, rest), (kernel, user, &[9][..]));
+            rest = &words[..chain.len()];
+            assert!(calls(&mut rest).is_none(), "cut");
+        }
+    }
+
+    #[test]
+    fn of_a_stack_there_is_what_could_be_read() {
+        for (words, there, left) in [
+            (&[0, 7][..], Some(0), 1),
+            (&[16, 1, 2, 16], Some(16), 0),
+            (&[16, 1, 2, 3, 9], Some(3), 1),
+            (&[16, 1, 2, 0], Some(0), 0),
+            (&[16, 1, 2, u64::MAX], Some(16), 0),
+            (&[16, 1, 2], None, 0),
+            (&[u64::MAX, 1, 2], None, 0),
+            (&[], None, 0),
+        ] {
+            let mut rest = words;
+            let bytes = stack_bytes(&mut rest);
+            assert_eq!(bytes.map(<[u8]>::len), there, "{words:?}");
+            assert!(there.is_none() || rest.len() == left, "{words:?}");
         }
     }
 
@@ -516,7 +639,7 @@ mod tests {
             }
             let _ = Layout::time(&words);
             let _ = layout().parse(&words);
-            let kernel = Layout::new(KERNEL_SAMPLE_TYPE, REGISTERS).expect("our own");
+            let kernel = Layout::new(everything(), REGISTERS).expect("our own");
             let _ = kernel.parse(&words);
         }
 

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{ArmError, Engine, Flow};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
-use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
+use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings, STACK_BYTE};
 use hwtrace_runtime::kernel::{Errno, Taken, Wait};
 use hwtrace_runtime::launch::{ChildState, LaunchError, Launched, Reached, launch};
+use hwtrace_runtime::plan::{Needs, Plan, StackCapture};
 use hwtrace_runtime::record::write;
 
 const PID: u32 = 10;
@@ -191,6 +192,42 @@ fn a_thread_has_a_watch_and_the_kernel_another() {
     let error = engine.arm_kernel(&[Some(kernel)]).expect_err("made to fail");
     assert!(matches!(error, ArmError::KernelPermission { .. }), "{error}");
     assert_eq!(fake.holdings(), held);
+}
+
+/// Each watch as its plan says, also where a sample goes round the end of the ring.
+#[test]
+fn samples_have_the_stacks_that_are_planned() {
+    let needs = Needs { user_stack: true, ..Needs::NONE };
+    let plan = |callers, bytes| Plan {
+        needs,
+        stack: StackCapture { callers, bytes },
+        ..Plan::default()
+    };
+    let options = PerfOptions { ring_bytes: Some(16 << 10), ..PerfOptions::default() };
+    let (fake, mut engine) = machine(options);
+    engine.set_plans(&[plan(true, 0), Plan::default(), plan(false, 4096), plan(true, 8)]);
+    let user = [0, 8, 16].map(|offset| Watch { address: 0x1000 + offset, ..WATCH });
+    engine.attach(PID, &user.map(Some)).expect("attached");
+    let kernel = Watch { address: 0xffff_8000_0000_0000, ..WATCH };
+    engine.arm_kernel(&[None, None, None, Some(kernel)]).expect("armed");
+    for _ in 0..10 {
+        for watch in user.iter().chain([&kernel]) {
+            fake.access(access(watch.address, if watch.is_kernel() { 77 } else { PID }));
+        }
+        let mut seen = Vec::new();
+        let drained = engine.drain(true, &mut |event| {
+            if let Event::Hit(hit) = event {
+                let stack = hit.user_stack;
+                assert!(stack.bytes.iter().all(|byte| *byte == STACK_BYTE));
+                let registers = hit.registers.mask.count_ones();
+                seen.push((hit.watch, stack.callers.len(), stack.bytes.len(), registers));
+            }
+            Flow::Continue
+        });
+        drained.expect("good records");
+        assert_eq!(seen, [(0, 2, 0, 18), (1, 0, 0, 4), (2, 0, 4096, 18), (3, 2, 8, 18)]);
+    }
+    assert_eq!(engine.account().lost, 0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use hwtrace_runtime::engine::{ArmError, Engine, Flow, Whose};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
 use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
 use hwtrace_runtime::kernel::{Errno, Kernel};
-use hwtrace_runtime::plan::{Lesson, Linear, Plan, Rule, RuleValue};
+use hwtrace_runtime::plan::{Lesson, Linear, Needs, Plan, Rule, RuleValue, StackCapture};
 use hwtrace_runtime::record::write;
 use hwtrace_runtime::schema::AccessKind;
 use perf_event_open_sys::bindings::PERF_RECORD_EXIT as EXIT;
@@ -117,6 +117,42 @@ fn each_call_may_fail_and_nothing_is_kept() {
     }
 }
 
+/// The board has room for the longest, whichever watch it is of.
+#[test]
+fn records_have_stacks_where_that_is_planned() {
+    let (fake, mut engine) = machine();
+    let needs = Needs { user_stack: true, kernel_stack: true, ..Needs::NONE };
+    let stack = StackCapture { callers: true, bytes: StackCapture::BYTES_MAX };
+    engine.set_plans(&[Plan { needs, stack, ..Plan::default() }]);
+    engine.arm(PID, &[WATCH]).expect("armed");
+    /// That it has stacks, and the code's registers; in user mode.
+    const FLAGS: u64 = ((128 | 16) << 1 | 1) << 32;
+    let mut words = record(1, PID).to_vec();
+    words[2] = FLAGS;
+    words.push(16 << 32 | 8);
+    words.extend(0..18);
+    words.extend([0x401000, 5, 6]);
+    assert!(fake.push_record(0, &words));
+    let mut seen = 0;
+    let drained = engine.drain(true, &mut |event| {
+        if let Event::Hit(hit) = event {
+            assert_eq!(hit.user_stack.callers, [0x401000]);
+            assert_eq!(hit.user_stack.bytes, [5_u64, 6].map(u64::to_ne_bytes).concat());
+            assert_eq!((hit.registers.get(8), hit.kernel_stack.len()), (Some(8), 0));
+            seen += 1;
+        }
+        Flow::Continue
+    });
+    drained.expect("good records");
+    assert_eq!(seen, 1);
+    words.truncate(20);
+    assert!(fake.push_record(0, &words));
+    let drained = engine.drain(true, &mut |_| Flow::Continue);
+    drained.expect_err("cut");
+    drop(engine);
+    assert_eq!(fake.holdings(), NONE);
+}
+
 #[test]
 fn smaller_rings_are_taken_where_memory_is_short() {
     let (fake, mut engine) = machine();
@@ -158,7 +194,7 @@ fn a_kernel_that_can_not_says_why() {
 fn where_it_is_not_shown_who_runs_it_is_asked() {
     let current =
         Current { function: 1, event: 16, context: 8, task: 8, pid: 8, tgid: 16 };
-    let insight = Insight { current: Some(current), walk: None };
+    let insight = Insight { current: Some(current), ..Insight::default() };
     let options = PerfOptions { insight, ..PerfOptions::default() };
     let fake = Rc::new(Fake::new(2, &[PID, 11]));
     let mut engine = PerfEngine::with_programs(fake.clone(), options);

@@ -10,6 +10,7 @@ use hwtrace::output::Output;
 use hwtrace::report;
 use hwtrace::session::{Consumer, Failure, Options, Session};
 use hwtrace::target::{Fate, Target};
+use hwtrace::unwinding::Unwinding;
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_runtime::kernel::Kernel;
@@ -29,6 +30,10 @@ pub(crate) fn run<C: Consumer>(
         duration: messages.common.duration,
         engine: messages.common.engine,
         ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
+        stacks: Unwinding {
+            by: messages.common.stacks,
+            bytes: messages.common.stack_bytes,
+        },
         names: Some(names),
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {

@@ -8,6 +8,8 @@
 //! - For each CPU a frame: the registers of the user and what was found out of the hit. No
 //!   two programs run on one CPU at once (kernel/events/core.c,
 //!   `bpf_overflow_handler`: `bpf_prog_active`).
+//! - For each CPU a draft, where records have stacks: there they are put together, as
+//!   nobody knows how long they become.
 //!
 //! Rules and shadows are tables of fixed size, in which a key has its place, or
 //! one of the few that follow.
@@ -104,10 +106,21 @@ pub const FRAMES: usize = SHADOWS.end().next_multiple_of(FRAME_BYTES);
 pub(super) const FRAME_SHIFT: i32 = 10;
 const FRAME_BYTES: usize = 1 << FRAME_SHIFT;
 
-/// Bytes of it all, with frames for CPUs with numbers below `cpus`.
-pub fn bytes(cpus: usize) -> usize {
+/// Where the drafts begin, behind frames for CPUs with numbers below `cpus`.
+pub fn drafts(cpus: usize) -> usize {
     FRAMES + cpus * FRAME_BYTES
 }
+
+/// Bytes of it all, with drafts of so many bytes.
+pub fn bytes(cpus: usize, draft_bytes: usize) -> usize {
+    // What is read last may, as far as the verifier sees, go over a draft's end by as
+    // much as is read at once.
+    let over = if draft_bytes > 0 { READ_AT_ONCE } else { 0 };
+    drafts(cpus) + cpus * draft_bytes + over
+}
+
+/// Bytes of a stack that are read at once at most: a page, as pages are there or not.
+pub(super) const READ_AT_ONCE: usize = 4096;
 
 /// Offset of a counter of a watch, [`DROPPED`] or [`LOST`].
 pub fn counter(watch: usize, which: usize) -> usize {
@@ -219,8 +232,10 @@ pub mod frame {
     pub const SHADOW: usize = SYSCALL + 1;
     /// Bytes of records since the ring was last asked how full it is.
     pub const UNASKED: usize = SHADOW + 3;
+    /// How many bytes of the draft are written, as callers are appended.
+    pub const WRITTEN: usize = UNASKED + 1;
     /// The slots of filters and reads.
-    pub const SLOTS: usize = UNASKED + 1;
+    pub const SLOTS: usize = WRITTEN + 1;
     /// All of them.
     pub const WORDS: usize = SLOTS + crate::plan::SLOTS_MAX as usize;
 }

@@ -8,7 +8,8 @@
 //!    from memory; and the one before, from the shadow that it then replaces;
 //! 3. the filter, where all that it looks at is known;
 //! 4. the signals that the plan sends then (`hit/acts.rs`);
-//! 5. a record (`hit/record.rs`), if there is room, with what is read for it.
+//! 5. a record (`hit/record.rs`), if there is room, with what is read for it, and the
+//!    stacks (`hit/stacks.rs`).
 //!
 //! A debug register that reports loads, too, would report what the program loads
 //! (arch/x86/kernel/traps.c, `exc_debug_user`: the registers stay on). So the bytes of
@@ -21,10 +22,12 @@
 //! 20 ns each; so it calls as few as it can.
 //!
 //! Registers of BPF: R6 is the context, R7 the frame of this CPU, R8 the rule and then
-//! the ring, R9 the shadow and then the record.
+//! the ring (of a record with stacks, how much of it is written, before), R9 the shadow
+//! and then the record.
 
 mod acts;
 mod record;
+mod stacks;
 mod values;
 mod who;
 
@@ -42,6 +45,8 @@ use crate::event::{Trigger, Watch};
 use crate::plan::{ACTS_MAX, Act, Filter, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
+use stacks::Stacks;
+pub use stacks::{StackEnds, draft_bytes};
 pub use who::Current;
 
 /// Where the context has things, in bytes (include/uapi/linux/bpf_perf_event.h:
@@ -82,6 +87,8 @@ pub struct Insight {
     /// How bytes are read whose register reports loads, too. None: the values of such
     /// a watch that the instruction does not tell are not known at the hit.
     pub walk: Option<Walk>,
+    /// Where a stack ends. None: it is read up to where nothing is mapped.
+    pub stack_ends: Option<StackEnds>,
 }
 
 /// How programs come by the ring of their CPU.
@@ -112,6 +119,8 @@ pub struct Maps {
     pub rings: Rings,
     /// CPUs have numbers below this.
     pub cpus: u32,
+    /// Bytes of each draft; 0 where there are none.
+    pub draft_bytes: u32,
     /// Bytes of each ring.
     pub ring_bytes: u32,
     /// Device and inode of the pid namespace whose numbers are wanted; none for
@@ -130,6 +139,7 @@ pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
     let acts = acts.filter(|(_, act)| filter::is_sound(&act.when)).collect();
     let mut hit = Hit::new(watched, maps, plan.needs, (filter, acts), reads);
     hit.blind = plan.blind;
+    hit.stacks = Stacks::of(plan).filter(|_| draft_bytes(plan) <= maps.draft_bytes);
     let instructions = hit.write()?;
     Some(Program { role: Role::Hit, instructions })
 }
@@ -145,6 +155,8 @@ struct Hit<'a> {
     reads: &'a Reads,
     /// Whether the watched bytes are not read, whatever the register reports.
     blind: bool,
+    /// What of the stacks its records have.
+    stacks: Option<Stacks>,
     /// Whether anybody wants to know what the access was.
     values: bool,
     /// The user's registers that anybody looks at, by index.
@@ -198,7 +210,9 @@ impl<'a> Hit<'a> {
         };
         let looked_at: Vec<_> = inputs.iter().filter_map(register).collect();
         let user = (0..frame::REGISTER_COUNT)
-            .filter(|index| needs.registers || looked_at.contains(index))
+            .filter(|index| {
+                needs.registers || needs.user_stack || looked_at.contains(index)
+            })
             .collect();
         Self {
             watched,
@@ -208,6 +222,7 @@ impl<'a> Hit<'a> {
             acts,
             reads,
             blind: false,
+            stacks: None,
             values,
             user,
             asm,

@@ -140,6 +140,8 @@ pub enum Helper {
     /// `bpf_get_current_pid_tgid()`: the process in the upper half, the thread in the
     /// lower
     PidTgid = 14,
+    /// `bpf_get_stack(context, to, length, flags)`
+    Stack = 67,
     /// `bpf_send_signal(signal)`: to the process that runs (Linux 5.3)
     SendSignal = 109,
     /// `bpf_probe_read_user(to, length, from)`
@@ -154,6 +156,8 @@ pub enum Helper {
     NamespacePidTgid = 120,
     /// `bpf_seq_write(seq, from, length)`
     SeqWrite = 127,
+    /// `bpf_ringbuf_output(ring, record, length, flags)`
+    RecordPut = 130,
     /// `bpf_ringbuf_reserve(ring, length, flags)`
     RecordReserve = 131,
     /// `bpf_ringbuf_submit(record, flags)`

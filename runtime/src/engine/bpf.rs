@@ -34,7 +34,7 @@ pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
-use crate::bpf::hit::{Insight, Maps, Rings, Watched, program};
+use crate::bpf::hit::{Insight, Maps, Rings, Watched, draft_bytes, program};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, INITIAL_PID_NAMESPACE, Loaded, Map};
 use crate::event::{Trigger, Watch};
@@ -88,8 +88,9 @@ pub fn check(
     watch: &Watch,
     plan: &Plan,
 ) -> Result<(), BpfError> {
+    let plans = std::slice::from_ref(plan);
     let (programs, _rings) =
-        Programs::open(kernel, &[0], kernel.page_size(), Insight::default())?;
+        Programs::open(kernel, &[0], kernel.page_size(), Insight::default(), plans)?;
     programs.load(Watched::new(0, watch, false), plan).map(drop)
 }
 
@@ -120,8 +121,9 @@ struct Board {
 }
 
 impl Board {
-    fn new(kernel: &Rc<dyn Kernel>, cpus: u32) -> Result<Self, Errno> {
-        let bytes = board::bytes(cpus as usize).next_multiple_of(kernel.page_size());
+    fn new(kernel: &Rc<dyn Kernel>, cpus: u32, draft_bytes: u32) -> Result<Self, Errno> {
+        let bytes = board::bytes(cpus as usize, draft_bytes as usize);
+        let bytes = bytes.next_multiple_of(kernel.page_size());
         let map = Map::Shared { bytes: u32::try_from(bytes).map_err(|_| Errno::E2BIG)? };
         let map = OpenMap::new(kernel, &map)?;
         let memory = Some(kernel.map_shared(map.descriptor, bytes)?);
@@ -156,16 +158,18 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Makes the maps, and rings of so many bytes, smaller ones where memory is
-    /// short. What `walk` is for says [`Maps::walk`].
+    /// short. No plan to come takes more of stacks than these.
     pub(super) fn open(
         kernel: &Rc<dyn Kernel>,
         cpus: &[u32],
         ring_bytes: usize,
         insight: Insight,
+        plans: &[Plan],
     ) -> Result<(Self, Vec<HitRing>), BpfError> {
         let (named, array, rings) = Self::open_rings(kernel, cpus, ring_bytes)?;
         let bound = cpus.last().map_or(1, |last| last + 1);
-        let board = Board::new(kernel, bound).map_err(|errno| {
+        let draft_bytes = plans.iter().map(draft_bytes).max().unwrap_or(0);
+        let board = Board::new(kernel, bound, draft_bytes).map_err(|errno| {
             refused(errno, "BPF arrays that can be mapped (Linux 5.5)")
         })?;
         let failed = |errno| BpfError::Failed { what: WHAT, errno };
@@ -176,6 +180,7 @@ impl Programs {
             board: board.map.descriptor,
             rings: named,
             cpus: bound,
+            draft_bytes,
             ring_bytes: rings.first().map_or(0, HitRing::bytes) as u32,
             namespace: Some(namespace).filter(|it| it.1 != INITIAL_PID_NAMESPACE),
             insight,
@@ -266,7 +271,9 @@ impl Programs {
         self.load(watched, plan).or_else(|error| {
             // Too long, or a kernel that takes less: then nothing is left out and
             // read ahead, and the handlers ask and read later.
-            let bare = Plan { needs: Needs::ALL, blind: plan.blind, ..Plan::default() };
+            let needs = Needs::ALL.and(plan.needs);
+            let bare =
+                Plan { needs, blind: plan.blind, stack: plan.stack, ..Plan::default() };
             self.load(watched, &bare).map_err(|_| error)
         })
     }

@@ -154,6 +154,11 @@ const RING_BYTES_MIN: usize = 512 << 10;
 /// And at most these.
 const RING_BYTES_MAX: usize = 16 << 20;
 
+/// Rings are so many times as large where hits come with more bytes of stacks than
+const STACK_RINGS: usize = 4;
+/// these.
+const STACK_BYTES_FEW: u32 = 1 << 10;
+
 impl Default for PerfOptions {
     fn default() -> Self {
         Self {
@@ -168,8 +173,11 @@ impl Default for PerfOptions {
 }
 
 impl PerfOptions {
-    fn data_pages(&self, page_size: usize, cpus: usize) -> usize {
+    /// Pages of a ring, where so many bytes of stacks come with each hit.
+    fn data_pages(&self, page_size: usize, cpus: usize, stack_bytes: u32) -> usize {
+        let times = if stack_bytes > STACK_BYTES_FEW { STACK_RINGS } else { 1 };
         let usual = (RINGS_BYTES / cpus.max(1)).clamp(RING_BYTES_MIN, RING_BYTES_MAX);
+        let usual = usual * times;
         let bytes = self.ring_bytes.unwrap_or(usual);
         bytes.div_ceil(page_size).max(1).next_power_of_two()
     }
@@ -212,8 +220,8 @@ impl PerfEngine {
     /// errors are about.
     fn begin(&self, pid: u32) -> Result<(Machine, Session), ArmError> {
         let machine = Machine::probe(&self.kernel, &self.options, self.programs, pid)?;
-        let (mut rings, layout) = machine.open_rings(pid)?;
-        let mut programs = machine.open_programs(&mut rings)?;
+        let (mut rings, layout) = machine.open_rings(pid, &self.plans)?;
+        let mut programs = machine.open_programs(&mut rings, &self.plans)?;
         if let Some(programs) = &mut programs {
             for (pid, watch, value) in &self.expected {
                 programs.expect(*pid, *watch, *value);
@@ -385,7 +393,8 @@ impl Engine for PerfEngine {
     fn arm_kernel(&mut self, watches: &[Option<Watch>]) -> Result<Armed, ArmError> {
         let done = self.arm_more(0, |machine, session| {
             session.know_watches(watches.len());
-            let sets = machine.open_kernel(watches, session.descriptors())?;
+            let held = session.descriptors();
+            let sets = machine.open_kernel(watches, session.sampled_in_kernel(), held)?;
             adopt(machine, session, sets)
         });
         // Less is needed to see what all tasks do; it is what is asked for first.

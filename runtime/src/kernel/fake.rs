@@ -14,10 +14,10 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
-use crate::attr::{EventSpec, REGISTERS, Role};
+use crate::attr::{EventSpec, Role};
 use crate::bpf::shared::RecordsWriter;
 use crate::bpf::{Program, Task};
-use crate::event::Registers;
+use crate::event::{Registers, UserStack};
 use crate::record::{Sample, write};
 use crate::ring::{PlainWriter, RingMemory};
 
@@ -79,6 +79,9 @@ pub struct Holdings {
     /// Children that are neither reaped nor let go.
     pub children: usize,
 }
+
+/// What all of the stack holds where it is sampled.
+pub const STACK_BYTE: u8 = 0x5a;
 
 /// An access to watched memory, as a test wants it to happen.
 #[derive(Clone, Copy, Debug)]
@@ -352,12 +355,11 @@ impl Fake {
                 if matches!(event.spec.role, Role::Programmed { .. }) {
                     continue;
                 }
-                let kernel = matches!(event.spec.role, Role::KernelBreakpoint { .. });
-                outputs.push((event.id, event.output, kernel));
+                outputs.push((event.id, event.output, event.spec.role));
             }
         }
-        for (id, output, kernel) in outputs {
-            let record = sample(id, access, kernel);
+        for (id, output, role) in outputs {
+            let record = sample(id, access, role);
             let owner = output.and_then(|owner| open.get_mut(&owner)?.event());
             let ring = owner.and_then(|owner| owner.ring.clone());
             if ring.is_some_and(|ring| ring.push(&record)) {
@@ -432,11 +434,18 @@ impl Open {
     }
 }
 
-/// A sample of an access. Each register holds its place in the sample.
-fn sample(id: u64, access: Access, kernel: bool) -> Vec<u64> {
-    let values: Vec<u64> = (0..u64::from(REGISTERS.count_ones())).collect();
-    let registers = Registers { mask: REGISTERS, values: &values };
-    write::sample(&Sample {
+/// A sample of an access. Each register holds its place in the sample, and all of the
+/// stack holds [`STACK_BYTE`].
+fn sample(id: u64, access: Access, role: Role) -> Vec<u64> {
+    let kernel = matches!(role, Role::KernelBreakpoint { .. });
+    let (sample_type, mask) = role.fields();
+    let values: Vec<u64> = (0..u64::from(mask.count_ones())).collect();
+    let registers = Registers { mask, values: &values };
+    let (callers, bytes) =
+        role.sampled().map_or((false, 0), |it| (it.callers, it.stack_bytes));
+    let bytes = vec![STACK_BYTE; bytes as usize];
+    let callers: &[u64] = if callers { &[access.ip, 9] } else { &[] };
+    let sample = Sample {
         id,
         ip: access.ip,
         pid: access.pid,
@@ -447,7 +456,9 @@ fn sample(id: u64, access: Access, kernel: bool) -> Vec<u64> {
         registers,
         interrupted: if kernel { registers } else { Registers::default() },
         kernel_stack: if kernel { &[7, 8] } else { &[] },
-    })
+        user_stack: UserStack { callers, bytes: &bytes },
+    };
+    write::sample(sample_type, &sample)
 }
 
 impl Kernel for Fake {

@@ -11,5 +11,6 @@ mod moves;
 mod processes;
 mod programs;
 mod programs_elsewhere;
+mod stacks;
 mod starting;
 mod threads;

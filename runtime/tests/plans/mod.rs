@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hwtrace_runtime::plan::{
     Binary, Block, Comparison, Does, Filter, Input, KEEP_MAX, Load, Needs, Next, Plan,
-    Reads, SLOTS_MAX, Slot, Space, Step, Unary,
+    Reads, SLOTS_MAX, Slot, Space, StackCapture, Step, Unary,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -149,12 +149,30 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         let steps = proptest::collection::vec(step(slots, kept(slots)), 0..20);
         steps.prop_map(move |steps| Reads { slots, steps })
     });
-    let needs = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(access, cpu, registers)| Needs { access, cpu, registers, ..Needs::NONE },
-    );
-    (needs, proptest::option::of(filter(0x1000, 64)), reads).prop_map(
-        |(needs, filter, reads)| Plan { needs, filter, reads, ..Plan::default() },
-    )
+    let needs =
+        (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(access, cpu, registers, user_stack, kernel_stack)| Needs {
+                access,
+                cpu,
+                registers,
+                user_stack,
+                kernel_stack,
+            });
+    let bytes = prop_oneof![
+        Just(0),
+        select(vec![8, 512, 4096, 4104, 16384, StackCapture::BYTES_MAX]),
+        (0..StackCapture::BYTES_MAX / 8).prop_map(|words| words * 8),
+    ];
+    let stack = (any::<bool>(), bytes)
+        .prop_map(|(callers, bytes)| StackCapture { callers, bytes });
+    (needs, proptest::option::of(filter(0x1000, 64)), reads, stack, any::<bool>())
+        .prop_map(|(needs, filter, reads, stack, blind)| Plan {
+            needs,
+            filter,
+            reads,
+            blind,
+            stack,
+        })
 }
 
 /// Whether a hit passes, as `plan.rs` says.

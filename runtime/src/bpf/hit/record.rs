@@ -1,9 +1,9 @@
 //! The record of a hit: how it is written, and what is where in it.
 //!
 //! Words: the time; process and thread; watch and flags; the instruction pointer;
-//! the value before; the one after; the rule's number and the system call. Then what
-//! was read, and registers: of the code that made the access, of the user, as the
-//! flags say.
+//! the value before; the one after; the rule's number and the system call; how long the
+//! stacks are, where there are any. Then what was read, and registers: of the code that
+//! made the access, of the user, as the flags say. Last the stacks.
 
 use super::{Hit, Rings, context, flag as flags};
 use crate::bpf::assembler::Label;
@@ -19,8 +19,12 @@ use crate::bpf::steps::at;
 pub const BODY: usize = 7;
 /// Bytes of the ring's own before each record.
 pub const HEAD_BYTES: usize = 8;
-/// Registers of a kind in a record: those of a frame but the instruction pointer.
-const REGISTERS: usize = frame::REGISTER_COUNT - 1;
+/// Registers of a kind in a record, by their index in a frame: in the order of samples
+/// ([`STACK_REGISTERS`](crate::attr::STACK_REGISTERS)).
+const REGISTERS: [usize; frame::REGISTER_COUNT] =
+    [0, 1, 2, 3, 4, 5, 6, 7, INSTRUCTION_POINTER, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+/// This one has only a record with stacks.
+const INSTRUCTION_POINTER: usize = frame::REGISTER_COUNT - 1;
 
 /// What is known of a hit: bits of the upper half of a record's third word, above
 /// the lowest, which says that the thread made the access itself.
@@ -39,10 +43,12 @@ pub mod flag {
     pub const USER: i32 = 32;
     /// The value before is what memory held at the hit before.
     pub const OLD_READ: i32 = 64;
+    /// The record has stacks, and a word that says how long they are.
+    pub const STACKS: i32 = 128;
     /// The first act was done; those of the next are the bits above.
     pub const ACTED: i32 = 1 << ACTED_BIT;
     /// Which bit that is.
-    pub const ACTED_BIT: u32 = 7;
+    pub const ACTED_BIT: u32 = 8;
 }
 
 /// What is asked of a ring, `BPF_RB_AVAIL_DATA`: bytes that nobody has read.
@@ -58,7 +64,10 @@ impl Hit<'_> {
     pub(super) fn record(&mut self) {
         let lost = self.labels.lost;
         let [small, code, both, written] = [(); 4].map(|()| self.asm.label());
-        self.ring(lost);
+        match self.stacks {
+            Some(_) => self.draft(lost),
+            None => self.ring(lost),
+        }
         self.choose(small, code, both);
         self.reserve(small, 0, written);
         self.reserve(code, flags::CODE, written);
@@ -66,12 +75,27 @@ impl Hit<'_> {
         self.asm.place(written);
         self.body();
         let forbidden = self.forbidden();
-        filter::write_reads(&mut self.asm, self.reads, forbidden, BODY);
-        self.submit();
+        let read = self.read_at();
+        filter::write_reads(&mut self.asm, self.reads, forbidden, read);
+        match self.stacks {
+            Some(stacks) => self.put(stacks),
+            None => self.submit(),
+        }
+    }
+
+    /// The word in which what is read begins.
+    fn read_at(&self) -> usize {
+        BODY + usize::from(self.stacks.is_some())
+    }
+
+    /// The registers that a record has of each kind.
+    fn kept(&self) -> impl Iterator<Item = usize> + use<> {
+        let all = self.stacks.is_some();
+        REGISTERS.into_iter().filter(move |it| all || *it != INSTRUCTION_POINTER)
     }
 
     /// [`R8`] = the ring of this CPU.
-    fn ring(&mut self, lost: Label) {
+    pub(super) fn ring(&mut self, lost: Label) {
         self.asm.put([load(Width::Double, R1, R7, at(frame::CPU))]);
         match self.maps.rings {
             Rings::Few(rings) => {
@@ -103,7 +127,7 @@ impl Hit<'_> {
     /// Which registers it has: those that somebody asks for; and where no rule tells
     /// what the code did, that code's.
     fn choose(&mut self, small: Label, code: Label, both: Label) {
-        if self.needs.registers {
+        if self.needs.registers || self.needs.user_stack {
             self.asm.put([load(Width::Double, R1, R7, at(frame::USER_MODE))]);
             self.asm.jump_if(Test::NotEqual, R1, 0, code);
             self.asm.jump(both);
@@ -115,41 +139,55 @@ impl Hit<'_> {
         }
     }
 
-    /// Words of a record with these flags.
+    /// Words of a record with these flags, without stacks.
     fn words(&self, flags: i32) -> usize {
         let kinds = [flags::CODE, flags::USER].map(|flag| usize::from(flags & flag != 0));
-        BODY + self.reads.words() + kinds.iter().sum::<usize>() * REGISTERS
+        let registers = kinds.iter().sum::<usize>() * self.kept().count();
+        self.read_at() + self.reads.words() + registers
     }
 
     /// Takes room for it, [`R9`], and writes the registers.
     fn reserve(&mut self, begin: Label, flags: i32, written: Label) {
         self.asm.place(begin);
-        let bytes = self.words(flags) * 8;
-        self.asm.put([copy(R1, R8), set(R2, bytes as i32), set(R3, 0)]);
-        self.asm.put([call(Helper::RecordReserve)]);
-        self.asm.jump_if(Test::Equal, R0, 0, self.labels.lost);
-        self.asm.put([copy(R9, R0)]);
-        let mut to = BODY + self.reads.words();
+        let bytes = (self.words(flags) * 8) as i32;
+        if self.stacks.is_some() {
+            self.asm.put([set(R8, bytes)]);
+        } else {
+            self.asm.put([copy(R1, R8), set(R2, bytes), set(R3, 0)]);
+            self.asm.put([call(Helper::RecordReserve)]);
+            self.asm.jump_if(Test::Equal, R0, 0, self.labels.lost);
+            self.asm.put([copy(R9, R0), set(R1, bytes)]);
+            self.filled();
+        }
+        let mut to = self.read_at() + self.reads.words();
         for flag in [flags::CODE, flags::USER] {
-            for index in (0..REGISTERS).filter(|_| flags & flag != 0) {
+            for index in self.kept().filter(|_| flags & flag != 0) {
                 self.asm.put([
                     match flag {
                         flags::CODE => load(Width::Double, R1, R6, PT_REGS[index]),
                         _ => load(Width::Double, R1, R7, at(frame::USER + index)),
                     },
-                    store(Width::Double, R9, at(to + index), R1),
+                    store(Width::Double, R9, at(to), R1),
                 ]);
+                to += 1;
             }
-            to += if flags & flag != 0 { REGISTERS } else { 0 };
         }
+        let stacks = if self.stacks.is_some() { flags::STACKS } else { 0 };
         self.asm.put([
             load(Width::Double, R2, R7, at(frame::FLAGS)),
-            alu_constant(Alu::Or, R2, flags),
-            load(Width::Double, R1, R7, at(frame::UNASKED)),
-            add(R1, (bytes + HEAD_BYTES) as i32),
-            store(Width::Double, R7, at(frame::UNASKED), R1),
+            alu_constant(Alu::Or, R2, flags | stacks),
         ]);
         self.asm.jump(written);
+    }
+
+    /// Counts a record of R1 bytes as what the ring was not asked since.
+    pub(super) fn filled(&mut self) {
+        self.asm.put([
+            load(Width::Double, R2, R7, at(frame::UNASKED)),
+            alu(Alu::Add, R1, R2),
+            add(R1, HEAD_BYTES as i32),
+            store(Width::Double, R7, at(frame::UNASKED), R1),
+        ]);
     }
 
     /// Writes the first words; R2 is the flags.
@@ -187,16 +225,24 @@ impl Hit<'_> {
         ]);
     }
 
-    /// Hands it over. Who waits is woken once, when a quarter of the ring is full; the
-    /// ring is not asked at each record, but whenever a small part of it was filled.
+    /// Hands it over.
     fn submit(&mut self) {
-        let submit = self.asm.label();
         let longest = self.words(flags::CODE | flags::USER) * 8 + HEAD_BYTES;
+        self.wakes(longest);
+        self.asm.put([copy(R1, R9), call(Helper::RecordSubmit)]);
+        self.asm.jump(self.labels.end);
+    }
+
+    /// R2 = whether it wakes who waits for the ring in [`R8`]: once, when a quarter of it
+    /// is full. The ring is not asked at each record, but whenever a small part of it
+    /// was filled. `longest` is how long a record is at most.
+    pub(super) fn wakes(&mut self, longest: usize) {
+        let known = self.asm.label();
         let ring = self.maps.ring_bytes as i32;
         let (quarter, part) = (ring / 4, ring / PARTS);
         self.asm
             .put([set(R2, NO_WAKEUP), load(Width::Double, R1, R7, at(frame::UNASKED))]);
-        self.asm.jump_if(Test::Below, R1, part, submit);
+        self.asm.jump_if(Test::Below, R1, part, known);
         self.asm.put([
             store_constant(Width::Double, R7, at(frame::UNASKED), 0),
             copy(R1, R8),
@@ -204,13 +250,11 @@ impl Hit<'_> {
             call(Helper::RecordsQuery),
             set(R2, NO_WAKEUP),
         ]);
-        self.asm.jump_if(Test::Below, R0, quarter, submit);
+        self.asm.jump_if(Test::Below, R0, quarter, known);
         // No more than this can have come since it was asked before.
         let passed = quarter + part + longest as i32;
-        self.asm.jump_if(Test::AboveOrEqual, R0, passed, submit);
+        self.asm.jump_if(Test::AboveOrEqual, R0, passed, known);
         self.asm.put([set(R2, FORCE_WAKEUP)]);
-        self.asm.place(submit);
-        self.asm.put([copy(R1, R9), call(Helper::RecordSubmit)]);
-        self.asm.jump(self.labels.end);
+        self.asm.place(known);
     }
 }

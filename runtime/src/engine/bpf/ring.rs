@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{OpenMap, Rules};
 use crate::access::KERNEL;
-use crate::attr::REGISTERS;
+use crate::attr::{REGISTERS, STACK_REGISTERS};
 use crate::bpf::Map;
 use crate::bpf::hit::{BODY, flag};
 use crate::bpf::shared::Records;
@@ -13,7 +13,7 @@ use crate::event::{AtHit, Captured, RawHit, Registers, Told, UserStack};
 use crate::kernel::{Errno, Kernel};
 use crate::merge::Cursor;
 use crate::plan::ACTS_MAX;
-use crate::ring::BadRecord;
+use crate::ring::{BadRecord, as_bytes};
 
 /// The ring of a CPU.
 pub(crate) struct HitRing {
@@ -106,8 +106,13 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
         new,
         exact: is(flag::EXACT),
     });
-    let (rest, user) = registers(rest, is(flag::USER))?;
-    let (captured, code) = registers(rest, is(flag::CODE))?;
+    let (rest, stacks) = match is(flag::STACKS) {
+        true => stacks(rest)?,
+        false => (rest, Stacks::default()),
+    };
+    let mask = if is(flag::STACKS) { STACK_REGISTERS } else { REGISTERS };
+    let (rest, user) = registers(rest, mask, is(flag::USER))?;
+    let (captured, code) = registers(rest, mask, is(flag::CODE))?;
     Some(RawHit {
         watch,
         pid,
@@ -118,8 +123,8 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
         kernel,
         registers: if kernel { user } else { code },
         interrupted: if kernel { code } else { Registers::default() },
-        kernel_stack: &[],
-        user_stack: UserStack::default(),
+        kernel_stack: stacks.kernel,
+        user_stack: stacks.user,
         // An unsigned number of no system call is negative.
         syscall: (kernel && syscall <= i32::MAX.cast_unsigned()).then_some(syscall),
         at_hit: AtHit {
@@ -133,14 +138,37 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
     })
 }
 
+/// The stacks of a record.
+#[derive(Clone, Copy, Default)]
+struct Stacks<'r> {
+    kernel: &'r [u64],
+    user: UserStack<'r>,
+}
+
+/// Takes stacks from the end, and from the front the word that says how long they are:
+/// bytes of callers and of calls in the kernel, 16 bits each, and of the stack.
+fn stacks(words: &[u64]) -> Option<(&[u64], Stacks<'_>)> {
+    let (&lengths, words) = words.split_first()?;
+    let (calls, bytes) = halves(lengths);
+    let (words, bytes) = last(words, bytes as usize / size_of::<u64>())?;
+    let (words, kernel) = last(words, (calls >> 16) as usize / size_of::<u64>())?;
+    let (words, callers) = last(words, (calls & 0xffff) as usize / size_of::<u64>())?;
+    let user = UserStack { callers, bytes: as_bytes(bytes) };
+    Some((words, Stacks { kernel, user }))
+}
+
 /// Takes registers from the end, where they are `there`.
-fn registers(words: &[u64], there: bool) -> Option<(&[u64], Registers<'_>)> {
+fn registers(words: &[u64], mask: u64, there: bool) -> Option<(&[u64], Registers<'_>)> {
     if !there {
         return Some((words, Registers::default()));
     }
-    let count = REGISTERS.count_ones() as usize;
-    let (words, values) = words.split_at(words.len().checked_sub(count)?);
-    Some((words, Registers { mask: REGISTERS, values }))
+    let (words, values) = last(words, mask.count_ones() as usize)?;
+    Some((words, Registers { mask, values }))
+}
+
+/// Parts the last ones from the rest.
+fn last(words: &[u64], count: usize) -> Option<(&[u64], &[u64])> {
+    Some(words.split_at(words.len().checked_sub(count)?))
 }
 
 /// Lower and upper half.
@@ -170,6 +198,32 @@ mod tests {
         assert_eq!(hit.at_hit, AtHit { old: Some(5), ..AtHit::default() });
         assert_eq!((hit.captured.words, hit.registers.mask), (&[7, 8][..], 0));
         assert_eq!(hit.syscall, None);
+    }
+
+    #[test]
+    fn stacks_are_as_long_as_the_record_says() {
+        let rules = Rules::default();
+        let mut rest = vec![24 << 32 | 16 << 16 | 8, 77];
+        rest.extend(0..18);
+        rest.extend([100, 201, 202, 301, 302, 303]);
+        let words = record((flag::CODE | flag::STACKS) << 1 | 1, &rest);
+        let hit = hit(&words, 0, &rules).expect("whole");
+        assert_eq!(
+            (hit.captured.words, hit.registers.mask),
+            (&[77][..], STACK_REGISTERS)
+        );
+        // The instruction pointer is bit 8, and R15 the last.
+        assert_eq!((hit.registers.get(8), hit.registers.get(23)), (Some(8), Some(17)));
+        assert_eq!(
+            (hit.kernel_stack, hit.user_stack.callers),
+            (&[201, 202][..], &[100][..])
+        );
+        assert_eq!(hit.user_stack.bytes, as_bytes(&[301, 302, 303]));
+        for end in 0..words.len() - 1 {
+            assert!(self::hit(&words[..end], 0, &rules).is_none(), "cut at {end}");
+        }
+        let endless = record(flag::STACKS << 1, &[u64::MAX, 1, 2, 3]);
+        assert!(self::hit(&endless, 0, &rules).is_none());
     }
 
     #[test]

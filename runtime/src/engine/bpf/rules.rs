@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_written_once_and_written_over() {
-        let memory = Shared::plain(board::bytes(1));
+        let memory = Shared::plain(board::bytes(1, 0));
         let mut rules = Rules::default();
         rules.teach(&memory, &lesson(10, 0x401000, 7));
         rules.teach(&memory, &lesson(10, 0x401000, 7));
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn each_owner_has_its_own_and_loses_all() {
-        let memory = Shared::plain(board::bytes(1));
+        let memory = Shared::plain(board::bytes(1, 0));
         let mut rules = Rules::default();
         for pid in [10, 11] {
             (1..100).for_each(|ip| rules.teach(&memory, &lesson(pid, 64 + ip, ip)));
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_full_table_goes_on_learning() {
-        let memory = Shared::plain(board::bytes(1));
+        let memory = Shared::plain(board::bytes(1, 0));
         let mut rules = Rules::default();
         for ip in 1..70_000 {
             rules.teach(&memory, &lesson(10, 0x1000 + ip * 3, ip));

@@ -134,7 +134,7 @@ mod tests {
         let mut shadows = Shadows::default();
         (0..3).for_each(|watch| shadows.know(watch));
         shadows.add_own(2);
-        (shadows, Shared::plain(board::bytes(1)))
+        (shadows, Shared::plain(board::bytes(1, 0)))
     }
 
     #[test]

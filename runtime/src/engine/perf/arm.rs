@@ -12,6 +12,7 @@ use crate::engine::ArmError;
 use crate::engine::bpf::Programs;
 use crate::event::Watch;
 use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
+use crate::plan::Plan;
 use crate::record::Layout;
 
 /// Listings of the threads within one try, at most.
@@ -53,8 +54,13 @@ impl Machine {
         self.features.remove_on_exec
     }
 
-    /// Opens a ring for each CPU, smaller ones where locked memory is short.
-    pub(super) fn open_rings(&self, pid: u32) -> Result<(Rings, Layout), ArmError> {
+    /// Opens a ring for each CPU, smaller ones where locked memory is short, for hits
+    /// of which this is planned.
+    pub(super) fn open_rings(
+        &self,
+        pid: u32,
+        plans: &[Plan],
+    ) -> Result<(Rings, Layout), ArmError> {
         let layout = Layout::new(SAMPLE_TYPE, REGISTERS);
         let layout = layout.ok_or_else(|| ArmError::Unsupported {
             reason: "samples of unknown layout".to_owned(),
@@ -65,7 +71,7 @@ impl Machine {
             // One unread byte is enough to wake.
             rings.news = self.open_rings_of(NEWS_BYTES.div_ceil(page), pid, |_| 1)?;
         }
-        let mut pages = self.options.data_pages(page, self.cpus.len());
+        let mut pages = self.data_pages(plans);
         if self.programs && self.options.ring_bytes.is_none() {
             // Of hits only those on the kernel's data come by these.
             pages = pages.div_ceil(4);
@@ -82,16 +88,24 @@ impl Machine {
     pub(super) fn open_programs(
         &self,
         rings: &mut Rings,
+        plans: &[Plan],
     ) -> Result<Option<Programs>, ArmError> {
         if !self.programs {
             return Ok(None);
         }
-        let page = self.kernel.page_size();
-        let bytes = self.options.data_pages(page, self.cpus.len()) * page;
+        let bytes = self.data_pages(plans) * self.kernel.page_size();
+        let insight = self.options.insight;
         let (programs, hits) =
-            Programs::open(&self.kernel, &self.cpus, bytes, self.options.insight)?;
+            Programs::open(&self.kernel, &self.cpus, bytes, insight, plans)?;
         rings.main.extend(hits.into_iter().map(Source::Programs));
         Ok(Some(programs))
+    }
+
+    /// Pages of each ring.
+    fn data_pages(&self, plans: &[Plan]) -> usize {
+        let bytes = plans.iter().map(|plan| Sampled::of(plan).stack_bytes).max();
+        let (page, cpus) = (self.kernel.page_size(), self.cpus.len());
+        self.options.data_pages(page, cpus, bytes.unwrap_or(0))
     }
 
     fn open_rings_of(
@@ -174,10 +188,12 @@ impl Machine {
         })
     }
 
-    /// Opens watches on the kernel's data, disabled; `held` as above.
+    /// Opens watches on the kernel's data, disabled; `sampled` tells what the samples of
+    /// each hold, and `held` is as above.
     pub(super) fn open_kernel(
         &self,
         watches: &[Option<Watch>],
+        sampled: impl Fn(usize) -> Sampled,
         held: u64,
     ) -> Result<Vec<EventSet>, ArmError> {
         let needed = held + (self.cpus.len() * watches.len()) as u64;
@@ -185,7 +201,9 @@ impl Machine {
         numbered(watches)
             .map(|(number, watch)| {
                 let set = EventSet::new(0, EVERY, Some(number));
-                let opened = self.open_set(Role::KernelBreakpoint { watch }, set);
+                let sampled = sampled(number as usize);
+                let opened =
+                    self.open_set(Role::KernelBreakpoint { watch, sampled }, set);
                 opened.map_err(|errno| match errno {
                     Errno::EACCES | Errno::EPERM => {
                         ArmError::KernelPermission { errno: errno as i32 }

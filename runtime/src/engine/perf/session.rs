@@ -12,7 +12,7 @@ use crate::bpf::board::WATCHES;
 use crate::bpf::hit::Watched;
 use crate::engine::bpf::{Programs, Rules};
 use crate::engine::{Account, ArmError, Flow};
-use crate::event::{Event, RawHit, UserStack, Watch};
+use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
 use crate::plan::Plan;
@@ -119,7 +119,7 @@ impl Session {
 
     /// What is done at the hits of each watch that is opened from now on.
     pub(super) fn set_plans(&mut self, plans: &[Plan]) {
-        self.sampled = plans.iter().map(|plan| Sampled::of(&plan.needs)).collect();
+        self.sampled = plans.iter().map(Sampled::of).collect();
         if let Some(programs) = &mut self.programs {
             programs.set_plans(plans);
         }
@@ -171,7 +171,7 @@ impl Session {
         watches: &[Option<Watch>],
         own: bool,
     ) -> std::result::Result<Vec<Capture>, ArmError> {
-        let sampled = |number| self.sampled.get(number).copied().unwrap_or(Sampled::ALL);
+        let sampled = sampled_of(&self.sampled);
         let capture = |(number, watch): (usize, &Option<Watch>)| {
             let (Some(programs), Some(watch)) = (&mut self.programs, watch) else {
                 return Ok(Capture::Sample(sampled(number)));
@@ -184,6 +184,12 @@ impl Session {
             Ok(Capture::Program(programs.program(watched)?))
         };
         watches.iter().enumerate().map(capture).collect()
+    }
+
+    /// The same of watches on the kernel's data, which are always sampled.
+    pub(super) fn sampled_in_kernel(&self) -> impl Fn(usize) -> Sampled {
+        let sampled = sampled_of(&self.sampled);
+        move |number| sampled(number).in_kernel()
     }
 
     /// Takes over events that are open and lead into the rings, and starts
@@ -448,6 +454,11 @@ impl Session {
     }
 }
 
+/// What the samples of a watch hold: what was planned, else everything.
+fn sampled_of(planned: &[Sampled]) -> impl Fn(usize) -> Sampled {
+    |number| planned.get(number).copied().unwrap_or(Sampled::ALL)
+}
+
 /// Whether a process is there and not about to end.
 fn goes_on(kernel: &dyn Kernel, pid: u32) -> bool {
     /// The flag of a task that ends (include/linux/sched.h).
@@ -547,7 +558,7 @@ impl Reader<'_> {
                 registers: sample.registers,
                 interrupted: sample.interrupted,
                 kernel_stack: sample.kernel_stack,
-                user_stack: UserStack::default(),
+                user_stack: sample.user_stack,
                 ..RawHit::default()
             }),
             Record::Comm { time, pid, tid, name, exec } => {
