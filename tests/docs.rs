@@ -589,9 +589,10 @@ fn examples_of_builtins_check() {
         .map(|form| (form.name, form.available, form.example, Vec::new()));
     for (name, available, example, mut refusals) in rows.chain(forms) {
         let text = format!(
-            "global hits, how, last, n, s\n\
+            "global hits, how, last, n, s, stacks\n\
              probe process.data(\"x\").write {{ s <<< $new {example} }}\n\
-             probe end {{ if (@count(s)) printd(\" \", n, hits[0], how[\"\"], last) }}",
+             probe end {{ if (@count(s)) printd(\" \", n, hits[0], how[\"\"], last)
+             foreach (k in stacks) print(k, stacks[k]) }}",
         );
         if let Available::NotYet(_) = available {
             refusals = vec![Code::Unsupported];

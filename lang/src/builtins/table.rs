@@ -151,23 +151,23 @@ builtins! {
     }
     Stacks {
         ubacktrace() -> Stack, Everywhere, Helper("ubacktrace"),
-            "stack of the process at the hit; of an access that the kernel made, as the process entered it", "n[ubacktrace()]++";
+            "stack of the process at the hit; of an access that the kernel made, as the process entered it", "stacks[ubacktrace()]++";
         backtrace() -> Stack, Everywhere, Helper("backtrace"),
-            "stack of the kernel at the hit, of an access that the kernel made; else empty", "n[backtrace()]++";
+            "stack of the kernel at the hit, of an access that the kernel made; else empty", "stacks[backtrace()]++";
         ucallers(levels: Long) -> Stack, Everywhere, Helper("ucallers"),
-            "the innermost part of the stack of the process: the function of the hit and so many that called one another, all where the argument is -1", "n[ucallers(2)]++";
+            "the innermost part of the stack of the process: the function of the hit and so many that called one another, all where the argument is -1", "stacks[ucallers(2)]++";
         callers(levels: Long) -> Stack, Everywhere, Helper("callers"),
-            "the innermost part of the stack of the kernel: the function of the hit and so many that called one another, all where the argument is -1", "n[callers(2)]++";
+            "the innermost part of the stack of the kernel: the function of the hit and so many that called one another, all where the argument is -1", "stacks[callers(2)]++";
         ustack(level: Long) -> Long, Everywhere, Helper("ustack"),
             "address at a level of the stack of the process, from 0 for the innermost; 0 where there is none", "println(usymname(ustack(1)))";
         stack(level: Long) -> Long, Everywhere, Helper("stack"),
             "address at a level of the stack of the kernel, from 0 for the innermost; 0 where there is none", "println(symname(stack(1)))";
         caller() -> String, Everywhere, Helper("caller"),
-            "name of the function that called the one of the access, and the address in it to which the call returns, as text", "n[caller()]++";
+            "name of the function that called the one of the access, and the address in it to which the call returns, as text", "how[caller()]++";
         caller_addr() -> Long, Everywhere, Helper("caller_addr"),
-            "address to which the call of the function of the access returns, 0 where it is not known", "n[caller_addr()]++";
+            "address to which the call of the function of the access returns, 0 where it is not known", "hits[caller_addr()]++";
         probemod() -> String, Everywhere, Helper("probemod"),
-            "name of the file, or of the kernel's module, that has the instruction that made the access, \"\" outside of data probes", "n[probemod()]++";
+            "name of the file, or of the kernel's module, that has the instruction that made the access, \"\" outside of data probes", "how[probemod()]++";
         print_ubacktrace(), Everywhere, Helper("print_ubacktrace"),
             "prints the stack of the process at the hit, a line for each address with what usymdata says of it", "print_ubacktrace()";
         print_ubacktrace_brief(), Everywhere, Helper("print_ubacktrace_brief"),

@@ -106,15 +106,6 @@ impl Builder<'_> {
                 let operand = self.expression(operand);
                 self.value(Type::Double, Op::ToDouble(operand), span)
             }
-            ExpressionKind::StackText(stack) => {
-                let stack = self.expression(stack);
-                self.value(Type::String, helper("stack_text", vec![stack]), span)
-            }
-            ExpressionKind::StackOf { text, space } => {
-                let text = self.expression(text);
-                let kernel = self.long((*space == Space::Kernel).into(), span);
-                self.value(Type::Long, helper("stack_of", vec![text, kernel]), span)
-            }
             ExpressionKind::In { array, keys } => {
                 let slice = self.slice(keys);
                 let (array, _) = self.array(*array);
@@ -177,7 +168,7 @@ impl Builder<'_> {
         self.value(ty, Op::Field(field), span)
     }
 
-    /// Data of the target.
+    /// Data of the target, and stacks.
     fn data(&mut self, expression: &Expression) -> Value {
         let span = expression.span;
         match &expression.kind {
@@ -201,6 +192,15 @@ impl Builder<'_> {
                 let value = self.expression(value);
                 self.effect(Op::SetLocal((*local).into(), value), span);
                 self.expression(inside)
+            }
+            ExpressionKind::StackText(stack) => {
+                let stack = self.expression(stack);
+                self.value(Type::String, helper("stack_text", vec![stack]), span)
+            }
+            ExpressionKind::StackOf { text, space } => {
+                let text = self.expression(text);
+                let kernel = self.long((*space == Space::Kernel).into(), span);
+                self.value(Type::Long, helper("stack_of", vec![text, kernel]), span)
             }
             kind => unreachable!("`expression` lowers {kind:?}"),
         }
