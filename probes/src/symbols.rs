@@ -13,7 +13,7 @@ pub mod kernel_data;
 mod lookup;
 pub(crate) mod nearest;
 mod table;
-mod unwind;
+pub(crate) mod unwind;
 
 pub use all::NamedData;
 pub use dynamic::{Dynamic, TlsCell, TlsCellKind, TlsSegment};
