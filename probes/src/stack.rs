@@ -21,7 +21,7 @@ mod expression;
 mod habits;
 mod registers;
 mod rule;
-mod tables;
+pub(crate) mod tables;
 mod walk;
 
 pub use habits::keeps_frame_pointers;
@@ -29,5 +29,7 @@ pub use registers::Registers;
 pub use walk::{FRAMES_MAX, Thread};
 
 pub(crate) use rule::Rule;
-pub(crate) use tables::{Decoder, Tables};
+pub(crate) use tables::Decoder;
 pub(crate) use walk::{Code, walk};
+
+pub(crate) use crate::symbols::unwind::Index;

@@ -14,37 +14,29 @@ use crate::symbols::unwind::{self, Function, Index, Slice};
 #[derive(Debug, Default)]
 pub(crate) struct Decoder(UnwindContext<usize>);
 
-/// The tables of one file.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tables<'a> {
-    pub(crate) elf: &'a Elf,
-    /// `.debug_frame` and what is in it; empty where there is none.
-    pub(crate) debug: (&'a [u8], &'a Index),
+/// By `.eh_frame`: how the frame of the function at an address is left there; none where
+/// it does not cover that.
+pub(crate) fn eh_frame(elf: &Elf, at: VirtOffset, decoder: &mut Decoder) -> Option<Rule> {
+    let found = elf.frame_entry(at)?;
+    decode(&found.section, &found.bases, &found.function, at, decoder)
 }
 
-impl Tables<'_> {
-    /// The functions of `.debug_frame`.
-    pub(crate) fn index(section: &[u8]) -> Index {
-        unwind::index_debug(&DebugFrame::new(section, LittleEndian))
-    }
+/// The functions of `.debug_frame`.
+pub(crate) fn index(section: &[u8]) -> Index {
+    unwind::index_debug(&DebugFrame::new(section, LittleEndian))
+}
 
-    /// How the frame of the function at an address is left there; none where no
-    /// table covers it.
-    pub(crate) fn rule(&self, at: VirtOffset, decoder: &mut Decoder) -> Option<Rule> {
-        if let Some(found) = self.elf.frame_entry(at)
-            && found.function.contains(at.0)
-        {
-            return decode(&found.section, &found.bases, &found.function, at, decoder);
-        }
-        let (bytes, index) = self.debug;
-        let section = DebugFrame::from(EndianSlice::new(bytes, LittleEndian));
-        let bases = BaseAddresses::default();
-        let function = unwind::find(&section, &bases, index, at.0)?;
-        if !function.contains(at.0) {
-            return None;
-        }
-        decode(&section, &bases, &function, at, decoder)
-    }
+/// By `.debug_frame`, of which `index` has the functions.
+pub(crate) fn debug_frame(
+    section: &[u8],
+    index: &Index,
+    at: VirtOffset,
+    decoder: &mut Decoder,
+) -> Option<Rule> {
+    let section = DebugFrame::from(EndianSlice::new(section, LittleEndian));
+    let bases = BaseAddresses::default();
+    let function = unwind::find(&section, &bases, index, at.0)?;
+    decode(&section, &bases, &function, at, decoder)
 }
 
 fn decode<'a, S: UnwindSection<Slice<'a>>>(
@@ -54,6 +46,9 @@ fn decode<'a, S: UnwindSection<Slice<'a>>>(
     at: VirtOffset,
     decoder: &mut Decoder,
 ) -> Option<Rule> {
+    if !function.contains(at.0) {
+        return None;
+    }
     let row = function.unwind_info_for_address(section, bases, &mut decoder.0, at.0);
     Rule::of(row.ok()?, section, function.is_signal_trampoline())
 }

@@ -1,0 +1,221 @@
+//! Stacks of processes: their code for the walker, and names for what it finds.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::spaces::keep;
+use super::{InFile, Symbol, Symbolizer};
+use crate::address::{AbsAddr, VirtOffset};
+use crate::dwarf::Frame;
+use crate::stack::{self, Code, Decoder, Registers, Rule, Thread};
+use crate::symbols::Elf;
+
+/// An instruction of x86-64 has no more bytes (SDM vol. 2A, 2.3.11).
+const INSTRUCTION_MAX: u64 = 15;
+/// `syscall`.
+const SYSCALL: &[u8] = b"\x0f\x05";
+/// `endbr64`, with which functions may begin.
+const LANDING: &[u8] = b"\xf3\x0f\x1e\xfa";
+/// `push %rbp`, and `mov %rsp,%rbp` in both of its forms.
+const PUSH: &[u8] = b"\x55";
+const SET_FRAME: [&[u8]; 2] = [b"\x48\x89\xe5", b"\x48\x8b\xec"];
+/// How functions return.
+const RETURNS: [&[u8]; 4] = [b"\xc3", b"\xc2", b"\xf3\xc3", b"\xf2\xc3"];
+
+/// What is at a place on a stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnStack {
+    /// The functions by debug information, innermost first; the last is not inlined.
+    pub frames: Arc<[Frame]>,
+    /// The function by its symbol; its offset is that of the address itself.
+    pub symbol: Option<Symbol>,
+    /// The file without directories, or the kernel's module.
+    pub module: Option<Arc<str>>,
+}
+
+/// Rules of all files: programs have some hundred different ones.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    decoder: Decoder,
+    known: HashSet<Arc<Rule>>,
+}
+
+/// More different rules begin anew: a file that wants to fill our memory.
+const RULES_MAX: usize = 65_536;
+
+impl Rules {
+    /// The same rules are kept once.
+    fn shared(&mut self, rule: Rule) -> Arc<Rule> {
+        if let Some(known) = self.known.get(&rule) {
+            return known.clone();
+        }
+        if self.known.len() >= RULES_MAX {
+            self.known.clear();
+        }
+        let rule = Arc::new(rule);
+        self.known.insert(rule.clone());
+        rule
+    }
+}
+
+impl Symbolizer {
+    /// The number of the image that a process has now, by which
+    /// [`Symbolizer::on_stack`] names its addresses when it has ended, or has another. A
+    /// forked process has its parent's until one of them maps code.
+    pub fn image(&mut self, pid: u32) -> u32 {
+        let image = self.image_of(pid);
+        self.spaces.give(image);
+        image
+    }
+
+    /// Appends the stack of a thread: its instruction, and then the addresses to which calls
+    /// return, or at which signals interrupted it. True where it came to the stack's end.
+    pub fn walk(&mut self, pid: u32, thread: &Thread<'_>, out: &mut Vec<u64>) -> bool {
+        let image = self.image_of(pid);
+        let Some(next) = thread.registers.get(Registers::RIP) else { return false };
+        let instruction = thread.instruction.unwrap_or(next);
+        out.push(instruction);
+        let behind = instruction..=instruction.saturating_add(INSTRUCTION_MAX);
+        if behind.contains(&next) {
+            return stack::walk(&mut CodeOf(self, image), thread, out);
+        }
+        if self.is_at(image, instruction, &RETURNS) {
+            out.push(next);
+        }
+        let first = out.len();
+        let ended = stack::walk(&mut CodeOf(self, image), thread, out);
+        // A call's own return address is no caller.
+        if out.get(first).is_some_and(|caller| behind.contains(caller)) {
+            out.remove(first);
+        }
+        ended
+    }
+
+    /// The instruction with which a thread entered the kernel that goes on at `next`.
+    pub fn entered_by(&mut self, pid: u32, next: u64) -> u64 {
+        let image = self.image_of(pid);
+        let call = next.wrapping_sub(SYSCALL.len() as u64);
+        if self.is_at(image, call, &[SYSCALL]) { call } else { next }
+    }
+
+    /// What is at a place on a stack of an image; of the kernel where there is none.
+    /// `returns` where a call returns to the address: it is that call's function and line
+    /// that are told.
+    pub fn on_stack(
+        &mut self,
+        image: Option<u32>,
+        address: AbsAddr,
+        returns: bool,
+    ) -> OnStack {
+        let image = image.unwrap_or_else(|| self.image_of(NOBODY));
+        let back = u64::from(returns && self.may_return(image, address.0));
+        let at = AbsAddr(address.0.wrapping_sub(back));
+        let frames = self.source_in(image, at);
+        let mut symbol = self.function_in(image, at);
+        if let Some(symbol) = &mut symbol {
+            symbol.offset += back;
+        }
+        let module = match &symbol {
+            Some(symbol) => Some(symbol.module.clone()),
+            None => self.module_in(image, at),
+        };
+        OnStack { frames, symbol, module }
+    }
+
+    /// Whether a call may be before an address. Where a signal came, or is returned
+    /// from, there seldom is one.
+    fn may_return(&mut self, image: u32, address: u64) -> bool {
+        let Some(before) = address.checked_sub(CALL_MAX as u64) else { return true };
+        let Some(code) = self.code_in(image, before) else { return true };
+        code.get(..CALL_MAX).is_none_or(ends_with_call)
+    }
+
+    /// Whether one of these instructions is at an address.
+    fn is_at(&mut self, image: u32, address: u64, instructions: &[&[u8]]) -> bool {
+        let code = self.code_in(image, address).unwrap_or_default();
+        instructions.iter().any(|instruction| code.starts_with(instruction))
+    }
+
+    /// The code from an address on, in its file.
+    fn code_in(&mut self, image: u32, address: u64) -> Option<&[u8]> {
+        let place = self.in_file(image, AbsAddr(address))?;
+        self.modules.elf(place.module)?.code(place.virt, u64::MAX)
+    }
+
+    fn rule(&mut self, image: u32, address: u64, exact: bool) -> Option<Arc<Rule>> {
+        let key = address << 1 | u64::from(exact);
+        let answers = self.spaces.answers(image)?;
+        if let Some(known) = answers.rules.get(&key) {
+            return known.clone();
+        }
+        let rule = self.find_rule(image, AbsAddr(address), exact);
+        let rule = rule.map(|rule| self.rules.shared(rule));
+        keep(&mut self.spaces.answers(image)?.rules, key, rule.clone());
+        rule
+    }
+
+    fn find_rule(&mut self, image: u32, address: AbsAddr, exact: bool) -> Option<Rule> {
+        let mapping = self.spaces.get(image)?.maps.find(address)?;
+        if !mapping.executable {
+            return None;
+        }
+        let Some(InFile { module, virt, .. }) = self.in_file(image, address) else {
+            return Some(Rule::by_frame_pointer());
+        };
+        let elf = self.modules.elf(module)?;
+        let next = VirtOffset(virt.0.wrapping_add(u64::from(!exact)));
+        let code = elf.code(next, u64::MAX).unwrap_or_default();
+        let signal = Rule::of_signal_return(code);
+        let rule = signal.or_else(|| self.modules.rule(module, virt, &mut self.rules.decoder));
+        rule.or_else(|| exact.then(|| by_code(elf, virt))?).or_else(|| {
+            Some(Rule::by_frame_pointer())
+        })
+    }
+}
+
+/// The process that stands for the kernel: no process has this number.
+const NOBODY: u32 = u32::MAX;
+
+/// The longest call, with a prefix, a base, an index and four bytes of distance.
+const CALL_MAX: usize = 8;
+
+/// Whether bytes may end with a call: `call rel32`, or one by a register or by memory
+/// (opcode FF /2), which has one byte more for each thing that it names.
+fn ends_with_call(bytes: &[u8]) -> bool {
+    let from_end = |back: usize| bytes.len().checked_sub(back).and_then(|at| bytes.get(at));
+    let indirect = |back: usize| {
+        let by = |modrm: &u8| modrm >> 3 & 7 == 2;
+        from_end(back) == Some(&0xff) && from_end(back - 1).is_some_and(by)
+    };
+    from_end(5) == Some(&0xe8) || [2, 3, 4, 6, 7].into_iter().any(indirect)
+}
+
+/// By what a function without tables has done up to an address, as far as that shows:
+/// code written by hand seldom pushes, compilers begin with the frame pointer.
+fn by_code(elf: &Elf, at: VirtOffset) -> Option<Rule> {
+    let here = elf.code(at, 4)?;
+    if RETURNS.iter().any(|known| here.starts_with(known)) {
+        return Some(Rule::after_pushing(0));
+    }
+    let function = elf.function_range(at)?;
+    let code = elf.code(VirtOffset(function.start), u64::MAX)?;
+    let done = usize::try_from(at.0.checked_sub(function.start)?).ok()?;
+    let begin = if code.starts_with(LANDING) { LANDING.len() } else { 0 };
+    let frame = code.get(begin..)?.strip_prefix(PUSH);
+    let keeps = frame.is_some_and(|it| SET_FRAME.iter().any(|set| it.starts_with(set)));
+    match done.checked_sub(begin) {
+        None | Some(0) => Some(Rule::after_pushing(0)),
+        Some(1) if keeps => Some(Rule::after_pushing(8)),
+        _ if keeps => Some(Rule::by_frame_pointer()),
+        _ => Some(Rule::after_pushing(0)),
+    }
+}
+
+/// The code of an image.
+struct CodeOf<'a>(&'a mut Symbolizer, u32);
+
+impl Code for CodeOf<'_> {
+    fn leave(&mut self, address: u64, exact: bool) -> Option<Arc<Rule>> {
+        self.0.rule(self.1, address, exact)
+    }
+}
