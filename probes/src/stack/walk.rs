@@ -12,8 +12,8 @@ pub const FRAMES_MAX: usize = 512;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread<'a> {
     /// The instruction that is asked about: the thread has done it, and nothing
-    /// since. None where the thread is at it.
-    pub instruction: Option<u64>,
+    /// since; or is at it.
+    pub instruction: u64,
     /// The thread's registers.
     pub registers: Registers,
     /// Its memory from the stack pointer on, as much of it as was captured.

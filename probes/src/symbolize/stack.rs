@@ -73,7 +73,7 @@ impl Symbolizer {
     pub fn walk(&mut self, pid: u32, thread: &Thread<'_>, out: &mut Vec<u64>) -> bool {
         let image = self.image_of(pid);
         let Some(next) = thread.registers.get(Registers::RIP) else { return false };
-        let instruction = thread.instruction.unwrap_or(next);
+        let instruction = thread.instruction;
         out.push(instruction);
         let behind = instruction..=instruction.saturating_add(INSTRUCTION_MAX);
         if behind.contains(&next) {
