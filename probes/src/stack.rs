@@ -28,7 +28,7 @@ pub use habits::keeps_frame_pointers;
 pub use registers::Registers;
 pub use walk::{FRAMES_MAX, Thread};
 
-pub(crate) use rule::Rule;
+pub(crate) use rule::{Rule, signal_return};
 pub(crate) use tables::Decoder;
 pub(crate) use walk::{Code, walk};
 

@@ -59,6 +59,12 @@ const IN_SIGNAL_FRAME: [i64; Registers::COUNT] = [
 const SIGNAL_RETURNS: [&[u8]; 2] =
     [b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05", b"\xb8\x0f\0\0\0\x0f\x05"];
 
+/// The length of the code that returns from a signal's handler, where `code` is that.
+pub(crate) fn signal_return(code: &[u8]) -> Option<usize> {
+    let known = SIGNAL_RETURNS.iter().find(|known| code.starts_with(known));
+    known.map(|known| known.len())
+}
+
 impl Rule {
     /// That of a row of `section`.
     pub(super) fn of<'a, S: UnwindSection<Slice<'a>>>(
@@ -97,9 +103,7 @@ impl Rule {
 
     /// That of the code which returns from a signal's handler, where `code` is that.
     pub(crate) fn of_signal_return(code: &[u8]) -> Option<Self> {
-        if !SIGNAL_RETURNS.iter().any(|known| code.starts_with(known)) {
-            return None;
-        }
+        signal_return(code)?;
         let saved = IN_SIGNAL_FRAME.iter().zip(0..);
         let saved = saved.map(|(offset, number)| (number, Saved::At(*offset)));
         let frame = Frame::Register(Registers::RSP, 0);

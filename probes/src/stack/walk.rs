@@ -36,11 +36,10 @@ pub(crate) fn walk(code: &mut impl Code, thread: &Thread<'_>, out: &mut Vec<u64>
     let mut own = thread.registers;
     let start = own.get(Registers::RSP).unwrap_or(u64::MAX);
     let memory = Memory { start, bytes: thread.bytes };
-    let mut exact = true;
+    let Some(mut rule) = own.get(Registers::RIP).and_then(|at| code.leave(at, true)) else {
+        return false;
+    };
     for _ in 1..FRAMES_MAX {
-        let Some(at) = own.get(Registers::RIP) else { break };
-        let at = if exact { at } else { at.wrapping_sub(1) };
-        let Some(rule) = code.leave(at, exact) else { return false };
         if rule.is_outermost() {
             return true;
         }
@@ -52,16 +51,19 @@ pub(crate) fn walk(code: &mut impl Code, thread: &Thread<'_>, out: &mut Vec<u64>
             break;
         };
         // A handler of signals may have a stack of its own, anywhere.
-        if !rule.interrupted && caller.get(Registers::RSP) <= own.get(Registers::RSP) {
+        let exact = rule.interrupted;
+        if !exact && caller.get(Registers::RSP) <= own.get(Registers::RSP) {
             return false;
         }
-        match caller.get(Registers::RIP) {
-            Some(0) => return true,
-            Some(address) => out.push(address),
-            None => return false,
+        let address = caller.get(Registers::RIP).unwrap_or(0);
+        if address == 0 {
+            return true;
         }
-        exact = rule.interrupted;
-        own = caller;
+        let Some(next) = code.leave(address - u64::from(!exact), exact) else {
+            return false;
+        };
+        out.push(address);
+        (rule, own) = (next, caller);
     }
     // Nothing could be walked.
     match (thread.bytes, thread.callers) {

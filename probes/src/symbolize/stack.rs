@@ -1,5 +1,6 @@
 //! Stacks of processes: their code for the walker, and names for what it finds.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -14,13 +15,15 @@ use crate::symbols::Elf;
 const INSTRUCTION_MAX: u64 = 15;
 /// `syscall`.
 const SYSCALL: &[u8] = b"\x0f\x05";
-/// `endbr64`, with which functions may begin.
-const LANDING: &[u8] = b"\xf3\x0f\x1e\xfa";
-/// `push %rbp`, and `mov %rsp,%rbp` in both of its forms.
-const PUSH: &[u8] = b"\x55";
-const SET_FRAME: [&[u8]; 2] = [b"\x48\x89\xe5", b"\x48\x8b\xec"];
+/// `push %rbp` and `mov %rsp,%rbp`, the latter in both of its forms.
+const SET_FRAME: [&[u8]; 2] = [b"\x55\x48\x89\xe5", b"\x55\x48\x8b\xec"];
+/// They are among the first bytes of a function; before them it may realign the stack.
+const PROLOGUE_MAX: u64 = 32;
 /// How functions return.
 const RETURNS: [&[u8]; 4] = [b"\xc3", b"\xc2", b"\xf3\xc3", b"\xf2\xc3"];
+
+/// How the C libraries call what ends handlers of signals.
+const SIGNAL_RETURN: &str = "__restore_rt";
 
 /// What is at a place on a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,7 +114,7 @@ impl Symbolizer {
         let back = u64::from(returns && self.may_return(image, address.0));
         let at = AbsAddr(address.0.wrapping_sub(back));
         let frames = self.source_in(image, at);
-        let mut symbol = self.function_in(image, at);
+        let mut symbol = self.function_in(image, at).or_else(|| self.signal(image, at));
         if let Some(symbol) = &mut symbol {
             symbol.offset += back;
         }
@@ -120,6 +123,14 @@ impl Symbolizer {
             None => self.module_in(image, at),
         };
         OnStack { frames, symbol, module }
+    }
+
+    /// What ends handlers of signals has a symbol in few files, but one name in all.
+    fn signal(&mut self, image: u32, address: AbsAddr) -> Option<Symbol> {
+        let code = self.code_in(image, address.0)?;
+        let size = stack::signal_return(code)? as u64;
+        let module = self.module_in(image, address)?;
+        Some(Symbol { name: SIGNAL_RETURN.into(), offset: 0, size, module })
     }
 
     /// Whether a call may be before an address. Where a signal came, or is returned
@@ -198,17 +209,15 @@ fn by_code(elf: &Elf, at: VirtOffset) -> Option<Rule> {
         return Some(Rule::after_pushing(0));
     }
     let function = elf.function_range(at)?;
-    let code = elf.code(VirtOffset(function.start), u64::MAX)?;
-    let done = usize::try_from(at.0.checked_sub(function.start)?).ok()?;
-    let begin = if code.starts_with(LANDING) { LANDING.len() } else { 0 };
-    let frame = code.get(begin..)?.strip_prefix(PUSH);
-    let keeps = frame.is_some_and(|it| SET_FRAME.iter().any(|set| it.starts_with(set)));
-    match done.checked_sub(begin) {
-        None | Some(0) => Some(Rule::after_pushing(0)),
-        Some(1) if keeps => Some(Rule::after_pushing(8)),
-        _ if keeps => Some(Rule::by_frame_pointer()),
-        _ => Some(Rule::after_pushing(0)),
-    }
+    let code = elf.code(VirtOffset(function.start), PROLOGUE_MAX)?;
+    let done = at.0.checked_sub(function.start)?;
+    let sets = |code: &[u8]| SET_FRAME.iter().any(|set| code.starts_with(set));
+    let frame = (0..code.len()).find(|&start| sets(&code[start..]));
+    Some(match frame.map(|frame| done.cmp(&(frame as u64 + 1))) {
+        Some(Ordering::Greater) => Rule::by_frame_pointer(),
+        Some(Ordering::Equal) => Rule::after_pushing(8),
+        _ => Rule::after_pushing(0),
+    })
 }
 
 /// The code of an image.
