@@ -12,6 +12,7 @@ pub mod kallsyms;
 pub mod kernel_data;
 mod lookup;
 pub(crate) mod nearest;
+mod plt;
 mod table;
 pub(crate) mod unwind;
 

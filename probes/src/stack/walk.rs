@@ -28,6 +28,9 @@ pub(crate) trait Code {
     /// How the frame of the function at an address is left; none where there is no
     /// code. `exact` where the address is the next instruction's, and no call is before it.
     fn leave(&mut self, address: u64, exact: bool) -> Option<Arc<Rule>>;
+
+    /// A signal came before the instruction at an address.
+    fn interrupted(&mut self, address: u64);
 }
 
 /// Appends the addresses to which the calls of a thread return, the innermost first. True
@@ -62,6 +65,9 @@ pub(crate) fn walk(code: &mut impl Code, thread: &Thread<'_>, out: &mut Vec<u64>
         let Some(next) = code.leave(address - u64::from(!exact), exact) else {
             return false;
         };
+        if exact {
+            code.interrupted(address);
+        }
         out.push(address);
         (rule, own) = (next, caller);
     }

@@ -197,7 +197,9 @@ impl Modules {
         };
         let Some(found) = found else {
             return match kind {
-                NameKind::Function => self.function_by_debug(number, virt),
+                NameKind::Function => {
+                    self.function_by_debug(number, virt).or_else(|| self.stub(number, virt))
+                }
                 NameKind::Data => None,
             };
         };
@@ -215,6 +217,13 @@ impl Modules {
         let FunctionAt { start, size, name } = self.dwarf(module)?.function_at(virt)?;
         let offset = virt.0.checked_sub(start.0)?;
         Some(Symbol { name, offset, size, module: self.name(module)? })
+    }
+
+    /// A stub that calls a function of another file.
+    fn stub(&self, module: usize, virt: VirtOffset) -> Option<Symbol> {
+        let (code, name) = self.elf(module)?.stub_at(virt)?;
+        let (offset, size) = (virt.0.checked_sub(code.start)?, code.end - code.start);
+        Some(Symbol { name: name.into(), offset, size, module: self.name(module)? })
     }
 
     /// The code of the function at an address of a file: where that is, and its

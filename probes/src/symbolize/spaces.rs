@@ -4,7 +4,7 @@
 //! number that was given out keeps its meaning: what would give another to the addresses
 //! that it was given out for begins a new one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::Symbol;
@@ -21,6 +21,8 @@ pub(super) struct Space {
     pub(super) pid: u32,
     pub(super) maps: AddressSpace,
     pub(super) answers: Answers,
+    /// Addresses on stacks to which no call returns: signals came there.
+    pub(super) interrupted: HashSet<u64>,
     /// Names of code that the process made.
     pub(super) made: PerfMap,
     /// Processes that have it now.

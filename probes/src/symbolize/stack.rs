@@ -36,6 +36,10 @@ pub struct OnStack {
     pub module: Option<Arc<str>>,
 }
 
+/// So many addresses at which signals came are kept for an image. One more is named by the
+/// instruction before it.
+const INTERRUPTED_MAX: usize = 65_536;
+
 /// Rules of all files: programs have some hundred different ones.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
@@ -133,12 +137,13 @@ impl Symbolizer {
         Some(Symbol { name: SIGNAL_RETURN.into(), offset: 0, size, module })
     }
 
-    /// Whether a call may be before an address. Where a signal came, or is returned
-    /// from, there seldom is one.
+    /// Whether it is a call that returns to an address: neither had a signal come there,
+    /// nor is it what ends a signal's handler.
     fn may_return(&mut self, image: u32, address: u64) -> bool {
-        let Some(before) = address.checked_sub(CALL_MAX as u64) else { return true };
-        let Some(code) = self.code_in(image, before) else { return true };
-        code.get(..CALL_MAX).is_none_or(ends_with_call)
+        let space = self.spaces.get(image);
+        let interrupted = space.is_some_and(|it| it.interrupted.contains(&address));
+        let code = self.code_in(image, address).unwrap_or_default();
+        !interrupted && stack::signal_return(code).is_none()
     }
 
     /// Whether one of these instructions is at an address.
@@ -187,20 +192,6 @@ impl Symbolizer {
 /// The process that stands for the kernel: no process has this number.
 const NOBODY: u32 = u32::MAX;
 
-/// The longest call, with a prefix, a base, an index and four bytes of distance.
-const CALL_MAX: usize = 8;
-
-/// Whether bytes may end with a call: `call rel32`, or one by a register or by memory
-/// (opcode FF /2), which has one byte more for each thing that it names.
-fn ends_with_call(bytes: &[u8]) -> bool {
-    let from_end = |back: usize| bytes.len().checked_sub(back).and_then(|at| bytes.get(at));
-    let indirect = |back: usize| {
-        let by = |modrm: &u8| modrm >> 3 & 7 == 2;
-        from_end(back) == Some(&0xff) && from_end(back - 1).is_some_and(by)
-    };
-    from_end(5) == Some(&0xe8) || [2, 3, 4, 6, 7].into_iter().any(indirect)
-}
-
 /// By what a function without tables has done up to an address, as far as that shows:
 /// code written by hand seldom pushes, compilers begin with the frame pointer.
 fn by_code(elf: &Elf, at: VirtOffset) -> Option<Rule> {
@@ -226,5 +217,13 @@ struct CodeOf<'a>(&'a mut Symbolizer, u32);
 impl Code for CodeOf<'_> {
     fn leave(&mut self, address: u64, exact: bool) -> Option<Arc<Rule>> {
         self.0.rule(self.1, address, exact)
+    }
+
+    fn interrupted(&mut self, address: u64) {
+        if let Some(space) = self.0.spaces.get_mut(self.1)
+            && space.interrupted.len() < INTERRUPTED_MAX
+        {
+            space.interrupted.insert(address);
+        }
     }
 }

@@ -13,11 +13,15 @@ pub(crate) fn common(name: Option<&str>) -> String {
     let whole = last.split('.').next().unwrap_or(last);
     match whole {
         "{closure}" | "{{closure}}" => "closure".to_owned(),
+        // Its parentheses were taken for parameters.
+        "operator" => "operator()".to_owned(),
         closure if closure.starts_with("{closure") => "closure".to_owned(),
         // Functions of the C library, and of the kernel, have several.
         other => {
             let start = ["__vdso_", "__GI_"].into_iter().find_map(|it| other.strip_prefix(it));
-            start.unwrap_or(other).trim_start_matches('_').to_owned()
+            let name = start.unwrap_or(other).trim_start_matches('_');
+            // One function has both names.
+            name.replace("memcpy", "memmove")
         }
     }
 }
