@@ -130,10 +130,13 @@ fn agree(program: impl AsRef<Path>, question: &Question<'_>, expect: Expect) {
         }
         frames += ours.len();
         if ours != theirs || !whole {
-            let at = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
+            let same = ours.iter().zip(&theirs).take_while(|(ours, theirs)| ours == theirs);
+            let same = same.count();
+            let from = |frames: &[Frame]| format!("{:x?}", frames.iter().skip(same).take(4).collect::<Vec<_>>());
+            let (ours, theirs) = (from(&ours), from(&theirs));
             wrong.push(format!(
-                "hit {number}, whole {whole}, differs from {at:?}\n  hwtrace {ours:x?}\n  \
-                 gdb     {theirs:x?}\n"
+                "hit {number}, whole {whole}, from frame {same} on\n  hwtrace {ours}\n  \
+                 gdb     {theirs}\n"
             ));
         }
     }

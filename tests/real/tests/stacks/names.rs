@@ -6,7 +6,8 @@
 /// The last word of a function's path, without parameters.
 pub(crate) fn common(name: Option<&str>) -> String {
     let Some(name) = name else { return "?".to_owned() };
-    let name = without_groups(name);
+    // What is in a table of virtual functions in place of one that takes itself whole.
+    let name = without_groups(name.trim_end_matches("{{vtable.shim}}"));
     let last = name.rsplit("::").find(|part| !part.is_empty()).unwrap_or(&name);
     let last = last.trim().trim_end_matches(" const");
     // A compiler's copies: `step.constprop.0`, `run.cold`.
@@ -15,7 +16,9 @@ pub(crate) fn common(name: Option<&str>) -> String {
         "{closure}" | "{{closure}}" => "closure".to_owned(),
         // Its parentheses were taken for parameters.
         "operator" => "operator()".to_owned(),
-        closure if closure.starts_with("{closure") => "closure".to_owned(),
+        closure if closure.starts_with("{closure") || closure.starts_with("{async") => {
+            "closure".to_owned()
+        }
         // Functions of the C library, and of the kernel, have several.
         other => {
             let start = ["__vdso_", "__GI_"].into_iter().find_map(|it| other.strip_prefix(it));
@@ -62,6 +65,7 @@ fn names_have_a_common_form() {
         ("alloc::vec::{impl#3}::drop<u8, F>", "drop"),
         ("tokio::park::run::{{closure}}", "closure"),
         ("tokio::park::run::{closure#0}", "closure"),
+        ("real_tokio::task::{async_fn#0}", "closure"),
         ("Less::operator()(int, int)", "operator()"),
         ("main::{lambda(int)#1}::operator()(int) const", "operator()"),
         ("step.constprop.0", "step"),
