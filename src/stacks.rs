@@ -37,8 +37,7 @@ impl Stacks for TargetStacks {
             Some(next) if hit.kernel => symbolizer.entered_by(hit.pid, next),
             _ => hit.instruction,
         };
-        let thread =
-            Thread { instruction, registers, bytes: hit.stack.bytes, callers };
+        let thread = Thread { instruction, registers, bytes: hit.stack.bytes, callers };
         symbolizer.walk(hit.pid, &thread, out)
     }
 

@@ -56,7 +56,8 @@ pub struct Symbol {
     pub offset: u64,
     /// Its length in bytes.
     pub size: u64,
-    /// The name of the file it is in, without directories.
+    /// The name of the file it is in, without directories; `[vdso]`, and `[jit]` of code
+    /// that the process made.
     pub module: Arc<str>,
 }
 
@@ -64,6 +65,7 @@ pub struct Symbol {
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Symbol { name, offset, size, module } = self;
+        let module = module.trim_matches(['[', ']']);
         write!(f, "{name}+{offset:#x}/{size:#x} [{module}]")
     }
 }

@@ -14,7 +14,12 @@ fn files_keep_frame_pointers_where_their_compiler_was_told_to() {
         ("cc", &["data.c", "other.c"], &["-O2", "-static"], false),
         ("c++", &["names.cpp"], &["-O1"], false),
         ("c++", &["names.cpp"], &["-O1", "-fno-omit-frame-pointer"], true),
-        ("cc", &["data.c", "other.c"], &["-O2", "-fno-asynchronous-unwind-tables"], false),
+        (
+            "cc",
+            &["data.c", "other.c"],
+            &["-O2", "-fno-asynchronous-unwind-tables"],
+            false,
+        ),
     ] {
         let name = format!("frame_pointers-{compiler}{}", options.concat());
         let program = build(compiler, &name, sources, options);

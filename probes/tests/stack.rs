@@ -167,7 +167,7 @@ fn signals_interrupt_where_no_call_is() {
     stack[40..43].copy_from_slice(&[after, 0, top]);
     let found = program.walk(callee, callee, &stack);
     assert_eq!(found, (vec![callee, restorer, callee, after, top], true));
-    assert_eq!(program.name(restorer, true).as_deref(), Some("__restore_rt+0"));
+    assert_eq!(program.name(restorer, true).as_deref(), Some("restorer+0"));
     // The first instruction of a function, not the one before it.
     assert_eq!(program.name(callee, true).as_deref(), Some("callee+0"));
 }

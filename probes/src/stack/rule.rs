@@ -50,9 +50,8 @@ enum Saved {
 /// Where the general registers are in a frame of a signal, from the stack pointer on, for
 /// those of numbers 0 to 16 (`struct sigcontext` in `struct ucontext`,
 /// arch/x86/include/uapi/asm/sigcontext.h).
-const IN_SIGNAL_FRAME: [i64; Registers::COUNT] = [
-    144, 136, 152, 128, 112, 104, 120, 160, 40, 48, 56, 64, 72, 80, 88, 96, 168,
-];
+const IN_SIGNAL_FRAME: [i64; Registers::COUNT] =
+    [144, 136, 152, 128, 112, 104, 120, 160, 40, 48, 56, 64, 72, 80, 88, 96, 168];
 
 /// The instructions that end a signal's handler: `rt_sigreturn`, as C libraries have
 /// them that have no tables for it.

@@ -35,11 +35,16 @@ pub(crate) trait Code {
 
 /// Appends the addresses to which the calls of a thread return, the innermost first. True
 /// where it came to the stack's end.
-pub(crate) fn walk(code: &mut impl Code, thread: &Thread<'_>, out: &mut Vec<u64>) -> bool {
+pub(crate) fn walk(
+    code: &mut impl Code,
+    thread: &Thread<'_>,
+    out: &mut Vec<u64>,
+) -> bool {
     let mut own = thread.registers;
     let start = own.get(Registers::RSP).unwrap_or(u64::MAX);
     let memory = Memory { start, bytes: thread.bytes };
-    let Some(mut rule) = own.get(Registers::RIP).and_then(|at| code.leave(at, true)) else {
+    let Some(mut rule) = own.get(Registers::RIP).and_then(|at| code.leave(at, true))
+    else {
         return false;
     };
     for _ in 1..FRAMES_MAX {

@@ -197,9 +197,9 @@ impl Modules {
         };
         let Some(found) = found else {
             return match kind {
-                NameKind::Function => {
-                    self.function_by_debug(number, virt).or_else(|| self.stub(number, virt))
-                }
+                NameKind::Function => self
+                    .function_by_debug(number, virt)
+                    .or_else(|| self.stub(number, virt)),
                 NameKind::Data => None,
             };
         };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Symbol;
 use super::jit::PerfMap;
 use super::modules::NameKind;
+use super::stack::Effect;
 use crate::dwarf::Frame;
 use crate::maps::{AddressSpace, Mapping};
 use crate::stack::Rule;
@@ -39,12 +40,16 @@ pub(super) struct Answers {
     pub(super) frames: HashMap<u64, Arc<[Frame]>>,
     /// What pointers are said to point to.
     pub(super) pointees: HashMap<u64, Option<Arc<str>>>,
+    pub(super) effects: HashMap<u64, Effect>,
     /// How frames are left; by twice the address, and 1 more where it is exact.
     pub(super) rules: HashMap<u64, Option<Arc<Rule>>>,
 }
 
 impl Answers {
-    pub(super) fn symbols(&mut self, kind: NameKind) -> &mut HashMap<u64, Option<Symbol>> {
+    pub(super) fn symbols(
+        &mut self,
+        kind: NameKind,
+    ) -> &mut HashMap<u64, Option<Symbol>> {
         match kind {
             NameKind::Function => &mut self.functions,
             NameKind::Data => &mut self.data,

@@ -8,7 +8,7 @@ use super::spaces::keep;
 use super::{InFile, Symbol, Symbolizer};
 use crate::address::{AbsAddr, VirtOffset};
 use crate::dwarf::Frame;
-use crate::stack::{self, Code, Decoder, Registers, Rule, Thread};
+use crate::stack::{self, Code, Decoder, FRAMES_MAX, Registers, Rule, Thread};
 use crate::symbols::Elf;
 
 /// An instruction of x86-64 has no more bytes (SDM vol. 2A, 2.3.11).
@@ -19,11 +19,36 @@ const SYSCALL: &[u8] = b"\x0f\x05";
 const SET_FRAME: [&[u8]; 2] = [b"\x55\x48\x89\xe5", b"\x55\x48\x8b\xec"];
 /// They are among the first bytes of a function; before them it may realign the stack.
 const PROLOGUE_MAX: u64 = 32;
-/// How functions return.
-const RETURNS: [&[u8]; 4] = [b"\xc3", b"\xc2", b"\xf3\xc3", b"\xf2\xc3"];
 
 /// How the C libraries call what ends handlers of signals.
 const SIGNAL_RETURN: &str = "__restore_rt";
+
+/// What an instruction does to the stack of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    None,
+    Calls,
+    Returns,
+}
+
+impl Effect {
+    /// That of the first instruction of `code`.
+    fn of(code: &[u8]) -> Self {
+        let prefixes = code.iter().take_while(|byte| PREFIXES.contains(byte)).count();
+        match code.get(prefixes..).unwrap_or_default() {
+            [0xe8, ..] => Self::Calls,
+            [0xff, by, ..] if by >> 3 & 7 == 2 => Self::Calls,
+            [0xc2 | 0xc3, ..] => Self::Returns,
+            _ => Self::None,
+        }
+    }
+}
+
+/// What may be before a call or a return: `bnd`, `notrack`, a segment, a size, REX.
+const PREFIXES: [u8; 23] = [
+    0xf2, 0xf3, 0x2e, 0x3e, 0x64, 0x65, 0x66, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46,
+    0x47, 0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f,
+];
 
 /// What is at a place on a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,30 +104,51 @@ impl Symbolizer {
     /// return, or at which signals interrupted it. True where it came to the stack's end.
     pub fn walk(&mut self, pid: u32, thread: &Thread<'_>, out: &mut Vec<u64>) -> bool {
         let image = self.image_of(pid);
-        let Some(next) = thread.registers.get(Registers::RIP) else { return false };
+        let start = out.len();
         let instruction = thread.instruction;
         out.push(instruction);
-        let behind = instruction..=instruction.saturating_add(INSTRUCTION_MAX);
-        if behind.contains(&next) {
-            return stack::walk(&mut CodeOf(self, image), thread, out);
-        }
-        if self.is_at(image, instruction, &RETURNS) {
+        let Some(next) = thread.registers.get(Registers::RIP) else { return false };
+        let effect = match instruction == next {
+            true => Effect::None,
+            false => self.effect(image, instruction),
+        };
+        if effect == Effect::Returns {
             out.push(next);
         }
         let first = out.len();
         let ended = stack::walk(&mut CodeOf(self, image), thread, out);
         // A call's own return address is no caller.
-        if out.get(first).is_some_and(|caller| behind.contains(caller)) {
+        let behind = instruction..=instruction.saturating_add(INSTRUCTION_MAX);
+        let own = |caller| behind.contains(caller) && effect == Effect::Calls;
+        if out.get(first).is_some_and(own) {
             out.remove(first);
         }
-        ended
+        let end = start + FRAMES_MAX;
+        let more = out.len() > end;
+        out.truncate(end);
+        ended && !more
+    }
+
+    /// What an instruction does to the stack of calls.
+    fn effect(&mut self, image: u32, instruction: u64) -> Effect {
+        let known =
+            self.spaces.get(image).and_then(|it| it.answers.effects.get(&instruction));
+        if let Some(known) = known {
+            return *known;
+        }
+        let effect = Effect::of(self.code_in(image, instruction).unwrap_or_default());
+        if let Some(answers) = self.spaces.answers(image) {
+            keep(&mut answers.effects, instruction, effect);
+        }
+        effect
     }
 
     /// The instruction with which a thread entered the kernel that goes on at `next`.
     pub fn entered_by(&mut self, pid: u32, next: u64) -> u64 {
         let image = self.image_of(pid);
         let call = next.wrapping_sub(SYSCALL.len() as u64);
-        if self.is_at(image, call, &[SYSCALL]) { call } else { next }
+        let code = self.code_in(image, call).unwrap_or_default();
+        if code.starts_with(SYSCALL) { call } else { next }
     }
 
     /// What is at a place on a stack of an image; of the kernel where there is none.
@@ -146,12 +192,6 @@ impl Symbolizer {
         !interrupted && stack::signal_return(code).is_none()
     }
 
-    /// Whether one of these instructions is at an address.
-    fn is_at(&mut self, image: u32, address: u64, instructions: &[&[u8]]) -> bool {
-        let code = self.code_in(image, address).unwrap_or_default();
-        instructions.iter().any(|instruction| code.starts_with(instruction))
-    }
-
     /// The code from an address on, in its file.
     fn code_in(&mut self, image: u32, address: u64) -> Option<&[u8]> {
         let place = self.in_file(image, AbsAddr(address))?;
@@ -182,10 +222,10 @@ impl Symbolizer {
         let next = VirtOffset(virt.0.wrapping_add(u64::from(!exact)));
         let code = elf.code(next, u64::MAX).unwrap_or_default();
         let signal = Rule::of_signal_return(code);
-        let rule = signal.or_else(|| self.modules.rule(module, virt, &mut self.rules.decoder));
-        rule.or_else(|| exact.then(|| by_code(elf, virt))?).or_else(|| {
-            Some(Rule::by_frame_pointer())
-        })
+        let rule =
+            signal.or_else(|| self.modules.rule(module, virt, &mut self.rules.decoder));
+        rule.or_else(|| exact.then(|| by_code(elf, virt))?)
+            .or_else(|| Some(Rule::by_frame_pointer()))
     }
 }
 
@@ -195,8 +235,7 @@ const NOBODY: u32 = u32::MAX;
 /// By what a function without tables has done up to an address, as far as that shows:
 /// code written by hand seldom pushes, compilers begin with the frame pointer.
 fn by_code(elf: &Elf, at: VirtOffset) -> Option<Rule> {
-    let here = elf.code(at, 4)?;
-    if RETURNS.iter().any(|known| here.starts_with(known)) {
+    if Effect::of(elf.code(at, INSTRUCTION_MAX)?) == Effect::Returns {
         return Some(Rule::after_pushing(0));
     }
     let function = elf.function_range(at)?;

@@ -114,7 +114,8 @@ impl Elf {
             let entry = size_of::<elf::Rela64<LittleEndian>>() as u64;
             let bytes = find(entries, table).zip(find(entries, size));
             let bytes = bytes.and_then(|(at, size)| self.loaded(at, size - size % entry));
-            let all: &[_] = slice_from_all_bytes(bytes.unwrap_or_default()).unwrap_or_default();
+            let all: &[_] =
+                slice_from_all_bytes(bytes.unwrap_or_default()).unwrap_or_default();
             all.iter().take(MAX_RELOCATIONS)
         })
     }

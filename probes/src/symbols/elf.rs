@@ -289,8 +289,7 @@ impl Elf {
         let (start, length) = section.file_range(ENDIAN)?;
         let range = byte_range(start, length)?;
         let address = section.sh_addr(ENDIAN);
-        let index =
-            unwind::index(Loaded { address, bytes: bytes.get(range.clone())? });
+        let index = unwind::index(Loaded { address, bytes: bytes.get(range.clone())? });
         Some(Frames { address, range, index })
     }
 

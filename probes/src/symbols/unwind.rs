@@ -121,7 +121,10 @@ fn eh_frame(frames: Loaded<'_>) -> (EhFrame<Slice<'_>>, BaseAddresses) {
 }
 
 /// All functions of a section, sorted; of what is damaged those before it.
-fn index_of<'a, S: UnwindSection<Slice<'a>>>(section: &S, bases: &BaseAddresses) -> Index {
+fn index_of<'a, S: UnwindSection<Slice<'a>>>(
+    section: &S,
+    bases: &BaseAddresses,
+) -> Index {
     let mut entries = section.entries(bases);
     let mut functions = Vec::new();
     while let Ok(Some(entry)) = entries.next() {

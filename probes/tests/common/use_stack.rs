@@ -15,15 +15,16 @@ const BIAS: LoadBias = LoadBias(0x7f00_0000_0000);
 const STACK: u64 = 0x7ffe_0000_0000;
 const WORDS: usize = 600;
 /// Places in the code from which it is walked.
-const PLACES: u64 = 24;
+const PLACES: u64 = 12;
 
 /// Walks from all over the code, on stacks that are full of addresses of it, and names
 /// what was found. Panics where that takes long, or goes on for ever.
-pub fn use_all(bytes: &[u8]) {
+pub(crate) fn use_all(bytes: &[u8]) {
     let started = Instant::now();
     let Ok(elf) = Elf::parse(FileBytes::Owned(bytes.to_vec())) else { return };
     let _ = keeps_frame_pointers(&elf);
-    let name = format!("hwtrace-stack-{}-{:?}", std::process::id(), std::thread::current().id());
+    let name =
+        format!("hwtrace-stack-{}-{:?}", std::process::id(), std::thread::current().id());
     let path = std::env::temp_dir().join(name);
     fs::write(&path, bytes).expect("a file in the folder for such");
     let mut symbolizer = Symbolizer::new();
@@ -61,7 +62,9 @@ fn walk(symbolizer: &mut Symbolizer, places: &[VirtOffset], number: usize, at: A
     registers.set(Registers::RSP, Some(STACK));
     registers.set(Registers::RIP, Some(at.0));
     let callers = [at.0, at.0 + 1, 0, u64::MAX];
-    for (bytes, callers) in [(&bytes[..], &[][..]), (&[], &callers), (&bytes[..64], &callers)] {
+    for (bytes, callers) in
+        [(&bytes[..], &[][..]), (&[], &callers), (&bytes[..64], &callers)]
+    {
         let thread = Thread { instruction: at.0, registers, bytes, callers };
         let mut out = Vec::new();
         symbolizer.walk(PID, &thread, &mut out);

@@ -16,6 +16,7 @@ top_after:
     .cfi_endproc
     .size top, . - top
 
+.balign 32
 caller:
     .cfi_startproc
     sub $8, %rsp
@@ -29,6 +30,7 @@ caller_after:
     .cfi_endproc
     .size caller, . - caller
 
+.balign 32
 callee:
     .cfi_startproc
     nop
@@ -37,6 +39,7 @@ callee_returns:
     .cfi_endproc
     .size callee, . - callee
 
+.balign 32
 keeps:
     .cfi_startproc
     push %rbp
@@ -52,12 +55,13 @@ keeps_works:
     .cfi_endproc
     .size keeps, . - keeps
 
-# How C libraries return from signals, some of which have no tables for it. It has no
-# size and no type: it has no name either.
+# How C libraries return from signals, some of which have no tables for it.
+.balign 32
 restorer:
     mov $15, %rax
     syscall
 
+.balign 32
 enters:
     .cfi_startproc
     syscall

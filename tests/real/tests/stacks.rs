@@ -115,7 +115,8 @@ fn agree(program: impl AsRef<Path>, question: &Question<'_>, expect: Expect) {
         while ours.len() > theirs.len() && ours[0].address.is_none() {
             ours.remove(0);
         }
-        let code = |frame: &Frame| frame.address.is_none_or(|it| is_code(&symbolizer, it));
+        let code =
+            |frame: &Frame| frame.address.is_none_or(|it| is_code(&symbolizer, it));
         if let Some(lost) = theirs.iter().position(|frame| !code(frame)) {
             assert!(whole && lost > 1, "{theirs:x?}");
             theirs.truncate(lost);
@@ -130,9 +131,12 @@ fn agree(program: impl AsRef<Path>, question: &Question<'_>, expect: Expect) {
         }
         frames += ours.len();
         if ours != theirs || !whole {
-            let same = ours.iter().zip(&theirs).take_while(|(ours, theirs)| ours == theirs);
+            let same =
+                ours.iter().zip(&theirs).take_while(|(ours, theirs)| ours == theirs);
             let same = same.count();
-            let from = |frames: &[Frame]| format!("{:x?}", frames.iter().skip(same).take(4).collect::<Vec<_>>());
+            let from = |frames: &[Frame]| {
+                format!("{:x?}", frames.iter().skip(same).take(4).collect::<Vec<_>>())
+            };
             let (ours, theirs) = (from(&ours), from(&theirs));
             wrong.push(format!(
                 "hit {number}, whole {whole}, from frame {same} on\n  hwtrace {ours}\n  \
@@ -146,7 +150,6 @@ fn agree(program: impl AsRef<Path>, question: &Question<'_>, expect: Expect) {
     assert!(count >= question.least, "{count} hits only");
     eprintln!("{count} stacks of {} frames on average", frames / count.max(1));
 }
-
 
 #[track_caller]
 fn agree_c(flags: &[&str], question: &Question<'_>, expect: Expect) {

@@ -21,7 +21,8 @@ pub(crate) fn common(name: Option<&str>) -> String {
         }
         // Functions of the C library, and of the kernel, have several.
         other => {
-            let start = ["__vdso_", "__GI_"].into_iter().find_map(|it| other.strip_prefix(it));
+            let start =
+                ["__vdso_", "__GI_"].into_iter().find_map(|it| other.strip_prefix(it));
             let name = start.unwrap_or(other).trim_start_matches('_');
             // One function has both names.
             name.replace("memcpy", "memmove")
@@ -40,7 +41,8 @@ fn without_groups(name: &str) -> String {
             // `operator()`, `operator<`.
             _ if at == operator && depth == 0 && !char.is_alphanumeric() => {
                 out.push(char);
-                while let Some((_, next)) = chars.next_if(|(_, next)| "<>=)".contains(*next))
+                while let Some((_, next)) =
+                    chars.next_if(|(_, next)| "<>=)".contains(*next))
                 {
                     out.push(next);
                 }
