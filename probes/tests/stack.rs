@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use hwtrace_probes::maps::Mapping;
@@ -32,7 +32,7 @@ impl Program {
         let address = |line: &str| {
             let mut words = line.split(' ');
             let address = u64::from_str_radix(words.next()?, 16).ok()?;
-            Some((words.last()?.to_owned(), BIAS.0 + address))
+            Some((words.next_back()?.to_owned(), BIAS.0 + address))
         };
         let addresses = symbols.lines().filter_map(address).collect();
         let mut symbolizer = Symbolizer::new();
@@ -75,7 +75,7 @@ impl Program {
     }
 }
 
-fn map(symbolizer: &mut Symbolizer, path: &PathBuf) {
+fn map(symbolizer: &mut Symbolizer, path: &Path) {
     let elf = Elf::parse(load(path).expect("built")).expect("a library");
     for segment in elf.segments() {
         let start = BIAS.to_abs(segment.virt).0 & !0xfff;
