@@ -304,6 +304,10 @@ impl Symbolizer {
             return known.clone();
         }
         let symbol = self.find(image, address, kind);
+        // A process may tell more of the code that it makes.
+        if symbol.is_none() && self.in_file(image, address).is_none() {
+            return None;
+        }
         if let Some(answers) = self.spaces.answers(image) {
             keep(answers.symbols(kind), address.0, symbol.clone());
         }

@@ -231,5 +231,10 @@ fn code_made_as_it_runs_is_walked_by_frame_pointers() {
     fs::write(&map, more).expect("a file in /tmp");
     let told = name(&mut symbolizer, CODE + 0x208);
     assert_eq!(told.as_deref(), Some("later+0x8/0x10 [jit]"));
+    // What it tells of later was not told when it was first asked.
+    assert_eq!(name(&mut symbolizer, CODE + 0x308), None);
+    fs::write(&map, format!("{more}500000000300 10 last\n")).expect("a file in /tmp");
+    let told = name(&mut symbolizer, CODE + 0x308);
+    assert_eq!(told.as_deref(), Some("last+0x8/0x10 [jit]"));
     fs::remove_file(map).expect("it is there");
 }

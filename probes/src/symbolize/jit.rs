@@ -1,15 +1,17 @@
 //! Names of code that a process made as it runs, where it tells them: in
 //! `/tmp/perf-PID.map`, as `perf` reads it (tools/perf/Documentation/jit-interface.txt).
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Symbol;
-use crate::symbols::file;
+use crate::symbols::file::O_NONBLOCK;
 
+/// `O_NOFOLLOW` of x86-64 Linux (asm-generic/fcntl.h): a link may lead anywhere.
+const O_NOFOLLOW: i32 = 0o400000;
 /// How the module of such code is called.
 const MODULE: &str = "[jit]";
 /// So much of the file is read; a large Java program writes a tenth of that.
@@ -102,7 +104,9 @@ fn open(pid: u32) -> Option<(File, u64)> {
     let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let inner = inner.and_then(|pids| pids.split_ascii_whitespace().last());
     let name = format!("root/tmp/perf-{}.map", inner.unwrap_or(&pid.to_string()));
-    let file = file::open(&proc.join(name)).ok()?;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(O_NONBLOCK | O_NOFOLLOW);
+    let file = options.open(proc.join(name)).ok()?;
     let metadata = file.metadata().ok()?;
     let trusted = metadata.uid() == own.uid() || metadata.uid() == 0;
     (metadata.is_file() && trusted).then_some((file, metadata.len()))

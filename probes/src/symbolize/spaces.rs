@@ -18,7 +18,7 @@ use crate::stack::Rule;
 /// One image's mappings, and what was found in them.
 #[derive(Debug, Default)]
 pub(super) struct Space {
-    /// The process by which its files are reached, the first that had it.
+    /// The process by which its files are reached, one that has it.
     pub(super) pid: u32,
     pub(super) maps: AddressSpace,
     pub(super) answers: Answers,
@@ -153,6 +153,8 @@ impl Spaces {
         let Some(space) = self.images.get_mut(&image) else { return };
         space.users -= 1;
         if space.users > 0 {
+            let other = self.of.iter().find(|(_, its)| **its == image);
+            space.pid = other.map_or(space.pid, |(pid, _)| *pid);
             return;
         }
         if !space.given {
@@ -203,6 +205,7 @@ mod tests {
         let image = spaces.put(1, AddressSpace::new(vec![mapping(0x1000, "/a")]));
         spaces.fork(1, 2);
         assert_eq!(spaces.of(2), Some(image));
+        assert_eq!(spaces.get(image).map(|it| it.pid), Some(1));
         spaces.note_mapping(2, mapping(0x5000, "/b"));
         let own = spaces.of(2).expect("the child's");
         assert_ne!(own, image);
@@ -212,6 +215,9 @@ mod tests {
         // It is the only one again.
         spaces.note_mapping(1, mapping(0x6000, "/c"));
         assert_eq!(spaces.of(1), Some(image));
+        spaces.fork(1, 3);
+        spaces.forget(1);
+        assert_eq!(spaces.get(image).map(|it| it.pid), Some(3));
     }
 
     #[test]

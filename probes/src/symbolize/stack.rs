@@ -216,6 +216,8 @@ impl Symbolizer {
             return None;
         }
         let Some(InFile { module, virt, .. }) = self.in_file(image, address) else {
+            // What the process tells of its code can not be asked when it is gone.
+            self.function_in(image, address);
             return Some(Rule::by_frame_pointer());
         };
         let elf = self.modules.elf(module)?;
