@@ -2,7 +2,7 @@
 //! `/tmp/perf-PID.map`, as `perf` reads it (tools/perf/Documentation/jit-interface.txt).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const NAME_MAX: usize = 4096;
 pub(super) struct PerfMap {
     /// Sorted; without overlaps, but those of the file.
     functions: Vec<Function>,
-    /// The file's length when it was read.
+    /// So many bytes of the file were read.
     read: u64,
 }
 
@@ -57,28 +57,38 @@ impl PerfMap {
         (address - found.start < found.size).then_some(found)
     }
 
+    /// Reads what was written since.
     fn read_more(&mut self, pid: u32) {
-        let Some((open, length)) = open(pid).filter(|(_, length)| *length != self.read)
-        else {
-            return;
-        };
-        let mut text = Vec::new();
-        if open.take(BYTES_MAX).read_to_end(&mut text).is_ok() {
-            self.read = length;
-            self.functions = parse(&text);
+        let Some((mut open, length)) = open(pid) else { return };
+        if length < self.read {
+            // Another file.
+            *self = Self::default();
         }
+        let room = BYTES_MAX.saturating_sub(self.read);
+        let more = (length - self.read).min(room);
+        let mut text = Vec::new();
+        let read = open.seek(SeekFrom::Start(self.read));
+        if more == 0 || read.and_then(|_| open.take(more).read_to_end(&mut text)).is_err()
+        {
+            return;
+        }
+        // The last line may not be complete yet.
+        let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        self.read += end as u64;
+        self.add(&text[..end]);
     }
-}
 
-/// Lines `START SIZE NAME`, both numbers in hexadecimal. A later line is right where it
-/// begins where an earlier one does: the code was made anew.
-fn parse(text: &[u8]) -> Vec<Function> {
-    let lines = text.split(|&byte| byte == b'\n').filter_map(function);
-    let mut functions: Vec<Function> = lines.collect();
-    functions.reverse();
-    functions.sort_by_key(|function| function.start);
-    functions.dedup_by_key(|function| function.start);
-    functions
+    /// Lines `START SIZE NAME`, both numbers in hexadecimal. A later line is right where it
+    /// begins where an earlier one does: the code was made anew.
+    fn add(&mut self, text: &[u8]) {
+        let lines = text.split(|&byte| byte == b'\n').filter_map(function);
+        let mut functions: Vec<Function> = lines.collect();
+        functions.reverse();
+        functions.append(&mut self.functions);
+        functions.sort_by_key(|function| function.start);
+        functions.dedup_by_key(|function| function.start);
+        self.functions = functions;
+    }
 }
 
 fn function(line: &[u8]) -> Option<Function> {
@@ -121,7 +131,9 @@ mod tests {
         zz 10 no\n7f0060 0 empty\n7f0010 8 again\nffffffffffffffff 10 wraps\n7f0080 10";
 
     fn read(text: &[u8]) -> PerfMap {
-        PerfMap { functions: parse(text), read: 0 }
+        let mut map = PerfMap::default();
+        map.add(text);
+        map
     }
 
     #[test]
@@ -134,6 +146,10 @@ mod tests {
         for nothing in [0, 0x7f000f, 0x7f0050, 0x7f0060, 0x7f0080, u64::MAX] {
             assert_eq!(name(nothing), None, "{nothing:x}");
         }
+        let mut map = map;
+        map.add(b"7f0010 10 anew\n7f0000 8 before\n");
+        let name = |address| map.at(address).map(|it| &*it.name);
+        assert_eq!((name(0x7f0018), name(0x7f0007)), (Some("anew"), Some("before")));
     }
 
     proptest! {
