@@ -24,6 +24,7 @@ use crate::fires::Fires;
 use crate::pipeline::Compiled;
 use crate::report;
 use crate::session::{Consumer, Context, Data, Failure, Request};
+use crate::stacks::TargetStacks;
 use crate::surroundings;
 use crate::symbols::HandlerSymbols;
 use commands::Commands;
@@ -305,6 +306,7 @@ impl Consumer for Handlers<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
+        self.world.set_stacks(Box::new(TargetStacks(context.symbols.clone())));
         surroundings::set(&mut self.world, &context.kernel, context.target);
         self.world.set_target(context.target.unwrap_or(0));
         self.world.set_time_of_day_offset(context.time_of_day_offset_ns);

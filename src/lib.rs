@@ -24,7 +24,7 @@ pub mod report;
 mod request;
 pub mod session;
 mod sink;
-
+pub mod stacks;
 mod surroundings;
 mod survey;
 pub mod symbols;

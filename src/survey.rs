@@ -7,7 +7,7 @@ use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, processes_of};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::ProcessRef;
-use hwtrace_probes::symbols::Elf;
+use hwtrace_probes::stack;
 use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::PerfOptions;
@@ -221,7 +221,7 @@ impl Survey {
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));
         let images = self.instances.iter().map(|instance| &*instance.image);
         let others = self.later || kernel_watches.is_some();
-        stacks.plan(&mut plans, images, others, keeps_frame_pointers);
+        stacks.plan(&mut plans, images, others, stack::keeps_frame_pointers);
         if kernel_watches.is_some() {
             surroundings.symbols.borrow_mut().prepare_kernel();
         }
@@ -333,11 +333,6 @@ impl Survey {
                 data.is_some_and(|data| data.expression.module().is_some())
             })
     }
-}
-
-/// Whether the code of a file keeps frame pointers: of none is that known.
-fn keeps_frame_pointers(_: &Elf) -> bool {
-    false
 }
 
 fn survey(

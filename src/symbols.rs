@@ -113,6 +113,11 @@ impl TargetSymbols {
         self.symbolizer.note_mapping(pid, mapping);
     }
 
+    /// Who names addresses and walks stacks.
+    pub(crate) fn symbolizer(&mut self) -> &mut Symbolizer {
+        &mut self.symbolizer
+    }
+
     /// `function+0x1f`; `libc.so.6+0x18a560` where the file has no symbol, in the
     /// file's own address space as `objdump -d` and `addr2line -e` have it;
     /// `[kernel] schedule+0x1f`; or the address as a number. See the head of

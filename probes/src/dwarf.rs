@@ -201,6 +201,12 @@ impl Dwarf {
         self.parts[usize::from(INFO)].as_ref().map(|part| &*part.sections)
     }
 
+    /// `.debug_frame`: how functions are left, for files without `.eh_frame`. Empty
+    /// where there is none.
+    pub(crate) fn frames(&self) -> &[u8] {
+        self.main().map_or(&[], |main| main.get(".debug_frame"))
+    }
+
     fn type_id(&self, entry: Option<Entry>) -> TypeId {
         // No entry is at the start of a part: void.
         let entry = entry.unwrap_or(Entry { part: INFO, offset: 0 });

@@ -37,6 +37,7 @@ pub mod process;
 pub mod provider;
 pub mod resolve;
 pub mod spec;
+pub mod stack;
 pub mod symbolize;
 pub mod symbols;
 pub mod types;

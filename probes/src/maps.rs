@@ -24,6 +24,9 @@ pub struct Mapping {
     /// The file, as the process sees it. `None` for anonymous memory and the
     /// kernel's own mappings (`[stack]`, `[vdso]`, `anon_inode:…`).
     pub path: Option<Arc<Path>>,
+    /// Whether it is code of the kernel's for all processes, which is as if from a
+    /// file (vdso(7)).
+    pub vdso: bool,
 }
 
 impl Mapping {
@@ -45,7 +48,13 @@ impl Mapping {
             executable,
             inode,
             path: file_path(path),
+            vdso: path == VDSO,
         }
+    }
+
+    /// Whether what is there is an ELF file's, or as if it were.
+    pub(crate) fn is_of_file(&self) -> bool {
+        self.path.is_some() || self.vdso
     }
 
     /// Is the address in it?
@@ -53,6 +62,9 @@ impl Mapping {
         (self.start..self.end).contains(&address)
     }
 }
+
+/// How the kernel calls its code for all processes.
+const VDSO: &[u8] = b"[vdso]";
 
 /// A line of `/proc/PID/maps` that is not as proc(5) has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,13 +114,15 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
     if start >= end || permissions.len() != 4 {
         return None;
     }
+    let path = unescape(path.trim_ascii_start());
     Some(Mapping {
         start,
         end,
         offset: FileOffset(number(offset, 16)?),
         executable: permissions[2] == b'x',
         inode: number(inode, 10)?,
-        path: file_path(&unescape(path.trim_ascii_start())),
+        path: file_path(&path),
+        vdso: path == VDSO,
     })
 }
 
@@ -270,6 +284,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
             executable: true,
             inode: 0,
             path: file_path(path.as_bytes()),
+            vdso: false,
         }
     }
 
@@ -285,6 +300,8 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         for anonymous in [2, 3, 5, 6] {
             assert_eq!(maps[anonymous].path, None);
         }
+        let vdso = maps.iter().filter(|mapping| mapping.vdso);
+        assert_eq!(vdso.map(|it| it.start.0).collect::<Vec<_>>(), [0x7ffc_0000_0000]);
     }
 
     #[test]

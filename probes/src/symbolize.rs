@@ -22,25 +22,30 @@
 //! Lines of code and members of data come from debug information: see
 //! [`Symbolizer::source`], [`Symbolizer::data_path`] and [`Symbolizer::pointer`].
 
+mod jit;
 mod kernel;
 mod modules;
 mod source;
+mod spaces;
+mod stack;
+mod vdso;
 
 pub(crate) use modules::open_mapped;
+pub use stack::OnStack;
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
-use crate::dwarf::Frame;
 use crate::maps::{AddressSpace, Mapping};
 use crate::process::{Process, ProcessError};
 use crate::symbols::kallsyms::KERNEL;
 use crate::symbols::{KernelData, KernelSymbols};
 use kernel::KernelDebug;
 use modules::{Modules, NameKind};
+use spaces::{Spaces, keep};
+use stack::Rules;
 
 /// What is at an address. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +56,8 @@ pub struct Symbol {
     pub offset: u64,
     /// Its length in bytes.
     pub size: u64,
-    /// The name of the file it is in, without directories.
+    /// The name of the file it is in, without directories; `[vdso]`, and `[jit]` of code
+    /// that the process made.
     pub module: Arc<str>,
 }
 
@@ -59,6 +65,7 @@ pub struct Symbol {
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Symbol { name, offset, size, module } = self;
+        let module = module.trim_matches(['[', ']']);
         write!(f, "{name}+{offset:#x}/{size:#x} [{module}]")
     }
 }
@@ -106,34 +113,8 @@ pub struct Symbolizer {
     kernel_data: OnceCell<KernelData>,
     /// Looked for when a line of the kernel is asked for.
     kernel_debug: OnceCell<Option<KernelDebug>>,
-    spaces: HashMap<u32, Space>,
-}
-
-/// One process's mappings, and what was found in them.
-#[derive(Debug, Default)]
-struct Space {
-    maps: AddressSpace,
-    functions: HashMap<u64, Option<Symbol>>,
-    data: HashMap<u64, Option<Symbol>>,
-    frames: HashMap<u64, Arc<[Frame]>>,
-    /// What pointers are said to point to.
-    pointees: HashMap<u64, Option<Arc<str>>>,
-}
-
-/// So many answers are kept for a process; then it starts anew.
-const MAX_ANSWERS: usize = 65_536;
-
-impl Space {
-    fn new(maps: AddressSpace) -> Self {
-        Space { maps, ..Space::default() }
-    }
-
-    fn answers(&mut self, kind: NameKind) -> &mut HashMap<u64, Option<Symbol>> {
-        match kind {
-            NameKind::Function => &mut self.functions,
-            NameKind::Data => &mut self.data,
-        }
-    }
+    spaces: Spaces,
+    rules: Rules,
 }
 
 /// Where an address is in a file.
@@ -168,53 +149,50 @@ impl Symbolizer {
         if let Ok(executable) = process.executable() {
             self.modules.add_executable(process.pid(), executable);
         }
-        self.spaces.insert(process.pid(), Space::new(maps));
+        self.spaces.put(process.pid(), maps);
         Ok(())
     }
 
     /// Takes over a mapping that a process has made.
     pub fn note_mapping(&mut self, pid: u32, mapping: Mapping) {
-        let space = self.spaces.entry(pid).or_default();
-        // Answers in other mappings stay right, but these are few and rare.
-        space.functions.clear();
-        space.data.clear();
-        space.frames.clear();
-        space.pointees.clear();
-        space.maps.note_mapping(mapping);
+        self.spaces.note_mapping(pid, mapping);
     }
 
     /// Gives a forked child its parent's mappings.
     pub fn note_fork(&mut self, parent: u32, child: u32) {
-        let maps = self.spaces.get(&parent).map(|space| space.maps.clone());
-        if let Some(maps) = maps.filter(|_| parent != child) {
-            self.spaces.insert(child, Space::new(maps));
-        }
+        self.spaces.fork(parent, child);
     }
 
     /// Forgets the mappings of a process that runs another program from now on; its
     /// new ones are told by [`Symbolizer::note_mapping`].
     pub fn note_exec(&mut self, pid: u32) {
-        self.spaces.insert(pid, Space::default());
+        self.spaces.put(pid, AddressSpace::default());
     }
 
     /// Forgets a process. Not to be called at its exit, but when nothing is printed
     /// of it any more.
     pub fn forget(&mut self, pid: u32) {
-        self.spaces.remove(&pid);
+        self.spaces.forget(pid);
     }
 
     /// The function at an address of a process, or of the kernel (of the symbols
     /// that it had when the first one was asked for). A process not noted before is
-    /// looked up in `/proc`, once. `None` for what is in no file (the vDSO, generated
-    /// code) or not covered by a symbol.
+    /// looked up in `/proc`, once. `None` for what is not covered by a symbol. Of code that
+    /// the process made as it runs, what it tells of it (`/tmp/perf-PID.map`).
     pub fn function(&mut self, pid: u32, address: AbsAddr) -> Option<Symbol> {
-        self.symbol(pid, address, NameKind::Function)
+        let image = self.image_of(pid);
+        self.function_in(image, address)
+    }
+
+    fn function_in(&mut self, image: u32, address: AbsAddr) -> Option<Symbol> {
+        self.symbol(image, address, NameKind::Function)
     }
 
     /// The variable at an address of a process; otherwise as
     /// [`Symbolizer::function`].
     pub fn data(&mut self, pid: u32, address: AbsAddr) -> Option<Symbol> {
-        self.symbol(pid, address, NameKind::Data)
+        let image = self.image_of(pid);
+        self.symbol(image, address, NameKind::Data)
     }
 
     /// Everything that can be said of an address.
@@ -227,7 +205,8 @@ impl Symbolizer {
         if let Some(symbol) = symbol.or_else(|| self.data(pid, address)) {
             return Named::Symbol(symbol);
         }
-        let file = self.in_file(pid, address).and_then(|place| {
+        let image = self.image_of(pid);
+        let file = self.in_file(image, address).and_then(|place| {
             let module = self.modules.name(place.module)?;
             Some(Named::File { module, offset: place.virt })
         });
@@ -278,7 +257,8 @@ impl Symbolizer {
     /// or seems to be. For the instruction before a sampled address, ask for the address
     /// minus one: the access may be the last instruction of its function.
     pub fn function_code(&mut self, pid: u32, address: AbsAddr) -> Option<Code<'_>> {
-        let place = self.in_file(pid, address)?;
+        let image = self.image_of(pid);
+        let place = self.in_file(image, address)?;
         let (range, bytes) = self.modules.function_code(place.module, place.virt)?;
         let start = place.bias.to_abs(VirtOffset(range.start));
         Some(Code { start, size: range.end - range.start, bytes })
@@ -290,13 +270,19 @@ impl Symbolizer {
         pid: u32,
         address: AbsAddr,
     ) -> Option<Arc<std::path::Path>> {
-        let place = self.in_file(pid, address)?;
+        let image = self.image_of(pid);
+        let place = self.in_file(image, address)?;
         self.modules.path(place.module)
     }
 
     /// `umodname`: the name of the file that an address of a process is in.
     pub fn module_name(&mut self, pid: u32, address: AbsAddr) -> Option<Arc<str>> {
-        let place = self.in_file(pid, address)?;
+        let image = self.image_of(pid);
+        self.module_in(image, address)
+    }
+
+    fn module_in(&mut self, image: u32, address: AbsAddr) -> Option<Arc<str>> {
+        let place = self.in_file(image, address)?;
         self.modules.name(place.module)
     }
 
@@ -308,30 +294,39 @@ impl Symbolizer {
 
     /// The mappings noted of a process.
     pub fn address_space(&self, pid: u32) -> Option<&AddressSpace> {
-        self.spaces.get(&pid).map(|space| &space.maps)
+        self.spaces.get(self.spaces.of(pid)?).map(|space| &space.maps)
     }
 
-    fn symbol(&mut self, pid: u32, address: AbsAddr, kind: NameKind) -> Option<Symbol> {
-        if let Some(space) = self.spaces.get_mut(&pid)
-            && let Some(known) = space.answers(kind).get(&address.0)
+    fn symbol(&mut self, image: u32, address: AbsAddr, kind: NameKind) -> Option<Symbol> {
+        if let Some(answers) = self.spaces.answers(image)
+            && let Some(known) = answers.symbols(kind).get(&address.0)
         {
             return known.clone();
         }
-        let symbol = self.find(pid, address, kind);
-        let answers = self.spaces.entry(pid).or_default().answers(kind);
-        if answers.len() >= MAX_ANSWERS {
-            answers.clear();
+        let symbol = self.find(image, address, kind);
+        // A process may tell more of the code that it makes.
+        if symbol.is_none() && self.in_file(image, address).is_none() {
+            return None;
         }
-        answers.insert(address.0, symbol.clone());
+        if let Some(answers) = self.spaces.answers(image) {
+            keep(answers.symbols(kind), address.0, symbol.clone());
+        }
         symbol
     }
 
-    fn find(&mut self, pid: u32, address: AbsAddr, kind: NameKind) -> Option<Symbol> {
+    fn find(&mut self, image: u32, address: AbsAddr, kind: NameKind) -> Option<Symbol> {
         if address.is_kernel() {
             return self.kernel_function(address).filter(|_| kind == NameKind::Function);
         }
-        let place = self.in_file(pid, address)?;
-        self.modules.symbol(place.module, place.virt, kind)
+        if let Some(place) = self.in_file(image, address) {
+            return self.modules.symbol(place.module, place.virt, kind);
+        }
+        let space = self.spaces.get_mut(image).filter(|_| kind == NameKind::Function)?;
+        let mapping = space.maps.find(address)?;
+        if !mapping.executable {
+            return None;
+        }
+        space.made.find(space.pid, address.0)
     }
 
     fn kernel_function(&self, address: AbsAddr) -> Option<Symbol> {
@@ -348,17 +343,16 @@ impl Symbolizer {
     /// The file that an address belongs to. Its own mapping says so, if it has one of
     /// a file; but `.bss` is anonymous memory behind a file's mappings, and data may not
     /// have been noted at all, so that files nearby are asked how far they reach.
-    fn in_file(&mut self, pid: u32, address: AbsAddr) -> Option<InFile> {
+    fn in_file(&mut self, image: u32, address: AbsAddr) -> Option<InFile> {
         if address.is_kernel() {
             return None;
         }
-        self.note_unknown(pid);
-        let maps = &self.spaces.get(&pid)?.maps;
-        let own = maps.find(address).filter(|mapping| mapping.path.is_some());
-        let near = maps.files_below(address).take(MAX_NEAR);
-        let near = near.chain(maps.file_above(address));
+        let space = self.spaces.get(image)?;
+        let own = space.maps.find(address).filter(|mapping| mapping.is_of_file());
+        let near = space.maps.files_below(address).take(MAX_NEAR);
+        let near = near.chain(space.maps.file_above(address));
         for mapping in own.into_iter().chain(near) {
-            let Some(module) = self.modules.load(pid, mapping) else {
+            let Some(module) = self.modules.load(space.pid, mapping) else {
                 continue;
             };
             let place = self.modules.place(module, mapping, address);
@@ -369,16 +363,17 @@ impl Symbolizer {
         None
     }
 
-    /// Looks a process up that nobody has noted.
-    fn note_unknown(&mut self, pid: u32) {
-        if self.spaces.contains_key(&pid) {
-            return;
+    /// The image of a process. One that nobody has noted is looked up.
+    fn image_of(&mut self, pid: u32) -> u32 {
+        if let Some(image) = self.spaces.of(pid) {
+            return image;
         }
         let process = Process::open(pid);
         let noted = process.and_then(|process| self.note_process(&process));
-        if noted.is_err() {
+        match self.spaces.of(pid).filter(|_| noted.is_ok()) {
+            Some(image) => image,
             // An empty one keeps the next question from looking again.
-            self.spaces.insert(pid, Space::default());
+            None => self.spaces.put(pid, AddressSpace::default()),
         }
     }
 }

@@ -12,8 +12,9 @@ pub mod kallsyms;
 pub mod kernel_data;
 mod lookup;
 pub(crate) mod nearest;
+mod plt;
 mod table;
-mod unwind;
+pub(crate) mod unwind;
 
 pub use all::NamedData;
 pub use dynamic::{Dynamic, TlsCell, TlsCellKind, TlsSegment};

@@ -10,11 +10,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Symbol;
+use super::{Symbol, vdso};
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
 use crate::dwarf::{Dwarf, FunctionAt};
 use crate::maps::Mapping;
 use crate::process::Executable;
+use crate::stack::{Decoder, Index, Rule, tables};
 use crate::symbols::{Elf, SymbolAt, demangle, file};
 
 /// Functions or variables?
@@ -38,6 +39,8 @@ struct Module {
     root: PathBuf,
     /// Looked for when a line or a member is asked for.
     dwarf: OnceCell<Option<Dwarf>>,
+    /// Functions of `.debug_frame`.
+    frames: OnceCell<Index>,
 }
 
 /// All files, by path and inode number (0 where it is not known). `None` stands for
@@ -46,6 +49,8 @@ struct Module {
 pub(super) struct Modules {
     modules: Vec<Module>,
     known: HashMap<(Arc<Path>, u64), Option<usize>>,
+    /// That of all processes; read when it is first asked for.
+    vdso: OnceCell<Option<usize>>,
 }
 
 /// More different files are not opened: each stays mapped.
@@ -82,6 +87,7 @@ impl Modules {
             names: HashMap::new(),
             root: root.clone().unwrap_or_else(|| PathBuf::from("/")),
             dwarf: OnceCell::new(),
+            frames: OnceCell::new(),
         });
         let module = self.modules.len() - 1;
         if root.is_some() {
@@ -93,6 +99,9 @@ impl Modules {
 
     /// The file of a mapping of a process.
     pub(super) fn load(&mut self, pid: u32, mapping: &Mapping) -> Option<usize> {
+        if mapping.vdso {
+            return self.vdso();
+        }
         let path = mapping.path.clone()?;
         let key = (path.clone(), mapping.inode);
         if let Some(&known) = self.known.get(&key) {
@@ -102,6 +111,38 @@ impl Modules {
         let module = elf.and_then(|elf| self.add(pid, Arc::new(elf), path));
         self.known.insert(key, module);
         module
+    }
+
+    fn vdso(&mut self) -> Option<usize> {
+        if let Some(known) = self.vdso.get() {
+            return *known;
+        }
+        let path = Path::new("[vdso]").into();
+        let module =
+            vdso::read().and_then(|elf| self.add(std::process::id(), elf.into(), path));
+        *self.vdso.get_or_init(|| module)
+    }
+
+    /// The file itself.
+    pub(super) fn elf(&self, module: usize) -> Option<&Elf> {
+        self.modules.get(module).map(|module| &*module.elf)
+    }
+
+    /// How the frame of the function at an address of a file is left there; none
+    /// where no table covers it.
+    pub(super) fn rule(
+        &self,
+        module: usize,
+        at: VirtOffset,
+        decoder: &mut Decoder,
+    ) -> Option<Rule> {
+        let Module { elf, frames, .. } = self.modules.get(module)?;
+        if let Some(rule) = tables::eh_frame(elf, at, decoder) {
+            return Some(rule);
+        }
+        let section = self.dwarf(module)?.frames();
+        let index = frames.get_or_init(|| tables::index(section));
+        tables::debug_frame(section, index, at, decoder)
     }
 
     /// Where in the file of a mapping an address is, if it is in the file's memory.
@@ -156,7 +197,9 @@ impl Modules {
         };
         let Some(found) = found else {
             return match kind {
-                NameKind::Function => self.function_by_debug(number, virt),
+                NameKind::Function => self
+                    .function_by_debug(number, virt)
+                    .or_else(|| self.stub(number, virt)),
                 NameKind::Data => None,
             };
         };
@@ -174,6 +217,13 @@ impl Modules {
         let FunctionAt { start, size, name } = self.dwarf(module)?.function_at(virt)?;
         let offset = virt.0.checked_sub(start.0)?;
         Some(Symbol { name, offset, size, module: self.name(module)? })
+    }
+
+    /// A stub that calls a function of another file.
+    fn stub(&self, module: usize, virt: VirtOffset) -> Option<Symbol> {
+        let (code, name) = self.elf(module)?.stub_at(virt)?;
+        let (offset, size) = (virt.0.checked_sub(code.start)?, code.end - code.start);
+        Some(Symbol { name: name.into(), offset, size, module: self.name(module)? })
     }
 
     /// The code of the function at an address of a file: where that is, and its

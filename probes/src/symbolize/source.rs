@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::kernel::KernelDebug;
-use super::{MAX_ANSWERS, Symbol, Symbolizer};
+use super::spaces::keep;
+use super::{Symbol, Symbolizer};
 use crate::address::AbsAddr;
 use crate::dwarf::Frame;
 use crate::resolve::path_at;
@@ -30,21 +31,25 @@ impl Symbolizer {
     /// address is that of the instruction itself. Empty where no debug information
     /// tells of it.
     pub fn source(&mut self, pid: u32, address: AbsAddr) -> Arc<[Frame]> {
-        let space = self.spaces.get(&pid);
-        if let Some(known) = space.and_then(|space| space.frames.get(&address.0)) {
+        let image = self.image_of(pid);
+        self.source_in(image, address)
+    }
+
+    pub(super) fn source_in(&mut self, image: u32, address: AbsAddr) -> Arc<[Frame]> {
+        if let Some(answers) = self.spaces.answers(image)
+            && let Some(known) = answers.frames.get(&address.0)
+        {
             return known.clone();
         }
         let frames: Arc<[Frame]> = match address.is_kernel() {
             true => self.kernel_source(address),
-            false => self.user_source(pid, address),
+            false => self.user_source(image, address),
         }
         .unwrap_or_default()
         .into();
-        let answers = &mut self.spaces.entry(pid).or_default().frames;
-        if answers.len() >= MAX_ANSWERS {
-            answers.clear();
+        if let Some(answers) = self.spaces.answers(image) {
+            keep(&mut answers.frames, address.0, frames.clone());
         }
-        answers.insert(address.0, frames.clone());
         frames
     }
 
@@ -64,8 +69,8 @@ impl Symbolizer {
         own.or_else(|| frames.first()?.place())
     }
 
-    fn user_source(&mut self, pid: u32, address: AbsAddr) -> Option<Vec<Frame>> {
-        let place = self.in_file(pid, address)?;
+    fn user_source(&mut self, image: u32, address: AbsAddr) -> Option<Vec<Frame>> {
+        let place = self.in_file(image, address)?;
         Some(self.modules.dwarf(place.module)?.frames_at(place.virt))
     }
 
@@ -94,7 +99,8 @@ impl Symbolizer {
     }
 
     fn typed_path(&mut self, pid: u32, address: AbsAddr) -> Option<String> {
-        let place = self.in_file(pid, address)?;
+        let image = self.image_of(pid);
+        let place = self.in_file(image, address)?;
         let dwarf = self.modules.dwarf(place.module)?;
         let variable = dwarf.variable_at(place.virt)?;
         let Place::Fixed(start) = variable.place else { return None };
@@ -117,8 +123,10 @@ impl Symbolizer {
     }
 
     fn pointee(&mut self, pid: u32, address: AbsAddr) -> Option<Arc<str>> {
-        let space = self.spaces.get(&pid);
-        if let Some(known) = space.and_then(|space| space.pointees.get(&address.0)) {
+        let image = self.image_of(pid);
+        if let Some(answers) = self.spaces.answers(image)
+            && let Some(known) = answers.pointees.get(&address.0)
+        {
             return known.clone();
         }
         let code = self.function(pid, address).map(|symbol| match symbol {
@@ -127,11 +135,9 @@ impl Symbolizer {
         });
         let data = || self.data_path(pid, address).map(|path| format!("&{path}").into());
         let pointee = code.or_else(data);
-        let answers = &mut self.spaces.entry(pid).or_default().pointees;
-        if answers.len() >= MAX_ANSWERS {
-            answers.clear();
+        if let Some(answers) = self.spaces.answers(image) {
+            keep(&mut answers.pointees, address.0, pointee.clone());
         }
-        answers.insert(address.0, pointee.clone());
         pointee
     }
 }

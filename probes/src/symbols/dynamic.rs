@@ -102,20 +102,22 @@ impl Elf {
 
     /// The cells by which its own thread-locals are found.
     pub fn tls_cells(&self) -> Vec<TlsCell> {
+        let relocations = self.relocations();
+        relocations.filter_map(|it| self.cell(it)).collect()
+    }
+
+    /// What the loader puts into cells of the file.
+    pub(super) fn relocations(&self) -> impl Iterator<Item = &elf::Rela64<LittleEndian>> {
         let entries = self.dynamic_entries();
         let tables = [(elf::DT_RELA, elf::DT_RELASZ), (elf::DT_JMPREL, elf::DT_PLTRELSZ)];
-        let mut cells = Vec::new();
-        for (table, size) in tables {
-            let (Some(table), Some(size)) = (find(entries, table), find(entries, size))
-            else {
-                continue;
-            };
+        tables.into_iter().flat_map(move |(table, size)| {
             let entry = size_of::<elf::Rela64<LittleEndian>>() as u64;
-            let bytes = self.loaded(table, size - size % entry).unwrap_or_default();
-            let all = slice_from_all_bytes(bytes).unwrap_or_default();
-            cells.extend(all.iter().take(MAX_RELOCATIONS).filter_map(|it| self.cell(it)));
-        }
-        cells
+            let bytes = find(entries, table).zip(find(entries, size));
+            let bytes = bytes.and_then(|(at, size)| self.loaded(at, size - size % entry));
+            let all: &[_] =
+                slice_from_all_bytes(bytes.unwrap_or_default()).unwrap_or_default();
+            all.iter().take(MAX_RELOCATIONS)
+        })
     }
 
     fn cell(&self, relocation: &elf::Rela64<LittleEndian>) -> Option<TlsCell> {

@@ -16,7 +16,7 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 
 use super::file::FileBytes;
 use super::table::{Entry, Table};
-use super::unwind::{self, Loaded};
+use super::unwind::{self, Found, Loaded};
 use crate::address::{AbsAddr, FileOffset, LoadBias, VirtOffset};
 
 /// x86-64 is little-endian, and other files are refused.
@@ -106,8 +106,16 @@ pub struct Elf {
     tables: [SymbolRange; 2],
     functions: OnceLock<Table>,
     data: OnceLock<Table>,
-    /// Functions by what unwinds stacks, where the file has no table of them.
-    frames: OnceLock<Box<[Range<u64>]>>,
+    /// What unwinds stacks, where the file has no sorted table of it.
+    frames: OnceLock<Option<Frames>>,
+}
+
+/// `.eh_frame` of a file without a sorted table of its functions.
+#[derive(Debug)]
+struct Frames {
+    address: u64,
+    range: Range<usize>,
+    index: unwind::Index,
 }
 
 /// A symbol that covers an address.
@@ -254,32 +262,35 @@ impl Elf {
     }
 
     fn unwound(&self, address: VirtOffset) -> Option<Range<u64>> {
-        let load = |address| self.part(VirtOffset(address), u64::MAX, false);
-        let found = match self.program_header(elf::PT_GNU_EH_FRAME) {
-            Some(header) => {
-                let at = header.p_vaddr(ENDIAN);
-                let table = Loaded { address: at, bytes: load(at)? };
-                unwind::nearest(table, load, address.0)?
-            }
-            None => {
-                let all = self.frames.get_or_init(|| self.read_frames());
-                let after = all.partition_point(|it| it.start <= address.0);
-                all.get(after.checked_sub(1)?)?.clone()
-            }
-        };
+        let found = self.frame_entry(address)?.code();
         self.is_code(VirtOffset(found.start)).then_some(found)
     }
 
-    fn read_frames(&self) -> Box<[Range<u64>]> {
+    /// What says how the last function is unwound that does not begin behind an
+    /// address; `None` where the file's `.eh_frame` has none.
+    pub(crate) fn frame_entry(&self, address: VirtOffset) -> Option<Found<'_>> {
+        let load = |address| self.part(VirtOffset(address), u64::MAX, false);
+        if let Some(header) = self.program_header(elf::PT_GNU_EH_FRAME) {
+            let at = header.p_vaddr(ENDIAN);
+            let table = Loaded { address: at, bytes: load(at)? };
+            return unwind::nearest(table, load, address.0);
+        }
+        let frames = self.frames.get_or_init(|| self.read_frames()).as_ref()?;
+        let bytes = self.bytes.get(frames.range.clone())?;
+        let table = Loaded { address: frames.address, bytes };
+        unwind::nearest_indexed(table, &frames.index, address.0)
+    }
+
+    fn read_frames(&self) -> Option<Frames> {
         let bytes: &[u8] = &self.bytes;
-        let find = || {
-            let header = Header::parse(bytes).ok()?;
-            let sections = header.sections(ENDIAN, bytes).ok()?;
-            let (_, section) = sections.section_by_name(ENDIAN, b".eh_frame")?;
-            let bytes = section.data(ENDIAN, bytes).ok()?;
-            Some(unwind::all(Loaded { address: section.sh_addr(ENDIAN), bytes }))
-        };
-        find().unwrap_or_default()
+        let header = Header::parse(bytes).ok()?;
+        let sections = header.sections(ENDIAN, bytes).ok()?;
+        let (_, section) = sections.section_by_name(ENDIAN, b".eh_frame")?;
+        let (start, length) = section.file_range(ENDIAN)?;
+        let range = byte_range(start, length)?;
+        let address = section.sh_addr(ENDIAN);
+        let index = unwind::index(Loaded { address, bytes: bytes.get(range.clone())? });
+        Some(Frames { address, range, index })
     }
 
     /// So many bytes of code from `start` on; fewer where the segment ends before.

@@ -55,7 +55,7 @@ const READ_UP_TO: u64 = 256 * 1024;
 
 /// `O_NONBLOCK` of x86-64 Linux (asm-generic/fcntl.h): opening a FIFO that
 /// pretends to be an executable must not wait for its writer.
-const O_NONBLOCK: i32 = 0o4000;
+pub(crate) const O_NONBLOCK: i32 = 0o4000;
 
 /// Opens the file at `path` and gets its bytes.
 ///
