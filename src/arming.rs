@@ -7,6 +7,7 @@ use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Span;
 use hwtrace_probes::kernel::KernelError;
+use hwtrace_probes::process::facts::identity;
 use hwtrace_probes::process::{
     Holder, HolderKind, ProcessError, perf_event_paranoid, register_holders,
 };
@@ -17,6 +18,7 @@ use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::slots::TooMany;
 
 use crate::armed::Refused;
+use crate::engines::{NoEngine, SETCAP, own};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
@@ -98,11 +100,21 @@ pub(crate) fn no_task(tid: u32, span: Option<Span>) -> Diagnostic {
         .help("list processes with `ps -e`, or find one by name with `pgrep NAME`")
 }
 
-/// The engine that is wanted can not be used here.
-pub(crate) fn no_engine(why: &str) -> Diagnostic {
-    let message = format!("the engine can not be used: {why}");
-    Diagnostic::new(Code::UnsupportedMachine, None, message)
-        .help("`--engine auto`, or no --engine at all, takes the best that works here")
+/// No engine that is wanted can be used here.
+pub(crate) fn no_engine(refused: &NoEngine) -> Diagnostic {
+    let reasons = refused.reasons();
+    let message = match &*reasons {
+        [(names, refusal)] => format!("{names} can not be used: {}", refusal.why),
+        _ => "no engine can be used here".to_owned(),
+    };
+    let mut diagnostic = Diagnostic::new(Code::UnsupportedMachine, None, message);
+    for (names, refusal) in &reasons {
+        if reasons.len() > 1 {
+            diagnostic = diagnostic.note(format!("{names}: {}", refusal.why));
+        }
+        diagnostic = diagnostic.help(format!("for {names}: {}", refusal.help));
+    }
+    diagnostic.help("`hwtrace doctor` tries each engine, and tells what else is missing")
 }
 
 /// Whether it is a program whose use is to start another one.
@@ -224,9 +236,9 @@ pub(crate) fn process(error: &ProcessError) -> Failure {
         ProcessError::Thread { pid, .. } => new(Code::NoSuchProcess)
             .help(format!("use `-p {pid}`: all of its threads are watched")),
         ProcessError::KernelThread { .. } => new(Code::UnsupportedTarget),
-        ProcessError::PermissionDenied { .. } => new(Code::PermissionDenied).help(
-            "run hwtrace as the user that the process runs as, or as root with `sudo`",
-        ),
+        ProcessError::PermissionDenied { pid, .. } => {
+            no_access(new(Code::PermissionDenied), *pid)
+        }
         ProcessError::Executable { error: ElfError::Not64Bit, .. } => {
             new(Code::UnsupportedTarget)
                 .help("build the program for x86-64: without `-m32`")
@@ -266,7 +278,8 @@ pub(crate) fn failed(
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
             held(diagnostic, &register_holders(*pid))
         }
-        ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
+        ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
+        ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
         ArmError::KernelPermission { .. } => new(Code::PermissionDenied, None)
             .help("run hwtrace as root with `sudo`, or with CAP_SYS_ADMIN"),
         ArmError::SystemPermission { .. } => new(Code::PermissionDenied, None).help(
@@ -316,19 +329,42 @@ fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
     diagnostic.help("watch fewer at a time, or end the other program and try again")
 }
 
-fn permission(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
-    let paranoid = perf_event_paranoid();
-    let diagnostic = match paranoid {
-        Some(level) if level > 2 => diagnostic
-            .note(format!("kernel.perf_event_paranoid is {level}: perf may be for root alone"))
-            .help("allow it for one's own processes: `sudo sysctl kernel.perf_event_paranoid=2`"),
-        _ => diagnostic.note(format!("process {pid} belongs to another user, or may not be traced")),
-    };
-    diagnostic.help(
-        "run hwtrace as root with `sudo`, as the process's own user, or with CAP_PERFMON \
-         and CAP_SYS_PTRACE",
-    )
+/// perf itself is refused, and not for whose process it is.
+fn permission(diagnostic: Diagnostic) -> Diagnostic {
+    match perf_event_paranoid() {
+        Some(level @ 3..) => diagnostic
+            .note(format!("kernel.perf_event_paranoid is {level}: perf is for root alone"))
+            .help("allow it for one's own processes: `sudo sysctl kernel.perf_event_paranoid=2`")
+            .help(format!("or run hwtrace with `sudo`, or once `sudo setcap {SETCAP} {}`", own())),
+        _ => diagnostic
+            .note("perf_event_open(2) is refused, as by a container's seccomp filter")
+            .help(
+                "start the container with `--security-opt seccomp=unconfined`; `hwtrace doctor` \
+                 tells which engine works here",
+            ),
+    }
 }
+
+/// The process is nothing that we may look into.
+fn no_access(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
+    let own = nix::unistd::geteuid().as_raw();
+    let theirs = identity(pid).map(|identity| identity.user);
+    let diagnostic = match theirs {
+        Some(user) if user != own => {
+            diagnostic.note(format!("it is of user {user}, and hwtrace runs as user {own}"))
+        }
+        _ => diagnostic.note(
+            "its program runs with more rights than its user (set-user-ID, capabilities), or \
+             keeps others out (PR_SET_DUMPABLE)",
+        ),
+    };
+    diagnostic.help(AS_ITS_USER)
+}
+
+/// What lets one look into another's process.
+const AS_ITS_USER: &str =
+    "run hwtrace as the user that the process runs as, as root with `sudo`, or with \
+     CAP_SYS_PTRACE";
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ mod registers;
 pub mod render;
 pub mod report;
 mod request;
+pub mod rights;
 pub mod session;
 mod sink;
 mod surroundings;

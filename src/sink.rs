@@ -138,8 +138,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
             books.lessons.note(lesson);
         }
         self.broken(books);
-        if let Some(record) = record.filter(|_| self.round != Round::Stopped) {
+        if let Some(mut record) = record.filter(|_| self.round != Round::Stopped) {
             self.consumer.captured(hit);
+            self.hide(&mut record);
             self.deliver(&record, books);
         }
         if self.round == Round::Stopped {
@@ -156,12 +157,21 @@ impl<'s, C: Consumer> Sink<'s, C> {
     /// Hands on accesses of which no more will come after all.
     pub(crate) fn broken(&mut self, books: &mut Books<'_>) {
         while self.round != Round::Stopped
-            && let Some(record) = books.tracker.broken()
+            && let Some(mut record) = books.tracker.broken()
         {
             // Of the hit nothing else is there any more.
             let HitRecord { pid, tid, .. } = record;
             self.consumer.captured(&RawHit { pid, tid, ..RawHit::default() });
+            self.hide(&mut record);
             self.deliver(&record, books);
+        }
+    }
+
+    /// Leaves out where the kernel's own instruction is, where the kernel would not show
+    /// us: what a handler knows it can print.
+    fn hide(&self, record: &mut HitRecord) {
+        if record.user_mode == 0 && self.context.symbols.borrow().hides(record.address) {
+            record.address = 0;
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) fn run<C: Consumer>(
         engine: messages.common.engine,
         ring_bytes: messages.common.ring_size.map(|kib| kib.saturating_mul(1024)),
         names: Some(names),
+        gives_up_rights: true,
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {
         messages.failure(&failure);

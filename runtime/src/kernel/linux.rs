@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
 mod bpf;
+mod rights;
 
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
@@ -402,11 +403,17 @@ impl Kernel for Linux {
         let mut pointers: Vec<*const c_char> =
             arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
+        let is_new = be_dumpable();
         // Everything is prepared: between fork and exec the child of a
         // process with threads must not allocate.
         // SAFETY: the child calls `child`, which keeps to that and does not
         // return.
-        let pid = check(unsafe { libc::fork() })?;
+        let forked = check(unsafe { libc::fork() });
+        if is_new && forked != Ok(0) {
+            // What could be changed can be changed back.
+            let _ = nix::sys::prctl::set_dumpable(false);
+        }
+        let pid = forked?;
         if pid == 0 {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
             child(program, &pointers, &inherited, go, failure_write.as_raw_fd());
@@ -556,6 +563,15 @@ impl Kernel for Linux {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
         sent.map(|_| stopped)
     }
+}
+
+/// A program with capabilities of its file is nobody's to trace, and so is the copy of it
+/// that a fork makes, up to its exec (ptrace(2), "Ptrace access mode checking"). Has us be
+/// as others are; gives whether that is new. It does not open us to others: who has fewer
+/// capabilities may not trace us.
+fn be_dumpable() -> bool {
+    nix::sys::prctl::get_dumpable() == Ok(false)
+        && nix::sys::prctl::set_dumpable(true).is_ok()
 }
 
 /// Whether the signal is ignored.
