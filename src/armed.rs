@@ -236,7 +236,8 @@ impl Armed {
     /// What it may still do that takes rights: nothing says that no process will execute
     /// another image.
     pub(crate) fn uses(&self) -> Uses {
-        let asks = |what: fn(&Data) -> bool| self.requests.iter().any(|it| what(&it.data));
+        let asks =
+            |what: fn(&Data) -> bool| self.requests.iter().any(|it| what(&it.data));
         let arming = asks(|data| matches!(data, Data::Process(_)));
         let mut pids = self.instances.keys();
         Uses {

@@ -362,8 +362,7 @@ fn no_access(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
 }
 
 /// What lets one look into another's process.
-const AS_ITS_USER: &str =
-    "run hwtrace as the user that the process runs as, as root with `sudo`, or with \
+const AS_ITS_USER: &str = "run hwtrace as the user that the process runs as, as root with `sudo`, or with \
      CAP_SYS_PTRACE";
 
 #[cfg(test)]

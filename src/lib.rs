@@ -7,6 +7,7 @@ mod armed;
 mod arming;
 pub mod cli;
 pub mod demo;
+pub mod doctor;
 pub mod engines;
 pub mod environment;
 mod events;

@@ -10,7 +10,7 @@ mod messages;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command::{completions, explain, fmt, list, script, watch};
+use command::{completions, doctor, explain, fmt, list, script, watch};
 use hwtrace::cli::{self, Cli, Command};
 use hwtrace::{demo, rights};
 use hwtrace_runtime::kernel::linux::Linux;
@@ -25,12 +25,17 @@ fn main() -> ExitCode {
     let status = match cli.command {
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Demo(args)) => watch::demo(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Fmt(args)) => fmt::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::List(args)) => list::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::DemoTarget) => {
             demo::run_target();
+            Ok(())
+        }
+        Some(Command::DoctorTarget) => {
+            hwtrace::doctor::run_target();
             Ok(())
         }
         None => script::run(&cli.script),

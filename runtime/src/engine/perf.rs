@@ -168,7 +168,8 @@ impl Default for PerfOptions {
 }
 
 impl PerfOptions {
-    fn data_pages(&self, page_size: usize, cpus: usize) -> usize {
+    /// Pages of each CPU's ring that are tried first, besides its head page.
+    pub fn data_pages(&self, page_size: usize, cpus: usize) -> usize {
         let usual = (RINGS_BYTES / cpus.max(1)).clamp(RING_BYTES_MIN, RING_BYTES_MAX);
         let bytes = self.ring_bytes.unwrap_or(usual);
         bytes.div_ceil(page_size).max(1).next_power_of_two()

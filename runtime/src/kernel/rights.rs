@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn what_is_ambient_is_left_alone() {
-        let all = Capabilities { effective: 7, permitted: 15, inheritable: 3, ambient: 1 };
+        let all =
+            Capabilities { effective: 7, permitted: 15, inheritable: 3, ambient: 1 };
         let left = all.only(bit(1));
         assert_eq!(left, Capabilities { effective: 3, permitted: 3, ..all });
         assert!(left.has(0) && left.has(1) && !left.has(2));
