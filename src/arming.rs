@@ -14,6 +14,7 @@ use hwtrace_probes::process::{
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
+use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::slots::TooMany;
 
@@ -90,8 +91,10 @@ pub(crate) fn no_kernel_data(error: &KernelError, span: Option<Span>) -> Diagnos
 /// Tasks can not be looked for.
 pub(crate) fn no_bpf(why: &str, span: Option<Span>) -> Diagnostic {
     let message = format!("tasks of the kernel can not be looked for: {why}");
-    Diagnostic::new(Code::PermissionDenied, span, message)
-        .help("run hwtrace as root with `sudo`")
+    may_with(
+        Diagnostic::new(Code::PermissionDenied, span, message),
+        "cap_bpf,cap_perfmon,cap_sys_admin",
+    )
 }
 
 /// There is no such task.
@@ -280,12 +283,20 @@ pub(crate) fn failed(
         }
         ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
         ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
-        ArmError::KernelPermission { .. } => new(Code::PermissionDenied, None)
-            .help("run hwtrace as root with `sudo`, or with CAP_SYS_ADMIN"),
-        ArmError::SystemPermission { .. } => new(Code::PermissionDenied, None).help(
-            "run hwtrace as root with `sudo`, with CAP_PERFMON, or after \
-             `sudo sysctl kernel.perf_event_paranoid=0`",
-        ),
+        ArmError::KernelPermission { .. } => {
+            may_with(new(Code::PermissionDenied, None), "cap_bpf,cap_perfmon,cap_sys_admin")
+        }
+        ArmError::SystemPermission { .. } => {
+            may_with(new(Code::PermissionDenied, None), SETCAP).help(
+                "or allow it to all users with `sudo sysctl kernel.perf_event_paranoid=0`",
+            )
+        }
+        ArmError::Program(BpfError::NotPermitted) => {
+            may_with(new(Code::PermissionDenied, None), SETCAP)
+                .help("or take another engine: `--engine perf`")
+        }
+        ArmError::Program(_) => new(Code::ArmingFailed, None)
+            .help("take another engine: `--engine perf`"),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",
@@ -295,18 +306,39 @@ pub(crate) fn failed(
             Diagnostic::new(Code::ArmingFailed, span(*watch), message)
                 .help("the address must be the process's own, and a multiple of the length")
         }
-        ArmError::Limit { limit, .. } => {
-            let raise = match *limit {
-                "RLIMIT_NOFILE" => "raise it with `ulimit -n 65536`, or as root in limits.conf(5)",
-                _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`",
-            };
-            new(Code::LimitReached, None).help(raise)
+        ArmError::Limit { limit, needed } => {
+            new(Code::LimitReached, None).help(raise(limit, *needed))
         }
         ArmError::Unstable { .. } => new(Code::ArmingFailed, None)
             .help("try again, or start the program with `-c`: then every thread inherits"),
         _ => new(Code::ArmingFailed, None),
     };
     diagnostic.into()
+}
+
+/// What raises a limit.
+fn raise(limit: &str, needed: u64) -> String {
+    match limit {
+        "RLIMIT_NOFILE" => {
+            let enough = (needed + needed / 4).next_power_of_two().max(65_536);
+            format!("raise it with `ulimit -n {enough}` as root, or in limits.conf(5)")
+        }
+        "fs.file-max" => {
+            "raise it with `sudo sysctl fs.file-max=9223372036854775807`".to_owned()
+        }
+        _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`, or take smaller \
+              rings with --ring-size"
+            .to_owned(),
+    }
+}
+
+/// What takes root, or capabilities, as setcap(8) takes them.
+fn may_with(diagnostic: Diagnostic, capabilities: &str) -> Diagnostic {
+    let capabilities = capabilities.trim_end_matches("+ep");
+    diagnostic.help(format!(
+        "run hwtrace as root with `sudo`, or once `sudo setcap {capabilities}+ep {}`",
+        own()
+    ))
 }
 
 fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
@@ -388,6 +420,13 @@ mod tests {
         assert_eq!(armed(ArmError::Gone { pid: 1 }), Code::TargetExited);
         assert_eq!(armed(limit("RLIMIT_NOFILE")), Code::LimitReached);
         assert_eq!(armed(limit("perf_event_mlock_kb")), Code::LimitReached);
+        assert_eq!(armed(ArmError::NoAccess { pid: 1 }), Code::PermissionDenied);
+        let errno = 1;
+        assert_eq!(armed(ArmError::KernelPermission { errno }), Code::PermissionDenied);
+        let program = BpfError::NotPermitted;
+        assert_eq!(armed(ArmError::Program(program)), Code::PermissionDenied);
+        assert!(raise("RLIMIT_NOFILE", 100_000).contains("ulimit -n 131072"));
+        assert!(raise("fs.file-max", 1).contains("fs.file-max="));
         let unsupported = ArmError::Unsupported { reason: "none".into() };
         assert_eq!(armed(unsupported), Code::UnsupportedMachine);
         assert_eq!(armed(ArmError::BadWatch { watch: 0 }), Code::ArmingFailed);

@@ -139,8 +139,8 @@ pub fn held(own: &Capabilities) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hwtrace_runtime::kernel::Rights;
-    use hwtrace_runtime::kernel::fake::Fake;
+    use hwtrace_runtime::kernel::fake::{Call, Fake};
+    use hwtrace_runtime::kernel::{Errno, Rights};
 
     const EVERYTHING: u64 = (1 << 41) - 1;
 
@@ -185,6 +185,19 @@ mod tests {
         assert!(left(Uses { others: true, ..own }).contains(&"CAP_SYS_PTRACE"));
         let kernel = left(Uses { kernel: true, ..Uses::default() });
         assert_eq!(kernel, ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYSLOG"]);
+    }
+
+    #[test]
+    fn what_can_not_be_given_up_is_an_error() {
+        for call in [Call::Capabilities, Call::SetCapabilities] {
+            let fake = user_with(EVERYTHING, 0);
+            fake.fail(call, 0, Errno::EPERM);
+            assert_eq!(keep_useful(&fake), Err(Errno::EPERM), "{call:?}");
+        }
+        // Nothing is set where nothing changes.
+        let fake = user_with(0, 0);
+        fake.fail(Call::SetCapabilities, 0, Errno::EPERM);
+        assert_eq!(keep_useful(&fake), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod common;
 use std::fmt::Write;
 
 use common::{
-    Hwtrace, Scratch, hwtrace_without, live, live_as_root, nobody, with_capabilities,
+    Hwtrace, Scratch, as_user, hwtrace_without, live, live_as_root, with_capabilities,
 };
 use hwtrace::engines::{ENGINES, Row};
 use serde_json::{Map, Value};
@@ -152,7 +152,7 @@ fn nobody_is_told_what_it_would_take() {
     }
     let scratch = Scratch::new();
     let hwtrace = scratch.copy(env!("CARGO_BIN_EXE_hwtrace"));
-    let found = Found::of(Hwtrace::by(nobody(&hwtrace), &["doctor"]));
+    let found = Found::of(Hwtrace::by(as_user(65_534, &hwtrace), &["doctor"]));
     found.is("bpf", "no");
     let help = format!("sudo setcap cap_bpf,cap_perfmon+ep {}", hwtrace.display());
     assert!(found.text("bpf", "help").contains(&help), "{}", found.text("bpf", "help"));
@@ -165,7 +165,7 @@ fn nobody_is_told_what_it_would_take() {
     // What it says works.
     let scratch = Scratch::new();
     let hwtrace = with_capabilities(&scratch, &[38, 39]);
-    let found = Found::of(Hwtrace::by(nobody(&hwtrace), &["doctor"]));
+    let found = Found::of(Hwtrace::by(as_user(65_534, &hwtrace), &["doctor"]));
     found.is("bpf", "ok");
     found.is("programs that start", "ok");
     found.is("other users' processes", "no");

@@ -244,6 +244,16 @@ fn what_is_started_has_the_rights_of_its_user() {
     for line in ["Uid:\t65534\t65534\t65534\t65534", "NoNewPrivs:\t0"] {
         assert!(ended.out.contains(&line.to_owned()), "{ended:#?}");
     }
+    // The C library takes this out of the environment of programs with capabilities.
+    let mut command = as_user(NOBODY, &hwtrace);
+    command
+        .env(ENGINE, engine_name())
+        .env("LD_LIBRARY_PATH", "/none")
+        .env("TMPDIR", "/x");
+    let ended = Hwtrace::by(command, &["-q", "-e", script, "-c", "env"]).run().expect(0);
+    for line in ["LD_LIBRARY_PATH=/none", "TMPDIR=/x"] {
+        assert!(ended.out.contains(&line.to_owned()), "{ended:#?}");
+    }
     // What the user gives to all that is started, hwtrace does not take from it.
     let plain = scratch.copy(env!("CARGO_BIN_EXE_hwtrace"));
     let mut command = std::process::Command::new("setpriv");

@@ -16,7 +16,9 @@ pub(crate) fn as_user(user: u32, program: impl AsRef<Path>) -> Command {
     let mut command = Command::new("setpriv");
     let user = user.to_string();
     command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]);
-    command.arg(program.as_ref()).current_dir("/");
+    // setpriv has root's capabilities up to its exec, against which the kernel measures what
+    // a file gives; another exec is without.
+    command.arg("env").arg(program.as_ref()).current_dir("/");
     command
 }
 
