@@ -181,7 +181,7 @@ pub struct Options {
     /// for anew.
     pub names: Option<Rc<Names>>,
     /// Whether the thread gives up the capabilities that nothing needs any more once
-    /// all is armed, for good: see [`rights`](crate::rights).
+    /// all is armed, for good: see [`rights`].
     pub gives_up_rights: bool,
 }
 
