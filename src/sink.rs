@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::event::{AtHit, Event, RawHit};
+use hwtrace_runtime::event::{self, AtHit, Event, RawHit};
 use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::image::Piece;
 use hwtrace_runtime::tracker::{Ended, Tracker};
@@ -139,7 +139,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
         }
         self.broken(books);
         if let Some(mut record) = record.filter(|_| self.round != Round::Stopped) {
-            self.consumer.captured(hit);
+            self.consumer.captured(&self.shown(hit));
             self.hide(&mut record);
             self.deliver(&record, books);
         }
@@ -167,8 +167,17 @@ impl<'s, C: Consumer> Sink<'s, C> {
         }
     }
 
-    /// Leaves out where the kernel's own instruction is, where the kernel would not show
-    /// us: what a handler knows it can print.
+    /// A hit without what tells where the kernel's own instruction is, where the kernel
+    /// would not show us: what a handler knows it can print.
+    fn shown<'h>(&self, hit: &RawHit<'h>) -> RawHit<'h> {
+        if !(hit.kernel && self.context.symbols.borrow().hides(hit.ip)) {
+            return *hit;
+        }
+        let interrupted = event::Registers::default();
+        RawHit { ip: 0, interrupted, kernel_stack: &[], ..*hit }
+    }
+
+    /// The same of its record.
     fn hide(&self, record: &mut HitRecord) {
         if record.user_mode == 0 && self.context.symbols.borrow().hides(record.address) {
             record.address = 0;
