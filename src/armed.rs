@@ -10,6 +10,7 @@ mod seek;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use hwtrace_probes::process::Process;
@@ -30,7 +31,8 @@ pub(crate) use seek::Seek;
 use crate::instances::{Instance, Place};
 use crate::names::Names;
 use crate::registers::Registers;
-use crate::session::{Consumer, Request};
+use crate::rights::Uses;
+use crate::session::{Consumer, Data, Request};
 use crate::sink::{Books, Sink};
 use crate::symbols::{SharedSymbols, TargetMemory};
 
@@ -242,6 +244,30 @@ impl Armed {
         }
         lessons.give(&mut **engine);
         drained
+    }
+
+    /// What it may still do that takes rights: nothing says that no process will execute
+    /// another image.
+    pub(crate) fn uses(&self) -> Uses {
+        let asks =
+            |what: fn(&Data) -> bool| self.requests.iter().any(|it| what(&it.data));
+        let arming = asks(|data| matches!(data, Data::Process(_)));
+        let mut pids = self.instances.keys();
+        Uses {
+            arming,
+            programs: arming && self.engine.learns(),
+            others: asks(|data| data.executable().is_some())
+                || !pids.all(|pid| self.is_ours(*pid)),
+            kernel: asks(|data| matches!(data, Data::Kernel(_))),
+            signals: false,
+        }
+    }
+
+    /// Whether a process is of our own user, and no secret to others of ours: then its
+    /// folder in `/proc` is ours (proc(5)).
+    fn is_ours(&self, pid: u32) -> bool {
+        let folder = std::fs::metadata(format!("/proc/{pid}"));
+        folder.is_ok_and(|it| it.uid() == self.surroundings.kernel.effective_user())
     }
 
     /// What is to be said of it at the end.

@@ -7,16 +7,19 @@ use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::span::Span;
 use hwtrace_probes::kernel::KernelError;
+use hwtrace_probes::process::facts::identity;
 use hwtrace_probes::process::{
     Holder, HolderKind, ProcessError, perf_event_paranoid, register_holders,
 };
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
+use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::slots::TooMany;
 
 use crate::armed::Refused;
+use crate::engines::{NoEngine, SETCAP, own};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
@@ -88,8 +91,10 @@ pub(crate) fn no_kernel_data(error: &KernelError, span: Option<Span>) -> Diagnos
 /// Tasks can not be looked for.
 pub(crate) fn no_bpf(why: &str, span: Option<Span>) -> Diagnostic {
     let message = format!("tasks of the kernel can not be looked for: {why}");
-    Diagnostic::new(Code::PermissionDenied, span, message)
-        .help("run hwtrace as root with `sudo`")
+    may_with(
+        Diagnostic::new(Code::PermissionDenied, span, message),
+        "cap_bpf,cap_perfmon,cap_sys_admin",
+    )
 }
 
 /// There is no such task.
@@ -98,11 +103,21 @@ pub(crate) fn no_task(tid: u32, span: Option<Span>) -> Diagnostic {
         .help("list processes with `ps -e`, or find one by name with `pgrep NAME`")
 }
 
-/// The engine that is wanted can not be used here.
-pub(crate) fn no_engine(why: &str) -> Diagnostic {
-    let message = format!("the engine can not be used: {why}");
-    Diagnostic::new(Code::UnsupportedMachine, None, message)
-        .help("`--engine auto`, or no --engine at all, takes the best that works here")
+/// No engine that is wanted can be used here.
+pub(crate) fn no_engine(refused: &NoEngine) -> Diagnostic {
+    let reasons = refused.reasons();
+    let message = match &*reasons {
+        [(names, refusal)] => format!("{names} can not be used: {}", refusal.why),
+        _ => "no engine can be used here".to_owned(),
+    };
+    let mut diagnostic = Diagnostic::new(Code::UnsupportedMachine, None, message);
+    for (names, refusal) in &reasons {
+        if reasons.len() > 1 {
+            diagnostic = diagnostic.note(format!("{names}: {}", refusal.why));
+        }
+        diagnostic = diagnostic.help(format!("for {names}: {}", refusal.help));
+    }
+    diagnostic.help("`hwtrace doctor` tries each engine, and tells what else is missing")
 }
 
 /// Whether it is a program whose use is to start another one.
@@ -224,9 +239,9 @@ pub(crate) fn process(error: &ProcessError) -> Failure {
         ProcessError::Thread { pid, .. } => new(Code::NoSuchProcess)
             .help(format!("use `-p {pid}`: all of its threads are watched")),
         ProcessError::KernelThread { .. } => new(Code::UnsupportedTarget),
-        ProcessError::PermissionDenied { .. } => new(Code::PermissionDenied).help(
-            "run hwtrace as the user that the process runs as, or as root with `sudo`",
-        ),
+        ProcessError::PermissionDenied { pid, .. } => {
+            no_access(new(Code::PermissionDenied), *pid)
+        }
         ProcessError::Executable { error: ElfError::Not64Bit, .. } => {
             new(Code::UnsupportedTarget)
                 .help("build the program for x86-64: without `-m32`")
@@ -266,13 +281,22 @@ pub(crate) fn failed(
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
             held(diagnostic, &register_holders(*pid))
         }
-        ArmError::Permission { pid, .. } => permission(new(Code::PermissionDenied, None), *pid),
-        ArmError::KernelPermission { .. } => new(Code::PermissionDenied, None)
-            .help("run hwtrace as root with `sudo`, or with CAP_SYS_ADMIN"),
-        ArmError::SystemPermission { .. } => new(Code::PermissionDenied, None).help(
-            "run hwtrace as root with `sudo`, with CAP_PERFMON, or after \
-             `sudo sysctl kernel.perf_event_paranoid=0`",
-        ),
+        ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
+        ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
+        ArmError::KernelPermission { .. } => {
+            may_with(new(Code::PermissionDenied, None), "cap_bpf,cap_perfmon,cap_sys_admin")
+        }
+        ArmError::SystemPermission { .. } => {
+            may_with(new(Code::PermissionDenied, None), SETCAP).help(
+                "or allow it to all users with `sudo sysctl kernel.perf_event_paranoid=0`",
+            )
+        }
+        ArmError::Program(BpfError::NotPermitted) => {
+            may_with(new(Code::PermissionDenied, None), SETCAP)
+                .help("or take another engine: `--engine perf`")
+        }
+        ArmError::Program(_) => new(Code::ArmingFailed, None)
+            .help("take another engine: `--engine perf`"),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",
@@ -282,18 +306,39 @@ pub(crate) fn failed(
             Diagnostic::new(Code::ArmingFailed, span(*watch), message)
                 .help("the address must be the process's own, and a multiple of the length")
         }
-        ArmError::Limit { limit, .. } => {
-            let raise = match *limit {
-                "RLIMIT_NOFILE" => "raise it with `ulimit -n 65536`, or as root in limits.conf(5)",
-                _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`",
-            };
-            new(Code::LimitReached, None).help(raise)
+        ArmError::Limit { limit, needed } => {
+            new(Code::LimitReached, None).help(raise(limit, *needed))
         }
         ArmError::Unstable { .. } => new(Code::ArmingFailed, None)
             .help("try again, or start the program with `-c`: then every thread inherits"),
         _ => new(Code::ArmingFailed, None),
     };
     diagnostic.into()
+}
+
+/// What raises a limit.
+fn raise(limit: &str, needed: u64) -> String {
+    match limit {
+        "RLIMIT_NOFILE" => {
+            let enough = (needed + needed / 4).next_power_of_two().max(65_536);
+            format!("raise it with `ulimit -n {enough}` as root, or in limits.conf(5)")
+        }
+        "fs.file-max" => {
+            "raise it with `sudo sysctl fs.file-max=9223372036854775807`".to_owned()
+        }
+        _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`, or take smaller \
+              rings with --ring-size"
+            .to_owned(),
+    }
+}
+
+/// What takes root, or capabilities, as setcap(8) takes them.
+fn may_with(diagnostic: Diagnostic, capabilities: &str) -> Diagnostic {
+    let capabilities = capabilities.trim_end_matches("+ep");
+    diagnostic.help(format!(
+        "run hwtrace as root with `sudo`, or once `sudo setcap {capabilities}+ep {}`",
+        own()
+    ))
 }
 
 fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
@@ -316,19 +361,41 @@ fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
     diagnostic.help("watch fewer at a time, or end the other program and try again")
 }
 
-fn permission(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
-    let paranoid = perf_event_paranoid();
-    let diagnostic = match paranoid {
-        Some(level) if level > 2 => diagnostic
-            .note(format!("kernel.perf_event_paranoid is {level}: perf may be for root alone"))
-            .help("allow it for one's own processes: `sudo sysctl kernel.perf_event_paranoid=2`"),
-        _ => diagnostic.note(format!("process {pid} belongs to another user, or may not be traced")),
-    };
-    diagnostic.help(
-        "run hwtrace as root with `sudo`, as the process's own user, or with CAP_PERFMON \
-         and CAP_SYS_PTRACE",
-    )
+/// perf itself is refused, and not for whose process it is.
+fn permission(diagnostic: Diagnostic) -> Diagnostic {
+    match perf_event_paranoid() {
+        Some(level @ 3..) => diagnostic
+            .note(format!("kernel.perf_event_paranoid is {level}: perf is for root alone"))
+            .help("allow it for one's own processes: `sudo sysctl kernel.perf_event_paranoid=2`")
+            .help(format!("or run hwtrace with `sudo`, or once `sudo setcap {SETCAP} {}`", own())),
+        _ => diagnostic
+            .note("perf_event_open(2) is refused, as by a container's seccomp filter")
+            .help(
+                "start the container with `--security-opt seccomp=unconfined`; `hwtrace doctor` \
+                 tells which engine works here",
+            ),
+    }
 }
+
+/// The process is nothing that we may look into.
+fn no_access(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
+    let own = nix::unistd::geteuid().as_raw();
+    let theirs = identity(pid).map(|identity| identity.user);
+    let diagnostic = match theirs {
+        Some(user) if user != own => {
+            diagnostic.note(format!("it is of user {user}, and hwtrace runs as user {own}"))
+        }
+        _ => diagnostic.note(
+            "its program runs with more rights than its user (set-user-ID, capabilities), or \
+             keeps others out (PR_SET_DUMPABLE)",
+        ),
+    };
+    diagnostic.help(AS_ITS_USER)
+}
+
+/// What lets one look into another's process.
+const AS_ITS_USER: &str = "run hwtrace as the user that the process runs as, as root with `sudo`, or with \
+     CAP_SYS_PTRACE";
 
 #[cfg(test)]
 mod tests {
@@ -353,6 +420,13 @@ mod tests {
         assert_eq!(armed(ArmError::Gone { pid: 1 }), Code::TargetExited);
         assert_eq!(armed(limit("RLIMIT_NOFILE")), Code::LimitReached);
         assert_eq!(armed(limit("perf_event_mlock_kb")), Code::LimitReached);
+        assert_eq!(armed(ArmError::NoAccess { pid: 1 }), Code::PermissionDenied);
+        let errno = 1;
+        assert_eq!(armed(ArmError::KernelPermission { errno }), Code::PermissionDenied);
+        let program = BpfError::NotPermitted;
+        assert_eq!(armed(ArmError::Program(program)), Code::PermissionDenied);
+        assert!(raise("RLIMIT_NOFILE", 100_000).contains("ulimit -n 131072"));
+        assert!(raise("fs.file-max", 1).contains("fs.file-max="));
         let unsupported = ArmError::Unsupported { reason: "none".into() };
         assert_eq!(armed(unsupported), Code::UnsupportedMachine);
         assert_eq!(armed(ArmError::BadWatch { watch: 0 }), Code::ArmingFailed);

@@ -32,6 +32,7 @@ const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
                      hwtrace [OPTIONS] -e 'PROGRAM' [ARGS]...\n       \
                      hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)\n       \
                      hwtrace demo\n       \
+                     hwtrace doctor [--json]\n       \
                      hwtrace fmt [--check] [FILE]...\n       \
                      hwtrace explain CODE\n       \
                      hwtrace list (-p PID|PATH [--locals FUNCTION] | -k | --functions) [PATTERN]\n       \
@@ -56,6 +57,8 @@ pub enum Command {
     Watch(WatchArgs),
     /// Watches a small program with several threads that hwtrace brings along.
     Demo(DemoArgs),
+    /// Tries what works on this machine, and says what would make the rest work.
+    Doctor(DoctorArgs),
     /// Writes scripts in the house style.
     Fmt(FmtArgs),
     /// Explains an error of hwtrace by its code.
@@ -67,6 +70,9 @@ pub enum Command {
     /// The program that `demo` watches.
     #[command(name = crate::demo::TARGET_ARGUMENT, hide = true)]
     DemoTarget,
+    /// The program that `doctor` watches.
+    #[command(name = crate::doctor::TARGET_ARGUMENT, hide = true)]
+    DoctorTarget,
 }
 
 /// What every way of running takes.
@@ -174,6 +180,15 @@ pub struct DemoArgs {
     /// What every way of running takes.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `hwtrace doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Prints a JSON object: `usable`, and `findings` with `group`, `name`, `state` (ok,
+    /// part or no), `why`, `what_for` and `help`.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `hwtrace fmt`

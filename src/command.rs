@@ -1,6 +1,7 @@
 //! What the command line asks for, a file each.
 
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod list;

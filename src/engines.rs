@@ -1,10 +1,16 @@
 //! The engines there are, and which of them is taken.
 
+mod refusal;
+
+use std::fmt;
 use std::rc::Rc;
 
+use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
-use hwtrace_runtime::engine::{Engine, bpf};
 use hwtrace_runtime::kernel::Kernel;
+
+pub use refusal::Refusal;
+pub(crate) use refusal::{SETCAP, own};
 
 /// An engine, as `--engine` knows it.
 #[derive(Debug)]
@@ -16,7 +22,7 @@ pub struct Row {
     /// Whether it does at the hit itself what plans say.
     at_hits: bool,
     /// Why it can not be used here.
-    usable: fn(&Rc<dyn Kernel>) -> Result<(), String>,
+    usable: fn(&Rc<dyn Kernel>) -> Result<(), Refusal>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
 }
 
@@ -26,7 +32,7 @@ pub static ENGINES: &[Row] = &[
         name: "bpf",
         what: "programs that filter and read at the hit itself",
         at_hits: true,
-        usable: |kernel| bpf::probe(kernel).map_err(|error| error.to_string()),
+        usable: refusal::of_bpf,
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
         },
@@ -35,7 +41,7 @@ pub static ENGINES: &[Row] = &[
         name: "perf",
         what: "samples of perf's hardware breakpoints",
         at_hits: false,
-        usable: |_| Ok(()),
+        usable: refusal::of_perf,
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
     },
 ];
@@ -53,6 +59,16 @@ pub enum Choice {
 /// Every name that [`Choice::named`] takes.
 pub fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once("auto").chain(ENGINES.iter().map(|row| row.name))
+}
+
+impl Row {
+    /// Whether it can be used here.
+    ///
+    /// # Errors
+    /// Why not, and what it would take.
+    pub fn usable(&self, kernel: &Rc<dyn Kernel>) -> Result<(), Refusal> {
+        (self.usable)(kernel)
+    }
 }
 
 impl Choice {
@@ -76,7 +92,7 @@ impl Choice {
     ///
     /// # Errors
     /// Why the one that is wanted can not be used, or none of them.
-    pub fn take(self, kernel: &Rc<dyn Kernel>) -> Result<Taken, String> {
+    pub fn take(self, kernel: &Rc<dyn Kernel>) -> Result<Taken, NoEngine> {
         let mut refused = Vec::new();
         let wanted = match self {
             Self::Auto => ENGINES,
@@ -84,11 +100,40 @@ impl Choice {
         };
         for row in wanted {
             match (row.usable)(kernel) {
-                Ok(()) => return Ok(Taken { row, refused }),
-                Err(why) => refused.push(format!("not {}: {why}", row.name)),
+                Ok(()) => return Ok(Taken { row, refused: NoEngine(refused) }),
+                Err(refusal) => refused.push((row.name, refusal)),
             }
         }
-        Err(refused.join("; "))
+        Err(NoEngine(refused))
+    }
+}
+
+/// Engines that can not be used here, the best first, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoEngine(Vec<(&'static str, Refusal)>);
+
+impl NoEngine {
+    /// Each reason once, with the names of all engines that it holds for:
+    /// `bpf and perf`.
+    pub fn reasons(&self) -> Vec<(String, &Refusal)> {
+        let mut reasons: Vec<(String, &Refusal)> = Vec::new();
+        for (name, refusal) in &self.0 {
+            match reasons.iter_mut().find(|(_, known)| *known == refusal) {
+                Some((names, _)) => *names = format!("{names} and {name}"),
+                None => reasons.push(((*name).to_owned(), refusal)),
+            }
+        }
+        reasons
+    }
+}
+
+/// `not bpf: …; not perf: …`
+impl fmt::Display for NoEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = self.reasons();
+        let reasons =
+            reasons.iter().map(|(names, refusal)| format!("not {names}: {refusal}"));
+        f.write_str(&reasons.collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -97,7 +142,7 @@ impl Choice {
 pub struct Taken {
     row: &'static Row,
     /// Why those were not that are better.
-    refused: Vec<String>,
+    refused: NoEngine,
 }
 
 impl Taken {
@@ -122,16 +167,13 @@ impl Taken {
 
     /// Whether a better one can not be used here.
     pub fn is_second_best(&self) -> bool {
-        !self.refused.is_empty()
+        !self.refused.0.is_empty()
     }
 
-    /// Which, and why: `engine perf, samples of …; not bpf: …`.
+    /// Which, and what a better one would take: `engine perf, samples of …; not bpf: …`.
     pub fn why(&self) -> String {
-        let mut line = format!("engine {}, {}", self.row.name, self.row.what);
-        for refused in &self.refused {
-            line.push_str("; ");
-            line.push_str(refused);
-        }
-        line
+        let Self { row, refused } = self;
+        let line = format!("engine {}, {}", row.name, row.what);
+        if self.is_second_best() { format!("{line}; {refused}") } else { line }
     }
 }

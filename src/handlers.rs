@@ -23,6 +23,7 @@ use crate::environment::Point;
 use crate::fires::Fires;
 use crate::pipeline::Compiled;
 use crate::report;
+use crate::rights::Uses;
 use crate::session::{Consumer, Context, Data, Failure, Request};
 use crate::stacks::TargetStacks;
 use crate::surroundings;
@@ -288,6 +289,10 @@ impl Consumer for Handlers<'_> {
 
     fn wants(&self, request: usize) -> bool {
         self.on[self.data[request].handler] == Armed::Yes
+    }
+
+    fn uses(&self) -> Uses {
+        self.script.uses
     }
 
     fn unarmable(&self, locations: &[Option<Location>]) -> Vec<Diagnostic> {

@@ -10,21 +10,32 @@ mod messages;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command::{completions, explain, fmt, list, script, watch};
+use command::{completions, doctor, explain, fmt, list, script, watch};
 use hwtrace::cli::{self, Cli, Command};
-use hwtrace::demo;
+use hwtrace::{demo, rights};
+use hwtrace_runtime::kernel::linux::Linux;
 
 fn main() -> ExitCode {
+    // Before anything is read that is not ours.
+    if let Err(errno) = rights::keep_useful(&Linux) {
+        eprintln!("hwtrace: error: capabilities can not be given up: {errno}");
+        return ExitCode::from(command::RUN_TIME);
+    }
     let cli = Cli::parse_from(cli::apart(std::env::args_os()));
     let status = match cli.command {
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Demo(args)) => watch::demo(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Fmt(args)) => fmt::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::List(args)) => list::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::DemoTarget) => {
             demo::run_target();
+            Ok(())
+        }
+        Some(Command::DoctorTarget) => {
+            hwtrace::doctor::run_target();
             Ok(())
         }
         None => script::run(&cli.script),

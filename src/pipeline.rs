@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use hwtrace_compiler::capture::{self, HandlerPlan, Shown};
+use hwtrace_compiler::ir::effects::helpers;
 use hwtrace_compiler::ir::{self, verify};
 use hwtrace_compiler::jit::{CompileError, Program};
 use hwtrace_lang::ast::Script;
@@ -21,6 +22,7 @@ use crate::arming;
 use crate::environment::{Environment, Point};
 use crate::names::Names;
 use crate::render;
+use crate::rights::Uses;
 
 /// Why a script was refused: its text and what is wrong with it.
 #[derive(Debug)]
@@ -77,6 +79,8 @@ pub struct Compiled {
     /// By handler.
     pub(crate) plans: Vec<HandlerPlan>,
     pub(crate) limits: Limits,
+    /// What it does that takes rights.
+    pub(crate) uses: Uses,
 }
 
 /// A script that can not be compiled although nothing is wrong with it.
@@ -241,13 +245,19 @@ impl Lowered {
         let Self { source, module, points } = self;
         let program = Program::compile(&module, listings)?;
         let plans = capture::plans(&module);
+        let called = helpers(&module);
+        let uses = Uses {
+            kernel: called.iter().any(|name| name.starts_with("kernel_")),
+            signals: ["signal", "stop"].iter().any(|name| called.contains(name)),
+            ..Uses::default()
+        };
         let limits = Limits {
             steps: module.steps_max,
             string_bytes: module.string_bytes_max,
             nesting: module.nesting_max,
             ..Limits::default()
         };
-        Ok(Compiled { source, program, points, plans, limits })
+        Ok(Compiled { source, program, points, plans, limits, uses })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use hwtrace_probes::resolve::Location;
+use hwtrace_probes::symbols::kallsyms::addresses_are_shown;
 use hwtrace_probes::types::{Types, type_name, unwrapped};
 use hwtrace_runtime::engine::Armed;
 use nix::sys::signal::Signal;
@@ -162,6 +163,9 @@ pub fn title(location: &Location, types: &dyn Types) -> String {
     let place = match location.thread_local {
         Some(_) => "of each thread".to_owned(),
         None if location.address.0 == 0 => "not there yet".to_owned(),
+        None if location.address.is_kernel() && !addresses_are_shown() => {
+            "of the kernel".to_owned()
+        }
         None => format!("at {}", location.address),
     };
     format!("{}: {ty}{bytes} {place}", location.name)

@@ -25,6 +25,7 @@ use crate::engines;
 use crate::events::{Events, Signals, Wake};
 use crate::names::Names;
 pub use crate::request::{Data, Request};
+use crate::rights::{self, Uses};
 use crate::sink::{Round, Sink};
 use crate::survey::Survey;
 use crate::symbols::{SharedSymbols, TargetSymbols};
@@ -70,6 +71,11 @@ pub trait Consumer {
     /// [`Consumer::begin`].
     fn plan(&self, _request: usize) -> Plan {
         Plan { needs: Needs::ALL, ..Plan::default() }
+    }
+
+    /// What it does besides that takes rights; what the session itself uses is added.
+    fn uses(&self) -> Uses {
+        Uses::default()
     }
 
     /// Whether the values that it is told are those of the members that were
@@ -185,6 +191,9 @@ pub struct Options {
     /// What names mean, where the script was checked with that; else it is looked
     /// for anew.
     pub names: Option<Rc<Names>>,
+    /// Whether the thread gives up the capabilities that nothing needs any more once
+    /// all is armed, for good: see [`rights`].
+    pub gives_up_rights: bool,
 }
 
 /// What happened in a session, for the line at its end.
@@ -380,7 +389,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         // Who hits as fast as all CPUs can must not keep us from reading. It may be
         // forbidden.
         let nice = self.armed.as_ref().and_then(|_| self.kernel.set_nice(NICE).ok());
-        match self.run_to_the_end() {
+        match self.give_up_rights().and_then(|()| self.run_to_the_end()) {
             Ok(Flow::Stop) => self.summary.stopped = true,
             Ok(Flow::Continue) => {}
             Err(failure) => self.failure = Some(failure),
@@ -393,6 +402,23 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.failed = self.failure.is_some();
         let summary = std::mem::take(&mut self.summary);
         (summary, self.failure.take().map_or(Ok(()), Err))
+    }
+
+    /// Gives up the rights that nothing needs from here on.
+    fn give_up_rights(&mut self) -> Result<(), Failure> {
+        if !self.options.gives_up_rights {
+            return Ok(());
+        }
+        let mut uses = self.consumer.uses();
+        if let Some(armed) = &self.armed {
+            uses = uses.and(armed.uses());
+        }
+        if self.kernel.effective_user() != 0 {
+            // What is open stays open.
+            self.context.symbols.borrow_mut().prepare_rights();
+        }
+        rights::keep_for(&*self.kernel, &uses)
+            .map_err(|errno| Failure::System("giving up capabilities", errno.into()))
     }
 
     /// [`Flow::Stop`] where the consumer wants no more hits.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::event::{AtHit, Event, RawHit};
+use hwtrace_runtime::event::{self, AtHit, Event, RawHit};
 use hwtrace_runtime::plan::Plan;
 use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::image::Piece;
@@ -140,12 +140,13 @@ impl<'s, C: Consumer> Sink<'s, C> {
             books.lessons.note(lesson);
         }
         self.broken(books);
-        if let Some(record) = record.filter(|_| self.round != Round::Stopped) {
-            self.consumer.captured(hit);
+        if let Some(mut record) = record.filter(|_| self.round != Round::Stopped) {
+            self.consumer.captured(&self.shown(hit));
             let acted = hit.at_hit.acted != 0;
             if acted {
                 self.acted(hit, books);
             }
+            self.hide(&mut record);
             self.deliver(&record, books);
             if acted {
                 self.consumer.take_back();
@@ -174,12 +175,30 @@ impl<'s, C: Consumer> Sink<'s, C> {
     /// Hands on accesses of which no more will come after all.
     pub(crate) fn broken(&mut self, books: &mut Books<'_>) {
         while self.round != Round::Stopped
-            && let Some(record) = books.tracker.broken()
+            && let Some(mut record) = books.tracker.broken()
         {
             // Of the hit nothing else is there any more.
             let HitRecord { pid, tid, .. } = record;
             self.consumer.captured(&RawHit { pid, tid, ..RawHit::default() });
+            self.hide(&mut record);
             self.deliver(&record, books);
+        }
+    }
+
+    /// A hit without what tells where the kernel's own instruction is, where the kernel
+    /// would not show us: what a handler knows it can print.
+    fn shown<'h>(&self, hit: &RawHit<'h>) -> RawHit<'h> {
+        if !(hit.kernel && self.context.symbols.borrow().hides(hit.ip)) {
+            return *hit;
+        }
+        let interrupted = event::Registers::default();
+        RawHit { ip: 0, interrupted, kernel_stack: &[], ..*hit }
+    }
+
+    /// The same of its record.
+    fn hide(&self, record: &mut HitRecord) {
+        if record.user_mode == 0 && self.context.symbols.borrow().hides(record.address) {
+            record.address = 0;
         }
     }
 

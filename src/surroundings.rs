@@ -11,6 +11,8 @@ use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::signalling::Signaller;
 use hwtrace_runtime::world::{Credentials, ProcessInfo, UserMemory, World};
 
+use crate::rights;
+
 /// Lets the handlers of a session with this target ask. The target is there
 /// now, and what is known of it is noted: it may have ended when a handler
 /// looks at its last hits.
@@ -102,7 +104,13 @@ pub(crate) enum KernelSource {
 }
 
 impl KernelSource {
+    /// Takes what watching the kernel's data takes, CAP_SYS_ADMIN, although BPF programs
+    /// read it with less: all memory of all processes is in it.
     pub(crate) fn open(kernel: &Rc<dyn Kernel>) -> Result<Self, String> {
+        let own = kernel.capabilities().map_err(|errno| errno.to_string())?;
+        if !own.has(rights::KERNEL_DATA) {
+            return Err("reading the kernel's memory takes CAP_SYS_ADMIN".to_owned());
+        }
         let file = match KernelMemory::running() {
             Ok(file) => return Ok(Self::File(file)),
             Err(error) => error,

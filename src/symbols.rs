@@ -15,6 +15,7 @@ use hwtrace_probes::maps::Mapping;
 use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve::{self, ResolveError};
 use hwtrace_probes::symbolize::{Code, Named, Symbol, Symbolizer};
+use hwtrace_probes::symbols::kallsyms::KERNEL as KERNEL_NAME;
 use hwtrace_runtime::access::{CodeSource, Function, KERNEL};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::tracker::Memory;
@@ -73,6 +74,17 @@ impl TargetSymbols {
         self.kernel_code.prepare();
     }
 
+    /// Opens what takes rights while there are any: the code of the kernel, whose accesses
+    /// are to be told.
+    pub(crate) fn prepare_rights(&mut self) {
+        self.kernel_code.prepare();
+    }
+
+    /// Whether the kernel would not show us this address, which is one of its own.
+    pub(crate) fn hides(&self, address: u64) -> bool {
+        self.symbolizer.hides(AbsAddr(address))
+    }
+
     /// A new process, which has its parent's mappings.
     pub(crate) fn fork(&mut self, parent: u32, child: u32) {
         if self.executed.contains(&parent) {
@@ -121,8 +133,12 @@ impl TargetSymbols {
     /// `function+0x1f`; `libc.so.6+0x18a560` where the file has no symbol, in the
     /// file's own address space as `objdump -d` and `addr2line -e` have it;
     /// `[kernel] schedule+0x1f`; or the address as a number. See the head of
-    /// [`hwtrace_probes::symbolize`].
+    /// [`hwtrace_probes::symbolize`]. No instruction of a process is at 0: that is what
+    /// stands for one of the kernel whose address is not shown.
     pub fn place(&mut self, pid: u32, address: u64) -> String {
+        if address == 0 {
+            return format!("[{KERNEL_NAME}]");
+        }
         self.symbolizer.place(pid, AbsAddr(address))
     }
 
@@ -200,7 +216,7 @@ impl Symbols for HandlerSymbols {
         let symbolizer = &mut self.symbols.borrow_mut().symbolizer;
         let address = AbsAddr(address);
         let unknown = || "<unknown>".into();
-        let number = || address.to_string().into();
+        let number = |symbolizer: &Symbolizer| symbolizer.number(address).into();
         let text: Arc<str> = match form {
             SymbolForm::Name => symbolizer.name(pid, address),
             SymbolForm::Data => symbolizer.describe(pid, address).into(),
@@ -212,21 +228,29 @@ impl Symbols for HandlerSymbols {
             }
             SymbolForm::FileLine | SymbolForm::KernelFileLine => {
                 let line = symbolizer.line(pid, address);
-                line.map_or_else(number, |at| format!("{}:{}", at.file, at.line).into())
+                line.map_or_else(
+                    || number(symbolizer),
+                    |at| format!("{}:{}", at.file, at.line).into(),
+                )
             }
             SymbolForm::File | SymbolForm::KernelFile => {
-                symbolizer.line(pid, address).map_or_else(number, |at| at.file)
+                let line = symbolizer.line(pid, address);
+                line.map_or_else(|| number(symbolizer), |at| at.file)
             }
             SymbolForm::Line | SymbolForm::KernelLine => {
                 let line = symbolizer.line(pid, address);
-                line.map_or_else(number, |at| at.line.to_string().into())
+                line.map_or_else(|| number(symbolizer), |at| at.line.to_string().into())
             }
             SymbolForm::KernelName => {
-                symbolizer.kernel(address).map_or_else(number, |symbol| symbol.name)
+                let symbol = symbolizer.kernel(address);
+                symbol.map_or_else(|| number(symbolizer), |symbol| symbol.name)
             }
             SymbolForm::KernelData => {
                 let symbol = symbolizer.kernel(address);
-                symbol.map_or_else(number, |symbol| symbol.to_string().into())
+                symbol.map_or_else(
+                    || number(symbolizer),
+                    |symbol| symbol.to_string().into(),
+                )
             }
             SymbolForm::KernelModule => {
                 symbolizer.kernel(address).map_or_else(unknown, |symbol| symbol.module)

@@ -57,6 +57,8 @@ pub enum ProcessError {
     /// The kernel does not let us look (ptrace(2), "Ptrace access mode checking").
     #[error("no permission to read {}", path.display())]
     PermissionDenied {
+        /// The process.
+        pid: u32,
         /// What could not be read.
         path: PathBuf,
     },
@@ -366,7 +368,7 @@ fn proc_path(pid: u32, name: &str) -> PathBuf {
 fn from_proc(error: ProcError, pid: u32, name: &str) -> ProcessError {
     let path = proc_path(pid, name);
     match error {
-        ProcError::PermissionDenied(_) => ProcessError::PermissionDenied { path },
+        ProcError::PermissionDenied(_) => ProcessError::PermissionDenied { pid, path },
         ProcError::NotFound(_) => ProcessError::Gone { pid },
         ProcError::Io(error, _) => from_io(error, pid, &path),
         other => ProcessError::Io { path, error: io::Error::other(other) },
@@ -380,7 +382,7 @@ fn from_io(error: io::Error, pid: u32, path: &Path) -> ProcessError {
     let path = path.to_path_buf();
     match error.kind() {
         _ if error.raw_os_error() == Some(NO_SUCH_PROCESS) => ProcessError::Gone { pid },
-        io::ErrorKind::PermissionDenied => ProcessError::PermissionDenied { path },
+        io::ErrorKind::PermissionDenied => ProcessError::PermissionDenied { pid, path },
         _ => ProcessError::Io { path, error },
     }
 }

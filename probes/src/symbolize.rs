@@ -12,6 +12,7 @@
 //! | a file, but no symbol covers it | `libc.so.6+0x18a560` | the same | `0x7f10a2b8a560 [libc.so.6+0x18a560]` |
 //! | a function of the kernel | `[kernel] schedule+0x1a` | `schedule` | `schedule+0x1a/0x60 [kernel]` |
 //! | the kernel, without a name | `[kernel] 0xffffffff81001234` | the same | `0xffffffff81001234 [kernel]` |
+//! | the kernel, where it shows us no addresses of its own | `[kernel]` | the same | the same |
 //! | other memory, or nothing | `0x7f10a2b8a560` | the same | the same |
 //!
 //! The number behind a file's name is an address in the file's own address space, as
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use crate::address::{AbsAddr, LoadBias, VirtOffset};
 use crate::maps::{AddressSpace, Mapping};
 use crate::process::{Process, ProcessError};
-use crate::symbols::kallsyms::KERNEL;
+use crate::symbols::kallsyms::{self, KERNEL};
 use crate::symbols::{KernelData, KernelSymbols};
 use kernel::KernelDebug;
 use modules::{Modules, NameKind};
@@ -113,6 +114,8 @@ pub struct Symbolizer {
     kernel_data: OnceCell<KernelData>,
     /// Looked for when a line of the kernel is asked for.
     kernel_debug: OnceCell<Option<KernelDebug>>,
+    /// Whether addresses of the kernel may be told: asked when there is one.
+    kernel_shown: OnceCell<bool>,
     spaces: Spaces,
     rules: Rules,
 }
@@ -133,7 +136,21 @@ impl Symbolizer {
     /// One that takes names of the kernel's functions from here, instead of
     /// `/proc/kallsyms`.
     pub fn with_kernel(symbols: KernelSymbols) -> Self {
-        Self { kernel: OnceCell::from(symbols), ..Self::default() }
+        let kernel_shown = OnceCell::from(true);
+        Self { kernel: OnceCell::from(symbols), kernel_shown, ..Self::default() }
+    }
+
+    /// Whether it is an address that the kernel would not show us: the one place that
+    /// decides what is told of those.
+    pub fn hides(&self, address: AbsAddr) -> bool {
+        address.is_kernel()
+            && !self.kernel_shown.get_or_init(kallsyms::addresses_are_shown)
+    }
+
+    /// An address as a number; zero for one of the kernel that it would not show us, as it
+    /// prints them itself (`%pK`).
+    pub fn number(&self, address: AbsAddr) -> String {
+        if self.hides(address) { AbsAddr(0) } else { address }.to_string()
     }
 
     /// Takes over a process as it is now, in place of what was noted of its id
@@ -223,6 +240,7 @@ impl Symbolizer {
             Named::Kernel(Symbol { name, offset, module, .. }) => {
                 format!("[{module}] {name}+{offset:#x}")
             }
+            Named::UnknownKernel if self.hides(address) => format!("[{KERNEL}]"),
             Named::UnknownKernel => format!("[{KERNEL}] {address}"),
             Named::Unknown => address.to_string(),
         }
@@ -235,7 +253,7 @@ impl Symbolizer {
         match self.named(pid, address) {
             Named::Symbol(symbol) | Named::Kernel(symbol) => symbol.name,
             Named::File { module, offset } => format!("{module}+{offset}").into(),
-            Named::UnknownKernel => format!("[{KERNEL}] {address}").into(),
+            Named::UnknownKernel => self.place(pid, address).into(),
             Named::Unknown => address.to_string().into(),
         }
     }
@@ -247,6 +265,7 @@ impl Symbolizer {
         match self.named(pid, address) {
             Named::Symbol(symbol) | Named::Kernel(symbol) => symbol.to_string(),
             Named::File { module, offset } => format!("{address} [{module}+{offset}]"),
+            Named::UnknownKernel if self.hides(address) => format!("[{KERNEL}]"),
             Named::UnknownKernel => format!("{address} [{KERNEL}]"),
             Named::Unknown => address.to_string(),
         }

@@ -39,10 +39,7 @@ pub use walk::Walk;
 #[non_exhaustive]
 pub enum BpfError {
     /// It takes more privilege.
-    #[error(
-        "BPF programs take root, or the capabilities CAP_BPF and CAP_PERFMON: \
-         setcap cap_bpf,cap_perfmon,cap_sys_admin+ep on hwtrace"
-    )]
+    #[error("BPF programs take root, or the capabilities CAP_BPF and CAP_PERFMON")]
     NotPermitted,
     /// The kernel has no BPF, or not what is needed of it.
     #[error("this kernel was built without {0}")]

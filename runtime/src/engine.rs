@@ -236,6 +236,13 @@ pub enum ArmError {
         /// EACCES or EPERM.
         errno: i32,
     },
+    /// We may not look into the process as a debugger may, whatever perf allows
+    /// (ptrace(2), "Ptrace access mode checking").
+    #[error("process {pid} may not be looked into")]
+    NoAccess {
+        /// The process.
+        pid: u32,
+    },
     /// The process has watches of ours already.
     #[error("process {pid} is watched already")]
     Armed {

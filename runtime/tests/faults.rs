@@ -480,3 +480,27 @@ fn a_terminal_that_others_have_by_now_is_not_taken() {
     child.take_terminal();
     assert_eq!(fake.foreground(), OURS);
 }
+
+/// What may open events on any process may not so come by what ptrace would refuse.
+#[test]
+fn a_process_that_may_not_be_looked_into_is_not_armed() {
+    let (fake, mut engine) = machine();
+    fake.fail(Call::RobustList, 0, Errno::EPERM);
+    fake.fail(Call::ReadFile, 0, Errno::EACCES);
+    let error = engine.arm(PID, &watches(2)).expect_err("refused");
+    assert!(matches!(error, ArmError::NoAccess { pid: PID }), "{error}");
+    assert_eq!(fake.holdings(), NONE);
+
+    // A filter of system calls may refuse to answer; then /proc is asked.
+    let (fake, mut engine) = machine();
+    fake.fail(Call::RobustList, 0, Errno::EPERM);
+    fake.set_file(&format!("/proc/{PID}/auxv"), "x");
+    engine.arm(PID, &watches(2)).expect("armed");
+    // Another thread's own data is asked for later, when it may be another program.
+    fake.fail(Call::RobustList, 0, Errno::EPERM);
+    fake.fail(Call::ReadFile, 0, Errno::EACCES);
+    let before = fake.holdings();
+    let error = engine.arm_thread((PID, 11), 2, watches(3)[2]).expect_err("refused");
+    assert!(matches!(error, ArmError::NoAccess { pid: PID }), "{error}");
+    assert_eq!(fake.holdings(), before);
+}

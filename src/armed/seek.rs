@@ -40,7 +40,7 @@ impl Seek {
         let milliseconds = EVERY_NS / 1_000_000;
         format!(
             "processes that start were looked for every {milliseconds} ms, as this user may \
-             not see them start: run as root to miss less of them"
+             not see them start: run as root, or with CAP_PERFMON, to miss less of them"
         )
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn run<C: Consumer>(
             bytes: messages.common.stack_bytes,
         },
         names: Some(names),
+        gives_up_rights: true,
     };
     let session = Session::arm(consumer, target, options).map_err(|failure| {
         messages.failure(&failure);

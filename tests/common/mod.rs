@@ -11,6 +11,7 @@
 mod engines;
 mod program;
 mod record;
+mod rights;
 mod run;
 mod seen;
 mod skip;
@@ -20,6 +21,7 @@ mod target;
 pub(crate) use engines::{VARIABLE as ENGINE, engine, engine_name};
 pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
 pub(crate) use record::{Recorded, record, record_each, request};
+pub(crate) use rights::{STRANGER, as_user, hwtrace_without, with_capabilities, without};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
 pub(crate) use seen::{assert_seen, until_last};
 pub(crate) use skip::skip;

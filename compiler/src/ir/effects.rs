@@ -60,6 +60,19 @@ pub fn effects(module: &Module, code: &Code) -> Effects {
     found
 }
 
+/// Names of the helpers that a module may call.
+pub fn helpers(module: &Module) -> HashSet<&'static str> {
+    let conditions = module.conditions.iter().flatten();
+    let codes = module.handlers.iter().chain(&module.functions).chain(conditions);
+    let instructions =
+        codes.flat_map(|code| &code.blocks).flat_map(|block| &block.instructions);
+    let called = instructions.filter_map(|instruction| match &instruction.op {
+        Op::Call(helper, _) => Some(helper.name),
+        _ => None,
+    });
+    called.collect()
+}
+
 /// By handler: the handlers whose conditions it may change.
 pub(super) fn conditions_after(module: &Module) -> Vec<Vec<u32>> {
     let reads: Vec<_> = module

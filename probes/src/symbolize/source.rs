@@ -116,9 +116,10 @@ impl Symbolizer {
         if address.0 == 0 {
             return "0x0".into();
         }
+        let number = self.number(address);
         match self.pointee(pid, address) {
-            Some(known) => format!("{address} <{known}>"),
-            None => address.to_string(),
+            Some(known) => format!("{number} <{known}>"),
+            None => number,
         }
     }
 

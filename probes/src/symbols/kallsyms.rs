@@ -111,6 +111,20 @@ impl KernelSymbols {
     }
 }
 
+/// Whether the kernel lets us know addresses of its own. It is asked, and not its settings:
+/// what they mean it decides for each who opens the file (kernel/ksyms_common.c,
+/// `kallsyms_show_value`): nobody where `kernel.kptr_restrict` is 2; with CAP_SYSLOG; or
+/// where that is 0 and `kernel.perf_event_paranoid` at most 1. Without the file: no.
+pub fn addresses_are_shown() -> bool {
+    let mut text = Vec::new();
+    let file = File::open("/proc/kallsyms");
+    let read = file.and_then(|file| file.take(MAX_START).read_to_end(&mut text));
+    read.is_ok() && lines(&text).any(|line| line.address.0 != 0)
+}
+
+/// The first symbols may be absolute ones, the very first of them zero.
+const MAX_START: u64 = 16 << 10;
+
 /// The text of the running kernel.
 pub(super) fn running() -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();

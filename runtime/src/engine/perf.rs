@@ -113,12 +113,12 @@ use std::rc::Rc;
 use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};
 use self::session::Session;
-use crate::attr::Sampled;
+use crate::attr::{EventSpec, Features, Role, Sampled};
 use crate::bpf::hit::Insight;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
-use crate::event::{Event, Watch};
-use crate::kernel::{Errno, Kernel};
+use crate::event::{Event, Trigger, Watch};
+use crate::kernel::{EVERY, Errno, Kernel};
 use crate::plan::{Lesson, Plan};
 use crate::slots;
 
@@ -173,8 +173,9 @@ impl Default for PerfOptions {
 }
 
 impl PerfOptions {
-    /// Pages of a ring, where so many bytes of stacks come with each hit.
-    fn data_pages(&self, page_size: usize, cpus: usize, stack_bytes: u32) -> usize {
+    /// Pages of each CPU's ring that are tried first, besides its head page, where so many
+    /// bytes of stacks come with each hit.
+    pub fn data_pages(&self, page_size: usize, cpus: usize, stack_bytes: u32) -> usize {
         let times = if stack_bytes > STACK_BYTES_FEW { STACK_RINGS } else { 1 };
         let usual = (RINGS_BYTES / cpus.max(1)).clamp(RING_BYTES_MIN, RING_BYTES_MAX);
         let usual = usual * times;
@@ -255,6 +256,23 @@ impl PerfEngine {
         self.armed = Some((machine, session));
         Ok(armed)
     }
+}
+
+/// Whether breakpoints can be had by way of perf: opens one on ourselves, where nothing
+/// is.
+///
+/// # Errors
+/// What perf_event_open(2) gives. That no register is free now is none.
+pub fn probe(kernel: &Rc<dyn Kernel>) -> Result<(), Errno> {
+    let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
+    let role = Role::ThreadBreakpoint { watch, sampled: Sampled::ALL };
+    let spec = EventSpec { role, features: Features::NONE };
+    match kernel.perf_event_open(&spec, 0, EVERY) {
+        Ok(event) => kernel.close(event),
+        Err(Errno::ENOSPC | Errno::EBUSY) => {}
+        Err(errno) => return Err(errno),
+    }
+    Ok(())
 }
 
 /// Leads the events into the rings of a session and starts them there.

@@ -6,6 +6,7 @@
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
 mod bpf;
+mod rights;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,6 +14,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use super::rights::Capabilities;
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, Role};
 use crate::bpf::shared::RecordsWriter;
@@ -67,6 +69,8 @@ pub enum Call {
     Group,
     PidNamespace,
     OwnFrame,
+    Capabilities,
+    SetCapabilities,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -170,6 +174,8 @@ pub struct Fake {
     /// The kernel's side of the rings that programs write, by CPU: in the order in
     /// which they are mapped.
     records: RefCell<Vec<RecordsWriter>>,
+    user: Cell<u32>,
+    capabilities: Cell<Capabilities>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -211,6 +217,8 @@ impl Fake {
             tasks: RefCell::default(),
             own_frame: Cell::default(),
             records: RefCell::default(),
+            user: Cell::default(),
+            capabilities: Cell::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
 mod bpf;
+mod rights;
 
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
@@ -402,14 +403,24 @@ impl Kernel for Linux {
         let mut pointers: Vec<*const c_char> =
             arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
+        let is_new = be_dumpable();
+        let environment = first_environment();
+        let environment = environment.as_deref().map(strings_of);
         // Everything is prepared: between fork and exec the child of a
         // process with threads must not allocate.
         // SAFETY: the child calls `child`, which keeps to that and does not
         // return.
-        let pid = check(unsafe { libc::fork() })?;
+        let forked = check(unsafe { libc::fork() });
+        if is_new && forked != Ok(0) {
+            // What could be changed can be changed back.
+            let _ = nix::sys::prctl::set_dumpable(false);
+        }
+        let pid = forked?;
         if pid == 0 {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
-            child(program, &pointers, &inherited, go, failure_write.as_raw_fd());
+            let environment = environment.as_ref().map(|it| it.as_ptr());
+            let program = (program, &*pointers, environment);
+            child(program, &inherited, go, failure_write.as_raw_fd());
         }
         // Also here, lest the group be used before the child has made it;
         // EACCES once it has executed, which it can not have.
@@ -564,6 +575,34 @@ impl Kernel for Linux {
     }
 }
 
+/// A program with capabilities of its file is nobody's to trace, and so is the copy of it
+/// that a fork makes, up to its exec (ptrace(2), "Ptrace access mode checking"). Has us be
+/// as others are; gives whether that is new. It does not open us to others: who has fewer
+/// capabilities may not trace us.
+fn be_dumpable() -> bool {
+    // SAFETY: takes no memory. It gives 2 where root alone may have dumps of us.
+    let now = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+    now != 1 && nix::sys::prctl::set_dumpable(true).is_ok()
+}
+
+/// The environment with which we were started, each entry with a zero byte behind it, where
+/// it is not ours any more: from that of a program with capabilities of its file the C
+/// library takes some out (ld.so(8), "Secure-execution mode"). What we start has no such
+/// capabilities, and is to have them.
+fn first_environment() -> Option<Vec<u8>> {
+    // SAFETY: no memory involved.
+    let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    let read = || std::fs::read("/proc/self/environ").ok();
+    is_secure.then(read).flatten()
+}
+
+/// Pointers to the strings, each of which ends with a zero byte, and a null pointer.
+fn strings_of(text: &[u8]) -> Vec<*const c_char> {
+    let strings = text.split_inclusive(|byte| *byte == 0);
+    let whole = strings.filter_map(|text| CStr::from_bytes_with_nul(text).ok());
+    whole.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
+}
+
 /// Whether the signal is ignored.
 fn is_ignored(signal: i32) -> bool {
     // SAFETY: all zero is a sigaction; the kernel writes one to the place
@@ -657,11 +696,14 @@ struct Inherited {
     child_ignored: bool,
 }
 
+/// What a child executes: the file, its arguments, and its environment where that is not
+/// ours.
+type Command<'a> = (&'a CStr, &'a [*const c_char], Option<*const *const c_char>);
+
 /// The child's way from fork to exec. Only async-signal-safe calls, no
 /// allocation (fork(2), signal-safety(7)).
 fn child(
-    program: &CStr,
-    arguments: &[*const c_char],
+    (program, arguments, environment): Command<'_>,
     inherited: &Inherited,
     go: (RawFd, RawFd),
     failure: RawFd,
@@ -673,8 +715,8 @@ fn child(
     if inherited.child_ignored {
         set_disposition(libc::SIGCHLD, libc::SIG_IGN);
     }
-    // SAFETY: numbers, and places on this stack; `arguments` ends with a null
-    // pointer and its strings live in memory that the fork copied.
+    // SAFETY: numbers, and places on this stack; `arguments` and `environment` end with a
+    // null pointer and their strings live in memory that the fork copied.
     unsafe {
         // Our copy of the write end must not keep the pipe open.
         libc::close(go.1);
@@ -686,7 +728,12 @@ fn child(
         while libc::read(go.0, (&raw mut byte).cast(), 1) == -1
             && Errno::last() == Errno::EINTR
         {}
-        libc::execv(program.as_ptr(), arguments.as_ptr());
+        match environment {
+            Some(environment) => {
+                libc::execve(program.as_ptr(), arguments.as_ptr(), environment)
+            }
+            None => libc::execv(program.as_ptr(), arguments.as_ptr()),
+        };
         let errno = (Errno::last() as i32).to_ne_bytes();
         libc::write(failure, errno.as_ptr().cast(), errno.len());
         libc::_exit(127)
@@ -704,6 +751,15 @@ mod tests {
         for nonsense in [&b""[..], b"3-1", b"0-4294967295", b"a", b"\xff", b"-"] {
             assert_eq!(parse_cpu_list(nonsense), None, "{nonsense:?}");
         }
+    }
+
+    #[test]
+    fn strings_end_with_zeros_and_the_list_with_null() {
+        let text = b"A=1\0B=\0cut";
+        let [first, second, last] = strings_of(text)[..] else { panic!("two and null") };
+        assert_eq!(first, text.as_ptr().cast());
+        assert_eq!(second, text[4..].as_ptr().cast());
+        assert!(last.is_null());
     }
 
     #[test]

@@ -183,9 +183,33 @@ impl Machine {
     ) -> Result<EventSet, ArmError> {
         self.raise_limit(held + self.cpus.len() as u64)?;
         let set = EventSet::new(pid, tid, Some(number));
-        self.open_watch(watch, capture, true, set).map_err(|errno| {
+        let opened = self.open_watch(watch, capture, true, set).map_err(|errno| {
             open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
-        })
+        })?;
+        self.may_look_into(pid)?;
+        Ok(opened)
+    }
+
+    /// Whether a debugger of ours might read the process. CAP_PERFMON opens events on any
+    /// process, and programs at hits read its memory: who has it may not come by more
+    /// than by ptrace. To be asked when the events are open and off: those of a program
+    /// that gains rights the kernel ends (fs/exec.c, `begin_new_exec`), so that what is
+    /// open is of what is looked at here.
+    ///
+    /// Two system calls begin with that check of the kernel and do nothing else, of which
+    /// a filter may forbid the first (kernel/futex/syscalls.c, `get_robust_list`;
+    /// fs/proc/base.c, `proc_mem_open`). Yama has no say in it: it is about attaching.
+    fn may_look_into(&self, pid: u32) -> Result<(), ArmError> {
+        match self.kernel.robust_list(pid) {
+            Ok(_) => return Ok(()),
+            Err(Errno::ESRCH) => return Err(ArmError::Gone { pid }),
+            Err(_) => {}
+        }
+        match self.kernel.read_file(&format!("/proc/{pid}/auxv"), 1) {
+            Ok(_) => Ok(()),
+            Err(Errno::ENOENT | Errno::ESRCH) => Err(ArmError::Gone { pid }),
+            Err(_) => Err(ArmError::NoAccess { pid }),
+        }
     }
 
     /// Opens watches on the kernel's data, disabled; `sampled` tells what the samples of
@@ -326,8 +350,11 @@ impl Target<'_> {
             if self.is_unchanged(&threads)? {
                 // Threads without one that could be opened are on their way
                 // out, and so is the process.
-                let gone = opened.threads == 0;
-                return if gone { Err(self.gone()) } else { Ok(opened) };
+                if opened.threads == 0 {
+                    return Err(self.gone());
+                }
+                self.machine.may_look_into(self.pid)?;
+                return Ok(opened);
             }
             drop(opened);
             // At first at once; then at ever other moments, lest we keep

@@ -1,0 +1,168 @@
+//! Each engine, tried: a program of our own is watched with it, which stores some
+//! numbers and ends.
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hwtrace_probes::expr::Expression;
+use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
+use hwtrace_runtime::engine::Flow;
+use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::schema::HitRecord;
+
+use super::{Finding, Group, State};
+use crate::engines::{Choice, ENGINES, Row};
+use crate::names::Names;
+use crate::report;
+use crate::session::{Consumer, Context, Data, Failure, Options, Request, Session};
+use crate::target::Target;
+
+/// The argument that makes hwtrace the program that is watched.
+pub const TARGET_ARGUMENT: &str = "doctor-target";
+
+/// The engine that steps through the start of a program is done by then.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How many stores the program makes: of the numbers from 1.
+const STORES: u64 = 3;
+
+/// What the program stores to.
+static STORED: AtomicU64 = AtomicU64::new(0);
+
+/// The program that is watched.
+pub fn run_target() {
+    (1..=STORES).for_each(store);
+}
+
+#[inline(never)]
+fn store(number: u64) {
+    STORED.store(black_box(number), Ordering::Relaxed);
+}
+
+/// What was seen of the stores.
+#[derive(Debug, Default)]
+struct Seen {
+    values: Vec<u64>,
+    exact: usize,
+}
+
+impl Consumer for Seen {
+    fn requests(&self) -> Vec<Request> {
+        let name = concat!(module_path!(), "::STORED").to_owned();
+        let data = DataSpec {
+            process: ProcessRef::Target,
+            expression: Expression::name(name),
+            length: None,
+            mode: Mode::Write,
+            follow: false,
+        };
+        let data = Data::Process(data);
+        vec![Request { data, span: None, optional: false, instead_of: Vec::new() }]
+    }
+
+    fn begin(&mut self, _context: &Context) -> Result<Flow, Failure> {
+        Ok(Flow::Continue)
+    }
+
+    fn hit(&mut self, _request: usize, record: &HitRecord) -> Result<Flow, Failure> {
+        self.values.push(record.new);
+        self.exact += usize::from(record.exact == 1);
+        Ok(Flow::Continue)
+    }
+}
+
+pub(super) fn findings(kernel: &Rc<dyn Kernel>) -> Vec<Finding> {
+    let own = crate::engines::own();
+    let target = Target::Command(vec![own, TARGET_ARGUMENT.to_owned()]);
+    // Read once for all.
+    let names = Rc::new(Names::of(&target));
+    ENGINES.iter().map(|row| tried(row, kernel, (&target, &names))).collect()
+}
+
+fn tried(
+    row: &'static Row,
+    kernel: &Rc<dyn Kernel>,
+    (target, names): (&Target, &Rc<Names>),
+) -> Finding {
+    let what_for = format!("hits by way of {}", row.what);
+    let finding = Finding::new(Group::Engines, row.name, what_for);
+    if let Err(refusal) = row.usable(kernel) {
+        return finding.because(refusal.why).but(State::No, refusal.help);
+    }
+    let mut seen = Seen::default();
+    let options = Options {
+        duration: Some(LIMIT),
+        engine: Choice::Only(row),
+        names: Some(Rc::clone(names)),
+        ..Options::default()
+    };
+    let begun = Instant::now();
+    let session = Session::arm(&mut seen, target, options);
+    if let Err(failure) = session.and_then(|session| session.run().1) {
+        return failed(finding, &failure);
+    }
+    judged(finding, &seen, begun.elapsed())
+}
+
+fn failed(finding: Finding, failure: &Failure) -> Finding {
+    let none = "`hwtrace demo --engine` with its name says more";
+    let Failure::Diagnosed(diagnostics) = failure else {
+        return finding.because(failure.to_string()).but(State::No, none);
+    };
+    let said =
+        diagnostics.iter().flat_map(|it| std::iter::once(&it.message).chain(&it.notes));
+    let why = said.cloned().collect::<Vec<_>>().join("; ");
+    let help = diagnostics.iter().flat_map(|it| &it.help).next();
+    finding.because(why).but(State::No, help.map_or(none, |help| help))
+}
+
+fn judged(finding: Finding, seen: &Seen, took: Duration) -> Finding {
+    let hits = seen.values.len();
+    let stores = report::counted(STORES, "store");
+    let text = format!("{hits} of {stores} seen, {} exact", seen.exact);
+    let finding = finding.because(format!("{text} ({} ms)", took.as_millis()));
+    if !seen.values.iter().copied().eq(1..=STORES) {
+        let help = "hits are lost here: this virtual machine may lose debug traps; take \
+                    another engine";
+        return finding.but(State::No, help);
+    }
+    match seen.exact == hits {
+        true => finding,
+        false => finding.but(State::Part, "values are read from memory after the store"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hwtrace_lang::code::Code;
+    use hwtrace_lang::diagnostic::Diagnostic;
+
+    fn finding() -> Finding {
+        Finding::new(Group::Engines, "perf", "a test")
+    }
+
+    #[test]
+    fn hits_that_are_not_those_are_no_success() {
+        let state = |values: &[u64], exact| {
+            let seen = Seen { values: values.to_vec(), exact };
+            judged(finding(), &seen, Duration::ZERO).state
+        };
+        assert_eq!(state(&[1, 2, 3], 3), State::Ok);
+        assert_eq!(state(&[1, 2, 3], 2), State::Part);
+        assert_eq!(state(&[1, 3], 2), State::No);
+        assert_eq!(state(&[], 0), State::No);
+        assert_eq!(state(&[3, 3, 3], 3), State::No);
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_help() {
+        let diagnostic = Diagnostic::new(Code::LimitReached, None, "too low");
+        let failure = diagnostic.note("by far").help("`raise it`").into();
+        let found = failed(finding(), &failure);
+        assert_eq!((found.state, &*found.why), (State::No, "too low; by far"));
+        assert_eq!(found.help.as_deref(), Some("`raise it`"));
+    }
+}
