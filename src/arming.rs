@@ -273,6 +273,8 @@ pub(crate) fn failed(
             "run hwtrace as root with `sudo`, with CAP_PERFMON, or after \
              `sudo sysctl kernel.perf_event_paranoid=0`",
         ),
+        ArmError::Unable { .. } => new(Code::NotAvailableYet, None)
+            .help("`--engine perf` can, as root or with CAP_PERFMON and CAP_SYS_ADMIN"),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",

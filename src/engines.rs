@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::ptrace::{self, PtraceEngine};
 use hwtrace_runtime::engine::{Engine, bpf};
 use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::slots;
 
 /// An engine, as `--engine` knows it.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub struct Row {
     pub what: &'static str,
     /// Whether it does at the hit itself what plans say.
     at_hits: bool,
+    /// Watches that a thread can have.
+    capacity: usize,
     /// Why it can not be used here.
     usable: fn(&Rc<dyn Kernel>) -> Result<(), String>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
@@ -26,6 +30,7 @@ pub static ENGINES: &[Row] = &[
         name: "bpf",
         what: "programs that filter and read at the hit itself",
         at_hits: true,
+        capacity: slots::CAPACITY,
         usable: |kernel| bpf::probe(kernel).map_err(|error| error.to_string()),
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
@@ -35,8 +40,25 @@ pub static ENGINES: &[Row] = &[
         name: "perf",
         what: "samples of perf's hardware breakpoints",
         at_hits: false,
+        capacity: slots::CAPACITY,
         usable: |_| Ok(()),
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
+    },
+    Row {
+        name: "ptrace",
+        what: "debug registers by ptrace, which stops the thread at each hit",
+        at_hits: false,
+        capacity: slots::CAPACITY,
+        usable: ptrace::probe,
+        open: |kernel, _| Box::new(PtraceEngine::new(Rc::clone(kernel))),
+    },
+    Row {
+        name: "step",
+        what: "single steps, a thousand times slower than the program alone",
+        at_hits: false,
+        capacity: usize::MAX,
+        usable: ptrace::probe_steps,
+        open: |kernel, _| Box::new(PtraceEngine::with_steps(Rc::clone(kernel))),
     },
 ];
 
@@ -109,6 +131,11 @@ impl Taken {
     /// Whether it runs programs at hits.
     pub(crate) fn runs_programs(&self) -> bool {
         self.row.at_hits
+    }
+
+    /// Watches that a thread can have.
+    pub(crate) fn capacity(&self) -> usize {
+        self.row.capacity
     }
 
     /// A new one of it, not armed yet.

@@ -193,7 +193,15 @@ pub fn grouped(number: u64) -> String {
 /// What was armed, before the target goes on.
 pub fn armed_line(armed: &Armed) -> String {
     let threads = counted(armed.threads.into(), "thread");
-    format!("armed {threads}, slots {}/{}", armed.slots, armed.capacity)
+    format!("armed {threads}, slots {}", slots(armed))
+}
+
+/// Registers in use of those there are; an engine without bound has as many as it needs.
+fn slots(armed: &Armed) -> String {
+    match armed.capacity {
+        u32::MAX => armed.slots.to_string(),
+        capacity => format!("{}/{capacity}", armed.slots),
+    }
 }
 
 /// The line at the end of every session.
@@ -204,14 +212,13 @@ pub fn summary_line(summary: &Summary) -> String {
     };
     let armed = &summary.armed;
     format!(
-        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, slots {}/{}",
+        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, slots {}",
         counted(summary.hits, "hit"),
         grouped(summary.lost),
         summary.threads,
         summary.threads,
         if summary.threads == 1 { "thread" } else { "threads" },
-        armed.slots,
-        armed.capacity,
+        slots(armed),
     )
 }
 

@@ -336,8 +336,8 @@ impl<'a, C: Consumer> Session<'a, C> {
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
         let engine = self.options.engine.take(&self.kernel);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
-        let armed =
-            survey.arm(requests, surroundings, (&engine, options), self.consumer)?;
+        let (with, target) = ((&engine, options), self.target.as_mut());
+        let armed = survey.arm(requests, surroundings, with, target, self.consumer)?;
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();

@@ -4,7 +4,7 @@
 //! [`linux::Linux`] is the real kernel; [`fake::Fake`] a scripted one in plain
 //! memory, with which tests make any call fail and see that nothing leaks.
 //!
-//! What BPF takes is in [`Bpf`], a part of it.
+//! What BPF takes is in [`Bpf`], and what ptrace takes in [`Ptrace`], parts of it.
 //!
 //! All errors are the kernel's `errno`. Which of them mean what is decided by
 //! the callers, who know what they were about.
@@ -12,6 +12,7 @@
 mod bpf;
 pub mod fake;
 pub mod linux;
+mod ptrace;
 
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use bpf::Bpf;
 pub use nix::errno::Errno;
+pub use ptrace::{Go, GuardianEnds, Guarding, Ptrace, UserRegisters};
 
 use crate::attr::EventSpec;
 use crate::ring::RingMemory;
@@ -90,7 +92,7 @@ pub struct Taken {
 
 /// What hwtrace asks of the kernel. Descriptors are given out bare: who got
 /// one closes it with [`Kernel::close`], by way of a guard.
-pub trait Kernel: Bpf {
+pub trait Kernel: Bpf + Ptrace {
     /// Opens a perf event on thread `tid` (0: the calling thread, [`EVERY`]: all
     /// tasks) and `cpu` ([`EVERY`]: all of them), close-on-exec
     /// (perf_event_open(2)).

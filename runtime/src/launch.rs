@@ -70,10 +70,20 @@ pub enum LaunchError {
 pub struct Launched {
     kernel: Rc<dyn Kernel>,
     pid: u32,
-    /// Whether it still is to be killed with us.
-    held: bool,
+    held: Hold,
     /// How it ended, where it was let run and did.
     ended: Option<ChildState>,
+}
+
+/// How a program is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// By us, who trace it.
+    Traced,
+    /// By a signal, for another tracer.
+    Stopped,
+    /// It is not, or has ended.
+    Not,
 }
 
 /// Where a program came that was let run to an address.
@@ -105,12 +115,34 @@ impl Launched {
     /// # Errors
     /// [`LaunchError::System`] where it was killed meanwhile.
     pub fn release(mut self) -> Result<Child, LaunchError> {
-        if self.held {
-            self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?;
-            self.held = false;
+        match self.held {
+            Hold::Traced => self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?,
+            Hold::Stopped => {
+                let continued = self.kernel.kill(self.pid, false, libc::SIGCONT);
+                continued.map_err(system("kill"))?;
+            }
+            Hold::Not => {}
         }
+        self.held = Hold::Not;
         let kernel = Rc::clone(&self.kernel);
         Ok(Child { kernel, pid: self.pid, ended: self.ended, has_terminal: false })
+    }
+
+    /// Has another tracer hold the program, as there can be one only: it is stopped by a
+    /// signal, and traced by us no more. No instruction of it runs in between: the signal
+    /// waits when it is let go, and is taken before it returns from the kernel.
+    ///
+    /// If we die then, it stays stopped: so there has to be somebody who continues it.
+    ///
+    /// # Errors
+    /// ESRCH where it was killed meanwhile.
+    pub fn hand_over(&mut self) -> Result<(), Errno> {
+        if self.held == Hold::Traced {
+            self.kernel.kill(self.pid, false, libc::SIGSTOP)?;
+            self.kernel.ptrace_detach(self.pid)?;
+            self.held = Hold::Stopped;
+        }
+        Ok(())
     }
 
     /// Lets the program run until its first thread is about to execute the
@@ -131,7 +163,7 @@ impl Launched {
         address: u64,
         give_up: &mut dyn FnMut() -> bool,
     ) -> Result<Reached, LaunchError> {
-        if !self.held {
+        if self.held != Hold::Traced {
             return Ok(Reached::Ended);
         }
         let kernel = Rc::clone(&self.kernel);
@@ -167,7 +199,7 @@ impl Launched {
 
     /// It has ended and was reaped.
     fn end(&mut self, state: ChildState) -> Reached {
-        self.held = false;
+        self.held = Hold::Not;
         self.ended = Some(state);
         Reached::Ended
     }
@@ -175,7 +207,7 @@ impl Launched {
 
 impl Drop for Launched {
     fn drop(&mut self) {
-        if self.held {
+        if self.held != Hold::Not {
             kill_and_reap(&*self.kernel, self.pid);
         }
     }
@@ -198,7 +230,7 @@ pub fn launch(
     let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
     // From here on every return without `held` reset kills and reaps.
-    let mut launched = Launched { kernel, pid, held: true, ended: None };
+    let mut launched = Launched { kernel, pid, held: Hold::Traced, ended: None };
     let kernel = Rc::clone(&launched.kernel);
     let go = Pipe { kernel: &*kernel, descriptor: go };
     let failure = Pipe { kernel: &*kernel, descriptor: failure };
@@ -215,7 +247,7 @@ pub fn launch(
             }
             Wait::Running => {}
             Wait::Exited { .. } | Wait::Signaled { .. } => {
-                launched.held = false;
+                launched.held = Hold::Not;
                 return Err(exec_error(&*kernel, failure.descriptor));
             }
         }

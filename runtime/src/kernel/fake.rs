@@ -6,6 +6,7 @@
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
 mod bpf;
+mod ptrace;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -67,6 +68,18 @@ pub enum Call {
     Group,
     PidNamespace,
     OwnFrame,
+    ForkGuardian,
+    PtraceFollow,
+    PtraceInterrupt,
+    PtraceGo,
+    PtraceLetGo,
+    PtraceMessage,
+    PtraceTrapWaits,
+    PtraceRegisters,
+    DebugRegister,
+    SetDebugRegister,
+    PtraceWrite,
+    WaitAny,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -167,6 +180,7 @@ pub struct Fake {
     /// The kernel's side of the rings that programs write, by CPU: in the order in
     /// which they are mapped.
     records: RefCell<Vec<RecordsWriter>>,
+    tracing: RefCell<ptrace::Tracing>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -208,6 +222,7 @@ impl Fake {
             tasks: RefCell::default(),
             own_frame: Cell::default(),
             records: RefCell::default(),
+            tracing: RefCell::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
 mod bpf;
+mod ptrace;
 
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
@@ -14,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
-use nix::sys::ptrace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -402,6 +402,7 @@ impl Kernel for Linux {
         let mut pointers: Vec<*const c_char> =
             arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
+        let parent = std::process::id();
         // Everything is prepared: between fork and exec the child of a
         // process with threads must not allocate.
         // SAFETY: the child calls `child`, which keeps to that and does not
@@ -409,7 +410,8 @@ impl Kernel for Linux {
         let pid = check(unsafe { libc::fork() })?;
         if pid == 0 {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
-            child(program, &pointers, &inherited, go, failure_write.as_raw_fd());
+            let pipes = (go, failure_write.as_raw_fd());
+            child(program, &pointers, &inherited, parent, pipes);
         }
         // Also here, lest the group be used before the child has made it;
         // EACCES once it has executed, which it can not have.
@@ -464,7 +466,8 @@ impl Kernel for Linux {
     }
 
     fn ptrace_seize(&self, pid: u32) -> Result<()> {
-        ptrace::seize(pid_of(pid)?, ptrace::Options::PTRACE_O_TRACEEXEC)
+        use nix::sys::ptrace::{Options, seize};
+        seize(pid_of(pid)?, Options::PTRACE_O_TRACEEXEC)
     }
 
     fn ptrace_continue(&self, pid: u32, signal: i32) -> Result<()> {
@@ -478,11 +481,11 @@ impl Kernel for Linux {
     }
 
     fn ptrace_detach(&self, pid: u32) -> Result<()> {
-        ptrace::detach(pid_of(pid)?, None)
+        nix::sys::ptrace::detach(pid_of(pid)?, None)
     }
 
     fn ptrace_signal_code(&self, pid: u32) -> Result<i32> {
-        ptrace::getsiginfo(pid_of(pid)?).map(|information| information.si_code)
+        nix::sys::ptrace::getsiginfo(pid_of(pid)?).map(|information| information.si_code)
     }
 
     fn robust_list(&self, tid: u32) -> Result<u64> {
@@ -657,8 +660,8 @@ fn child(
     program: &CStr,
     arguments: &[*const c_char],
     inherited: &Inherited,
-    go: (RawFd, RawFd),
-    failure: RawFd,
+    parent: u32,
+    (go, failure): ((RawFd, RawFd), RawFd),
 ) -> ! {
     // Handlers go with execve(2), what is ignored stays: only that needs care.
     if !inherited.pipe_ignored {
@@ -673,6 +676,9 @@ fn child(
         // Our copy of the write end must not keep the pipe open.
         libc::close(go.1);
         libc::setpgid(0, 0);
+        // With Yama those may trace it who descend from hwtrace, and not only hwtrace
+        // (Documentation/admin-guide/LSM/Yama.rst). EINVAL without.
+        libc::prctl(libc::PR_SET_PTRACER, libc::c_ulong::from(parent));
         let release = inherited.release.as_ref();
         libc::sigprocmask(libc::SIG_UNBLOCK, release, std::ptr::null_mut());
         let mut byte = 0u8;

@@ -1,0 +1,85 @@
+//! Whether the engines can be used here, tried on a child that does nothing.
+
+use std::rc::Rc;
+
+use crate::kernel::{Errno, Go, Kernel, Result, Taken, Wait};
+
+/// DR7 with the first register on, for stores to one byte.
+const FIRST_ON: u64 = 1 | 1 << 16;
+
+/// Whether processes can be traced by debug registers.
+///
+/// # Errors
+/// What the kernel refuses, in words.
+pub fn probe(kernel: &Rc<dyn Kernel>) -> std::result::Result<(), String> {
+    let tried = with_child(&**kernel, |kernel, child| {
+        kernel.set_debug_register(child, 0, 0x1000)?;
+        kernel.set_debug_register(child, 7, FIRST_ON)?;
+        kernel.set_debug_register(child, 7, 0)
+    });
+    tried.map_err(|why| why.explain("debug registers can not be set by ptrace"))
+}
+
+/// Whether processes can be traced by single steps.
+///
+/// # Errors
+/// What the kernel refuses, in words.
+pub fn probe_steps(kernel: &Rc<dyn Kernel>) -> std::result::Result<(), String> {
+    let tried = with_child(&**kernel, |kernel, child| {
+        kernel.ptrace_go(child, Go::Step, 0)?;
+        // It is in a system call, which is made again.
+        kernel.ptrace_interrupt(child)?;
+        stopped(kernel, child)
+    });
+    tried.map_err(|why| why.explain("threads can not be stepped by ptrace"))
+}
+
+/// Why it can not.
+enum Why {
+    NoChild(Errno),
+    Refused(Errno),
+    Other(Errno),
+}
+
+impl Why {
+    fn explain(&self, what: &str) -> String {
+        match self {
+            Self::NoChild(errno) => format!("no process can be created: {errno}"),
+            Self::Refused(errno) => format!("ptrace is refused: {errno}"),
+            Self::Other(errno) => format!("{what}: {errno}"),
+        }
+    }
+}
+
+fn with_child(
+    kernel: &dyn Kernel,
+    act: impl FnOnce(&dyn Kernel, u32) -> Result<()>,
+) -> std::result::Result<(), Why> {
+    // It never comes to execute anything.
+    let child = kernel.fork_exec(c"/", &[], &Taken::default()).map_err(Why::NoChild)?;
+    let seized = kernel
+        .ptrace_follow(child.pid)
+        .and_then(|()| kernel.ptrace_interrupt(child.pid))
+        .and_then(|()| stopped(kernel, child.pid));
+    let tried = match seized {
+        Ok(()) => act(kernel, child.pid).map_err(Why::Other),
+        Err(errno) => Err(Why::Refused(errno)),
+    };
+    if kernel.kill(child.pid, false, libc::SIGKILL).is_ok() {
+        while matches!(
+            kernel.wait(child.pid, true),
+            Ok(Wait::Stopped { .. } | Wait::Running)
+        ) {}
+    }
+    kernel.close(child.go);
+    kernel.close(child.failure);
+    tried
+}
+
+/// Waits until the child has stopped.
+fn stopped(kernel: &dyn Kernel, child: u32) -> Result<()> {
+    match kernel.wait(child, true)? {
+        Wait::Stopped { .. } => Ok(()),
+        _ => Err(Errno::ESRCH),
+    }
+}
