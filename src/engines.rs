@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::perf::{self, PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::ptrace::{self, PtraceEngine};
 use hwtrace_runtime::engine::{Engine, bpf};
 use hwtrace_runtime::kernel::Kernel;
@@ -41,7 +41,7 @@ pub static ENGINES: &[Row] = &[
         what: "samples of perf's hardware breakpoints",
         at_hits: false,
         capacity: slots::CAPACITY,
-        usable: |_| Ok(()),
+        usable: |kernel| perf::probe(&**kernel),
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
     },
     Row {
@@ -50,7 +50,9 @@ pub static ENGINES: &[Row] = &[
         at_hits: false,
         capacity: slots::CAPACITY,
         usable: ptrace::probe,
-        open: |kernel, _| Box::new(PtraceEngine::new(Rc::clone(kernel))),
+        open: |kernel, options| {
+            Box::new(PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt))
+        },
     },
     Row {
         name: "step",

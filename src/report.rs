@@ -1,6 +1,7 @@
 //! What a session shows at its end: tables, and the line on what happened.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::types::{Types, type_name, unwrapped};
@@ -202,6 +203,14 @@ fn slots(armed: &Armed) -> String {
         u32::MAX => armed.slots.to_string(),
         capacity => format!("{}/{capacity}", armed.slots),
     }
+}
+
+/// How slow a target was that went by single steps: a processor makes a billion of them
+/// in a second.
+pub(crate) fn steps_remark(steps: u64, elapsed: Duration) -> String {
+    let each = elapsed.as_secs_f64() * 1e6 / steps.max(1) as f64;
+    let steps = counted(steps, "instruction");
+    format!("{steps} executed one by one, {each:.1} microseconds each")
 }
 
 /// The line at the end of every session.

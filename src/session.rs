@@ -486,6 +486,9 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.remarks = self.consumer.remarks();
         if let Some(armed) = &mut self.armed {
             self.summary.remarks.extend(armed.remarks());
+            let steps = armed.engine.steps();
+            let remark = |steps| crate::report::steps_remark(steps, self.summary.elapsed);
+            self.summary.remarks.extend(steps.map(remark));
         }
         if let Some(target) = &mut self.target {
             self.summary.fate = target.let_go();

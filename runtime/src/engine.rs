@@ -128,6 +128,13 @@ pub trait Engine {
     /// too. What was counted stays.
     fn detach(&mut self, pid: u32);
 
+    /// Whether a process that executes another image, and is followed, waits until it was
+    /// decided whether that is armed: between [`Engine::drain`] handing on that it did and
+    /// what is called next but [`Engine::attach`].
+    fn holds_executed(&self) -> bool {
+        false
+    }
+
     /// Shows births, ends, names and mappings as soon as they are reported, by
     /// CPU and not by time, to be acted on at once; [`Engine::drain`] hands them
     /// on in their turn all the same. Nothing where the engine was not set up

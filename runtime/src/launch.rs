@@ -9,15 +9,16 @@
 //! At the stop of PTRACE_EVENT_EXEC the new image is mapped, with its
 //! interpreter, and execve(2) has not yet returned to it.
 
+mod trap;
+
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
-use std::time::Duration;
 
-use crate::attr::{EventSpec, Features, Role};
-use crate::kernel::{EVERY, Errno, Forked, Kernel, Taken, Wait};
+use self::trap::{Met, Trap};
+use crate::kernel::{Errno, Forked, Kernel, Taken, Wait};
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -41,17 +42,6 @@ pub enum LaunchError {
     /// The child ended before it executed anything.
     #[error("the child ended before it executed the program")]
     Ended,
-    /// It could not be held at an address: the processor's breakpoint for that
-    /// could not be had, or the kernel can not stop a thread by one (before Linux
-    /// 5.13).
-    #[error("the program can not be held at 0x{address:x}: {errno}")]
-    NoTrap {
-        /// The address.
-        address: u64,
-        /// ENOSPC where no debug register is free, EINVAL where the kernel can
-        /// not, EACCES or EPERM without permission.
-        errno: Errno,
-    },
     /// A system call of ours failed.
     #[error("{call} failed: {errno}")]
     System {
@@ -99,10 +89,6 @@ pub enum Reached {
     Ended,
 }
 
-/// So often it is looked whether a program that runs to an address is there.
-const LOOK_EVERY: Duration = Duration::from_micros(200);
-/// `si_code` of a SIGTRAP from a perf event (include/uapi/asm-generic/siginfo.h).
-const TRAP_PERF: i32 = 6;
 
 impl Launched {
     /// Process of the program, and leader of its own process group.
@@ -152,12 +138,13 @@ impl Launched {
     ///
     /// The register is perf's, since one that ptrace(2) once used stays taken
     /// until the thread ends, and the signal by which it stops the thread is
-    /// withheld. A thread that blocks SIGTRAP does not stop there, and others may
-    /// never come there: `give_up` is asked over and over whether that is enough.
+    /// withheld. Where perf is refused it is one of ptrace(2) all the same, and where
+    /// there is none the program goes by single steps. A thread that blocks SIGTRAP does
+    /// not stop there, and others may never come there: `give_up` is asked over and over
+    /// whether that is enough.
     ///
     /// # Errors
-    /// [`LaunchError::NoTrap`] where it can not be stopped there: it has not run
-    /// then. [`LaunchError::System`].
+    /// [`LaunchError::System`].
     pub fn run_to(
         &mut self,
         address: u64,
@@ -167,22 +154,24 @@ impl Launched {
             return Ok(Reached::Ended);
         }
         let kernel = Rc::clone(&self.kernel);
-        let trap = Trap::set(&*kernel, self.pid, address)?;
-        kernel.ptrace_continue(self.pid, 0).map_err(system("ptrace"))?;
+        let trap = Trap::set(&*kernel, self.pid, address);
+        trap.go_on(&*kernel, self.pid, 0).map_err(system("ptrace"))?;
         let reached = loop {
             let signal = match kernel.wait(self.pid, false).map_err(system("waitpid"))? {
                 Wait::Running if give_up() => break Reached::GivenUp,
                 Wait::Running => {
-                    kernel.sleep(LOOK_EVERY);
+                    kernel.sleep(trap.pause());
                     continue;
                 }
                 Wait::Stopped { event: libc::PTRACE_EVENT_EXEC, .. } => {
                     break Reached::Executed;
                 }
-                Wait::Stopped { signal: libc::SIGTRAP, event: 0 }
-                    if kernel.ptrace_signal_code(self.pid) == Ok(TRAP_PERF) =>
-                {
-                    break Reached::There;
+                Wait::Stopped { signal: libc::SIGTRAP, event: 0 } => {
+                    match trap.met(&*kernel, self.pid, address) {
+                        Met::There => break Reached::There,
+                        Met::OnTheWay => 0,
+                        Met::Own => libc::SIGTRAP,
+                    }
                 }
                 Wait::Stopped { signal, event: 0 } => signal,
                 Wait::Stopped { .. } => 0,
@@ -191,9 +180,11 @@ impl Launched {
                     break self.end(ChildState::Killed { signal });
                 }
             };
-            kernel.ptrace_continue(self.pid, signal).map_err(system("ptrace"))?;
+            trap.go_on(&*kernel, self.pid, signal).map_err(system("ptrace"))?;
         };
-        drop(trap);
+        if matches!(reached, Reached::There | Reached::Executed) {
+            trap.take(&*kernel, self.pid);
+        }
         Ok(reached)
     }
 
@@ -299,30 +290,6 @@ fn exec_error(kernel: &dyn Kernel, failure: RawFd) -> LaunchError {
 /// A failure of a system call of ours.
 fn system(call: &'static str) -> impl Fn(Errno) -> LaunchError {
     move |errno| LaunchError::System { call, errno }
-}
-
-/// An event that stops a thread at an address, closed when it goes.
-struct Trap<'a> {
-    kernel: &'a dyn Kernel,
-    descriptor: RawFd,
-}
-
-impl<'a> Trap<'a> {
-    fn set(kernel: &'a dyn Kernel, tid: u32, address: u64) -> Result<Self, LaunchError> {
-        let no_trap = |errno| LaunchError::NoTrap { address, errno };
-        let role = Role::Trap { address };
-        let spec = EventSpec { role, features: Features::NONE };
-        let descriptor = kernel.perf_event_open(&spec, tid, EVERY).map_err(no_trap)?;
-        let trap = Self { kernel, descriptor };
-        kernel.perf_enable(descriptor).map_err(no_trap)?;
-        Ok(trap)
-    }
-}
-
-impl Drop for Trap<'_> {
-    fn drop(&mut self) {
-        self.kernel.close(self.descriptor);
-    }
 }
 
 /// A pipe's end, closed when it goes.

@@ -105,10 +105,13 @@ mod events;
 mod family;
 mod guard;
 mod ids;
+mod probe;
 mod session;
 
 use std::os::fd::RawFd;
 use std::rc::Rc;
+
+pub use self::probe::probe;
 
 use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};

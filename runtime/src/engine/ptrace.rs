@@ -25,6 +25,14 @@
 //! (signal(7)), but for those that tell of it: ptrace(2) names them, under
 //! "PTRACE_INTERRUPT" and "Bugs".
 //!
+//! A SIGTRAP that a thread blocks when it hits makes the kernel set the program's
+//! disposition of that back to what is by default (kernel/signal.c,
+//! `force_sig_info_to_task`). So a handler of SIGTRAP is entered by a step, and the signal
+//! unblocked there; but a program that handles SIGTRAP, and hits in code where it blocks
+//! that by itself, or that ignores it, loses this. Programs with another user's rights
+//! (set-user-ID) that are executed run without them where the tracer has no privilege
+//! (ptrace(2)).
+//!
 //! Before a thread is let go, or its registers are changed, it must not have a trap that
 //! waits to be delivered: PTRACE_PEEKSIGINFO tells, and then it goes on until that is.
 //!
@@ -47,7 +55,8 @@
 //!
 //! *Names* are told by nobody: that of a thread is looked at when it hits, once in 10 ms;
 //! and code that was mapped when a hit is in none that is known. Single steps look at the
-//! system calls that change these.
+//! system calls that change these, and so do registers where libraries are waited for
+//! ([`PtraceEngine::prompt`]): then each call stops the thread twice.
 //!
 //! *Other processes* than those that are armed, and the kernel's data, can not be watched.
 //!
@@ -68,12 +77,15 @@ mod probe;
 mod proc;
 mod reports;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod tracer;
 mod wire;
 
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
+use self::guardian::Setup;
 use self::link::Link;
 use self::wire::{Answer, Capture, Command, system};
 use crate::engine::{Account, ArmError, Armed, Engine, Flow};
@@ -87,10 +99,10 @@ pub use self::probe::{probe, probe_steps};
 /// The engine. See the head of [`self`].
 pub struct PtraceEngine {
     kernel: Rc<dyn Kernel>,
-    /// Whether it steps.
-    steps: bool,
+    setup: Setup,
     captures: Vec<Capture>,
     link: Option<Link>,
+    armed: bool,
     /// Processes that wait after an exec of which it was told, and may be armed.
     undecided: Vec<u32>,
     account: Account,
@@ -102,9 +114,10 @@ impl PtraceEngine {
     pub fn new(kernel: Rc<dyn Kernel>) -> Self {
         Self {
             kernel,
-            steps: false,
+            setup: Setup { steps: false, calls: false },
             captures: Vec::new(),
             link: None,
+            armed: false,
             undecided: Vec::new(),
             account: Account::default(),
             steps_made: 0,
@@ -113,7 +126,16 @@ impl PtraceEngine {
 
     /// One that goes by single steps: `step`.
     pub fn with_steps(kernel: Rc<dyn Kernel>) -> Self {
-        Self { steps: true, ..Self::new(kernel) }
+        let setup = Setup { steps: true, calls: false };
+        Self { setup, ..Self::new(kernel) }
+    }
+
+    /// Tells of code that is mapped and of new names at once, and not only at the next hit.
+    /// Takes two stops for each system call; steps need none.
+    #[must_use]
+    pub fn prompt(mut self, prompt: bool) -> Self {
+        self.setup.calls = prompt;
+        self
     }
 
     /// The guardian, forked if there is none.
@@ -121,7 +143,7 @@ impl PtraceEngine {
         let link = match self.link.take().filter(Link::is_open) {
             Some(link) => link,
             None => {
-                let link = Link::open(&self.kernel, self.steps);
+                let link = Link::open(&self.kernel, self.setup);
                 let mut link = link.map_err(|errno| system("fork", errno))?;
                 link.tell(&Command::Capture(self.captures.clone()))?;
                 link
@@ -151,7 +173,7 @@ impl PtraceEngine {
 
 impl Engine for PtraceEngine {
     fn name(&self) -> &'static str {
-        if self.steps { "step" } else { "ptrace" }
+        if self.setup.steps { "step" } else { "ptrace" }
     }
 
     fn set_plans(&mut self, plans: &[Plan]) {
@@ -176,7 +198,7 @@ impl Engine for PtraceEngine {
     }
 
     fn arm(&mut self, pid: u32, watches: &[Watch]) -> Result<Armed, ArmError> {
-        if self.link.as_ref().is_some_and(Link::is_open) {
+        if self.armed {
             return Err(system("arm", Errno::EBUSY));
         }
         let watches: Vec<_> = watches.iter().copied().map(Some).collect();
@@ -189,11 +211,12 @@ impl Engine for PtraceEngine {
 
     fn attach(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<Armed, ArmError> {
         let answer = self.ask(&Command::Attach { pid, watches: watches.to_vec() })?;
+        self.armed = true;
         // Who was refused waits for the decision still.
         self.undecided.retain(|undecided| *undecided != pid);
         let threads = answer.first().map_or(0, |threads| *threads as u32);
         let slots = watches.iter().flatten().count() as u32;
-        let capacity = if self.steps { slots } else { slots::CAPACITY as u32 };
+        let capacity = if self.setup.steps { slots } else { slots::CAPACITY as u32 };
         Ok(Armed { threads, slots, capacity })
     }
 
@@ -223,6 +246,10 @@ impl Engine for PtraceEngine {
     fn detach(&mut self, pid: u32) {
         // Nobody is armed where there is no guardian.
         let _ = self.ask(&Command::Detach { pid });
+    }
+
+    fn holds_executed(&self) -> bool {
+        true
     }
 
     fn news(&mut self, sink: &mut dyn FnMut(Event<'_>)) -> std::io::Result<()> {
@@ -261,6 +288,7 @@ impl Engine for PtraceEngine {
 
     fn disarm(&mut self) {
         self.undecided.clear();
+        self.armed = false;
         let Some(link) = self.link.as_mut().filter(|link| link.is_open()) else { return };
         // One that is gone has let everybody go, and counts no more.
         let _ = link.ask(&Command::Disarm);
@@ -283,7 +311,7 @@ impl Engine for PtraceEngine {
     }
 
     fn steps(&self) -> Option<u64> {
-        self.steps.then_some(self.steps_made)
+        self.setup.steps.then_some(self.steps_made)
     }
 
     /// One, which is readable when there is anything.

@@ -76,6 +76,7 @@ pub enum Call {
     PtraceMessage,
     PtraceTrapWaits,
     PtraceRegisters,
+    PtraceUnblockTrap,
     DebugRegister,
     SetDebugRegister,
     PtraceWrite,
@@ -708,8 +709,10 @@ impl Kernel for Fake {
         Ok(count)
     }
 
-    fn ptrace_seize(&self, _pid: u32) -> Result<()> {
-        self.call(Call::PtraceSeize)
+    fn ptrace_seize(&self, pid: u32) -> Result<()> {
+        self.call(Call::PtraceSeize)?;
+        self.hold(pid);
+        Ok(())
     }
 
     fn ptrace_continue(&self, _pid: u32, _signal: i32) -> Result<()> {
@@ -732,9 +735,12 @@ impl Kernel for Fake {
         Ok(u64::from(tid) << 12)
     }
 
-    fn wait(&self, _pid: u32, _block: bool) -> Result<Wait> {
+    fn wait(&self, pid: u32, _block: bool) -> Result<Wait> {
         self.call(Call::Wait)?;
         let wait = self.waits.borrow_mut().pop_front().unwrap_or(Wait::Running);
+        if matches!(wait, Wait::Stopped { .. }) {
+            self.hold(pid);
+        }
         if matches!(wait, Wait::Exited { .. } | Wait::Signaled { .. }) {
             self.children.set(self.children.get().saturating_sub(1));
         }

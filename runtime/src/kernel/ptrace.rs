@@ -112,6 +112,13 @@ pub trait Ptrace {
     /// ESRCH.
     fn ptrace_trap_waits(&self, tid: u32) -> Result<bool>;
 
+    /// Has a stopped thread not block SIGTRAP (PTRACE_GETSIGMASK, PTRACE_SETSIGMASK, Linux
+    /// 3.11).
+    ///
+    /// # Errors
+    /// ESRCH.
+    fn ptrace_unblock_trap(&self, tid: u32) -> Result<()>;
+
     /// Registers of a stopped thread (PTRACE_GETREGS).
     ///
     /// # Errors

@@ -16,8 +16,7 @@ use crate::event::Watch;
 use crate::kernel::Errno;
 
 /// So often, a millisecond each, it is looked whether all threads stand. One that does
-/// not come out of the kernel for longer does not for long: a parent after vfork(2), or
-/// one that waits for a disk.
+/// not come out of the kernel for longer, as it waits for a disk, may not for long.
 const LOOKS: u32 = 5000;
 /// So often threads are listed.
 const LISTINGS: u32 = 200;
@@ -160,7 +159,7 @@ impl Tracer {
             let runs = |thread: &Thread| {
                 let process = self.processes.get(&thread.pid);
                 thread.at == At::Running
-                    && !thread.leaving
+                    && !(thread.leaving || thread.vforks)
                     && process.is_some_and(|process| process.held)
             };
             if !self.threads.values().any(runs) {
@@ -342,6 +341,9 @@ impl Tracer {
         let wanted = Registers::of(self.watches_of(tid))
             .map_err(|watch| ArmError::NoFreeRegister { tid, watch })?;
         let Some(thread) = self.threads.get_mut(&tid) else { return Ok(()) };
+        if thread.vforks && thread.at == At::Running {
+            return Ok(());
+        }
         match wanted.set(&*self.kernel, tid, &thread.registers) {
             Ok(()) => thread.registers = wanted,
             Err((_, Errno::ESRCH)) => {}

@@ -20,21 +20,50 @@ const LOOK: Duration = Duration::from_millis(20);
 /// of the kernel is let go later, by a guardian that nobody waits for.
 const LOOKS: u32 = 1000;
 
+/// So often in a row those who were stopped for us must be seen to go on.
+const SURE: u32 = 10;
+
+/// How a guardian works.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setup {
+    /// By single steps, and not by debug registers.
+    pub(super) steps: bool,
+    /// Whether system calls are looked at.
+    pub(super) calls: bool,
+}
+
 /// The guardian's life, until hwtrace and everybody whom it traced is gone.
-pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, steps: bool) {
+pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
+    let parent = std::os::unix::process::parent_id();
     let Ok((signals, _)) = kernel.take_signals(&[libc::SIGCHLD]) else { return };
-    let method = match steps {
+    let method = match setup.steps {
         true => Method::Steps(Stepper::default()),
         false => Method::Registers,
     };
     let reports = Reports::new(ends.reports);
-    let tracer = Tracer::new(Rc::clone(kernel), signals, method, reports);
+    let mut tracer = Tracer::new(Rc::clone(kernel), signals, method, reports);
+    tracer.calls = setup.calls;
     let mut guardian = Guardian { tracer, ends, speaks: true };
     while guardian.speaks || !guardian.tracer.is_done() {
         guardian.round();
     }
     guardian.write_out();
+    // That tells hwtrace that this was all.
+    kernel.close(ends.reports);
+    mind_the_expected(&mut guardian.tracer, parent);
     kernel.close(signals);
+}
+
+/// Who was stopped for us is continued by who did so, if that lives, and else by us.
+fn mind_the_expected(tracer: &mut Tracer, parent: u32) {
+    let mut going = 0;
+    while !tracer.expected.is_empty() && going < SURE {
+        if std::os::unix::process::parent_id() != parent {
+            return tracer.continue_expected();
+        }
+        going = if tracer.has_expected() { 0 } else { going + 1 };
+        tracer.kernel.sleep(LOOK);
+    }
 }
 
 struct Guardian {

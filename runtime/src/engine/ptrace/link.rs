@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::guardian::Setup;
 use super::wire::{self, Answer, Command, system};
 use super::{frame, guardian, reports};
 use crate::engine::{ArmError, Flow};
@@ -16,8 +17,10 @@ const CHUNK: usize = 64 << 10;
 /// What is kept of it while nobody takes anything. While an answer is waited for it may
 /// be more.
 const KEPT_MAX: usize = 1 << 20;
-/// So often, a millisecond each, it is looked whether the guardian has ended.
+/// So often, a millisecond each, it is looked whether the guardian has told everything.
 const LOOKS: u32 = 500;
+/// And whether it has ended after that.
+const REAPS: u32 = 20;
 
 /// A guardian, and what came of it.
 pub(super) struct Link {
@@ -70,9 +73,9 @@ impl Link {
     ///
     /// # Errors
     /// As [`Ptrace::fork_guardian`](crate::kernel::Ptrace::fork_guardian).
-    pub(super) fn open(kernel: &Rc<dyn Kernel>, steps: bool) -> Result<Self, Errno> {
+    pub(super) fn open(kernel: &Rc<dyn Kernel>, setup: Setup) -> Result<Self, Errno> {
         let guarding =
-            kernel.fork_guardian(&mut |ends| guardian::live(kernel, ends, steps))?;
+            kernel.fork_guardian(&mut |ends| guardian::live(kernel, ends, setup))?;
         Ok(Self {
             kernel: Rc::clone(kernel),
             guarding,
@@ -179,8 +182,8 @@ impl Link {
         }
     }
 
-    /// Lets the guardian go, reads what it has reported to the end, and waits for its
-    /// end, for a while.
+    /// Lets the guardian go, and reads what it has reported to the end; waits for that for
+    /// a while. One that could not let everybody go yet lives on, and ends by itself.
     pub(super) fn close(&mut self) {
         if !std::mem::take(&mut self.open) {
             return;
@@ -188,16 +191,20 @@ impl Link {
         self.kernel.close(self.guarding.socket);
         for _ in 0..LOOKS {
             while !self.ended && self.read_some() == Ok(true) {}
+            if self.ended {
+                break;
+            }
+            self.kernel.sleep(Duration::from_millis(1));
+        }
+        self.kernel.close(self.guarding.reports);
+        for _ in 0..REAPS {
             match self.kernel.wait(self.guarding.pid, false) {
                 Ok(Wait::Running | Wait::Stopped { .. }) => {
                     self.kernel.sleep(Duration::from_millis(1));
                 }
-                // One that it could not let go yet keeps it; it ends later.
                 _ => break,
             }
         }
-        while !self.ended && self.read_some() == Ok(true) {}
-        self.kernel.close(self.guarding.reports);
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Status {
     pub(super) tracer: u32,
     /// Whether it has ended, and is waited for.
     pub(super) ended: bool,
+    /// Whether it is stopped, by a signal or a tracer.
+    pub(super) stopped: bool,
 }
 
 /// What is told of a thread.
@@ -30,8 +32,13 @@ pub(super) fn status(kernel: &dyn Kernel, tid: u32) -> Result<Status> {
         value.map(str::trim)
     };
     let number = |name| field(name).and_then(|it| it.parse().ok()).unwrap_or(0);
-    let ended = field("State:").is_some_and(|state| state.starts_with(['Z', 'X']));
-    Ok(Status { pid: number("Tgid:"), tracer: number("TracerPid:"), ended })
+    let is = |of: [char; 2]| field("State:").is_some_and(|state| state.starts_with(of));
+    Ok(Status {
+        pid: number("Tgid:"),
+        tracer: number("TracerPid:"),
+        ended: is(['Z', 'X']),
+        stopped: is(['T', 't']),
+    })
 }
 
 /// The CPU that a thread ran on last; 0 where it is not told.
@@ -92,7 +99,7 @@ mod tests {
             "/proc/8/status",
             "Name:\tTgid: 5\nState:\tZ (zombie)\nTgid:\t7\nPid:\t8\nTracerPid:\t3\n",
         );
-        let told = Status { pid: 7, tracer: 3, ended: true };
+        let told = Status { pid: 7, tracer: 3, ended: true, stopped: false };
         assert_eq!(status(&fake, 8), Ok(told));
         assert!(status(&fake, 9).is_err());
         fake.set_file(

@@ -80,6 +80,12 @@ impl Reports {
         self.lost_now += count;
     }
 
+    /// What waits, taken.
+    #[cfg(test)]
+    pub(super) fn take_words(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.words)
+    }
+
     /// Bytes that wait.
     pub(super) fn waiting(&self) -> usize {
         self.words.len() * size_of::<u64>() - self.written

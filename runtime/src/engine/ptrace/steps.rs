@@ -3,7 +3,7 @@
 //! found by comparing memory.
 
 use super::reports::Hit;
-use super::tracer::{Map, Tracer};
+use super::tracer::{At, Map, Method, Thread, Tracer};
 use crate::access::{Operands, Touched};
 use crate::engine::ptrace::debug::Slot;
 use crate::event::{AtHit, Told, Trigger, Watch};
@@ -106,7 +106,7 @@ impl Tracer {
         let mut bytes = [0; INSTRUCTION];
         let ip = before.ip();
         let read = self.kernel.read_memory(pid, ip, &mut bytes).unwrap_or(0);
-        let super::tracer::Method::Steps(stepper) = &mut self.method else {
+        let Method::Steps(stepper) = &mut self.method else {
             return Step::default();
         };
         let operands = stepper.decode(pid, ip, &bytes[..read]);
@@ -158,7 +158,7 @@ impl Tracer {
 
     /// A thread has made a step.
     pub(super) fn stepped(&mut self, tid: u32) {
-        if let super::tracer::Method::Steps(stepper) = &mut self.method {
+        if let Method::Steps(stepper) = &mut self.method {
             stepper.steps += 1;
         }
         let Some(thread) = self.threads.get_mut(&tid) else { return };
@@ -209,6 +209,9 @@ impl Tracer {
     fn compare(&mut self, tid: u32, pid: u32, step: &Step, after: &UserRegisters) {
         let watches: Vec<_> = self.watches_of(tid).filter(|slot| slot.on).collect();
         for Slot { number, watch, .. } in watches {
+            if self.is_touched_by_others(tid, pid, &watch) {
+                continue;
+            }
             let place = (watch.address, watch.length);
             let process = self.processes.get(&pid);
             let old = process.and_then(|process| process.values.get(&place).copied());
@@ -232,17 +235,15 @@ impl Tracer {
         }
     }
 
-    /// A system call was made that may have given the thread another name, or its process
-    /// other code. `third` is its third argument.
-    fn called(&mut self, tid: u32, pid: u32, number: u32, third: u64) {
-        let time = self.kernel.clock();
-        let maps = [libc::SYS_mmap, libc::SYS_mprotect].contains(&number.into());
-        if maps && third & libc::PROT_EXEC as u64 != 0 {
-            self.map_anew(pid, time);
-        }
-        if libc::c_long::from(number) == libc::SYS_prctl {
-            self.name_anew(tid, time);
-        }
+    /// Whether another thread is at an instruction that touches the bytes: what is there
+    /// now may be of that one, which tells of it.
+    fn is_touched_by_others(&self, tid: u32, pid: u32, watch: &Watch) -> bool {
+        let touches = |thread: &Thread| {
+            let step = thread.step.as_ref().filter(|_| thread.at == At::Running);
+            step.is_some_and(|step| step.touches.iter().any(|touch| touch.watch == *watch))
+        };
+        let mut others = self.threads.iter();
+        others.any(|(other, it)| *other != tid && it.pid == pid && touches(it))
     }
 
     /// The flags that the program stored have the bit that makes it step: it is not to

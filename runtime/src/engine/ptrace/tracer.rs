@@ -29,6 +29,10 @@ const TRAP_HWBKPT: i32 = 4;
 /// signal's number (kernel/signal.c, `ptrace_notify`).
 const HANDLER_ENTERED: i32 = libc::SIGTRAP;
 
+/// What a thread stops for where it enters or leaves a system call (ptrace(2),
+/// PTRACE_O_TRACESYSGOOD).
+const SYSCALL: i32 = libc::SIGTRAP | 0x80;
+
 /// So many stops are looked at before anything else is.
 const AT_ONCE: u32 = 256;
 
@@ -49,6 +53,8 @@ pub(super) struct Tracer {
     /// Readable when somebody has stopped or ended.
     pub(super) signals: RawFd,
     pub(super) method: Method,
+    /// Whether threads stop at system calls, to tell at once of code that is mapped.
+    pub(super) calls: bool,
     pub(super) threads: Map<u32, Thread>,
     pub(super) processes: Map<u32, Process>,
     /// New threads that have stopped, and of which their creator has not told yet.
@@ -103,6 +109,11 @@ pub(super) struct Thread {
     pub(super) own: Vec<(usize, Watch)>,
     /// Whether it is to be let go when it stops.
     pub(super) leaving: bool,
+    /// Whether it waits in vfork(2) for its child, and does nothing until it is woken: it
+    /// does not stop before.
+    pub(super) vforks: bool,
+    /// Whether it was given a SIGTRAP of its own, and stops in the handler of that.
+    pub(super) enters: bool,
     /// The instruction that it is about to execute, where it goes by steps.
     pub(super) step: Option<Step>,
     name: Vec<u8>,
@@ -146,6 +157,8 @@ impl Thread {
             registers: Registers::default(),
             own: Vec::new(),
             leaving: false,
+            vforks: false,
+            enters: false,
             step: None,
             name: Vec::new(),
             named: 0,
@@ -172,6 +185,7 @@ impl Tracer {
             kernel,
             signals,
             method,
+            calls: false,
             threads: Map::default(),
             processes: Map::default(),
             early: Map::default(),
@@ -216,6 +230,7 @@ impl Tracer {
         }
         let next = match event {
             0 if signal == libc::SIGTRAP => self.trap(tid),
+            0 if signal == SYSCALL => self.at_syscall(tid),
             0 => self.signal(tid, signal),
             libc::PTRACE_EVENT_STOP => match self.event_stop(tid, signal) {
                 Some(next) => next,
@@ -225,6 +240,14 @@ impl Tracer {
             | libc::PTRACE_EVENT_FORK
             | libc::PTRACE_EVENT_VFORK => {
                 self.creates(tid);
+                self.set_vforks(tid, event == libc::PTRACE_EVENT_VFORK);
+                Next::ON
+            }
+            libc::PTRACE_EVENT_VFORK_DONE => {
+                self.set_vforks(tid, false);
+                // What changed meanwhile.
+                let leaving = self.threads.get(&tid).is_some_and(|it| it.leaving);
+                self.dropped += u64::from(!leaving && self.apply(tid).is_err());
                 Next::ON
             }
             libc::PTRACE_EVENT_EXEC => {
@@ -262,18 +285,52 @@ impl Tracer {
         let own = Next { signal: libc::SIGTRAP, listens: false };
         let Ok(code) = self.kernel.ptrace_signal_code(tid) else { return own };
         let steps = matches!(self.method, Method::Steps(_));
+        let thread = self.threads.get_mut(&tid);
+        let enters = thread.is_some_and(|thread| std::mem::take(&mut thread.enters));
         match code {
             TRAP_HWBKPT if !steps => self.hits(tid),
-            TRAP_BRKPT if !steps && self.has_lost_status(tid) => self.hits(tid),
             TRAP_TRACE | TRAP_BRKPT if steps => self.stepped(tid),
-            HANDLER_ENTERED if steps => {
-                if let Some(thread) = self.threads.get_mut(&tid) {
-                    thread.step = None;
-                }
-            }
+            // It ignores the signal that it was given.
+            TRAP_TRACE | TRAP_BRKPT if enters => {}
+            TRAP_BRKPT if self.has_lost_status(tid) => self.hits(tid),
+            HANDLER_ENTERED if steps || enters => self.in_handler(tid),
             _ => return own,
         }
         Next::ON
+    }
+
+    /// A thread begins to run a handler, in which its own signal is blocked, and others
+    /// may be. Were SIGTRAP, the next of ours would set the program's disposition of it
+    /// back (kernel/signal.c, `force_sig_info_to_task`).
+    fn in_handler(&mut self, tid: u32) {
+        // One that was killed runs no more.
+        let _ = self.kernel.ptrace_unblock_trap(tid);
+        self.threads.get_mut(&tid).into_iter().for_each(|thread| thread.step = None);
+    }
+
+    /// A thread enters or leaves a system call.
+    fn at_syscall(&mut self, tid: u32) -> Next {
+        let pid = self.threads.get(&tid).map(|thread| thread.pid);
+        if let (Some(pid), Ok(registers)) = (pid, self.kernel.ptrace_registers(tid)) {
+            self.called(tid, pid, registers.syscall as u32, registers.general[3]);
+        }
+        Next::ON
+    }
+
+    /// A system call was made that may have given the thread another name, or its process
+    /// other code. `third` is its third argument.
+    pub(super) fn called(&mut self, tid: u32, pid: u32, number: u32, third: u64) {
+        let time = self.kernel.clock();
+        let maps = [libc::SYS_mmap, libc::SYS_mprotect].contains(&number.into());
+        if maps && third & libc::PROT_EXEC as u64 != 0 {
+            self.map_anew(pid, time);
+        }
+        match number.into() {
+            libc::SYS_prctl => self.name_anew(tid, time),
+            // As in a handler.
+            libc::SYS_rt_sigprocmask => drop(self.kernel.ptrace_unblock_trap(tid)),
+            _ => {}
+        }
     }
 
     /// How a thread goes on that has stopped.
@@ -291,8 +348,11 @@ impl Tracer {
     /// Lets a stopped thread go on. One that was killed meanwhile does not, and its end
     /// is told.
     pub(super) fn resume(&mut self, tid: u32, next: Next) {
+        let enters = next.signal == libc::SIGTRAP;
         let go = match (next.listens, &self.method) {
             (true, _) => Go::Listen,
+            (false, Method::Registers) if enters => Go::Step,
+            (false, Method::Registers) if self.calls => Go::ToSyscall,
             (false, Method::Registers) => Go::On,
             (false, Method::Steps(_)) => {
                 self.prepare_step(tid);
@@ -300,7 +360,7 @@ impl Tracer {
             }
         };
         if let Some(thread) = self.threads.get_mut(&tid) {
-            thread.at = At::Running;
+            (thread.at, thread.enters) = (At::Running, enters);
         }
         let _ = self.kernel.ptrace_go(tid, go, next.signal);
     }
@@ -367,6 +427,10 @@ impl Tracer {
         }
     }
 
+    fn set_vforks(&mut self, tid: u32, vforks: bool) {
+        self.threads.get_mut(&tid).into_iter().for_each(|thread| thread.vforks = vforks);
+    }
+
     /// A new thread has what its creator's process has; a new process the same.
     fn adopt(&mut self, tid: u32, parent: (u32, u32)) {
         let time = self.kernel.clock();
@@ -374,7 +438,10 @@ impl Tracer {
         let pid = proc::status(&*self.kernel, tid).map_or(parent.0, |status| status.pid);
         let creator = self.processes.get(&parent.0).cloned().unwrap_or_default();
         if pid != parent.0 && !self.processes.contains_key(&pid) {
+            let watches = creator.watches.clone();
             self.processes.insert(pid, Process { waits: false, ..creator });
+            // Its memory is a copy, of a moment at which other threads may have stored.
+            watches.iter().flatten().for_each(|watch| self.remember(pid, watch));
         }
         let mut thread = Thread::new(pid);
         let leaving = self.threads.get(&parent.1).is_some_and(|it| it.leaving);
@@ -504,9 +571,19 @@ impl Tracer {
         // They have no registers, since their creators' are not inherited; of one that
         // was killed the end is told.
         self.early.retain(|tid, _| self.kernel.ptrace_let_go(*tid, 0).is_err());
+    }
+
+    /// Continues those who were stopped for us, as who did so is gone.
+    pub(super) fn continue_expected(&mut self) {
         for pid in std::mem::take(&mut self.expected) {
-            // Whoever stopped it for us may be gone.
+            // One that has ended needs it no more.
             let _ = self.kernel.kill(pid, false, libc::SIGCONT);
         }
+    }
+
+    /// Whether one of them is stopped still.
+    pub(super) fn has_expected(&self) -> bool {
+        let status = |pid: &u32| proc::status(&*self.kernel, *pid);
+        self.expected.iter().any(|pid| status(pid).is_ok_and(|status| status.stopped))
     }
 }

@@ -86,6 +86,16 @@ impl Fake {
         self.tracing.borrow().threads.keys().copied().collect()
     }
 
+    /// A thread is traced, and stands.
+    pub(super) fn hold(&self, tid: u32) {
+        self.tracing.borrow_mut().threads.entry(tid).or_default().stopped = true;
+    }
+
+    /// Sets the registers of a thread that is traced.
+    pub fn set_user_registers(&self, tid: u32, registers: UserRegisters) {
+        self.tracing.borrow_mut().threads.entry(tid).or_default().registers = registers;
+    }
+
     fn stopped<T>(&self, tid: u32, act: impl FnOnce(&mut Traced) -> T) -> Result<T> {
         let mut tracing = self.tracing.borrow_mut();
         let thread = tracing.threads.get_mut(&tid).filter(|thread| thread.stopped);
@@ -141,6 +151,11 @@ impl Ptrace for Fake {
     fn ptrace_trap_waits(&self, tid: u32) -> Result<bool> {
         self.call(Call::PtraceTrapWaits)?;
         self.stopped(tid, |thread| thread.trap_waits)
+    }
+
+    fn ptrace_unblock_trap(&self, tid: u32) -> Result<()> {
+        self.call(Call::PtraceUnblockTrap)?;
+        self.stopped(tid, |_| ())
     }
 
     fn ptrace_registers(&self, tid: u32) -> Result<UserRegisters> {

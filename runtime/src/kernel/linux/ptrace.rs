@@ -20,6 +20,7 @@ use crate::kernel::{
 const OPTIONS: i32 = libc::PTRACE_O_TRACECLONE
     | libc::PTRACE_O_TRACEFORK
     | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACEVFORKDONE
     | libc::PTRACE_O_TRACEEXEC
     | libc::PTRACE_O_TRACESYSGOOD;
 
@@ -28,6 +29,10 @@ const PIPE_BYTES: i32 = 1 << 20;
 
 /// Signals of a thread that are looked at for a trap.
 const SIGNALS_MAX: usize = 8;
+
+/// From include/uapi/linux/ptrace.h.
+const PTRACE_GETSIGMASK: libc::c_uint = 0x420a;
+const PTRACE_SETSIGMASK: libc::c_uint = 0x420b;
 
 /// `struct ptrace_peeksiginfo_args` (include/uapi/linux/ptrace.h).
 #[repr(C)]
@@ -151,6 +156,23 @@ impl Ptrace for Linux {
         let count = Errno::result(count)? as usize;
         let is_trap = |it: &libc::siginfo_t| it.si_signo == libc::SIGTRAP && it.si_code > 0;
         Ok(found.iter().take(count).any(is_trap))
+    }
+
+    fn ptrace_unblock_trap(&self, tid: u32) -> Result<()> {
+        const TRAP: u64 = 1 << (libc::SIGTRAP - 1);
+        let tid = pid_of(tid)?.as_raw();
+        let mut mask = 0u64;
+        let size = size_of_val(&mask);
+        // SAFETY: the kernel writes as many bytes as said to the place given.
+        let got = unsafe { libc::ptrace(PTRACE_GETSIGMASK, tid, size, &raw mut mask) };
+        Errno::result(got)?;
+        if mask & TRAP == 0 {
+            return Ok(());
+        }
+        let mask = mask & !TRAP;
+        // SAFETY: the kernel reads as many bytes as said from the place given.
+        let set = unsafe { libc::ptrace(PTRACE_SETSIGMASK, tid, size, &raw const mask) };
+        Errno::result(set).map(drop)
     }
 
     fn ptrace_registers(&self, tid: u32) -> Result<UserRegisters> {
