@@ -273,9 +273,8 @@ impl Survey {
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
         let mut intern = |text: &[u8]| consumer.name(text);
-        let planned = Registers::plan(
-            requests, &self.shapes, by_member, capacity, &mut intern,
-        );
+        let planned =
+            Registers::plan(requests, &self.shapes, by_member, capacity, &mut intern);
         planned.map_err(|error| {
             let shape = self.shapes.get(error.request).and_then(Option::as_ref);
             let alone = shape.map_or(0, Shape::registers);

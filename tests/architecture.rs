@@ -47,12 +47,13 @@ const FACADE_ONLY: [&str; 7] = [
 ];
 
 /// Files that may be unsafe, each with the reason.
-const UNSAFE: [(&str, &str); 9] = [
+const UNSAFE: [(&str, &str); 10] = [
     ("compiler/src/jit.rs", "turns addresses of code into functions and calls them"),
     ("runtime/src/call.rs", "enters machine code"),
     ("runtime/src/helpers.rs", "is called from machine code"),
     ("runtime/src/kernel/linux.rs", "system calls"),
     ("runtime/src/kernel/linux/bpf.rs", "system calls"),
+    ("runtime/src/kernel/linux/ptrace.rs", "system calls, and a fork"),
     ("runtime/src/ring.rs", "memory shared with the kernel"),
     ("runtime/src/bpf/shared.rs", "memory shared with BPF programs"),
     ("runtime/src/abi/format/tests.rs", "call the C library's printf"),

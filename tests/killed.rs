@@ -95,10 +95,15 @@ fn two_hundred_deaths_leave_every_target_running() {
         let engine = engines[nth as usize % engines.len()];
         let (after, group) = (moment(seed, nth), nth / 2 % 2 == 1);
         eprintln!("{nth}: {engine}, after {after:?}, group {group}, seed {seed}");
-        despite_lost_traps(|| match nth % 2 {
+        let strike = || match nth % 2 {
             0 => attached(engine, after, group),
             _ => command(engine, after, group),
-        });
+        };
+        match engine {
+            // Its guardian takes the traps of such machines for the target.
+            "ptrace" => strike().expect("the target lives"),
+            _ => despite_lost_traps(strike),
+        }
     }
     eprintln!("{TIMES} deaths in {:?}", started.elapsed());
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use bpf::Bpf;
 pub use nix::errno::Errno;
-pub use ptrace::{Go, GuardianEnds, Guarding, Ptrace, UserRegisters};
+pub use ptrace::{Go, GuardianEnds, Guarding, Ptrace, TRAP_FLAG, UserRegisters};
 
 use crate::attr::EventSpec;
 use crate::ring::RingMemory;

@@ -89,7 +89,6 @@ pub enum Reached {
     Ended,
 }
 
-
 impl Launched {
     /// Process of the program, and leader of its own process group.
     pub fn pid(&self) -> u32 {
@@ -102,7 +101,9 @@ impl Launched {
     /// [`LaunchError::System`] where it was killed meanwhile.
     pub fn release(mut self) -> Result<Child, LaunchError> {
         match self.held {
-            Hold::Traced => self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?,
+            Hold::Traced => {
+                self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?
+            }
             Hold::Stopped => {
                 let continued = self.kernel.kill(self.pid, false, libc::SIGCONT);
                 continued.map_err(system("kill"))?;

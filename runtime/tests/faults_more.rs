@@ -8,7 +8,7 @@ use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{ArmError, Engine, Flow};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
 use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings};
-use hwtrace_runtime::kernel::{Errno, Go, Taken, UserRegisters, Wait};
+use hwtrace_runtime::kernel::{Errno, Go, TRAP_FLAG, Taken, UserRegisters, Wait};
 use hwtrace_runtime::launch::{ChildState, LaunchError, Launched, Reached, launch};
 use hwtrace_runtime::record::write;
 
@@ -239,9 +239,7 @@ fn without_perf_a_register_of_ptrace_stops_it_and_is_taken_back() {
         fake.set_signal_code(4);
         let mut launched = launched(&fake, &[TRAPPED]);
         fake.fail(refused, 0, Errno::EPERM);
-        let reached = launched.run_to(0x401000, &mut || {
-            panic!("it is there at once")
-        });
+        let reached = launched.run_to(0x401000, &mut || panic!("it is there at once"));
         assert_eq!(reached, Ok(Reached::There));
         assert_eq!(fake.calls(Call::SetDebugRegister), 3, "address, on, off");
         let [address, .., control] = fake.debug_registers(100).expect("traced");
@@ -259,7 +257,7 @@ fn without_any_register_it_goes_by_steps() {
     fake.fail(Call::PerfEventOpen, 0, Errno::EPERM);
     fake.fail(Call::SetDebugRegister, 0, Errno::EIO);
     let mut registers = UserRegisters::default();
-    registers.general[8] = 0x401000;
+    (registers.general[8], registers.general[9]) = (0x401000, TRAP_FLAG);
     let mut looks = 0;
     fake.set_user_registers(100, UserRegisters::default());
     let reached = launched.run_to(0x401000, &mut || {
@@ -268,11 +266,13 @@ fn without_any_register_it_goes_by_steps() {
     });
     assert_eq!(reached, Ok(Reached::GivenUp), "it is not there");
     assert_eq!(fake.went(), [(100, Go::Step, 0); 3]);
-    fake.set_waits(&[TRAPPED]);
+    drop(launched);
+    let mut launched = self::launched(&fake, &[TRAPPED]);
     fake.set_user_registers(100, registers);
     fake.fail(Call::PerfEventOpen, 0, Errno::EPERM);
     fake.fail(Call::SetDebugRegister, 0, Errno::EIO);
     assert_eq!(launched.run_to(0x401000, &mut || false), Ok(Reached::There));
+    assert_eq!(fake.calls(Call::PtraceSetFlags), 1);
     drop(launched);
     assert_eq!(fake.holdings(), NONE);
 }
@@ -283,7 +283,10 @@ fn who_is_handed_over_is_stopped_and_then_continued() {
     let mut handed = launched(&fake, &[]);
     handed.hand_over().expect("stopped");
     handed.hand_over().expect("nothing more to do");
-    assert_eq!((fake.killed(), fake.calls(Call::PtraceDetach)), (vec![(100, false, libc::SIGSTOP)], 1));
+    assert_eq!(
+        (fake.killed(), fake.calls(Call::PtraceDetach)),
+        (vec![(100, false, libc::SIGSTOP)], 1)
+    );
     handed.release().expect("continued");
     assert_eq!(fake.killed().last(), Some(&(100, false, libc::SIGCONT)));
     let mut dropped = launched(&fake, &[]);

@@ -21,3 +21,8 @@ pub(crate) fn engine_name() -> &'static str {
     let kernel: std::rc::Rc<dyn Kernel> = std::rc::Rc::new(Linux);
     engine().take(&kernel).unwrap().name()
 }
+
+/// Whether it reads memory at the hit itself, and not later.
+pub(crate) fn reads_at_hits() -> bool {
+    engine_name() != "perf"
+}

@@ -64,7 +64,8 @@
 //!
 //! Each instruction is decoded before it is executed, and its operands are computed from
 //! the registers: so it is known what is touched, by whom, and what was there before. There
-//! is no bound on the number of watches. Of gathers, bit strings and `xsave` only what
+//! is no bound on the number of watches. A program that sets the flag of single steps by
+//! itself does not keep it. Of gathers, bit strings and `xsave` only what
 //! changes is found.
 
 mod arm;

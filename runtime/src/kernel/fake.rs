@@ -77,6 +77,7 @@ pub enum Call {
     PtraceTrapWaits,
     PtraceRegisters,
     PtraceUnblockTrap,
+    PtraceSetFlags,
     DebugRegister,
     SetDebugRegister,
     PtraceWrite,

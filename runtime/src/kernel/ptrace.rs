@@ -37,11 +37,19 @@ impl UserRegisters {
         self.general[crate::abi::registers::IP as usize]
     }
 
+    /// The flags.
+    pub fn flags(&self) -> u64 {
+        self.general[9]
+    }
+
     /// The stack pointer.
     pub fn sp(&self) -> u64 {
         self.general[7]
     }
 }
+
+/// The flag of RFLAGS by which a thread goes by single steps (SDM vol. 1, 3.4.3).
+pub const TRAP_FLAG: u64 = 1 << 8;
 
 /// Whom [`Ptrace::fork_guardian`] made.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,6 +132,26 @@ pub trait Ptrace {
     /// # Errors
     /// ESRCH.
     fn ptrace_registers(&self, tid: u32) -> Result<UserRegisters>;
+
+    /// Takes the flag of single steps from a stopped thread, where the kernel does not know
+    /// that it is not the program's own: it forgets that when it steps an instruction that
+    /// loads the flags (arch/x86/kernel/step.c, `enable_single_step`), and then leaves it
+    /// set. Measured on Linux 6.18.
+    ///
+    /// # Errors
+    /// ESRCH.
+    fn ptrace_clear_trap_flag(&self, tid: u32) -> Result<()> {
+        match self.ptrace_registers(tid)?.flags() {
+            flags if flags & TRAP_FLAG == 0 => Ok(()),
+            flags => self.ptrace_set_flags(tid, flags & !TRAP_FLAG),
+        }
+    }
+
+    /// Sets the flags of a stopped thread (PTRACE_POKEUSER).
+    ///
+    /// # Errors
+    /// ESRCH.
+    fn ptrace_set_flags(&self, tid: u32, flags: u64) -> Result<()>;
 
     /// A debug register of a stopped thread (PTRACE_PEEKUSER).
     ///

@@ -89,10 +89,12 @@ impl<'a> Trap<'a> {
 
     /// Takes it from a stopped thread.
     pub(super) fn take(self, kernel: &dyn Kernel, tid: u32) {
-        if let Self::Register = self {
-            // One that was killed needs it no more.
-            let _ = kernel.set_debug_register(tid, CONTROL, 0);
-        }
+        // One that was killed needs neither.
+        let _ = match self {
+            Self::Event(..) => Ok(()),
+            Self::Register => kernel.set_debug_register(tid, CONTROL, 0),
+            Self::Steps => kernel.ptrace_clear_trap_flag(tid),
+        };
     }
 }
 

@@ -26,7 +26,8 @@ const HANGS: Duration = Duration::from_secs(60);
 /// Does it with each engine that works here.
 pub(crate) fn each_engine(act: impl Fn(Kind)) {
     let kernel: Rc<dyn Kernel> = Rc::new(Linux);
-    for (kind, usable) in [(Kind::Ptrace, probe(&kernel)), (Kind::Step, probe_steps(&kernel))]
+    for (kind, usable) in
+        [(Kind::Ptrace, probe(&kernel)), (Kind::Step, probe_steps(&kernel))]
     {
         match usable {
             Ok(()) => act(kind),
@@ -116,7 +117,8 @@ impl Target {
         let text = String::from_utf8_lossy(&output.stdout);
         let hex = |text: &str| u64::from_str_radix(text, 16).expect("a number");
         let found = text.lines().find_map(|line| {
-            let [address, size, _, symbol] = line.split(' ').collect::<Vec<_>>()[..] else {
+            let [address, size, _, symbol] = line.split(' ').collect::<Vec<_>>()[..]
+            else {
                 return None;
             };
             (symbol == name).then(|| (hex(address), hex(size)))

@@ -113,6 +113,8 @@ static int flags(int count) {
         if (flags & 0x100) return 1;
         counter = i;
     }
+    wait_for_line();
+    store(1);
     return 0;
 }
 

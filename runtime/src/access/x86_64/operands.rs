@@ -2,7 +2,8 @@
 //! executes a program instruction by instruction.
 
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, Mnemonic, OpKind, Register, UsedMemory,
+    Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, Mnemonic, OpKind,
+    Register, UsedMemory,
 };
 
 use super::{is_repeated, is_state_saved, kind, number, size};
@@ -68,9 +69,9 @@ impl Operands {
             instruction.mnemonic(),
             Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
         ) && instruction.op1_kind() == OpKind::Register;
-        let is_vague = operands.iter().any(|(memory, _, size)| {
-            *size == 0 || memory.vsib_size() != 0
-        });
+        let is_vague = operands
+            .iter()
+            .any(|(memory, _, size)| *size == 0 || memory.vsib_size() != 0);
         Self {
             counted: is_repeated(&instruction),
             is_partial: is_vague
@@ -134,10 +135,7 @@ mod tests {
         // mov (%rax), %rax
         assert_eq!(touched(&[0x48, 0x8b, 0x00], &[(0, 0x200)]), [(0x200, 8, Read)]);
         // incl 0x10(%rip)
-        assert_eq!(
-            touched(&[0xff, 0x05, 0x10, 0, 0, 0], &[]),
-            [(0x1016, 4, Update)]
-        );
+        assert_eq!(touched(&[0xff, 0x05, 0x10, 0, 0, 0], &[]), [(0x1016, 4, Update)]);
         // mov %eax, %fs:0x28
         let own = [0x64, 0x89, 0x04, 0x25, 0x28, 0, 0, 0];
         assert_eq!(touched(&own, &[]), [(0x7028, 4, Write)]);

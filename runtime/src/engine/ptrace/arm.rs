@@ -101,7 +101,8 @@ impl Tracer {
                 Errno::ENOENT | Errno::ESRCH => ArmError::Gone { pid },
                 errno => system("reading /proc", errno),
             })?;
-            let is_new = |tid: &u32| !self.threads.contains_key(tid) && !ended.contains(tid);
+            let is_new =
+                |tid: &u32| !self.threads.contains_key(tid) && !ended.contains(tid);
             let new: Vec<_> = listed.into_iter().filter(is_new).collect();
             let mut seized = false;
             for tid in &new {
@@ -210,19 +211,24 @@ impl Tracer {
             return Err(ArmError::Gone { pid });
         }
         self.know_watches(number + 1);
-        self.while_held(pid, |other, _| other == pid, |tracer| {
-            tracer.remember(pid, &watch);
-            let thread = tracer.threads.get_mut(&tid).ok_or(ArmError::Gone { pid })?;
-            let before = thread.own.clone();
-            thread.own.retain(|(other, _)| *other != number);
-            thread.own.push((number, watch));
-            tracer.apply(tid).inspect_err(|_| {
-                if let Some(thread) = tracer.threads.get_mut(&tid) {
-                    thread.own = before;
-                }
-                let _ = tracer.apply(tid);
-            })
-        })
+        self.while_held(
+            pid,
+            |other, _| other == pid,
+            |tracer| {
+                tracer.remember(pid, &watch);
+                let thread =
+                    tracer.threads.get_mut(&tid).ok_or(ArmError::Gone { pid })?;
+                let before = thread.own.clone();
+                thread.own.retain(|(other, _)| *other != number);
+                thread.own.push((number, watch));
+                tracer.apply(tid).inspect_err(|_| {
+                    if let Some(thread) = tracer.threads.get_mut(&tid) {
+                        thread.own = before;
+                    }
+                    let _ = tracer.apply(tid);
+                })
+            },
+        )
     }
 
     /// Moves a watch of a process and its heirs; gives the time at which it was nowhere.
@@ -232,21 +238,26 @@ impl Tracer {
         address: Option<u64>,
     ) -> Result<u64> {
         let has = |process: &Process| {
-            process.root == pid && process.watches.get(number).is_some_and(Option::is_some)
+            process.root == pid
+                && process.watches.get(number).is_some_and(Option::is_some)
         };
         if !self.processes.values().any(has) {
             return Err(ArmError::Gone { pid });
         }
-        self.while_held(pid, |_, process| has(process), |tracer| {
-            let since = tracer.kernel.clock();
-            tracer.move_to(number, address.unwrap_or(Watch::PENDING));
-            let moved = tracer.apply_held();
-            if moved.is_err() {
-                tracer.move_to(number, Watch::PENDING);
-                let _ = tracer.apply_held();
-            }
-            moved.map(|()| since)
-        })
+        self.while_held(
+            pid,
+            |_, process| has(process),
+            |tracer| {
+                let since = tracer.kernel.clock();
+                tracer.move_to(number, address.unwrap_or(Watch::PENDING));
+                let moved = tracer.apply_held();
+                if moved.is_err() {
+                    tracer.move_to(number, Watch::PENDING);
+                    let _ = tracer.apply_held();
+                }
+                moved.map(|()| since)
+            },
+        )
     }
 
     /// Has a watch of the processes that are held be elsewhere.
@@ -289,7 +300,8 @@ impl Tracer {
             .map(|thread| thread.pid)
             .collect();
         let has = |pid: u32, process: &Process| {
-            owners.contains(&pid) || process.watches.get(number).is_some_and(Option::is_some)
+            owners.contains(&pid)
+                || process.watches.get(number).is_some_and(Option::is_some)
         };
         self.while_held(0, has, |tracer| {
             for pid in tracer.held() {
@@ -315,7 +327,8 @@ impl Tracer {
     /// Gives the threads that are held what they are to have.
     fn apply_held(&mut self) -> Result<()> {
         let held = self.held();
-        let threads = self.threads.iter().filter(|(_, thread)| held.contains(&thread.pid));
+        let threads =
+            self.threads.iter().filter(|(_, thread)| held.contains(&thread.pid));
         let threads: Vec<_> = threads.map(|(tid, _)| *tid).collect();
         threads.into_iter().try_for_each(|tid| self.apply(tid))
     }

@@ -65,7 +65,9 @@ impl Registers {
 
     fn control(&self) -> u64 {
         let bits = |(place, slot): (usize, &Option<Slot>)| match slot {
-            Some(slot) if slot.on => control(place, slot.watch.length, slot.watch.trigger),
+            Some(slot) if slot.on => {
+                control(place, slot.watch.length, slot.watch.trigger)
+            }
             _ => 0,
         };
         self.slots.iter().enumerate().map(bits).fold(0, |all, bits| all | bits)
@@ -99,10 +101,12 @@ impl Registers {
         }
         match self.control() {
             0 => Ok(()),
-            control => kernel.set_debug_register(tid, CONTROL, control).map_err(|errno| {
-                let _ = kernel.set_debug_register(tid, CONTROL, 0);
-                (self.first().map(|slot| slot.number), errno)
-            }),
+            control => {
+                kernel.set_debug_register(tid, CONTROL, control).map_err(|errno| {
+                    let _ = kernel.set_debug_register(tid, CONTROL, 0);
+                    (self.first().map(|slot| slot.number), errno)
+                })
+            }
         }
     }
 

@@ -90,8 +90,7 @@ impl Guardian {
         let all = [self.tracer.signals, self.ends.socket];
         let descriptors = if self.speaks { &all[..] } else { &all[..1] };
         let mut ready = [false; 2];
-        let polled =
-            kernel.poll(descriptors, &mut ready[..descriptors.len()], timeout);
+        let polled = kernel.poll(descriptors, &mut ready[..descriptors.len()], timeout);
         if ready[0] {
             while let Ok(Some(_)) = kernel.read_signal(self.tracer.signals) {}
         } else if !more || polled.is_err() {
@@ -174,6 +173,9 @@ impl Guardian {
         };
         let counted = watches.iter().map(|watch| watch.counted).collect();
         let (lost, dropped) = (reports.lost(), *dropped);
-        wire::account_words(&Account { counted, lost, dropped, ..Account::default() }, steps)
+        wire::account_words(
+            &Account { counted, lost, dropped, ..Account::default() },
+            steps,
+        )
     }
 }

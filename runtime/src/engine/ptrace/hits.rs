@@ -53,7 +53,8 @@ impl Tracer {
         self.watches[number].counted += 1;
         let (ip, registers) = (hit.registers.ip(), hit.registers);
         self.look_at(tid, ip, time);
-        let Capture { cpu, stack } = self.captures.get(number).copied().unwrap_or_default();
+        let Capture { cpu, stack } =
+            self.captures.get(number).copied().unwrap_or_default();
         let cpu = if cpu { proc::cpu(&*self.kernel, tid) } else { 0 };
         let (callers, stack) = self.stack(pid, &registers, stack.unwrap_or_default());
         let (callers, stack) = (&callers[..], &stack[..]);
@@ -97,7 +98,9 @@ impl Tracer {
         let mut bytes = vec![0; wanted.bytes as usize];
         let read = match bytes.is_empty() {
             true => 0,
-            false => self.kernel.read_memory(pid, registers.sp(), &mut bytes).unwrap_or(0),
+            false => {
+                self.kernel.read_memory(pid, registers.sp(), &mut bytes).unwrap_or(0)
+            }
         };
         let (words, _) = bytes[..read].as_chunks::<8>();
         (callers, words.iter().map(|word| u64::from_ne_bytes(*word)).collect())

@@ -111,7 +111,10 @@ mod tests {
         );
         let found = mappings(&fake, 7);
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].address, found[0].length, found[0].offset), (0x401000, 0x2000, 0x1000));
+        assert_eq!(
+            (found[0].address, found[0].length, found[0].offset),
+            (0x401000, 0x2000, 0x1000)
+        );
         assert_eq!(found[0].path, b"/bin/a b");
         assert!(found[0].holds(0x402fff) && !found[0].holds(0x403000));
     }

@@ -148,7 +148,13 @@ impl Reports {
     }
 
     /// A thread has a name.
-    pub(super) fn comm(&mut self, time: u64, (pid, tid): (u32, u32), name: &[u8], exec: bool) {
+    pub(super) fn comm(
+        &mut self,
+        time: u64,
+        (pid, tid): (u32, u32),
+        name: &[u8],
+        exec: bool,
+    ) {
         self.begin(COMM, 4 + name.len().div_ceil(8), time);
         self.words.push(pair(pid, tid));
         self.words.push(u64::from(exec) << 32 | name.len() as u64);
@@ -248,7 +254,8 @@ pub(super) fn event(record: &[u64]) -> Option<Event<'_>> {
             Some(Event::Comm { time, pid, tid, name, exec })
         }
         (FORK, [child, parent]) => {
-            let ((pid, tid), (parent_pid, parent_tid)) = (unpair(*child), unpair(*parent));
+            let ((pid, tid), (parent_pid, parent_tid)) =
+                (unpair(*child), unpair(*parent));
             Some(Event::Fork { time, pid, tid, parent_pid, parent_tid })
         }
         (EXIT, [who]) => {

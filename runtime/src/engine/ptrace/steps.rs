@@ -7,16 +7,13 @@ use super::tracer::{At, Map, Method, Thread, Tracer};
 use crate::access::{Operands, Touched};
 use crate::engine::ptrace::debug::Slot;
 use crate::event::{AtHit, Told, Trigger, Watch};
-use crate::kernel::UserRegisters;
+use crate::kernel::{TRAP_FLAG, UserRegisters};
 use crate::schema::AccessKind;
 
 /// Bytes of an instruction at most (SDM vol. 2A, "Instruction Prefixes").
 const INSTRUCTION: usize = 15;
 /// So many instructions are remembered; one more empties the cache.
 const REMEMBERED_MAX: usize = 1 << 16;
-
-/// The flag of single steps (SDM vol. 1, 3.4.3).
-const TRAP_FLAG: u64 = 1 << 8;
 
 /// What a system call leaves in RAX that is interrupted and will be made again
 /// (include/linux/errno.h: ERESTARTSYS and its like).
@@ -86,7 +83,12 @@ impl Tracer {
             return;
         };
         let pid = thread.pid;
-        let Ok(before) = self.kernel.ptrace_registers(tid) else { return };
+        let Ok(mut before) = self.kernel.ptrace_registers(tid) else { return };
+        if before.flags() & TRAP_FLAG != 0 {
+            before.general[9] &= !TRAP_FLAG;
+            // One that was killed needs them no more.
+            let _ = self.kernel.ptrace_set_flags(tid, before.flags());
+        }
         let restarts = RESTARTS.contains(&before.general[0].cast_signed());
         let step = match before.syscall.cast_signed() >= 0 && restarts {
             true => Step {
@@ -163,17 +165,19 @@ impl Tracer {
         }
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let (pid, Some(step)) = (thread.pid, thread.step.take()) else { return };
-        let needs_registers = step.compares || step.stores_flags || !step.touches.is_empty();
+        let needs_registers =
+            step.compares || step.stores_flags || !step.touches.is_empty();
         if !needs_registers {
             return;
         }
-        let Ok(after) = self.kernel.ptrace_registers(tid) else { return };
+        let Ok(mut after) = self.kernel.ptrace_registers(tid) else { return };
+        after.general[9] &= !TRAP_FLAG;
         if after.ip() == step.before.ip() && !step.may_stay && step.syscall.is_none() {
             // It stopped before it, for another reason.
             return;
         }
         if step.stores_flags {
-            self.hide_trap_flag(tid, pid, &step.before, &after);
+            self.hide_trap_flag(tid, pid, &after);
         }
         let alone = self.threads.values().filter(|other| other.pid == pid).count() == 1;
         for touch in &step.touches {
@@ -228,7 +232,11 @@ impl Tracer {
                 registers.general[0] = NOT_YET;
             }
             let (kernel, syscall) = (step.syscall.is_some(), step.syscall);
-            self.report(tid, number, Hit { registers, at_hit, kernel, syscall, ..Hit::default() });
+            self.report(
+                tid,
+                number,
+                Hit { registers, at_hit, kernel, syscall, ..Hit::default() },
+            );
         }
         if let Some(number) = step.syscall {
             self.called(tid, pid, number, step.before.general[3]);
@@ -240,7 +248,9 @@ impl Tracer {
     fn is_touched_by_others(&self, tid: u32, pid: u32, watch: &Watch) -> bool {
         let touches = |thread: &Thread| {
             let step = thread.step.as_ref().filter(|_| thread.at == At::Running);
-            step.is_some_and(|step| step.touches.iter().any(|touch| touch.watch == *watch))
+            step.is_some_and(|step| {
+                step.touches.iter().any(|touch| touch.watch == *watch)
+            })
         };
         let mut others = self.threads.iter();
         others.any(|(other, it)| *other != tid && it.pid == pid && touches(it))
@@ -248,17 +258,10 @@ impl Tracer {
 
     /// The flags that the program stored have the bit that makes it step: it is not to
     /// see that, nor to load it later, when nobody traces it.
-    fn hide_trap_flag(
-        &mut self,
-        tid: u32,
-        pid: u32,
-        before: &UserRegisters,
-        after: &UserRegisters,
-    ) {
+    fn hide_trap_flag(&mut self, tid: u32, pid: u32, after: &UserRegisters) {
         let mut word = [0; 8];
-        let own = before.general[9] & TRAP_FLAG;
         if self.kernel.read_memory(pid, after.sp(), &mut word) == Ok(word.len()) {
-            let flags = u64::from_le_bytes(word) & !TRAP_FLAG | own;
+            let flags = u64::from_le_bytes(word) & !TRAP_FLAG;
             // Its own stack, which it has just written.
             let _ = self.kernel.ptrace_write(tid, after.sp(), flags);
         }

@@ -64,7 +64,10 @@ fn told(tracer: &mut Tracer) -> Vec<String> {
 fn assert_untouched(fake: &Fake, what: &str) {
     assert_eq!(fake.traced(), [], "{what}");
     let gone = fake.let_go();
-    assert!(gone.iter().all(|(_, signal, armed)| (*signal, *armed) == (0, false)), "{what}: {gone:?}");
+    assert!(
+        gone.iter().all(|(_, signal, armed)| (*signal, *armed) == (0, false)),
+        "{what}: {gone:?}"
+    );
 }
 
 #[test]
@@ -87,18 +90,18 @@ fn all_threads_are_armed_while_they_stand_and_go_on() {
 
 #[test]
 fn each_call_of_arming_may_fail_and_the_target_is_untouched() {
-    for call in [
-        Call::Threads,
-        Call::PtraceFollow,
-        Call::SetDebugRegister,
-    ] {
+    for call in [Call::Threads, Call::PtraceFollow, Call::SetDebugRegister] {
         for nth in 0..6 {
             let (fake, mut tracer) = machine();
-            let errno = if call == Call::SetDebugRegister { Errno::ENOSPC } else { Errno::EIO };
+            let errno =
+                if call == Call::SetDebugRegister { Errno::ENOSPC } else { Errno::EIO };
             fake.fail(call, nth, errno);
             let before = fake.calls(call);
             let Err(error) = tracer.attach(PID, &watches(2)) else {
-                assert!(fake.calls(call) - before <= nth, "{call:?} {nth}: a failure was missed");
+                assert!(
+                    fake.calls(call) - before <= nth,
+                    "{call:?} {nth}: a failure was missed"
+                );
                 continue;
             };
             if errno == Errno::ENOSPC {
@@ -117,14 +120,20 @@ fn each_call_of_arming_may_fail_and_the_target_is_untouched() {
 fn errors_say_why() {
     let (fake, mut tracer) = machine();
     fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
-    assert!(matches!(tracer.attach(PID, &watches(1)), Err(ArmError::Permission { pid: PID, .. })));
+    assert!(matches!(
+        tracer.attach(PID, &watches(1)),
+        Err(ArmError::Permission { pid: PID, .. })
+    ));
     fake.set_listings(&[&[]]);
     assert!(matches!(tracer.attach(PID, &watches(1)), Err(ArmError::Gone { pid: PID })));
     let (fake, mut tracer) = armed(1);
     assert!(matches!(tracer.attach(PID, &watches(1)), Err(ArmError::Armed { pid: PID })));
     fake.fail(Call::SetDebugRegister, 1, Errno::EINVAL);
     fake.fail(Call::SetDebugRegister, 2, Errno::EINVAL);
-    assert!(matches!(tracer.retarget((PID, 0), Some(3)), Err(ArmError::BadWatch { watch: 0 })));
+    assert!(matches!(
+        tracer.retarget((PID, 0), Some(3)),
+        Err(ArmError::BadWatch { watch: 0 })
+    ));
     assert!(matches!(tracer.retarget((PID, 9), Some(8)), Err(ArmError::Gone { .. })));
     let (_, mut tracer) = machine();
     assert!(matches!(
@@ -173,12 +182,9 @@ fn a_status_that_was_lost_is_a_hit_of_the_only_register_or_lost() {
 #[test]
 fn what_is_the_programs_own_comes_to_it() {
     let (fake, mut tracer) = armed(1);
-    for (code, signal) in [
-        (0x80, libc::SIGTRAP),
-        (-6, libc::SIGTRAP),
-        (0, libc::SIGUSR1),
-        (-1, 40),
-    ] {
+    for (code, signal) in
+        [(0x80, libc::SIGTRAP), (-6, libc::SIGTRAP), (0, libc::SIGUSR1), (-1, 40)]
+    {
         fake.set_signal_code(code);
         fake.stop(PID, signal, 0, 0);
         tracer.pump();
@@ -206,8 +212,10 @@ fn what_is_the_programs_own_comes_to_it() {
 fn new_threads_are_armed_whoever_tells_of_them_first() {
     for early in [false, true] {
         let (fake, mut tracer) = armed(1);
-        let clone = |fake: &Fake| fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_CLONE, 12);
-        let begins = |fake: &Fake| fake.stop(12, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+        let clone =
+            |fake: &Fake| fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_CLONE, 12);
+        let begins =
+            |fake: &Fake| fake.stop(12, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
         if early {
             begins(&fake);
             tracer.pump();

@@ -143,8 +143,8 @@ impl Next {
 
     /// After a stop for no signal of its own: its process may be stopped by this one.
     fn of_stop(signal: i32) -> Self {
-        let listens =
-            [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
+        let listens = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU]
+            .contains(&signal);
         Self { signal: 0, listens }
     }
 }
@@ -373,6 +373,9 @@ impl Tracer {
             let _ = thread.registers.clear(&*self.kernel, tid);
             thread.registers = Registers::default();
         }
+        if matches!(self.method, Method::Steps(_)) {
+            let _ = self.kernel.ptrace_clear_trap_flag(tid);
+        }
         match self.kernel.ptrace_let_go(tid, next.signal) {
             Ok(()) => drop(self.forget(tid)),
             // It was killed: its end is told.
@@ -471,7 +474,8 @@ impl Tracer {
         self.reports.comm(time, (pid, tid), &name, true);
         if let Some(process) = self.processes.get_mut(&pid) {
             let waits = !self.is_over;
-            *process = Process { root: pid, held: process.held, waits, ..Process::default() };
+            *process =
+                Process { root: pid, held: process.held, waits, ..Process::default() };
         }
         if let Method::Steps(stepper) = &mut self.method {
             stepper.forget(pid);

@@ -120,7 +120,8 @@ impl Ptrace for Fake {
 
     fn ptrace_interrupt(&self, tid: u32) -> Result<()> {
         self.call(Call::PtraceInterrupt)?;
-        let running = self.tracing.borrow().threads.get(&tid).is_some_and(|it| !it.stopped);
+        let running =
+            self.tracing.borrow().threads.get(&tid).is_some_and(|it| !it.stopped);
         if running {
             self.stop(tid, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
         }
@@ -161,6 +162,11 @@ impl Ptrace for Fake {
     fn ptrace_registers(&self, tid: u32) -> Result<UserRegisters> {
         self.call(Call::PtraceRegisters)?;
         self.stopped(tid, |thread| thread.registers)
+    }
+
+    fn ptrace_set_flags(&self, tid: u32, flags: u64) -> Result<()> {
+        self.call(Call::PtraceSetFlags)?;
+        self.stopped(tid, |thread| thread.registers.general[9] = flags)
     }
 
     fn debug_register(&self, tid: u32, number: usize) -> Result<u64> {

@@ -60,9 +60,8 @@ unsafe fn fetch<T>(request: libc::c_uint, tid: u32, address: u64) -> Result<T> {
     let tid = pid_of(tid)?.as_raw();
     let mut place = std::mem::MaybeUninit::<T>::zeroed();
     // SAFETY: as the caller says.
-    let result = unsafe {
-        libc::ptrace(request, tid, address as *mut c_void, place.as_mut_ptr())
-    };
+    let result =
+        unsafe { libc::ptrace(request, tid, address as *mut c_void, place.as_mut_ptr()) };
     Errno::result(result)?;
     // SAFETY: zeroed, and written by the kernel.
     Ok(unsafe { place.assume_init() })
@@ -81,8 +80,7 @@ impl Ptrace for Linux {
             None,
             SockFlag::SOCK_CLOEXEC,
         )?;
-        let (reports, writes) =
-            nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let (reports, writes) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         // Smaller where the user has used up what all may have.
         let _ = fcntl(&writes, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
         let ends = GuardianEnds { socket: 3, reports: 4 };
@@ -154,7 +152,8 @@ impl Ptrace for Linux {
             )
         };
         let count = Errno::result(count)? as usize;
-        let is_trap = |it: &libc::siginfo_t| it.si_signo == libc::SIGTRAP && it.si_code > 0;
+        let is_trap =
+            |it: &libc::siginfo_t| it.si_signo == libc::SIGTRAP && it.si_code > 0;
         Ok(found.iter().take(count).any(is_trap))
     }
 
@@ -188,6 +187,12 @@ impl Ptrace for Linux {
         ]);
         let segments = [it.fs_base, it.gs_base];
         Ok(UserRegisters { general, segments, syscall: it.orig_rax })
+    }
+
+    fn ptrace_set_flags(&self, tid: u32, flags: u64) -> Result<()> {
+        let offset =
+            offset_of!(libc::user, regs) + offset_of!(libc::user_regs_struct, eflags);
+        plain(libc::PTRACE_POKEUSER, tid, offset as u64, flags)
     }
 
     fn debug_register(&self, tid: u32, number: usize) -> Result<u64> {
@@ -275,7 +280,8 @@ fn settle_in(socket: RawFd, reports: RawFd, ends: GuardianEnds) {
             libc::dup2(null, standard);
         }
         let (first, flags) = ((ends.reports + 1) as c_long, 0);
-        let closed = libc::syscall(libc::SYS_close_range, first, c_long::from(u32::MAX), flags);
+        let closed =
+            libc::syscall(libc::SYS_close_range, first, c_long::from(u32::MAX), flags);
         if closed != 0 {
             // Before Linux 5.9.
             for descriptor in first..1 << 16 {
