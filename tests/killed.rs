@@ -30,10 +30,10 @@ fn seed() -> u64 {
     now.unwrap().as_nanos() as u64
 }
 
-/// The moment of the `nth` death, up to 120 ms after the start.
+/// The moment of the `nth` death, up to 250 ms after the start.
 fn moment(seed: u64, nth: u32) -> Duration {
     let mixed = (seed ^ u64::from(nth)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Duration::from_micros((mixed >> 40) % 120_000)
+    Duration::from_micros((mixed >> 40) % 250_000)
 }
 
 /// hwtrace in a group of its own, with all that it forks in this group.
@@ -53,13 +53,13 @@ fn attached(engine: &str, after: Duration, group: bool) -> Option<()> {
     let mut target = Target::start(&c("obey"), &[]);
     let pid = target.pid().to_string();
     let mut tracing = hwtrace(engine, &["-e", SCRIPT, "-p", &pid]).start();
-    target.say("store 2000");
+    target.say("store 10000");
     sleep(after);
     strike(tracing.pid(), group);
     assert_eq!(tracing.wait().signal(), Some(Signal::SIGKILL as i32));
     target.say("store 1000");
     let rest = target.finish()?;
-    assert_eq!(rest.last().unwrap(), "bye, counter is 2999 of 3000");
+    assert_eq!(rest.last().unwrap(), "bye, counter is 10999 of 11000");
     Some(())
 }
 

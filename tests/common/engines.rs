@@ -26,3 +26,8 @@ pub(crate) fn engine_name() -> &'static str {
 pub(crate) fn reads_at_hits() -> bool {
     engine_name() != "perf"
 }
+
+/// Whether programs that are executed wait until they are armed, or are not to be.
+pub(crate) fn holds_executed() -> bool {
+    ["ptrace", "step"].contains(&engine_name())
+}

@@ -18,7 +18,9 @@ mod skip;
 mod symbols;
 mod target;
 
-pub(crate) use engines::{VARIABLE as ENGINE, engine, engine_name, reads_at_hits};
+pub(crate) use engines::{
+    VARIABLE as ENGINE, engine, engine_name, holds_executed, reads_at_hits,
+};
 pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
 pub(crate) use record::{Recorded, record, record_each, request};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};

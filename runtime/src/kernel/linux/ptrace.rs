@@ -288,6 +288,6 @@ fn settle_in(socket: RawFd, reports: RawFd, ends: GuardianEnds) {
                 libc::close(descriptor as i32);
             }
         }
-        libc::prctl(libc::PR_SET_NAME, c"hwtrace-guard".as_ptr());
+        libc::prctl(libc::PR_SET_NAME, c"hwt-guardian".as_ptr());
     }
 }
