@@ -60,7 +60,7 @@ fn the_live_tests_with_the_other_engines() {
         let mut tests = Command::new(env!("CARGO"));
         tests.args(["test", "--quiet", "--package", "hwtrace"]);
         let files = FILES.iter().filter(|row| row.0 == engine.name).flat_map(|row| row.1);
-        files.for_each(|file| drop(tests.args(["--test", file])));
+        tests.args(files.flat_map(|file| ["--test", file]));
         let ended = tests.env(ENGINE, engine.name).output().unwrap();
         let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8(it).unwrap());
         assert!(ended.status.success(), "{}:\n{}\n{}", engine.name, said[0], said[1]);

@@ -176,12 +176,13 @@ fn other_namespaces_and_roots() {
     if !live_as_root() {
         return;
     }
-    let again = c("again");
+    // By a path of its own: by another's others may trace it at the same time.
+    let scratch = Scratch::new();
+    let again = scratch.copy(c("again"));
     let command = format!("unshare -pmf --mount-proc {} 0", again.display());
     let ended = run(own(), &stores(Some(&again)), &command).expect(0);
     assert_eq!(numbers(&ended), [0, 1, 2], "{ended:#?}");
     // A program that is nowhere but below the target's root.
-    let scratch = Scratch::new();
     let inside = scratch.copy(c_with("obey", &["-static"]));
     let mut command = Command::new("chroot");
     command.arg(inside.parent().unwrap());

@@ -266,6 +266,23 @@ pub enum ArmError {
         /// EACCES or EPERM.
         errno: i32,
     },
+    /// The kernel, or something of its that keeps watch (Yama, SELinux, seccomp), refuses
+    /// ptrace(2) of the process.
+    #[error("not permitted to trace process {pid} by ptrace")]
+    PtracePermission {
+        /// The process.
+        pid: u32,
+        /// EACCES or EPERM.
+        errno: i32,
+    },
+    /// Another process traces it by ptrace(2), which is for one alone.
+    #[error("process {pid} is traced by process {tracer}, and can have one tracer only")]
+    Traced {
+        /// The process.
+        pid: u32,
+        /// Who traces it.
+        tracer: u32,
+    },
     /// The process has watches of ours already.
     #[error("process {pid} is watched already")]
     Armed {

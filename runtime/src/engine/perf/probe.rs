@@ -14,7 +14,10 @@ pub fn probe(kernel: &dyn Kernel) -> Result<(), String> {
     let role = Role::Breakpoint { watch, sampled: Sampled::ALL };
     let spec = EventSpec { role, features: Features::NONE };
     let refused = match kernel.perf_event_open(&spec, 0, EVERY) {
-        Ok(event) => return Ok(kernel.close(event)),
+        Ok(event) => {
+            kernel.close(event);
+            return Ok(());
+        }
         Err(errno) => errno,
     };
     match refused {

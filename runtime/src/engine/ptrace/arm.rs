@@ -135,7 +135,10 @@ impl Tracer {
                     // Just created by one that is traced: its first stop is to come.
                     Ok(status) if status.tracer == std::process::id() => Ok(Seized::Soon),
                     Err(Errno::ENOENT | Errno::ESRCH) => Ok(Seized::Ended),
-                    _ => Err(ArmError::Permission { pid, errno: errno as i32 }),
+                    Ok(status) if status.tracer != 0 => {
+                        Err(ArmError::Traced { pid, tracer: status.tracer })
+                    }
+                    _ => Err(ArmError::PtracePermission { pid, errno: errno as i32 }),
                 }
             }
             Err(errno) => Err(system("ptrace", errno)),
@@ -207,7 +210,7 @@ impl Tracer {
         number: usize,
         watch: Watch,
     ) -> Result<()> {
-        if !self.threads.get(&tid).is_some_and(|thread| thread.pid == pid) {
+        if self.threads.get(&tid).is_none_or(|thread| thread.pid != pid) {
             return Err(ArmError::Gone { pid });
         }
         self.know_watches(number + 1);

@@ -122,7 +122,13 @@ fn errors_say_why() {
     fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
     assert!(matches!(
         tracer.attach(PID, &watches(1)),
-        Err(ArmError::Permission { pid: PID, .. })
+        Err(ArmError::PtracePermission { pid: PID, .. })
+    ));
+    fake.set_file("/proc/10/status", "State:\tS\nTgid:\t10\nTracerPid:\t7\n");
+    fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
+    assert!(matches!(
+        tracer.attach(PID, &watches(1)),
+        Err(ArmError::Traced { pid: PID, tracer: 7 })
     ));
     fake.set_listings(&[&[]]);
     assert!(matches!(tracer.attach(PID, &watches(1)), Err(ArmError::Gone { pid: PID })));

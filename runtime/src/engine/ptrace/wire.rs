@@ -153,7 +153,8 @@ pub(super) fn answer_words(answer: &Answer) -> Vec<u64> {
     match *error {
         ArmError::Gone { pid: of } => vec![1, pid(of)],
         ArmError::NoFreeRegister { tid, watch } => vec![2, pid(tid), watch as u64],
-        ArmError::Permission { pid: of, errno } => vec![3, pid(of), errno as u64],
+        ArmError::PtracePermission { pid: of, errno } => vec![3, pid(of), errno as u64],
+        ArmError::Traced { pid: of, tracer } => vec![8, pid(of), pid(tracer)],
         ArmError::Armed { pid: of } => vec![4, pid(of)],
         ArmError::BadWatch { watch } => vec![5, watch as u64],
         ArmError::Unstable { pid: of } => vec![6, pid(of)],
@@ -177,7 +178,10 @@ pub(super) fn answer_of(words: &[u64]) -> Answer {
         [2, tid, watch] => {
             ArmError::NoFreeRegister { tid: tid as u32, watch: watch as usize }
         }
-        [3, pid, errno] => ArmError::Permission { pid: pid as u32, errno: errno as i32 },
+        [3, pid, errno] => {
+            ArmError::PtracePermission { pid: pid as u32, errno: errno as i32 }
+        }
+        [8, pid, tracer] => ArmError::Traced { pid: pid as u32, tracer: tracer as u32 },
         [4, pid] => ArmError::Armed { pid: pid as u32 },
         [5, watch] => ArmError::BadWatch { watch: watch as usize },
         [6, pid] => ArmError::Unstable { pid: pid as u32 },
@@ -244,7 +248,8 @@ mod tests {
         for error in [
             ArmError::Gone { pid: 1 },
             ArmError::NoFreeRegister { tid: 1, watch: 2 },
-            ArmError::Permission { pid: 1, errno: 13 },
+            ArmError::PtracePermission { pid: 1, errno: 13 },
+            ArmError::Traced { pid: 1, tracer: 5 },
             ArmError::Armed { pid: 1 },
             ArmError::BadWatch { watch: 4 },
             ArmError::Unstable { pid: 1 },

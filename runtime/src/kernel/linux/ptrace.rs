@@ -222,10 +222,10 @@ impl Ptrace for Linux {
     }
 
     fn wait_any(&self) -> Result<Option<(u32, Wait)>> {
-        let mut status = 0;
-        // SAFETY: the kernel writes the status to the place given.
+        let (mut status, flags) = (0, libc::__WALL | libc::WNOHANG);
         let tid = retry(|| {
-            check(unsafe { libc::waitpid(-1, &mut status, libc::__WALL | libc::WNOHANG) })
+            // SAFETY: the kernel writes the status to the place given.
+            check(unsafe { libc::waitpid(-1, &mut status, flags) })
         })?;
         Ok((tid > 0).then(|| (tid as u32, wait_of(status))))
     }
