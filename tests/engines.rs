@@ -36,7 +36,7 @@ const FILES: [(&str, &[&str]); 4] = [
             "live_types",
         ],
     ),
-    ("step", &["live_code", "live_kernel_data", "live_lines"]),
+    ("step", &["live_conditions", "live_kernel_data", "live_lines"]),
 ];
 
 #[test]

@@ -14,6 +14,11 @@ const ONE_TRACER: &str = "a process has one tracer";
 
 const UNSERVED: &[Row] = &[
     (REGISTERS, "system_calls_have_names", KERNEL_ACCESSES),
+    (
+        &["step"],
+        "system_calls_have_names",
+        "what the kernel stores is found if it differs",
+    ),
     (REGISTERS, "the_kernel_stores_for_the_process", KERNEL_ACCESSES),
     (BOTH, "data_at_an_address_for_a_while", KERNEL_DATA),
     (BOTH, "a_number_behind_a_pointer_and_the_calls_that_stored_it", KERNEL_DATA),

@@ -295,7 +295,6 @@ impl Tracer {
         if self.watches[number].on == on {
             return Ok(());
         }
-        self.watches[number].on = on;
         let owners: BTreeSet<_> = self
             .threads
             .values()
@@ -307,6 +306,8 @@ impl Tracer {
                 || process.watches.get(number).is_some_and(Option::is_some)
         };
         self.while_held(0, has, |tracer| {
+            // Not before: a thread that stops for it may compare what it finds.
+            tracer.watches[number].on = on;
             for pid in tracer.held() {
                 let watches = tracer.processes.get(&pid).map(|it| &it.watches);
                 let watch = watches.and_then(|watches| *watches.get(number)?);

@@ -1,10 +1,11 @@
 use std::rc::Rc;
 
+use super::PtraceEngine;
 use super::reports::{self, Reports};
 use super::tracer::{Method, Tracer};
-use crate::engine::ArmError;
+use crate::engine::{ArmError, Engine};
 use crate::event::{Event, Trigger, Watch};
-use crate::kernel::fake::{Call, Fake};
+use crate::kernel::fake::{Call, Fake, Holdings};
 use crate::kernel::{Errno, Go, Kernel, UserRegisters, Wait};
 
 const PID: u32 = 10;
@@ -372,4 +373,23 @@ fn who_was_stopped_for_us_is_continued_unless_it_was() {
         let expected = if continued { vec![] } else { vec![(PID, false, libc::SIGCONT)] };
         assert_eq!(fake.killed(), expected);
     }
+}
+
+#[test]
+fn without_a_guardian_nothing_is_armed_and_nothing_kept() {
+    let fake = Rc::new(Fake::new(1, &[PID]));
+    let mut engine = PtraceEngine::new(fake.clone());
+    fake.fail(Call::ForkGuardian, 0, Errno::EAGAIN);
+    let error = engine.arm(PID, &[watch(0)]).expect_err("made to fail");
+    assert!(matches!(error, ArmError::System { call: "fork", .. }), "{error}");
+    assert_eq!(fake.holdings(), Holdings::default());
+    // One that is gone when it is first spoken to.
+    fake.fail(Call::Write, 0, Errno::EPIPE);
+    let error = engine.arm(PID, &[watch(0)]).expect_err("made to fail");
+    assert!(matches!(error, ArmError::System { call: "the guardian", .. }), "{error}");
+    let mut let_go = || panic!("nobody is there to take it");
+    fake.fail(Call::Write, 0, Errno::EPIPE);
+    assert!(engine.take_over(PID, &mut let_go).is_err());
+    drop(engine);
+    assert_eq!(fake.holdings().descriptors, 0);
 }
