@@ -351,6 +351,9 @@ impl Armed {
             return;
         };
         match self.attach(instance, consumer) {
+            Ok(armed) if followed && self.engine.holds_executed() => {
+                self.figures.threads_of_processes += u64::from(armed.threads);
+            }
             Ok(armed) => self.figures.later_process(armed, self.since(time)),
             // What was told twice.
             Err(Refused {

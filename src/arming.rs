@@ -10,6 +10,7 @@ use hwtrace_probes::kernel::KernelError;
 use hwtrace_probes::process::facts::identity;
 use hwtrace_probes::process::{
     Holder, HolderKind, ProcessError, perf_event_paranoid, register_holders,
+    yama_ptrace_scope,
 };
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
@@ -297,6 +298,14 @@ pub(crate) fn failed(
         }
         ArmError::Program(_) => new(Code::ArmingFailed, None)
             .help("take another engine: `--engine perf`"),
+        ArmError::PtracePermission { pid, .. } => {
+            no_ptrace(new(Code::PermissionDenied, None), *pid, yama_ptrace_scope())
+        }
+        ArmError::Traced { .. } => new(Code::PermissionDenied, None)
+            .help("end that one, be it a debugger, strace or another hwtrace")
+            .help("or use `--engine perf`, which needs no tracer"),
+        ArmError::Unable { .. } => new(Code::NotAvailableYet, None)
+            .help("`--engine perf` can, as root or with CAP_PERFMON and CAP_SYS_ADMIN"),
         ArmError::Unsupported { .. } => new(Code::UnsupportedMachine, None).help(
             "a virtual machine may hide them, and a container may refuse perf_event_open; \
              try on the host",
@@ -397,6 +406,29 @@ fn no_access(diagnostic: Diagnostic, pid: u32) -> Diagnostic {
 const AS_ITS_USER: &str = "run hwtrace as the user that the process runs as, as root with `sudo`, or with \
      CAP_SYS_PTRACE";
 
+/// The kernel refuses ptrace(2) of a process that nobody traces.
+fn no_ptrace(diagnostic: Diagnostic, pid: u32, yama: Option<i32>) -> Diagnostic {
+    let set = |scope| format!("`sudo sysctl kernel.yama.ptrace_scope={scope}`");
+    match yama {
+        Some(3..) => diagnostic
+            .note("kernel.yama.ptrace_scope is 3: nobody may trace, until a restart")
+            .help("use `--engine perf`, which needs no tracer"),
+        Some(scope @ 1..) => diagnostic
+            .note(format!(
+                "kernel.yama.ptrace_scope is {scope}: a process is traced by who started it, \
+                 or by root"
+            ))
+            .help(format!("start the program with `-c`, or allow it: {}", set(0)))
+            .help("or run hwtrace as root with `sudo`"),
+        _ => diagnostic
+            .note(format!("process {pid} belongs to another user, or may not be traced"))
+            .help(
+                "run hwtrace as root with `sudo`, as the process's own user, or with \
+                 CAP_SYS_PTRACE",
+            ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -406,6 +438,20 @@ mod tests {
         match failure {
             Failure::Diagnosed(diagnostics) => diagnostics[0].code,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whoever_refuses_ptrace_is_named() {
+        let new = || Diagnostic::new(Code::PermissionDenied, None, "refused");
+        for (yama, parts) in [
+            (Some(3), ["until a restart", "--engine perf"]),
+            (Some(1), ["ptrace_scope is 1", "ptrace_scope=0"]),
+            (Some(0), ["process 7 belongs", "CAP_SYS_PTRACE"]),
+            (None, ["process 7 belongs", "sudo"]),
+        ] {
+            let text = format!("{:?}", no_ptrace(new(), 7, yama));
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
         }
     }
 

@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
+use hwtrace_runtime::engine::ptrace::PtraceEngine;
 use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::slots;
 
 pub use refusal::Refusal;
 pub(crate) use refusal::{SETCAP, own};
@@ -21,6 +23,8 @@ pub struct Row {
     pub what: &'static str,
     /// Whether it does at the hit itself what plans say.
     at_hits: bool,
+    /// Watches that a thread can have.
+    capacity: usize,
     /// Why it can not be used here.
     usable: fn(&Rc<dyn Kernel>) -> Result<(), Refusal>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
@@ -32,6 +36,7 @@ pub static ENGINES: &[Row] = &[
         name: "bpf",
         what: "programs that filter and read at the hit itself",
         at_hits: true,
+        capacity: slots::CAPACITY,
         usable: refusal::of_bpf,
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
@@ -41,8 +46,27 @@ pub static ENGINES: &[Row] = &[
         name: "perf",
         what: "samples of perf's hardware breakpoints",
         at_hits: false,
+        capacity: slots::CAPACITY,
         usable: refusal::of_perf,
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
+    },
+    Row {
+        name: "ptrace",
+        what: "debug registers by ptrace, which stops the thread at each hit",
+        at_hits: false,
+        capacity: slots::CAPACITY,
+        usable: refusal::of_ptrace,
+        open: |kernel, options| {
+            Box::new(PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt))
+        },
+    },
+    Row {
+        name: "step",
+        what: "single steps, a thousand times slower than the program alone",
+        at_hits: false,
+        capacity: usize::MAX,
+        usable: refusal::of_step,
+        open: |kernel, _| Box::new(PtraceEngine::with_steps(Rc::clone(kernel))),
     },
 ];
 
@@ -154,6 +178,11 @@ impl Taken {
     /// Whether it runs programs at hits.
     pub(crate) fn runs_programs(&self) -> bool {
         self.row.at_hits
+    }
+
+    /// Watches that a thread can have.
+    pub(crate) fn capacity(&self) -> usize {
+        self.row.capacity
     }
 
     /// A new one of it, not armed yet.

@@ -5,7 +5,7 @@ use hwtrace_probes::resolve::{Location, Piece};
 use hwtrace_probes::spec::Mode;
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::schema::ByteRange;
-use hwtrace_runtime::slots::{self, CAPACITY, Subscriber, TooMany};
+use hwtrace_runtime::slots::{self, Subscriber, TooMany};
 use hwtrace_runtime::tracker::image;
 use hwtrace_runtime::view::{Bits, Part, View};
 
@@ -80,7 +80,8 @@ struct Place {
 impl Registers {
     /// Gives everything that is located a register. `intern` makes handles of
     /// names. `by_member`: whether values are to be those of the members that were
-    /// touched, also where all of them are in one register.
+    /// touched, also where all of them are in one register. `capacity`: registers that
+    /// a thread has.
     ///
     /// # Errors
     /// Where there are not enough; with the request that gets none.
@@ -88,11 +89,12 @@ impl Registers {
         requests: &[Request],
         located: &[Option<Shape>],
         by_member: bool,
+        capacity: usize,
         intern: &mut dyn FnMut(&[u8]) -> u64,
     ) -> Result<Self, TooMany> {
         let claims = claims(requests, located);
         let watches: Vec<_> = claims.iter().map(|claim| &claim.watches).collect();
-        let plan = slots::plan(&watches, CAPACITY).map_err(|error| TooMany {
+        let plan = slots::plan(&watches, capacity).map_err(|error| TooMany {
             request: claims[error.request].request,
             ..error
         })?;

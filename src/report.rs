@@ -1,6 +1,7 @@
 //! What a session shows at its end: tables, and the line on what happened.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::symbols::kallsyms::addresses_are_shown;
@@ -197,7 +198,23 @@ pub fn grouped(number: u64) -> String {
 /// What was armed, before the target goes on.
 pub fn armed_line(armed: &Armed) -> String {
     let threads = counted(armed.threads.into(), "thread");
-    format!("armed {threads}, slots {}/{}", armed.slots, armed.capacity)
+    format!("armed {threads}, slots {}", slots(armed))
+}
+
+/// Registers in use of those there are; an engine without bound has as many as it needs.
+fn slots(armed: &Armed) -> String {
+    match armed.capacity {
+        u32::MAX => armed.slots.to_string(),
+        capacity => format!("{}/{capacity}", armed.slots),
+    }
+}
+
+/// How slow a target was that went by single steps: a processor makes a billion of them
+/// in a second.
+pub(crate) fn steps_remark(steps: u64, elapsed: Duration) -> String {
+    let each = elapsed.as_secs_f64() * 1e6 / steps.max(1) as f64;
+    let steps = counted(steps, "instruction");
+    format!("{steps} executed one by one, {each:.1} microseconds each")
 }
 
 /// The line at the end of every session.
@@ -208,14 +225,13 @@ pub fn summary_line(summary: &Summary) -> String {
     };
     let armed = &summary.armed;
     format!(
-        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, slots {}/{}",
+        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, slots {}",
         counted(summary.hits, "hit"),
         grouped(summary.lost),
         summary.threads,
         summary.threads,
         if summary.threads == 1 { "thread" } else { "threads" },
-        armed.slots,
-        armed.capacity,
+        slots(armed),
     )
 }
 

@@ -357,12 +357,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         let stacks = self.options.stacks;
         let engine = self.options.engine.take(&self.kernel);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
-        let armed = survey.arm(
-            requests,
-            surroundings,
-            (&engine, options, stacks),
-            self.consumer,
-        )?;
+        let (with, target) = ((&engine, options, stacks), self.target.as_mut());
+        let armed = survey.arm(requests, surroundings, with, target, self.consumer)?;
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
@@ -528,6 +524,9 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.remarks = self.consumer.remarks();
         if let Some(armed) = &mut self.armed {
             self.summary.remarks.extend(armed.remarks());
+            let steps = armed.engine.steps();
+            let remark = |steps| crate::report::steps_remark(steps, self.summary.elapsed);
+            self.summary.remarks.extend(steps.map(remark));
         }
         if let Some(target) = &mut self.target {
             self.summary.fate = target.let_go();

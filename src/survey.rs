@@ -14,7 +14,6 @@ use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine};
 use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
-use hwtrace_runtime::slots::CAPACITY;
 
 use crate::armed::{Armed, Refused, Seek, Surroundings};
 use crate::arming;
@@ -205,7 +204,7 @@ impl Survey {
         self.locations.iter().all(Option::is_none)
     }
 
-    /// Arms everything, or nothing.
+    /// Arms everything, or nothing. A target that we hold an engine may take over.
     ///
     /// # Errors
     /// Where registers are short, or the kernel does not arm.
@@ -214,9 +213,10 @@ impl Survey {
         requests: &Rc<[Request]>,
         surroundings: Surroundings,
         (taken, options, stacks): (&Taken, PerfOptions, Unwinding),
+        target: Option<&mut Running>,
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
-        let registers = self.plan(requests, consumer)?;
+        let registers = self.plan(requests, taken.capacity(), consumer)?;
         let kernel_watches = self.kernel.watches(&registers);
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));
         let images = self.instances.iter().map(|instance| &*instance.image);
@@ -251,6 +251,14 @@ impl Survey {
                 arming::failed(&refused, requests, &armed.registers)
             })?;
         }
+        if let Some(target) = target.filter(|target| target.is_held()) {
+            let pid = target.pid();
+            let taken = armed.engine.take_over(pid, &mut || target.hand_over());
+            let refused = |error| Refused { pid, error };
+            taken.map_err(|error| {
+                arming::failed(&refused(error), requests, &armed.registers)
+            })?;
+        }
         self.attach(requests, &mut armed, &mut sum, consumer)?;
         for (tid, name) in tasks {
             if !armed.tracker.knows_thread(tid) {
@@ -258,7 +266,7 @@ impl Survey {
             }
         }
         sum.slots = armed.figures.slots();
-        sum.capacity = CAPACITY as u32;
+        sum.capacity = u32::try_from(taken.capacity()).unwrap_or(u32::MAX);
         armed.figures.at_start = sum;
         Ok(armed)
     }
@@ -267,11 +275,13 @@ impl Survey {
     fn plan<C: Consumer>(
         &self,
         requests: &[Request],
+        capacity: usize,
         consumer: &mut C,
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
         let mut intern = |text: &[u8]| consumer.name(text);
-        let planned = Registers::plan(requests, &self.shapes, by_member, &mut intern);
+        let planned =
+            Registers::plan(requests, &self.shapes, by_member, capacity, &mut intern);
         planned.map_err(|error| {
             let shape = self.shapes.get(error.request).and_then(Option::as_ref);
             let alone = shape.map_or(0, Shape::registers);

@@ -89,6 +89,14 @@ impl Running {
         matches!(self.child, State::Held(_))
     }
 
+    /// Has a program that is held wait for another tracer.
+    pub(crate) fn hand_over(&mut self) -> Result<(), Errno> {
+        match &mut self.child {
+            State::Held(launched) => launched.hand_over(),
+            _ => Ok(()),
+        }
+    }
+
     /// Lets a program that is held run until it comes to an address, and holds it
     /// there. False where it will not come there: it executed another program, and
     /// is held before that.

@@ -54,6 +54,7 @@ const UNSAFE: [(&str, &str); 10] = [
     ("runtime/src/helpers.rs", "is called from machine code"),
     ("runtime/src/kernel/linux.rs", "system calls"),
     ("runtime/src/kernel/linux/bpf.rs", "system calls"),
+    ("runtime/src/kernel/linux/ptrace.rs", "system calls, and a fork"),
     ("runtime/src/kernel/linux/rights.rs", "system calls"),
     ("runtime/src/ring.rs", "memory shared with the kernel"),
     ("runtime/src/bpf/shared.rs", "memory shared with BPF programs"),

@@ -1,4 +1,4 @@
-//! All live tests once more with each engine that they do not run with anyway.
+//! Live tests once more with each engine that they do not run with anyway.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -11,6 +11,39 @@ use common::{ENGINE, engine_name, live, skip};
 use hwtrace::engines::{Choice, ENGINES};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
+
+/// The live tests that are run with an engine: all of them with those that are fast, and
+/// with others what shows everything in little time. `runtime/tests/traced` has more.
+const FILES: [(&str, &[&str]); 4] = [
+    ("bpf", &["live_*"]),
+    ("perf", &["live_*"]),
+    (
+        "ptrace",
+        &[
+            "live_code",
+            "live_conditions",
+            "live_endings",
+            "live_errors",
+            "live_follow",
+            "live_instructions",
+            "live_kernel_data",
+            "live_libraries",
+            "live_lines",
+            "live_own",
+            "live_processes",
+            "live_registers",
+            "live_terminal",
+            "live_types",
+        ],
+    ),
+    ("step", &["live_conditions", "live_kernel_data", "live_lines"]),
+];
+
+#[test]
+fn each_engine_has_its_tests() {
+    let names: Vec<_> = ENGINES.iter().map(|engine| engine.name).collect();
+    assert_eq!(names, FILES.map(|row| row.0));
+}
 
 #[test]
 fn the_live_tests_with_the_other_engines() {
@@ -25,7 +58,9 @@ fn the_live_tests_with_the_other_engines() {
             continue;
         }
         let mut tests = Command::new(env!("CARGO"));
-        tests.args(["test", "--quiet", "--package", "hwtrace", "--test", "live_*"]);
+        tests.args(["test", "--quiet", "--package", "hwtrace"]);
+        let files = FILES.iter().filter(|row| row.0 == engine.name).flat_map(|row| row.1);
+        tests.args(files.flat_map(|file| ["--test", file]));
         let ended = tests.env(ENGINE, engine.name).output().unwrap();
         let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8(it).unwrap());
         assert!(ended.status.success(), "{}:\n{}\n{}", engine.name, said[0], said[1]);

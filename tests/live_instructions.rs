@@ -78,7 +78,7 @@ impl Form {
             && match self.told {
                 STAYS => true,
                 GOES => watch.length == 8,
-                CALLS => watch.length == 8 && common::engine_name() == "bpf",
+                CALLS => watch.length == 8 && common::reads_at_hits(),
                 _ => false,
             }
     }

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Hwtrace, assert_seen, c, c_with, cpp, engine_name, live, rust, until_last};
+use common::{
+    Hwtrace, assert_seen, c, c_with, cpp, live, reads_at_hits, rust, until_last,
+};
 
 /// The values before and after.
 const VALUES: &str = r#"println($old, " -> ", $new)"#;
@@ -16,7 +18,7 @@ fn numbers_of_c() {
     }
     let late = r#"println($old, " -> ", $new, exact() ? "" : " later")"#;
     // What memory has when it is looked at later is of after the second store.
-    let real = if engine_name() == "bpf" { "-1.0e100 later" } else { "1.5 later" };
+    let real = if reads_at_hits() { "-1.0e100 later" } else { "1.5 later" };
     assert_seen(
         &c_with("kinds", &["-g"]),
         "finished",

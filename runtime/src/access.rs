@@ -84,6 +84,7 @@ use crate::event::{Told, Watch};
 use crate::schema::{AccessKind, ByteRange};
 
 pub use self::arrive::Arrival;
+pub(crate) use self::x86_64::operands::{Operands, Touched};
 pub use self::x86_64::window::Window;
 
 /// Where the decoder gets machine code from.

@@ -2,8 +2,10 @@
 
 pub mod bpf;
 pub mod perf;
+pub mod ptrace;
 
 use crate::event::{Event, Watch};
+use crate::kernel::Errno;
 use crate::plan::{Lesson, Plan};
 
 /// A source of hits. The session drives it: arm once, drain often, disarm,
@@ -35,6 +37,21 @@ pub trait Engine {
     /// Whether it can be taught.
     fn learns(&self) -> bool {
         false
+    }
+
+    /// Takes over a child that its parent holds by ptrace(2), before it is armed: a
+    /// process has one tracer. An engine that traces by that, too, calls `let_go`, which
+    /// has the child stop (SIGSTOP) and lets it go; its parent continues it (SIGCONT), or
+    /// if that dies the engine does. Others leave it held.
+    ///
+    /// # Errors
+    /// As `let_go`, and where the engine can not trace.
+    fn take_over(
+        &mut self,
+        _pid: u32,
+        _let_go: &mut dyn FnMut() -> Result<(), Errno>,
+    ) -> Result<(), ArmError> {
+        Ok(())
     }
 
     /// Arms the watches on every thread of `pid`, and on each thread and
@@ -111,6 +128,13 @@ pub trait Engine {
     /// too. What was counted stays.
     fn detach(&mut self, pid: u32);
 
+    /// Whether a process that executes another image, and is followed, waits until it was
+    /// decided whether that is armed: between [`Engine::drain`] handing on that it did and
+    /// what is called next but [`Engine::attach`].
+    fn holds_executed(&self) -> bool {
+        false
+    }
+
     /// Shows births, ends, names and mappings as soon as they are reported, by
     /// CPU and not by time, to be acted on at once; [`Engine::drain`] hands them
     /// on in their turn all the same. Nothing where the engine was not set up
@@ -144,6 +168,12 @@ pub trait Engine {
 
     /// What was counted, from the kernel's own figures.
     fn account(&mut self) -> Account;
+
+    /// Instructions that were executed one by one, once it is disarmed; none of an
+    /// engine that does not go by steps.
+    fn steps(&self) -> Option<u64> {
+        None
+    }
 
     /// Descriptors that become readable when there is something to drain.
     fn wake_fds(&self) -> Vec<std::os::fd::RawFd>;
@@ -243,6 +273,23 @@ pub enum ArmError {
         /// The process.
         pid: u32,
     },
+    /// The kernel, or something of its that keeps watch (Yama, SELinux, seccomp), refuses
+    /// ptrace(2) of the process.
+    #[error("not permitted to trace process {pid} by ptrace")]
+    PtracePermission {
+        /// The process.
+        pid: u32,
+        /// EACCES or EPERM.
+        errno: i32,
+    },
+    /// Another process traces it by ptrace(2), which is for one alone.
+    #[error("process {pid} is traced by process {tracer}, and can have one tracer only")]
+    Traced {
+        /// The process.
+        pid: u32,
+        /// Who traces it.
+        tracer: u32,
+    },
     /// The process has watches of ours already.
     #[error("process {pid} is watched already")]
     Armed {
@@ -261,6 +308,14 @@ pub enum ArmError {
     SystemPermission {
         /// EACCES or EPERM.
         errno: i32,
+    },
+    /// It is nothing that this engine can do.
+    #[error("the engine `{engine}` can not {what}")]
+    Unable {
+        /// Its name.
+        engine: &'static str,
+        /// What is asked for.
+        what: &'static str,
     },
     /// The kernel or machine can not do it at all.
     #[error("this machine has no usable hardware breakpoints: {reason}")]

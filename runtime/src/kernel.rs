@@ -4,8 +4,8 @@
 //! [`linux::Linux`] is the real kernel; [`fake::Fake`] a scripted one in plain
 //! memory, with which tests make any call fail and see that nothing leaks.
 //!
-//! What BPF takes is in [`Bpf`], a part of it; what our own rights are is in [`Rights`],
-//! another.
+//! What BPF takes is in [`Bpf`], what ptrace takes in [`Ptrace`], what our own rights are in
+//! [`Rights`], parts of it.
 //!
 //! All errors are the kernel's `errno`. Which of them mean what is decided by
 //! the callers, who know what they were about.
@@ -13,6 +13,7 @@
 mod bpf;
 pub mod fake;
 pub mod linux;
+mod ptrace;
 pub mod rights;
 
 use std::ffi::{CStr, CString};
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use bpf::Bpf;
 pub use nix::errno::Errno;
+pub use ptrace::{Go, GuardianEnds, Guarding, Ptrace, TRAP_FLAG, UserRegisters};
 pub use rights::Rights;
 
 use crate::attr::EventSpec;
@@ -93,7 +95,7 @@ pub struct Taken {
 
 /// What hwtrace asks of the kernel. Descriptors are given out bare: who got
 /// one closes it with [`Kernel::close`], by way of a guard.
-pub trait Kernel: Bpf + Rights {
+pub trait Kernel: Bpf + Ptrace + Rights {
     /// Opens a perf event on thread `tid` (0: the calling thread, [`EVERY`]: all
     /// tasks) and `cpu` ([`EVERY`]: all of them), close-on-exec
     /// (perf_event_open(2)).

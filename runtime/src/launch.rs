@@ -9,15 +9,16 @@
 //! At the stop of PTRACE_EVENT_EXEC the new image is mapped, with its
 //! interpreter, and execve(2) has not yet returned to it.
 
+mod trap;
+
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
-use std::time::Duration;
 
-use crate::attr::{EventSpec, Features, Role};
-use crate::kernel::{EVERY, Errno, Forked, Kernel, Taken, Wait};
+use self::trap::{Met, Trap};
+use crate::kernel::{Errno, Forked, Kernel, Taken, Wait};
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -41,17 +42,6 @@ pub enum LaunchError {
     /// The child ended before it executed anything.
     #[error("the child ended before it executed the program")]
     Ended,
-    /// It could not be held at an address: the processor's breakpoint for that
-    /// could not be had, or the kernel can not stop a thread by one (before Linux
-    /// 5.13).
-    #[error("the program can not be held at 0x{address:x}: {errno}")]
-    NoTrap {
-        /// The address.
-        address: u64,
-        /// ENOSPC where no debug register is free, EINVAL where the kernel can
-        /// not, EACCES or EPERM without permission.
-        errno: Errno,
-    },
     /// A system call of ours failed.
     #[error("{call} failed: {errno}")]
     System {
@@ -70,10 +60,20 @@ pub enum LaunchError {
 pub struct Launched {
     kernel: Rc<dyn Kernel>,
     pid: u32,
-    /// Whether it still is to be killed with us.
-    held: bool,
+    held: Hold,
     /// How it ended, where it was let run and did.
     ended: Option<ChildState>,
+}
+
+/// How a program is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// By us, who trace it.
+    Traced,
+    /// By a signal, for another tracer.
+    Stopped,
+    /// It is not, or has ended.
+    Not,
 }
 
 /// Where a program came that was let run to an address.
@@ -89,11 +89,6 @@ pub enum Reached {
     Ended,
 }
 
-/// So often it is looked whether a program that runs to an address is there.
-const LOOK_EVERY: Duration = Duration::from_micros(200);
-/// `si_code` of a SIGTRAP from a perf event (include/uapi/asm-generic/siginfo.h).
-const TRAP_PERF: i32 = 6;
-
 impl Launched {
     /// Process of the program, and leader of its own process group.
     pub fn pid(&self) -> u32 {
@@ -105,12 +100,36 @@ impl Launched {
     /// # Errors
     /// [`LaunchError::System`] where it was killed meanwhile.
     pub fn release(mut self) -> Result<Child, LaunchError> {
-        if self.held {
-            self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?;
-            self.held = false;
+        match self.held {
+            Hold::Traced => {
+                self.kernel.ptrace_detach(self.pid).map_err(system("ptrace"))?
+            }
+            Hold::Stopped => {
+                let continued = self.kernel.kill(self.pid, false, libc::SIGCONT);
+                continued.map_err(system("kill"))?;
+            }
+            Hold::Not => {}
         }
+        self.held = Hold::Not;
         let kernel = Rc::clone(&self.kernel);
         Ok(Child { kernel, pid: self.pid, ended: self.ended, has_terminal: false })
+    }
+
+    /// Has another tracer hold the program, as there can be one only: it is stopped by a
+    /// signal, and traced by us no more. No instruction of it runs in between: the signal
+    /// waits when it is let go, and is taken before it returns from the kernel.
+    ///
+    /// If we die then, it stays stopped: so there has to be somebody who continues it.
+    ///
+    /// # Errors
+    /// ESRCH where it was killed meanwhile.
+    pub fn hand_over(&mut self) -> Result<(), Errno> {
+        if self.held == Hold::Traced {
+            self.kernel.kill(self.pid, false, libc::SIGSTOP)?;
+            self.kernel.ptrace_detach(self.pid)?;
+            self.held = Hold::Stopped;
+        }
+        Ok(())
     }
 
     /// Lets the program run until its first thread is about to execute the
@@ -120,37 +139,40 @@ impl Launched {
     ///
     /// The register is perf's, since one that ptrace(2) once used stays taken
     /// until the thread ends, and the signal by which it stops the thread is
-    /// withheld. A thread that blocks SIGTRAP does not stop there, and others may
-    /// never come there: `give_up` is asked over and over whether that is enough.
+    /// withheld. Where perf is refused it is one of ptrace(2) all the same, and where
+    /// there is none the program goes by single steps. A thread that blocks SIGTRAP does
+    /// not stop there, and others may never come there: `give_up` is asked over and over
+    /// whether that is enough.
     ///
     /// # Errors
-    /// [`LaunchError::NoTrap`] where it can not be stopped there: it has not run
-    /// then. [`LaunchError::System`].
+    /// [`LaunchError::System`].
     pub fn run_to(
         &mut self,
         address: u64,
         give_up: &mut dyn FnMut() -> bool,
     ) -> Result<Reached, LaunchError> {
-        if !self.held {
+        if self.held != Hold::Traced {
             return Ok(Reached::Ended);
         }
         let kernel = Rc::clone(&self.kernel);
-        let trap = Trap::set(&*kernel, self.pid, address)?;
-        kernel.ptrace_continue(self.pid, 0).map_err(system("ptrace"))?;
+        let trap = Trap::set(&*kernel, self.pid, address);
+        trap.go_on(&*kernel, self.pid, 0).map_err(system("ptrace"))?;
         let reached = loop {
             let signal = match kernel.wait(self.pid, false).map_err(system("waitpid"))? {
                 Wait::Running if give_up() => break Reached::GivenUp,
                 Wait::Running => {
-                    kernel.sleep(LOOK_EVERY);
+                    kernel.sleep(trap.pause());
                     continue;
                 }
                 Wait::Stopped { event: libc::PTRACE_EVENT_EXEC, .. } => {
                     break Reached::Executed;
                 }
-                Wait::Stopped { signal: libc::SIGTRAP, event: 0 }
-                    if kernel.ptrace_signal_code(self.pid) == Ok(TRAP_PERF) =>
-                {
-                    break Reached::There;
+                Wait::Stopped { signal: libc::SIGTRAP, event: 0 } => {
+                    match trap.met(&*kernel, self.pid, address) {
+                        Met::There => break Reached::There,
+                        Met::OnTheWay => 0,
+                        Met::Own => libc::SIGTRAP,
+                    }
                 }
                 Wait::Stopped { signal, event: 0 } => signal,
                 Wait::Stopped { .. } => 0,
@@ -159,15 +181,17 @@ impl Launched {
                     break self.end(ChildState::Killed { signal });
                 }
             };
-            kernel.ptrace_continue(self.pid, signal).map_err(system("ptrace"))?;
+            trap.go_on(&*kernel, self.pid, signal).map_err(system("ptrace"))?;
         };
-        drop(trap);
+        if matches!(reached, Reached::There | Reached::Executed) {
+            trap.take(&*kernel, self.pid);
+        }
         Ok(reached)
     }
 
     /// It has ended and was reaped.
     fn end(&mut self, state: ChildState) -> Reached {
-        self.held = false;
+        self.held = Hold::Not;
         self.ended = Some(state);
         Reached::Ended
     }
@@ -175,7 +199,7 @@ impl Launched {
 
 impl Drop for Launched {
     fn drop(&mut self) {
-        if self.held {
+        if self.held != Hold::Not {
             kill_and_reap(&*self.kernel, self.pid);
         }
     }
@@ -198,7 +222,7 @@ pub fn launch(
     let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
     // From here on every return without `held` reset kills and reaps.
-    let mut launched = Launched { kernel, pid, held: true, ended: None };
+    let mut launched = Launched { kernel, pid, held: Hold::Traced, ended: None };
     let kernel = Rc::clone(&launched.kernel);
     let go = Pipe { kernel: &*kernel, descriptor: go };
     let failure = Pipe { kernel: &*kernel, descriptor: failure };
@@ -215,7 +239,7 @@ pub fn launch(
             }
             Wait::Running => {}
             Wait::Exited { .. } | Wait::Signaled { .. } => {
-                launched.held = false;
+                launched.held = Hold::Not;
                 return Err(exec_error(&*kernel, failure.descriptor));
             }
         }
@@ -267,30 +291,6 @@ fn exec_error(kernel: &dyn Kernel, failure: RawFd) -> LaunchError {
 /// A failure of a system call of ours.
 fn system(call: &'static str) -> impl Fn(Errno) -> LaunchError {
     move |errno| LaunchError::System { call, errno }
-}
-
-/// An event that stops a thread at an address, closed when it goes.
-struct Trap<'a> {
-    kernel: &'a dyn Kernel,
-    descriptor: RawFd,
-}
-
-impl<'a> Trap<'a> {
-    fn set(kernel: &'a dyn Kernel, tid: u32, address: u64) -> Result<Self, LaunchError> {
-        let no_trap = |errno| LaunchError::NoTrap { address, errno };
-        let role = Role::Trap { address };
-        let spec = EventSpec { role, features: Features::NONE };
-        let descriptor = kernel.perf_event_open(&spec, tid, EVERY).map_err(no_trap)?;
-        let trap = Self { kernel, descriptor };
-        kernel.perf_enable(descriptor).map_err(no_trap)?;
-        Ok(trap)
-    }
-}
-
-impl Drop for Trap<'_> {
-    fn drop(&mut self) {
-        self.kernel.close(self.descriptor);
-    }
 }
 
 /// A pipe's end, closed when it goes.

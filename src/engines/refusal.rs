@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use hwtrace_probes::process::perf_event_paranoid;
 use hwtrace_runtime::bpf::BpfError;
+use hwtrace_runtime::engine::ptrace::{self, Unusable};
 use hwtrace_runtime::engine::{bpf, perf};
 use hwtrace_runtime::kernel::{Errno, Kernel};
 
@@ -103,6 +104,42 @@ fn without_bpf(error: &BpfError, may: bool, is_root: bool) -> Refusal {
     }
 }
 
+/// Whether debug registers can be set by ptrace: of a child that does nothing.
+pub(super) fn of_ptrace(kernel: &Rc<dyn Kernel>) -> Result<(), Refusal> {
+    let tried = ptrace::probe(kernel);
+    tried.map_err(|unusable| without_ptrace(unusable, "debug registers can not be set"))
+}
+
+/// Whether threads can be stepped: a child that does nothing.
+pub(super) fn of_step(kernel: &Rc<dyn Kernel>) -> Result<(), Refusal> {
+    let tried = ptrace::probe_steps(kernel);
+    tried.map_err(|unusable| without_ptrace(unusable, "threads can not be stepped"))
+}
+
+fn without_ptrace(unusable: Unusable, what: &str) -> Refusal {
+    let refusal = |why: String, help: &str| Refusal { why, help: help.to_owned() };
+    match unusable {
+        Unusable::NoChild(errno) => refusal(
+            format!("no process can be created: {}", errno.desc()),
+            "raise the limit with `ulimit -u unlimited`, or that of the container",
+        ),
+        Unusable::Refused(Errno::EPERM | Errno::EACCES) => refusal(
+            "ptrace(2) of one's own child is not permitted".to_owned(),
+            "start the container with `--cap-add SYS_PTRACE`; on a host, \
+             `sudo sysctl kernel.yama.ptrace_scope=1`, and `sudo setsebool deny_ptrace 0` \
+             where SELinux is",
+        ),
+        Unusable::Refused(errno) => refusal(
+            format!("ptrace(2) failed: {}", errno.desc()),
+            "run hwtrace outside of this sandbox",
+        ),
+        Unusable::Other(errno) => refusal(
+            format!("{what} by ptrace(2): {}", errno.desc()),
+            "run hwtrace on the host, or outside of this sandbox",
+        ),
+    }
+}
+
 /// What a file of hwtrace needs for the best engine, as setcap(8) takes it.
 pub(crate) const SETCAP: &str = "cap_bpf,cap_perfmon+ep";
 
@@ -136,6 +173,15 @@ mod tests {
             (false, false, "sudo setcap cap_bpf,cap_perfmon+ep /"),
         ] {
             let refusal = without_bpf(&BpfError::NotPermitted, may, is_root);
+            assert!(refusal.help.contains(part), "{refusal}");
+        }
+        for (unusable, part) in [
+            (Unusable::Refused(Errno::EPERM), "--cap-add SYS_PTRACE"),
+            (Unusable::Refused(Errno::ENOSYS), "outside of this sandbox"),
+            (Unusable::Other(Errno::EIO), "on the host"),
+            (Unusable::NoChild(Errno::EAGAIN), "ulimit -u"),
+        ] {
+            let refusal = without_ptrace(unusable, "it can not be done");
             assert!(refusal.help.contains(part), "{refusal}");
         }
         let missing = without_bpf(&BpfError::Missing("CONFIG_BPF_SYSCALL"), true, true);

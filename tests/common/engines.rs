@@ -21,3 +21,13 @@ pub(crate) fn engine_name() -> &'static str {
     let kernel: std::rc::Rc<dyn Kernel> = std::rc::Rc::new(Linux);
     engine().take(&kernel).unwrap().name()
 }
+
+/// Whether it reads memory at the hit itself, and not later.
+pub(crate) fn reads_at_hits() -> bool {
+    engine_name() != "perf"
+}
+
+/// Whether programs that are executed wait until they are armed, or are not to be.
+pub(crate) fn holds_executed() -> bool {
+    ["ptrace", "step"].contains(&engine_name())
+}

@@ -14,11 +14,14 @@ mod record;
 mod rights;
 mod run;
 mod seen;
+mod served;
 mod skip;
 mod symbols;
 mod target;
 
-pub(crate) use engines::{VARIABLE as ENGINE, engine, engine_name};
+pub(crate) use engines::{
+    VARIABLE as ENGINE, engine, engine_name, holds_executed, reads_at_hits,
+};
 pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
 pub(crate) use record::{Recorded, record, record_each, request};
 pub(crate) use rights::{STRANGER, as_user, hwtrace_without, with_capabilities, without};
@@ -28,11 +31,11 @@ pub(crate) use skip::skip;
 pub(crate) use symbols::symbols;
 pub(crate) use target::{HANGS, Lines, Target};
 
-/// Whether this machine has hardware breakpoints. Asks the kernel itself: were
-/// hwtrace asked, a broken hwtrace would skip its own tests.
+/// Whether this machine has hardware breakpoints, and the engine can serve the test.
+/// Asks the kernel itself: were hwtrace asked, a broken hwtrace would skip its own tests.
 pub(crate) fn live() -> bool {
     match breakpoint() {
-        Ok(()) => true,
+        Ok(()) => served::is_served(),
         Err(error) => skip(&format!("no hardware breakpoints here: {error}")),
     }
 }

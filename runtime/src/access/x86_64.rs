@@ -1,5 +1,6 @@
 //! From x86-64 machine code to a plan.
 
+pub(super) mod operands;
 pub(super) mod syscall;
 pub(super) mod window;
 

@@ -105,20 +105,23 @@ mod events;
 mod family;
 mod guard;
 mod ids;
+mod probe;
 mod session;
 
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
+pub use self::probe::probe;
+
 use self::arm::{Machine, Target, system};
 use self::events::{Capture, EventSet};
 use self::session::Session;
-use crate::attr::{EventSpec, Features, Role, Sampled};
+use crate::attr::Sampled;
 use crate::bpf::hit::Insight;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
-use crate::event::{Event, Trigger, Watch};
-use crate::kernel::{EVERY, Errno, Kernel};
+use crate::event::{Event, Watch};
+use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Plan};
 use crate::slots;
 
@@ -256,23 +259,6 @@ impl PerfEngine {
         self.armed = Some((machine, session));
         Ok(armed)
     }
-}
-
-/// Whether breakpoints can be had by way of perf: opens one on ourselves, where nothing
-/// is.
-///
-/// # Errors
-/// What perf_event_open(2) gives. That no register is free now is none.
-pub fn probe(kernel: &Rc<dyn Kernel>) -> Result<(), Errno> {
-    let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
-    let role = Role::ThreadBreakpoint { watch, sampled: Sampled::ALL };
-    let spec = EventSpec { role, features: Features::NONE };
-    match kernel.perf_event_open(&spec, 0, EVERY) {
-        Ok(event) => kernel.close(event),
-        Err(Errno::ENOSPC | Errno::EBUSY) => {}
-        Err(errno) => return Err(errno),
-    }
-    Ok(())
 }
 
 /// Leads the events into the rings of a session and starts them there.

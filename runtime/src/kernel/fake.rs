@@ -6,6 +6,7 @@
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
 mod bpf;
+mod ptrace;
 mod rights;
 
 use std::cell::{Cell, RefCell};
@@ -71,6 +72,20 @@ pub enum Call {
     OwnFrame,
     Capabilities,
     SetCapabilities,
+    ForkGuardian,
+    PtraceFollow,
+    PtraceInterrupt,
+    PtraceGo,
+    PtraceLetGo,
+    PtraceMessage,
+    PtraceTrapWaits,
+    PtraceRegisters,
+    PtraceUnblockTrap,
+    PtraceSetFlags,
+    DebugRegister,
+    SetDebugRegister,
+    PtraceWrite,
+    WaitAny,
 }
 
 /// What has been taken from the kernel and not given back.
@@ -176,6 +191,7 @@ pub struct Fake {
     records: RefCell<Vec<RecordsWriter>>,
     user: Cell<u32>,
     capabilities: Cell<Capabilities>,
+    tracing: RefCell<ptrace::Tracing>,
 }
 
 /// A signal that was sent: the process, whether to its group, and which.
@@ -219,6 +235,7 @@ impl Fake {
             records: RefCell::default(),
             user: Cell::default(),
             capabilities: Cell::default(),
+            tracing: RefCell::default(),
         }
     }
 
@@ -712,8 +729,10 @@ impl Kernel for Fake {
         Ok(count)
     }
 
-    fn ptrace_seize(&self, _pid: u32) -> Result<()> {
-        self.call(Call::PtraceSeize)
+    fn ptrace_seize(&self, pid: u32) -> Result<()> {
+        self.call(Call::PtraceSeize)?;
+        self.hold(pid);
+        Ok(())
     }
 
     fn ptrace_continue(&self, _pid: u32, _signal: i32) -> Result<()> {
@@ -740,9 +759,12 @@ impl Kernel for Fake {
         Ok(())
     }
 
-    fn wait(&self, _pid: u32, _block: bool) -> Result<Wait> {
+    fn wait(&self, pid: u32, _block: bool) -> Result<Wait> {
         self.call(Call::Wait)?;
         let wait = self.waits.borrow_mut().pop_front().unwrap_or(Wait::Running);
+        if matches!(wait, Wait::Stopped { .. }) {
+            self.hold(pid);
+        }
         if matches!(wait, Wait::Exited { .. } | Wait::Signaled { .. }) {
             self.children.set(self.children.get().saturating_sub(1));
         }

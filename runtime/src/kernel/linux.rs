@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
 mod bpf;
+mod ptrace;
 mod rights;
 
 use std::ffi::{CStr, CString, c_char};
@@ -15,7 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
-use nix::sys::ptrace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -406,6 +406,7 @@ impl Kernel for Linux {
         let is_new = be_dumpable();
         let environment = first_environment();
         let environment = environment.as_deref().map(strings_of);
+        let parent = std::process::id();
         // Everything is prepared: between fork and exec the child of a
         // process with threads must not allocate.
         // SAFETY: the child calls `child`, which keeps to that and does not
@@ -420,7 +421,8 @@ impl Kernel for Linux {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
             let environment = environment.as_ref().map(|it| it.as_ptr());
             let program = (program, &*pointers, environment);
-            child(program, &inherited, go, failure_write.as_raw_fd());
+            let pipes = (go, failure_write.as_raw_fd());
+            child(program, &inherited, parent, pipes);
         }
         // Also here, lest the group be used before the child has made it;
         // EACCES once it has executed, which it can not have.
@@ -475,7 +477,8 @@ impl Kernel for Linux {
     }
 
     fn ptrace_seize(&self, pid: u32) -> Result<()> {
-        ptrace::seize(pid_of(pid)?, ptrace::Options::PTRACE_O_TRACEEXEC)
+        use nix::sys::ptrace::{Options, seize};
+        seize(pid_of(pid)?, Options::PTRACE_O_TRACEEXEC)
     }
 
     fn ptrace_continue(&self, pid: u32, signal: i32) -> Result<()> {
@@ -489,11 +492,11 @@ impl Kernel for Linux {
     }
 
     fn ptrace_detach(&self, pid: u32) -> Result<()> {
-        ptrace::detach(pid_of(pid)?, None)
+        nix::sys::ptrace::detach(pid_of(pid)?, None)
     }
 
     fn ptrace_signal_code(&self, pid: u32) -> Result<i32> {
-        ptrace::getsiginfo(pid_of(pid)?).map(|information| information.si_code)
+        nix::sys::ptrace::getsiginfo(pid_of(pid)?).map(|information| information.si_code)
     }
 
     fn robust_list(&self, tid: u32) -> Result<u64> {
@@ -705,8 +708,8 @@ type Command<'a> = (&'a CStr, &'a [*const c_char], Option<*const *const c_char>)
 fn child(
     (program, arguments, environment): Command<'_>,
     inherited: &Inherited,
-    go: (RawFd, RawFd),
-    failure: RawFd,
+    parent: u32,
+    (go, failure): ((RawFd, RawFd), RawFd),
 ) -> ! {
     // Handlers go with execve(2), what is ignored stays: only that needs care.
     if !inherited.pipe_ignored {
@@ -721,6 +724,9 @@ fn child(
         // Our copy of the write end must not keep the pipe open.
         libc::close(go.1);
         libc::setpgid(0, 0);
+        // With Yama those may trace it who descend from hwtrace, and not only hwtrace
+        // (Documentation/admin-guide/LSM/Yama.rst). EINVAL without.
+        libc::prctl(libc::PR_SET_PTRACER, libc::c_ulong::from(parent));
         let release = inherited.release.as_ref();
         libc::sigprocmask(libc::SIG_UNBLOCK, release, std::ptr::null_mut());
         let mut byte = 0u8;
