@@ -48,7 +48,7 @@ const FACADE_ONLY: [&str; 7] = [
 ];
 
 /// Files that may be unsafe, each with the reason.
-const UNSAFE: [(&str, &str); 10] = [
+const UNSAFE: [(&str, &str); 11] = [
     ("compiler/src/jit.rs", "turns addresses of code into functions and calls them"),
     ("runtime/src/call.rs", "enters machine code"),
     ("runtime/src/helpers.rs", "is called from machine code"),

@@ -85,7 +85,7 @@ fn two_hundred_deaths_leave_every_target_running() {
     let kernel: Rc<dyn Kernel> = Rc::new(Linux);
     let can = |name: &&str| match Choice::named(name).unwrap().take(&kernel) {
         Ok(_) => true,
-        Err(why) => skip(&why),
+        Err(why) => skip(&why.to_string()),
     };
     let names = ENGINES.iter().map(|engine| engine.name);
     // Steps are the same guardian, and slow.
