@@ -62,7 +62,7 @@ pub static ENGINES: &[Row] = &[
     },
     Row {
         name: "step",
-        what: "single steps, a thousand times slower than the program alone",
+        what: "single steps, some tens of microseconds for each instruction",
         at_hits: false,
         capacity: usize::MAX,
         usable: refusal::of_step,

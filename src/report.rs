@@ -209,8 +209,7 @@ fn slots(armed: &Armed) -> String {
     }
 }
 
-/// How slow a target was that went by single steps: a processor makes a billion of them
-/// in a second.
+/// How slow a target was that went by single steps, by what was measured in this session.
 pub(crate) fn steps_remark(steps: u64, elapsed: Duration) -> String {
     let each = elapsed.as_secs_f64() * 1e6 / steps.max(1) as f64;
     let steps = counted(steps, "instruction");

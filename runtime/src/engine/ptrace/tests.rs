@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use super::PtraceEngine;
-use super::reports::{self, Reports};
+use super::reports::{self, Hit, Reports};
 use super::tracer::{Method, Tracer};
 use crate::engine::{ArmError, Engine};
 use crate::event::{Event, Trigger, Watch};
@@ -392,4 +392,35 @@ fn without_a_guardian_nothing_is_armed_and_nothing_kept() {
     assert!(engine.take_over(PID, &mut let_go).is_err());
     drop(engine);
     assert_eq!(fake.holdings().descriptors, 0);
+}
+
+#[test]
+fn who_does_not_read_holds_the_target_up_for_a_while_and_then_loses_hits() {
+    const HITS: u64 = 20_000;
+    let fake = Fake::new(1, &[PID]);
+    let mut reports = Reports::new(-1);
+    let full =
+        |times| (0..times).for_each(|nth| fake.fail(Call::Write, nth, Errno::EAGAIN));
+    full(HITS as usize);
+    for _ in 0..HITS {
+        reports.hit(&fake, 1, &Hit::default());
+    }
+    assert_eq!(fake.slept(), 100, "for the first that was lost, and for no other");
+    let lost = reports.lost();
+    assert!((1..HITS).contains(&lost));
+    // There is room again.
+    let kept = reports.take_words();
+    reports.hit(&fake, 2, &Hit::default());
+    reports.report_lost();
+    let words = [kept, reports.take_words()].concat();
+    let (mut hits, mut said, mut at) = (0, 0, 0);
+    while let Some(record) = reports::record(&words[at..]) {
+        at += record.len();
+        match reports::event(record) {
+            Some(Event::Hit(_)) => hits += 1,
+            Some(Event::Lost { count }) => said += count,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((hits, said), (HITS - lost + 1, lost));
 }
