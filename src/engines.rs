@@ -23,6 +23,8 @@ pub struct Row {
     pub what: &'static str,
     /// Whether it does at the hit itself what plans say.
     at_hits: bool,
+    /// Whether it sends signals at the hit itself.
+    acts: bool,
     /// Watches that a thread can have.
     capacity: usize,
     /// Why it can not be used here.
@@ -36,6 +38,7 @@ pub static ENGINES: &[Row] = &[
         name: "bpf",
         what: "programs that filter and read at the hit itself",
         at_hits: true,
+        acts: true,
         capacity: slots::CAPACITY,
         usable: refusal::of_bpf,
         open: |kernel, options| {
@@ -46,6 +49,7 @@ pub static ENGINES: &[Row] = &[
         name: "perf",
         what: "samples of perf's hardware breakpoints",
         at_hits: false,
+        acts: false,
         capacity: slots::CAPACITY,
         usable: refusal::of_perf,
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
@@ -54,6 +58,7 @@ pub static ENGINES: &[Row] = &[
         name: "ptrace",
         what: "debug registers by ptrace, which stops the thread at each hit",
         at_hits: false,
+        acts: true,
         capacity: slots::CAPACITY,
         usable: refusal::of_ptrace,
         open: |kernel, options| {
@@ -64,6 +69,7 @@ pub static ENGINES: &[Row] = &[
         name: "step",
         what: "single steps, some tens of microseconds for each instruction",
         at_hits: false,
+        acts: true,
         capacity: usize::MAX,
         usable: refusal::of_step,
         open: |kernel, _| Box::new(PtraceEngine::with_steps(Rc::clone(kernel))),
@@ -117,6 +123,31 @@ impl Choice {
     /// # Errors
     /// Why the one that is wanted can not be used, or none of them.
     pub fn take(self, kernel: &Rc<dyn Kernel>) -> Result<Taken, NoEngine> {
+        self.take_for(kernel, false)
+    }
+
+    /// Takes an engine; where something is to be done at hits (`acts`) rather one that
+    /// does, if any can be used.
+    ///
+    /// # Errors
+    /// As [`Choice::take`].
+    pub fn take_for(
+        self,
+        kernel: &Rc<dyn Kernel>,
+        acts: bool,
+    ) -> Result<Taken, NoEngine> {
+        let best = self.first(kernel, |row| row.acts || !acts);
+        match best {
+            Err(_) if acts => self.first(kernel, |_| true),
+            best => best,
+        }
+    }
+
+    fn first(
+        self,
+        kernel: &Rc<dyn Kernel>,
+        serves: impl Fn(&Row) -> bool,
+    ) -> Result<Taken, NoEngine> {
         let mut refused = Vec::new();
         let wanted = match self {
             Self::Auto => ENGINES,
@@ -124,6 +155,7 @@ impl Choice {
         };
         for row in wanted {
             match (row.usable)(kernel) {
+                Ok(()) if !serves(row) => refused.push((row.name, refusal::too_late())),
                 Ok(()) => return Ok(Taken { row, refused: NoEngine(refused) }),
                 Err(refusal) => refused.push((row.name, refusal)),
             }

@@ -355,7 +355,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
         let stacks = self.options.stacks;
-        let engine = self.options.engine.take(&self.kernel);
+        let acts = (0..requests.len()).any(|it| !self.consumer.plan(it).acts.is_empty());
+        let engine = self.options.engine.take_for(&self.kernel, acts);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
         let (with, target) = ((&engine, options, stacks), self.target.as_mut());
         let armed = survey.arm(requests, surroundings, with, target, self.consumer)?;

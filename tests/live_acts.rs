@@ -20,9 +20,10 @@ fn at_the_hit() -> bool {
     engine_name() != "perf"
 }
 
+/// Whether it is stopped; `t` is a stop that a tracer knows of.
 fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit_once(") ").unwrap().1.starts_with('T')
+    stat.rsplit_once(") ").unwrap().1.starts_with(['T', 't'])
 }
 
 #[track_caller]
@@ -52,7 +53,10 @@ fn stop_stops_at_the_very_store() {
     if !live() {
         return;
     }
-    for condition in ["$new == 5000", "$old == 4999 && access() == \"write\""] {
+    let kind = "access() == \"write\" && $new == 5000";
+    for condition in ["$new == 5000", "$old == 4999 && tid() == pid()", kind] {
+        // What the access is, ptrace does not know.
+        let at_the_hit = at_the_hit() && (condition != kind || engine_name() != "ptrace");
         despite_lost_traps(|| {
             let mut target = Target::start(&c("acted"), &[]);
             let script = format!(
@@ -71,7 +75,7 @@ fn stop_stops_at_the_very_store() {
             let ended = ended.expect(0);
             wait_until_stopped(target.pid());
             let held = counter(target.pid(), &ended.out[0]);
-            if at_the_hit() {
+            if at_the_hit {
                 assert_eq!(held, 5000, "{condition}");
             } else {
                 assert!((5000..=100_000).contains(&held), "{held}");
@@ -176,7 +180,8 @@ fn what_is_not_known_at_the_hit_is_done_when_the_handler_runs() {
         target.finish()?;
         Some(answer)
     });
-    assert!(answer.starts_with("1 caught, "), "{answer}");
+    // Else it may be done with its stores before anything happens.
+    assert!(answer.starts_with("1 caught, ") || !at_the_hit(), "{answer}");
 }
 
 /// The system would end a stopped program whose parent is gone.
@@ -193,9 +198,9 @@ fn a_program_of_ours_that_is_stopped_is_waited_for() {
         hwtrace.say("1000");
         let lines = [(); 2].map(|()| hwtrace.out().next());
         let pid = lines.iter().flatten().find_map(|line| line.parse().ok())?;
+        let said = format!("process {pid} is stopped: `gdb -p {pid}`");
+        while !hwtrace.messages().next()?.contains(&said) {}
         wait_until_stopped(pid);
-        let said = hwtrace.messages().next()?;
-        assert!(said.contains(&format!("process {pid} is stopped: `gdb -p {pid}`")));
         go_on(pid);
         let ended = hwtrace.finish().expect(0);
         assert_eq!(ended.out.last().map(String::as_str), Some("done"), "{ended:?}");

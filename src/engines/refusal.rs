@@ -24,6 +24,14 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// It could be used, but does not do at the hit itself what a script asks for.
+pub(super) fn too_late() -> Refusal {
+    Refusal {
+        why: "`stop()` and `signal()` come some milliseconds after the hit".to_owned(),
+        help: "where that will do, take it by name".to_owned(),
+    }
+}
+
 /// What lifts the filter of a container.
 const NO_FILTER: &str = "start the container with `--security-opt seccomp=unconfined`, or with \
                          `--cap-add PERFMON --cap-add BPF` where its filter follows these";

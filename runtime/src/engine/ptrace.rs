@@ -68,6 +68,7 @@
 //! itself does not keep it. Of gathers, bit strings and `xsave` only what
 //! changes is found.
 
+mod acts;
 mod arm;
 mod debug;
 mod frame;
@@ -115,7 +116,7 @@ impl PtraceEngine {
     pub fn new(kernel: Rc<dyn Kernel>) -> Self {
         Self {
             kernel,
-            setup: Setup { steps: false, calls: false },
+            setup: Setup { steps: false, calls: false, acts: Rc::new([]) },
             captures: Vec::new(),
             link: None,
             armed: false,
@@ -127,8 +128,9 @@ impl PtraceEngine {
 
     /// One that goes by single steps: `step`.
     pub fn with_steps(kernel: Rc<dyn Kernel>) -> Self {
-        let setup = Setup { steps: true, calls: false };
-        Self { setup, ..Self::new(kernel) }
+        let mut engine = Self::new(kernel);
+        engine.setup.steps = true;
+        engine
     }
 
     /// Tells of code that is mapped and of new names at once, and not only at the next hit.
@@ -144,7 +146,7 @@ impl PtraceEngine {
         let link = match self.link.take().filter(Link::is_open) {
             Some(link) => link,
             None => {
-                let link = Link::open(&self.kernel, self.setup);
+                let link = Link::open(&self.kernel, &self.setup);
                 let mut link = link.map_err(|errno| system("fork", errno))?;
                 link.tell(&Command::Capture(self.captures.clone()))?;
                 link
@@ -178,11 +180,17 @@ impl Engine for PtraceEngine {
     }
 
     fn set_plans(&mut self, plans: &[Plan]) {
+        // A guardian that there is knows no new ones: they are left to the handlers.
+        let is_forked = self.link.as_ref().is_some_and(Link::is_open);
         let capture = |plan: &Plan| Capture {
             cpu: plan.needs.cpu,
             stack: plan.needs.user_stack.then_some(plan.stack),
+            acts: !is_forked && !plan.acts.is_empty(),
         };
         self.captures = plans.iter().map(capture).collect();
+        if plans.iter().any(|plan| !plan.acts.is_empty()) {
+            self.setup.acts = plans.iter().map(|plan| plan.acts.clone()).collect();
+        }
         if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
             // Where it fails so does what is asked next.
             let _ = link.tell(&Command::Capture(self.captures.clone()));

@@ -170,8 +170,9 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             needs,
             filter,
             reads,
-            blind,
             stack,
+            blind,
+            ..Plan::default()
         })
 }
 

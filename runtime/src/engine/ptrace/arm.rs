@@ -277,7 +277,8 @@ impl Tracer {
 
     /// Reads what a watch holds now, where that is compared with what it holds later.
     pub(super) fn remember(&mut self, pid: u32, watch: &Watch) {
-        if !matches!(self.method, Method::Steps(_)) || !watch.is_placed() {
+        let compared = matches!(self.method, Method::Steps(_)) || !self.acts.is_empty();
+        if !compared || !watch.is_placed() {
             return;
         }
         let value = self.read(pid, watch);

@@ -11,6 +11,7 @@ use super::tracer::{Method, Tracer};
 use super::wire::{self, Answer, Command};
 use crate::engine::Account;
 use crate::kernel::{GuardianEnds, Kernel};
+use crate::plan::Act;
 
 /// Reports wait so long for others to be written with.
 const GATHER: Duration = Duration::from_millis(1);
@@ -24,12 +25,15 @@ const LOOKS: u32 = 1000;
 const SURE: u32 = 10;
 
 /// How a guardian works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Setup {
     /// By single steps, and not by debug registers.
     pub(super) steps: bool,
     /// Whether system calls are looked at.
     pub(super) calls: bool,
+    /// What is done to processes at hits, by watch: as it was when the guardian was
+    /// forked.
+    pub(super) acts: Rc<[Vec<Act>]>,
 }
 
 /// The guardian's life, until hwtrace and everybody whom it traced is gone.
@@ -43,6 +47,7 @@ pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
     let reports = Reports::new(ends.reports);
     let mut tracer = Tracer::new(Rc::clone(kernel), signals, method, reports);
     tracer.calls = setup.calls;
+    tracer.acts = setup.acts;
     let mut guardian = Guardian { tracer, ends, speaks: true };
     while guardian.speaks || !guardian.tracer.is_done() {
         guardian.round();

@@ -33,6 +33,7 @@ impl Tracer {
             let memory = self.read(pid, &watch);
             let at_hit = AtHit { memory, ..AtHit::default() };
             self.report(tid, number, Hit { registers, at_hit, ..Hit::default() });
+            self.remember(pid, &watch);
         }
     }
 
@@ -53,13 +54,16 @@ impl Tracer {
         self.watches[number].counted += 1;
         let (ip, registers) = (hit.registers.ip(), hit.registers);
         self.look_at(tid, ip, time);
-        let Capture { cpu, stack } =
+        let Capture { cpu, stack, acts } =
             self.captures.get(number).copied().unwrap_or_default();
         let cpu = if cpu { proc::cpu(&*self.kernel, tid) } else { 0 };
         let (callers, stack) = self.stack(pid, &registers, stack.unwrap_or_default());
         let (callers, stack) = (&callers[..], &stack[..]);
         let watch = number as u32;
-        let hit = Hit { watch, pid, tid, cpu, ip, callers, stack, ..hit };
+        let mut hit = Hit { watch, pid, tid, cpu, ip, callers, stack, ..hit };
+        if acts {
+            hit.at_hit.acted = self.act(number, &hit);
+        }
         self.reports.hit(&*self.kernel, time, &hit);
     }
 

@@ -73,9 +73,9 @@ impl Link {
     ///
     /// # Errors
     /// As [`Ptrace::fork_guardian`](crate::kernel::Ptrace::fork_guardian).
-    pub(super) fn open(kernel: &Rc<dyn Kernel>, setup: Setup) -> Result<Self, Errno> {
-        let guarding =
-            kernel.fork_guardian(&mut |ends| guardian::live(kernel, ends, setup))?;
+    pub(super) fn open(kernel: &Rc<dyn Kernel>, setup: &Setup) -> Result<Self, Errno> {
+        let guarding = kernel
+            .fork_guardian(&mut |ends| guardian::live(kernel, ends, setup.clone()))?;
         Ok(Self {
             kernel: Rc::clone(kernel),
             guarding,

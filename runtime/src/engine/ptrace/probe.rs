@@ -33,13 +33,16 @@ pub fn probe_steps(kernel: &Rc<dyn Kernel>) -> std::result::Result<(), Unusable>
 }
 
 /// Why an engine that traces can not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// No process can be created.
+    #[error("no process can be created: {0}")]
     NoChild(Errno),
     /// A child can not be traced.
+    #[error("a child can not be traced: {0}")]
     Refused(Errno),
     /// What is asked of the one that is traced is refused.
+    #[error("what is asked of a child that is traced is refused: {0}")]
     Other(Errno),
 }
 

@@ -118,13 +118,14 @@ impl Reports {
             return;
         }
         self.report_lost();
-        let AtHit { old, memory, told, .. } = hit.at_hit;
+        let AtHit { old, memory, told, acted, .. } = hit.at_hit;
         let flags = u64::from(hit.kernel)
             | u64::from(memory.is_some()) << 1
             | u64::from(old.is_some()) << 2
             | u64::from(told.is_some()) << 3
             | u64::from(told.is_some_and(|told| told.exact)) << 4
             | u64::from(told.map_or(0, |told| told.kind as u8)) << 8
+            | u64::from(acted) << 16
             | u64::from(hit.syscall.map_or(0, |number| number.saturating_add(1))) << 32;
         let [callers, stack] = [hit.callers, hit.stack].map(<[u64]>::len);
         self.begin(HIT, HIT_WORDS + REGISTER_WORDS + callers + stack, time);
@@ -299,7 +300,7 @@ fn hit(time: u64, words: &[u64]) -> Option<RawHit<'_>> {
             old_read: false,
             memory: has(1).then_some(memory),
             told: has(3).then_some(told),
-            acted: 0,
+            acted: (flags >> 16) as u8,
         },
         ..RawHit::default()
     })

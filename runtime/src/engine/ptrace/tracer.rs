@@ -16,6 +16,7 @@ use super::steps::{Step, Stepper};
 use super::wire::Capture;
 use crate::event::Watch;
 use crate::kernel::{Go, Kernel, Wait};
+use crate::plan::Act;
 
 pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
 
@@ -65,6 +66,8 @@ pub(super) struct Tracer {
     pub(super) expected: BTreeSet<u32>,
     pub(super) watches: Vec<Figures>,
     pub(super) captures: Vec<Capture>,
+    /// What is done to processes at hits, by watch number.
+    pub(super) acts: Rc<[Vec<Act>]>,
     pub(super) reports: Reports,
     /// Processes that go on and are reported no more.
     pub(super) dropped: u64,
@@ -94,7 +97,8 @@ pub(super) struct Process {
     pub(super) waits: bool,
     /// Code of files, as far as it was told of.
     pub(super) code: Vec<Mapping>,
-    /// What watched bytes were last, by address and length, where steps compare them.
+    /// What watched bytes were last, by address and length, where steps or acts compare
+    /// them.
     pub(super) values: Map<(u64, u32), u64>,
 }
 
@@ -193,6 +197,7 @@ impl Tracer {
             expected: BTreeSet::new(),
             watches: Vec::new(),
             captures: Vec::new(),
+            acts: Rc::new([]),
             reports,
             dropped: 0,
             is_over: false,

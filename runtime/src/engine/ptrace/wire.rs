@@ -41,6 +41,8 @@ pub(super) struct Capture {
     pub(super) cpu: bool,
     /// Whether the user's stack is needed at all, and what of it.
     pub(super) stack: Option<StackCapture>,
+    /// Whether the acts are done with which the guardian was forked.
+    pub(super) acts: bool,
 }
 
 /// What comes of a command, as words.
@@ -55,7 +57,7 @@ impl Command {
                     let stack = it.stack.map_or(0, |stack| {
                         u64::from(stack.bytes) << 8 | 4 | u64::from(stack.callers) << 1
                     });
-                    stack | u64::from(it.cpu)
+                    stack | u64::from(it.acts) << 3 | u64::from(it.cpu)
                 };
                 [0].into_iter().chain(captures.iter().map(word)).collect()
             }
@@ -88,6 +90,7 @@ impl Command {
             [0, ref captures @ ..] => {
                 let capture = |word: &u64| Capture {
                     cpu: word & 1 != 0,
+                    acts: word & 8 != 0,
                     stack: (word & 4 != 0).then_some(StackCapture {
                         callers: word & 2 != 0,
                         bytes: (word >> 8) as u32,
