@@ -225,8 +225,8 @@ mod tests {
         let stack = Some(StackCapture { callers: true, bytes: 0xfff8 });
         for command in [
             Command::Capture(vec![
-                Capture { cpu: true, stack: None },
-                Capture { cpu: false, stack },
+                Capture { cpu: true, stack: None, acts: false },
+                Capture { cpu: false, stack, acts: true },
             ]),
             Command::Expect { pid: 7 },
             Command::Attach { pid: 7, watches: vec![Some(watch), None, Some(store)] },
