@@ -6,6 +6,7 @@
 //! made to fail, and [`Fake::holdings`] tells what has not been given back.
 
 mod bpf;
+mod call;
 mod ptrace;
 mod rights;
 
@@ -15,6 +16,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+pub use call::Call;
+
 use super::rights::Capabilities;
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::{EventSpec, Role};
@@ -23,70 +26,6 @@ use crate::bpf::{Program, Task};
 use crate::event::{Registers, UserStack};
 use crate::record::{Sample, write};
 use crate::ring::{PlainWriter, RingMemory};
-
-/// A kind of call, to be made to fail.
-#[allow(missing_docs, reason = "each is the method of the same name")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
-    PerfEventOpen,
-    PerfEnable,
-    PerfDisable,
-    PerfChange,
-    PerfOver,
-    PerfId,
-    PerfSetOutput,
-    PerfRead,
-    MapRing,
-    OnlineCpus,
-    Threads,
-    ThreadCount,
-    ThreadName,
-    ReadFile,
-    ReadMemory,
-    DescriptorLimit,
-    SetDescriptorLimit,
-    PidfdOpen,
-    PidfdSendSignal,
-    ForkExec,
-    Write,
-    Read,
-    PtraceSeize,
-    PtraceContinue,
-    PtraceDetach,
-    PtraceSignalCode,
-    RobustList,
-    Wait,
-    Kill,
-    Terminal,
-    StopOwnGroup,
-    BpfLoad,
-    BpfRun,
-    BpfIterate,
-    BpfMap,
-    BpfMapPut,
-    MapShared,
-    MapRecords,
-    PerfSetProgram,
-    Group,
-    PidNamespace,
-    OwnFrame,
-    Capabilities,
-    SetCapabilities,
-    ForkGuardian,
-    PtraceFollow,
-    PtraceInterrupt,
-    PtraceGo,
-    PtraceLetGo,
-    PtraceMessage,
-    PtraceTrapWaits,
-    PtraceRegisters,
-    PtraceUnblockTrap,
-    PtraceSetFlags,
-    DebugRegister,
-    SetDebugRegister,
-    PtraceWrite,
-    WaitAny,
-}
 
 /// What has been taken from the kernel and not given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
