@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::PerfOptions;
 use super::events::{Capture, EventSet};
 use super::guard::{CpuRing, PerfEvent, RingError, Source};
 use super::session::Rings;
+use super::{PerfOptions, births};
 use crate::attr::{EventSpec, Features, REGISTERS, Role, SAMPLE_TYPE, Sampled};
 use crate::engine::ArmError;
 use crate::engine::bpf::Programs;
@@ -15,6 +15,9 @@ use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
 use crate::plan::Plan;
 use crate::record::Layout;
 
+/// So many tries wait for births that are under way. Where threads come faster than that
+/// takes, the others do not.
+const PATIENT_TRIES: u32 = 8;
 /// Listings of the threads within one try, at most.
 const LISTINGS_MAX: usize = 8;
 /// Descriptors that the rest of hwtrace may need besides the events.
@@ -323,6 +326,9 @@ impl Target<'_> {
             let threads = self.list()?;
             self.machine.raise_limit(self.descriptors_for(threads.len()))?;
             let opened = self.open_threads(&threads)?;
+            if attempt < PATIENT_TRIES {
+                births::settle(&*self.machine.kernel, self.pid, &threads);
+            }
             if self.is_unchanged(&threads)? {
                 // Threads without one that could be opened are on their way
                 // out, and so is the process.
