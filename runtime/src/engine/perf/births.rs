@@ -25,10 +25,10 @@ const LINE_BYTES: usize = 256;
 
 /// Waits until no birth is under way that began before, as far as one can tell.
 pub(super) fn settle(kernel: &dyn Kernel, pid: u32, threads: &[u32]) {
-    let begun = |tid: u32| Some((tid, run_time(kernel, pid, tid)));
+    let begun = |tid: u32| (tid, run_time(kernel, pid, tid));
     let running = |tid: &&u32| may_be_creating(kernel, pid, **tid);
     let mut left: Vec<_> =
-        threads.iter().filter(running).filter_map(|tid| begun(*tid)).collect();
+        threads.iter().filter(running).map(|tid| begun(*tid)).collect();
     for _ in 0..LOOKS {
         if left.is_empty() {
             return;
