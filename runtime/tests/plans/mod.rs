@@ -172,6 +172,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             reads,
             blind,
             stack,
+            acts: Vec::new(),
         })
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::kernel::{Errno, Kernel};
 
 /// How long is waited between two looks,
-const PAUSE: Duration = Duration::from_micros(50);
+const PAUSE: Duration = Duration::from_micros(100);
 /// and how often is looked. Who had no CPU for so long may not have one for long.
-const LOOKS: usize = 200;
+const LOOKS: usize = 1000;
 /// So long no birth takes of a CPU, nanoseconds.
 const RUN_NS: u64 = 1_000_000;
 /// The system calls that create: clone, fork, vfork and clone3
