@@ -151,7 +151,7 @@ fn records_have_stacks_where_that_is_planned() {
     const FLAGS: u64 = ((128 | 16) << 1 | 1) << 32;
     let mut words = record(1, PID).to_vec();
     words[2] = FLAGS;
-    words.push(16 << 32 | 8);
+    words.push(2 << 32 | 8);
     words.extend(0..18);
     words.extend([0x401000, 5, 6]);
     assert!(fake.push_record(0, &words));
