@@ -123,8 +123,8 @@ impl KernelData {
     }
 }
 
-/// What programs at hits may know of the kernel; where `loads` are reported, too, also
-/// how they read memory unseen, and where `stacks` are copied where these end.
+/// What programs at hits may know of the kernel where `loads` are reported, too, or
+/// `stacks` are read: these also where they end.
 pub(crate) fn insight(surroundings: &Surroundings, loads: bool, stacks: bool) -> Insight {
     // The kernel's types take longer to read than all else takes that is to be armed.
     if !loads && !stacks {
@@ -132,7 +132,7 @@ pub(crate) fn insight(surroundings: &Surroundings, loads: bool, stacks: bool) ->
     }
     Insight {
         current: current(&surroundings.names),
-        walk: loads.then(|| walk(surroundings)).flatten(),
+        walk: walk(surroundings),
         stack_ends: stacks.then(|| stack_ends(&surroundings.names)).flatten(),
     }
 }

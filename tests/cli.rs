@@ -380,3 +380,15 @@ fn a_session_ends_after_its_time() {
     let lines = text(&output.stdout).lines().count();
     assert!((1..=11).contains(&lines), "{lines} ticks of 20 ms in 200 ms");
 }
+
+#[test]
+fn bytes_of_stacks_are_whole_words_that_fit_into_a_sample() {
+    for bytes in ["0", "7", "12", "65536", "-8", "1k"] {
+        let asked = format!("--stack-bytes={bytes}");
+        let output = hwtrace(&[&asked, "-e", HELLO]).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("a multiple of 8 from 8 to 65528"), "{said}");
+    }
+    assert_eq!(status(&["--stack-bytes=65528", "-e", HELLO]), 0);
+}

@@ -4,11 +4,15 @@
 //! of so many calls that stacks are as long as those of usual programs.
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
 
+#[path = "../tests/types/mod.rs"]
+mod types;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 
+use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Engine, Flow};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
@@ -86,6 +90,8 @@ struct Loop {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     counter: u64,
+    /// What is known of the kernel where stacks are read.
+    insight: Option<Insight>,
 }
 
 impl Loop {
@@ -110,7 +116,8 @@ impl Loop {
         let input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut String::new()).unwrap();
-        Self { child, input, output, counter }
+        let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+        Self { child, input, output, counter, insight: types::insight(&kernel) }
     }
 
     /// Nanoseconds of CPU time of a store.
@@ -128,7 +135,9 @@ impl Loop {
 
     fn armed(&self, way: &Way) -> PerfEngine {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
-        let options = PerfOptions::default();
+        let insight = self.insight.filter(|_| way.plan.needs.user_stack);
+        let insight = insight.unwrap_or_default();
+        let options = PerfOptions { insight, ..PerfOptions::default() };
         let mut engine = match way.programs {
             true => PerfEngine::with_programs(kernel, options),
             false => PerfEngine::new(kernel, options),

@@ -109,7 +109,8 @@ impl Layout {
         }
         if header.kind == sys::PERF_RECORD_LOST {
             return Some(Record::Lost {
-                time: *words.get(LOST_TIME)?,
+                // One without a trailer is that of an event without any field.
+                time: words.get(LOST_TIME).copied().unwrap_or(0),
                 lost: *words.get(2)?,
             });
         }
@@ -117,6 +118,11 @@ impl Layout {
         let body = words.get(1..body_end)?;
         let time = *words.get(body_end + 1)?;
         parse_sideband(header, time, body)
+    }
+
+    /// Whether it is a sample that holds nothing.
+    pub fn is_empty_sample(words: &[u64]) -> bool {
+        matches!(words, [word] if Header::new(*word).kind == sys::PERF_RECORD_SAMPLE)
     }
 
     /// The identifier in a record that is a sample, of any layout.

@@ -3,12 +3,14 @@
 #![allow(missing_docs)]
 
 mod plans;
+mod types;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::bpf::filter::Trial;
+use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine::bpf::{check, probe};
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::Kernel;
@@ -54,7 +56,7 @@ fn the_plainest_programs_load() {
         let plan = Plan { needs, ..Plan::default() };
         for (length, trigger) in [(8, Trigger::Write), (1, Trigger::ReadWrite)] {
             let watch = Watch { address: 8, length, trigger };
-            check(&kernel, &watch, &plan).expect("taken");
+            check(&kernel, &watch, &plan, Insight::default()).expect("taken");
         }
     }
 }
@@ -65,12 +67,15 @@ fn the_kernel_takes_every_plan() {
     let triggers = select(vec![Trigger::Write, Trigger::ReadWrite]);
     let watches = (select(vec![1, 2, 4, 8]), triggers)
         .prop_map(|(length, trigger)| Watch { address: 8, length, trigger });
-    let ran = runner(200).run(&(watches, plans::plan()), |(watch, plan)| {
-        let taken = check(&kernel, &watch, &plan);
-        prop_assert_eq!(taken, Ok(()));
-        Ok(())
-    });
-    ran.expect("taken");
+    let known = [Some(Insight::default()), types::insight(&kernel)];
+    for insight in known.into_iter().flatten() {
+        let cases = (watches.clone(), plans::plan());
+        let ran = runner(100).run(&cases, |(watch, plan)| {
+            prop_assert_eq!(check(&kernel, &watch, &plan, insight), Ok(()));
+            Ok(())
+        });
+        ran.expect("taken");
+    }
 }
 
 #[test]
@@ -82,7 +87,8 @@ fn the_kernel_takes_every_act() {
     let acts = proptest::collection::vec(act, 0..=ACTS_MAX);
     let ran = runner(100).run(&(acts, plans::plan()), |(acts, plan)| {
         let watch = Watch { address: 8, length: 4, trigger: Trigger::Write };
-        prop_assert_eq!(check(&kernel, &watch, &Plan { acts, ..plan }), Ok(()));
+        let plan = Plan { acts, ..plan };
+        prop_assert_eq!(check(&kernel, &watch, &plan, Insight::default()), Ok(()));
         Ok(())
     });
     ran.expect("taken");
@@ -125,6 +131,6 @@ fn what_is_no_filter_is_left_out() {
         assert!(Trial::new(&kernel, &filter).expect("not asked").is_none());
         let plan = Plan { filter: Some(filter), ..Plan::default() };
         let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
-        check(&kernel, &watch, &plan).expect("taken without it");
+        check(&kernel, &watch, &plan, Insight::default()).expect("taken without it");
     }
 }

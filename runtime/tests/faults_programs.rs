@@ -15,7 +15,9 @@ use hwtrace_runtime::kernel::{Errno, Kernel};
 use hwtrace_runtime::plan::{Lesson, Linear, Needs, Plan, Rule, RuleValue, StackCapture};
 use hwtrace_runtime::record::write;
 use hwtrace_runtime::schema::AccessKind;
-use perf_event_open_sys::bindings::PERF_RECORD_EXIT as EXIT;
+use perf_event_open_sys::bindings::{
+    PERF_RECORD_EXIT as EXIT, PERF_RECORD_SAMPLE as SAMPLE,
+};
 
 const PID: u32 = 10;
 const NONE: Holdings = Holdings { descriptors: 0, mappings: 0, children: 0 };
@@ -47,6 +49,26 @@ fn drain(engine: &mut PerfEngine, all: bool) -> Vec<(u32, u64)> {
     });
     drained.expect("good records");
     seen
+}
+
+#[test]
+fn a_hit_at_which_no_program_was_run_is_lost_and_no_error() {
+    let (fake, mut engine) = machine();
+    engine.arm(PID, &[WATCH]).expect("armed");
+    let empty = [write::header(SAMPLE, 2, 1)];
+    assert!(fake.push(0, &empty) && fake.push(0, &empty));
+    assert!(fake.push_record(0, &record(5, PID)));
+    let (mut lost, mut hits) = (0, 0);
+    let drained = engine.drain(true, &mut |event| {
+        match event {
+            Event::Lost { count } => lost += count,
+            Event::Hit(_) => hits += 1,
+            _ => {}
+        }
+        Flow::Continue
+    });
+    drained.expect("good records");
+    assert_eq!((lost, hits, engine.account().lost), (2, 1, 2));
 }
 
 #[test]
@@ -129,7 +151,7 @@ fn records_have_stacks_where_that_is_planned() {
     const FLAGS: u64 = ((128 | 16) << 1 | 1) << 32;
     let mut words = record(1, PID).to_vec();
     words[2] = FLAGS;
-    words.push(16 << 32 | 8);
+    words.push(2 << 32 | 8);
     words.extend(0..18);
     words.extend([0x401000, 5, 6]);
     assert!(fake.push_record(0, &words));

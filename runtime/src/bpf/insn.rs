@@ -162,6 +162,8 @@ pub enum Helper {
     RecordReserve = 131,
     /// `bpf_ringbuf_submit(record, flags)`
     RecordSubmit = 132,
+    /// `bpf_ringbuf_discard(record, flags)`
+    RecordDiscard = 133,
     /// `bpf_ringbuf_query(ring, what)`
     RecordsQuery = 134,
     /// `bpf_get_current_task_btf()`

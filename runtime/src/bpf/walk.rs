@@ -140,6 +140,14 @@ pub(super) fn read(
     length: u32,
     fails: Label,
 ) {
+    find(asm, walk, address, fails);
+    fetch(asm, Width::of(length), fails);
+}
+
+/// R3 = where in the direct mapping the byte at this address of the current process is,
+/// as are those that follow on its page. Goes to `fails` where there is none. What is
+/// lost is the same.
+pub(super) fn find(asm: &mut Assembler, walk: &Walk, address: Register, fails: Label) {
     let page = asm.label();
     asm.put([store(Width::Double, FRAME, ADDRESS, address)]);
     // What a task consists of the verifier knows: its members can be loaded.
@@ -175,7 +183,6 @@ pub(super) fn read(
     }
     asm.place(page);
     linear(asm, walk, fails);
-    fetch(asm, Width::of(length), fails);
 }
 
 /// R3 = where in the direct mapping the address is, by the page's entry in R1 and the

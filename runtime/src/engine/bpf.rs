@@ -60,26 +60,29 @@ static EVERYTHING: Plan = Plan {
 /// [`BpfError::Missing`] on a kernel that is too old.
 pub fn probe(kernel: &Rc<dyn Kernel>) -> Result<(), BpfError> {
     let watch = Watch { address: 8, length: 8, trigger: Trigger::Write };
-    check(kernel, &watch, &Plan::default()).map_err(|error| match error {
-        // What the verifier says to functions and instructions that it does not know
-        // (kernel/bpf/verifier.c, `check_helper_call`, `do_check`).
-        BpfError::Refused { log, .. }
-            if [
-                "unknown func",
-                "invalid func",
-                "cannot use helper",
-                "reserved fields",
-            ]
-            .iter()
-            .any(|said| log.contains(said)) =>
-        {
-            BpfError::Missing("what programs at hits take (Linux 5.15)")
+    check(kernel, &watch, &Plan::default(), Insight::default()).map_err(|error| {
+        match error {
+            // What the verifier says to functions and instructions that it does not know
+            // (kernel/bpf/verifier.c, `check_helper_call`, `do_check`).
+            BpfError::Refused { log, .. }
+                if [
+                    "unknown func",
+                    "invalid func",
+                    "cannot use helper",
+                    "reserved fields",
+                ]
+                .iter()
+                .any(|said| log.contains(said)) =>
+            {
+                BpfError::Missing("what programs at hits take (Linux 5.15)")
+            }
+            error => error,
         }
-        error => error,
     })
 }
 
-/// Whether the kernel takes the program that a plan makes of such a watch.
+/// Whether the kernel takes the program that a plan makes of such a watch, where so much
+/// is known of it.
 ///
 /// # Errors
 /// As [`probe`]; [`BpfError::Refused`].
@@ -87,10 +90,11 @@ pub fn check(
     kernel: &Rc<dyn Kernel>,
     watch: &Watch,
     plan: &Plan,
+    insight: Insight,
 ) -> Result<(), BpfError> {
     let plans = std::slice::from_ref(plan);
     let (programs, _rings) =
-        Programs::open(kernel, &[0], kernel.page_size(), Insight::default(), plans)?;
+        Programs::open(kernel, &[0], kernel.page_size(), insight, plans)?;
     programs.load(Watched::new(0, watch, false), plan).map(drop)
 }
 

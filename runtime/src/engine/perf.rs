@@ -43,6 +43,8 @@
 //! it misses none otherwise. Such a listing ends with a thread that is gone,
 //! which the next listing therefore lacks. Hence listings are repeated until
 //! two in a row are equal and as long as the kernel's own count of threads.
+//! And a thread is in no listing while it is born, but has inherited already: so
+//! before the second listing births come to their end (`perf/births.rs`).
 //!
 //! # Several processes, and images after an exec
 //!
@@ -71,7 +73,8 @@
 //! Made by [`PerfEngine::with_programs`] it is the `bpf` engine: everything here
 //! holds, but that hits on processes' watches run a program ([`super::bpf`]) and are no
 //! samples. A program is set as soon as its event is open, before the second listing:
-//! who inherits the event before that is a thread that the listing shows as new.
+//! who inherits the event before that is a thread that the listing shows as new. Should
+//! one be overlooked, its hits are samples with nothing in them, and counted as lost.
 //!
 //! # The kernel's data
 //!
@@ -101,6 +104,7 @@
 //! the signal.
 
 mod arm;
+mod births;
 mod events;
 mod family;
 mod guard;

@@ -14,3 +14,5 @@ mod programs_elsewhere;
 mod stacks;
 mod starting;
 mod threads;
+#[path = "../types/mod.rs"]
+mod types;

@@ -4,23 +4,38 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{Account, Engine, Flow};
 use hwtrace_runtime::event::{Event, RawHit, Trigger, Watch};
+use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{Needs, Plan, StackCapture};
 
 use crate::common::{Target, compile, despite_lost_traps, is_live, stores_to, symbol};
 use crate::programs::runs_programs;
+use crate::types;
 
 /// By perf's numbers.
 const STACK_POINTER: u32 = 7;
 const INSTRUCTION_POINTER: u32 = 8;
 
-/// Whether programs are run at hits: both ways that there are.
-fn engines() -> impl Iterator<Item = bool> {
+/// What takes the hits.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Samples,
+    Programs,
+    /// They read memory by way of the direct mapping.
+    Walking(Insight),
+}
+
+/// The ways that there are here.
+fn engines() -> impl Iterator<Item = Way> {
     let programs = is_live() && runs_programs();
-    [Some(false), programs.then_some(true)].into_iter().flatten().filter(|_| is_live())
+    let kernel: Rc<dyn Kernel> = Rc::new(Linux);
+    let walking = programs.then(|| types::insight(&kernel)).flatten().map(Way::Walking);
+    let ways = [Some(Way::Samples), programs.then_some(Way::Programs), walking];
+    ways.into_iter().flatten().filter(|_| is_live())
 }
 
 fn plan(callers: bool, bytes: u32, kernel_stack: bool) -> Plan {
@@ -69,17 +84,21 @@ impl Stacked {
 
 /// Follows a target that is ready from where it is told to go on to its end.
 fn follow(
-    programs: bool,
+    way: Way,
     mut target: Target,
     watch: Watch,
     plan: &Plan,
     each: &mut dyn FnMut(&RawHit<'_>),
 ) -> Option<Account> {
     let kernel = Rc::new(Linux);
-    let options = PerfOptions::default();
-    let mut engine = match programs {
-        true => PerfEngine::with_programs(kernel, options),
-        false => PerfEngine::new(kernel, options),
+    let mut options = PerfOptions::default();
+    let mut engine = match way {
+        Way::Samples => PerfEngine::new(kernel, options),
+        Way::Programs => PerfEngine::with_programs(kernel, options),
+        Way::Walking(insight) => {
+            options.insight = insight;
+            PerfEngine::with_programs(kernel, options)
+        }
     };
     engine.set_plans(std::slice::from_ref(plan));
     engine.arm(target.pid(), &[watch]).expect("armed");
@@ -112,7 +131,7 @@ fn follow(
 
 /// All hits of a program, none of which is lost; with the numbers that it says it has.
 fn hits(
-    programs: bool,
+    way: Way,
     program: &Path,
     watch: impl Fn(&[u64]) -> Watch,
     plan: &Plan,
@@ -124,7 +143,7 @@ fn hits(
             line.split(' ').map(|word| word.parse().expect("a number")).collect();
         let mut hits = Vec::new();
         let each = &mut |hit: &RawHit<'_>| hits.push(Stacked::of(hit));
-        let account = follow(programs, target, watch(&numbers), plan, each)?;
+        let account = follow(way, target, watch(&numbers), plan, each)?;
         assert_eq!((account.lost, account.counted[0]), (0, hits.len() as u64));
         Some((numbers, hits))
     })
@@ -181,10 +200,10 @@ fn assert_way(callers: &[u64], way: &[Range<u64>]) {
 
 #[test]
 fn callers_are_the_functions_that_called() {
-    for programs in engines() {
+    for engine in engines() {
         let program = compile_calls("stacks_callers", STORE);
         let watch = |_: &[u64]| stores_to(&program, "counter");
-        let (_, hits) = hits(programs, &program, watch, &plan(true, 0, true));
+        let (_, hits) = hits(engine, &program, watch, &plan(true, 0, true));
         assert_eq!(hits.len(), 20);
         let way = way(&program);
         for hit in &hits {
@@ -197,13 +216,13 @@ fn callers_are_the_functions_that_called() {
 
 #[test]
 fn bytes_are_those_of_the_stack() {
-    for programs in engines() {
+    for engine in engines() {
         let program = compile_calls("stacks_bytes", STORE);
         let middle = range(&program, "middle");
         let watch = |_: &[u64]| stores_to(&program, "counter");
         for asked in [4096, 1024, 24, StackCapture::BYTES_MAX] {
             let plan = plan(false, asked, false);
-            let (numbers, hits) = hits(programs, &program, watch, &plan);
+            let (numbers, hits) = hits(engine, &program, watch, &plan);
             assert_eq!(hits.len(), 20);
             for hit in &hits {
                 assert!(hit.callers.is_empty());
@@ -243,11 +262,11 @@ fn hits_in_the_kernel_have_both_stacks() {
                 : \"rcx\", \"r11\", \"memory\");
         }";
     let symbols = std::fs::read_to_string("/proc/kallsyms").expect("/proc");
-    for programs in engines() {
+    for engine in engines() {
         let program = compile_calls("stacks_kernel", read);
         let (after, way) = (after(&program), way(&program));
         let watch = |_: &[u64]| stores_to(&program, "counter");
-        let (numbers, hits) = hits(programs, &program, watch, &plan(true, 4096, true));
+        let (numbers, hits) = hits(engine, &program, watch, &plan(true, 4096, true));
         // A byte at a time.
         assert_eq!(hits.len(), 160);
         for hit in &hits {
@@ -301,13 +320,13 @@ fn a_deep_stack_is_cut_where_it_is_said_to_be() {
             pad[0] = 0;
         }
         __attribute__((noinline)) void inner(unsigned long n) { deep(2000); }";
-    for programs in engines() {
+    for engine in engines() {
         let program = compile_calls("stacks_deep", deep);
         let watch = |_: &[u64]| stores_to(&program, "counter");
         let all_deep = range(&program, "deep");
         for bytes in [16384, 12296] {
             let plan = plan(true, bytes, false);
-            let (_, hits) = hits(programs, &program, watch, &plan);
+            let (_, hits) = hits(engine, &program, watch, &plan);
             assert_eq!(hits.len(), 20);
             for hit in hits {
                 assert_eq!(hit.bytes.len(), bytes as usize);
@@ -328,9 +347,9 @@ fn the_watched_bytes_are_not_read_where_that_would_be_a_hit() {
         length: 8,
         trigger: Trigger::ReadWrite,
     };
-    for programs in engines().filter(|programs| *programs) {
+    for engine in engines().filter(|it| !matches!(it, Way::Samples)) {
         let reads = compile_reads("stacks_reads");
-        let (numbers, hits) = hits(programs, &reads, pattern, &plan(true, 4096, false));
+        let (numbers, hits) = hits(engine, &reads, pattern, &plan(true, 4096, false));
         // What uses that part of the stack when `main` has returned hits, too.
         assert!(hits.iter().all(|hit| !hit.kernel));
         let load = range(&reads, "load");
@@ -338,8 +357,33 @@ fn the_watched_bytes_are_not_read_where_that_would_be_a_hit() {
         assert_eq!(hits.iter().filter(of_load).count(), 20);
         for hit in hits.iter().filter(of_load) {
             let before = numbers[0] - hit.stack_pointer;
-            assert_eq!(hit.bytes.len() as u64, before);
+            match engine {
+                Way::Walking(_) => assert!(hit.bytes.len() as u64 > before + 8),
+                _ => assert_eq!(hit.bytes.len() as u64, before),
+            }
         }
+    }
+}
+
+/// Where the bytes of another watch may be on the stack, it is not read by its own
+/// address.
+#[test]
+fn stacks_are_left_alone_where_reading_them_could_be_a_hit() {
+    for engine in engines().filter(|it| !matches!(it, Way::Samples)) {
+        let program = compile_calls("stacks_blind", STORE);
+        let watch = |_: &[u64]| stores_to(&program, "counter");
+        let blind = Plan { blind: true, ..plan(true, 4096, false) };
+        let (_, hits) = hits(engine, &program, watch, &blind);
+        for hit in &hits {
+            match engine {
+                Way::Walking(_) => {
+                    assert_way(&hit.callers, &way(&program));
+                    assert_eq!(hit.bytes.len(), 4096);
+                }
+                _ => assert_eq!((&hit.callers[..], hit.bytes.len()), (&[hit.ip][..], 0)),
+            }
+        }
+        assert_eq!(hits.len(), 20);
     }
 }
 
@@ -383,7 +427,7 @@ fn of_many_threads_with_large_stacks_every_hit_comes_or_is_known_to_be_lost() {
             for (int i = 0; i < 4; i++) pthread_join(t[i], 0);
             return 0;
         }";
-    for programs in engines() {
+    for engine in engines() {
         let program = compile("stacks_threads", source, &["-fno-omit-frame-pointer"]);
         let watch = stores_to(&program, "counter");
         let (whole, account) = despite_lost_traps(|| {
@@ -394,10 +438,10 @@ fn of_many_threads_with_large_stacks_every_hit_comes_or_is_known_to_be_lost() {
             };
             let target = Target::start(&program);
             let plan = plan(false, 16384, false);
-            follow(programs, target, watch, &plan, each).map(|account| (whole, account))
+            follow(engine, target, watch, &plan, each).map(|account| (whole, account))
         });
         assert_eq!(account.counted, [100_000]);
         assert_eq!(whole + account.lost, 100_000, "{account:?}");
-        eprintln!("programs {programs}: {} of 100000 lost", account.lost);
+        eprintln!("{engine:?}: {} of 100000 lost", account.lost);
     }
 }

@@ -6,15 +6,19 @@
 //!
 //! The stack's memory is read page by page, from the stack pointer upwards, until as much
 //! is there as was asked for, or a page is not: a function of the kernel that reads over
-//! the stack's end reads nothing. Each is a call of some tens of nanoseconds, and what
-//! copying takes: while debug registers are on, processors copy byte by byte, half a
-//! microsecond a KiB. So no more is read than the stack has, where that is known: the first
-//! thread's begins where the kernel put the arguments, that of others below what the C
-//! library keeps of them, to which their FS segment begins.
+//! the stack's end reads nothing. No more is read than the stack has, where that is known:
+//! the first thread's begins where the kernel put the arguments, that of others below what
+//! the C library keeps of them, to which their FS segment begins.
 //!
-//! Where the register reports loads, too, they would be reported: so memory is read up
-//! to the watched bytes, and callers are not looked for where the frame is at them.
-//! Watches of other registers that report loads are not known here.
+//! While debug registers are on, processors copy strings byte by byte, half a microsecond
+//! a KiB, and a read of a user's memory by its own address takes 170 ns besides. So it is
+//! read by way of the direct mapping where that is known ([`Walk`]), which the kernel does
+//! word by word; and the draft is read into the ring likewise, into room of a few sizes,
+//! as room for a record can only be taken by a size that the verifier knows.
+//!
+//! Without a walk, what reports loads would report ours: where the watch itself does,
+//! memory is read up to the watched bytes, and callers are not looked for where the frame
+//! is at them; where that of another register does, the stack's memory is left alone.
 
 use super::Hit;
 use crate::attr::CALLS_MAX;
@@ -25,6 +29,7 @@ use crate::bpf::insn::{
     alu, alu_constant, call, copy, load, set, set_address, store, store_constant,
 };
 use crate::bpf::steps::at;
+use crate::bpf::walk::{self, Walk};
 use crate::plan::{Plan, StackCapture};
 
 /// What of the stacks records have.
@@ -44,25 +49,40 @@ const FRAME_POINTER: usize = 6;
 const STACK_POINTER: usize = 7;
 const INSTRUCTION_POINTER: usize = frame::REGISTER_COUNT - 1;
 
-/// Within the word that says how long they are, in bytes: where the length of each is.
+/// Within the word that says how long they are: where the length of each is, in bytes:
 const CALLERS: i16 = 0;
 const KERNEL: i16 = 2;
-const BYTES: i16 = 4;
+/// In words: those of the stack's memory, and of the whole record, if that is known.
+const WORDS: i16 = 4;
+const WHOLE: i16 = 6;
 
-/// On BPF's stack: the frame pointer, and then what is read there, two words,
-const LINK: i16 = -16;
-/// and where the next can be at the lowest.
-const LOWEST: i16 = -24;
+/// On BPF's stack, below what a walk uses: the frame pointer, and then what is read there,
+/// two words,
+const LINK: i16 = -32;
+/// where the next can be at the lowest,
+const LOWEST: i16 = -40;
+/// which caller it is that is looked for,
+const NUMBER: i16 = -48;
+/// the number of the page that was found last,
+const PAGE: i16 = -56;
+/// and how far its bytes are from where the direct mapping has them.
+const FAR: i16 = -64;
 /// Later: what is left to be read,
-const LEFT: i16 = -8;
+const LEFT: i16 = -24;
 /// from where,
-const FROM: i16 = -16;
+const FROM: i16 = -32;
 /// how much of it is read now,
-const NOW: i16 = -24;
+const NOW: i16 = -40;
 /// and how long the record was before.
-const BEFORE: i16 = -32;
+const BEFORE: i16 = -48;
 /// Later, when nothing is left to be read: how long the record is.
 const LENGTH: i16 = FROM;
+
+/// A page's bits of an address.
+const PAGE_SHIFT: i32 = 12;
+const PAGE_MASK: i32 = (1 << PAGE_SHIFT) - 1;
+/// Room for records that are not of whole pages is taken by these sizes, bytes.
+const ROOMS: [u32; 8] = [256, 384, 512, 768, 1024, 1536, 2048, 3072];
 
 impl Stacks {
     /// What a plan asks for; none where it does not.
@@ -132,11 +152,20 @@ impl Hit<'_> {
             self.kernel_calls();
         }
         self.asm.place(user);
-        if stacks.user.bytes > 0 {
+        if stacks.user.bytes > 0 && self.reads_stack() {
             self.bytes(stacks.user.bytes);
         }
+        self.asm.put([store(Width::Double, FRAME, LENGTH, R8)]);
+        match self.maps.insight.walk {
+            Some(_) => self.read_into_ring(),
+            None => self.copy_into_ring(),
+        }
+    }
+
+    /// Has the kernel copy the draft into the ring.
+    fn copy_into_ring(&mut self) {
         let lost = self.labels.lost;
-        self.asm.put([copy(R1, R8), store(Width::Double, FRAME, LENGTH, R8)]);
+        self.asm.put([copy(R1, R8)]);
         self.filled();
         self.ring(lost);
         self.wakes(self.maps.draft_bytes as usize + super::HEAD_BYTES);
@@ -145,6 +174,61 @@ impl Hit<'_> {
         self.asm.put([copy(R1, R8), copy(R2, R9), call(Helper::RecordPut)]);
         self.asm.jump_if(Test::NotEqual, R0, 0, lost);
         self.asm.jump(self.labels.end);
+    }
+
+    /// Reads the draft into room in the ring in which it fits, and says there how much
+    /// of that it takes.
+    fn read_into_ring(&mut self) {
+        let lost = self.labels.lost;
+        let [taken, wasted] = [(); 2].map(|()| self.asm.label());
+        self.asm.put([
+            alu_constant(Alu::ShiftRight, R8, 3),
+            store(Width::Half, R9, at(super::BODY) + WHOLE, R8),
+        ]);
+        self.ring(lost);
+        let longest = self.maps.draft_bytes;
+        let pages = (4096..longest).step_by(READ_AT_ONCE);
+        let rooms = ROOMS.into_iter().chain(pages).filter(|it| *it < longest);
+        for room in rooms.chain([longest]) {
+            self.room(room, taken, wasted);
+        }
+        self.asm.jump(lost);
+        self.asm.place(wasted);
+        self.asm.put([copy(R1, R9), set(R2, 0), call(Helper::RecordDiscard)]);
+        self.asm.jump(lost);
+        self.asm.place(taken);
+        self.filled();
+        self.wakes(longest as usize + super::HEAD_BYTES);
+        self.asm.put([copy(R1, R9), call(Helper::RecordSubmit)]);
+        self.asm.jump(self.labels.end);
+    }
+
+    /// Where the draft fits into so many bytes: takes room for them in the ring, reads it
+    /// into them and goes on at `taken`, with the room in [`R9`] and its bytes in R1.
+    fn room(&mut self, bytes: u32, taken: Label, wasted: Label) {
+        let longer = self.asm.label();
+        self.asm.put([load(Width::Double, R2, FRAME, LENGTH)]);
+        self.asm.jump_if(Test::Above, R2, bytes as i32, longer);
+        self.asm.put([
+            copy(R1, R8),
+            set(R2, bytes as i32),
+            set(R3, 0),
+            call(Helper::RecordReserve),
+        ]);
+        self.asm.jump_if(Test::Equal, R0, 0, self.labels.lost);
+        self.asm.put([
+            copy(R3, R9),
+            copy(R9, R0),
+            copy(R1, R0),
+            load(Width::Double, R2, FRAME, LENGTH),
+            alu_constant(Alu::And, R2, 0xffff),
+        ]);
+        self.asm.jump_if(Test::Above, R2, bytes as i32, wasted);
+        self.asm.put([call(Helper::ProbeReadKernel)]);
+        self.asm.jump_if(Test::NotEqual, R0, 0, wasted);
+        self.asm.put([set(R1, bytes as i32)]);
+        self.asm.jump(taken);
+        self.asm.place(longer);
     }
 
     /// Appends the user's callers: where it is, and what is above each frame pointer. The
@@ -167,8 +251,8 @@ impl Hit<'_> {
             set(R1, 8),
             store(Width::Half, R9, at(super::BODY) + CALLERS, R1),
         ]);
-        for number in 2..=CALLS_MAX {
-            self.caller(number, done);
+        if self.reads_stack() {
+            self.more_callers(done);
         }
         self.asm.place(done);
         // However many they are: the verifier goes on once, and not for each number.
@@ -177,8 +261,34 @@ impl Hit<'_> {
         self.asm.jump_if(Test::Above, R8, self.maps.draft_bytes as i32, lost);
     }
 
-    /// Appends the caller with this number. Frames are above each other, not far.
-    fn caller(&mut self, number: usize, done: Label) {
+    /// Appends those that frames tell of.
+    fn more_callers(&mut self, done: Label) {
+        let next = self.asm.label();
+        self.asm.put([
+            store_constant(Width::Double, FRAME, NUMBER, 1),
+            store_constant(Width::Double, FRAME, PAGE, -1),
+            store_constant(Width::Double, FRAME, FAR, 0),
+        ]);
+        self.asm.place(next);
+        self.link(done);
+        self.asm.put([load(Width::Double, R1, FRAME, LINK + 8)]);
+        self.asm.jump_if(Test::Equal, R1, 0, done);
+        self.append(R1);
+        self.asm.put([
+            load(Width::Double, R1, FRAME, NUMBER),
+            add(R1, 1),
+            store(Width::Double, FRAME, NUMBER, R1),
+            copy(R2, R1),
+            alu_constant(Alu::ShiftLeft, R2, 3),
+            store(Width::Half, R9, at(super::BODY) + CALLERS, R2),
+        ]);
+        self.asm.jump_if(Test::Below, R1, CALLS_MAX as i32, next);
+    }
+
+    /// Reads the frame that the link leads to: the next link, and the caller. Frames are
+    /// above each other, not far.
+    fn link(&mut self, done: Label) {
+        let [own, read] = [(); 2].map(|()| self.asm.label());
         self.asm.put([
             load(Width::Double, R3, FRAME, LINK),
             load(Width::Double, R1, FRAME, LOWEST),
@@ -187,6 +297,21 @@ impl Hit<'_> {
         ]);
         self.asm.jump_if(Test::Above, R2, FRAME_BYTES_MAX, done);
         self.asm.jump_if(Test::AnyBit, R3, 7, done);
+        self.asm.put([
+            copy(R1, R3),
+            add(R1, 16),
+            store(Width::Double, FRAME, LOWEST, R1),
+        ]);
+        if let Some(walk) = self.maps.insight.walk {
+            // What goes on on another page is rare.
+            self.asm.put([copy(R1, R3), alu_constant(Alu::And, R1, PAGE_MASK)]);
+            self.asm.jump_if(Test::Above, R1, PAGE_MASK - 15, own);
+            self.on_page(&walk, done);
+            self.asm.put([copy(R1, FRAME), add(R1, LINK.into()), set(R2, 16)]);
+            self.asm.put([call(Helper::ProbeReadKernel)]);
+            self.asm.jump(read);
+        }
+        self.asm.place(own);
         if let Some(length) = self.forbidden() {
             // Link and caller are read there.
             self.asm.put([
@@ -197,23 +322,43 @@ impl Hit<'_> {
             ]);
             self.asm.jump_if(Test::Below, R1, 15 + length as i32, done);
         }
+        if self.blind {
+            self.asm.jump(done);
+        }
+        self.asm.put([copy(R1, FRAME), add(R1, LINK.into()), set(R2, 16)]);
+        self.asm.put([call(Helper::ProbeReadUser)]);
+        self.asm.place(read);
+        self.asm.jump_if(Test::NotEqual, R0, 0, done);
+    }
+
+    /// R3 = where in the direct mapping the link leads to; it is in R3 already.
+    fn on_page(&mut self, walk: &Walk, done: Label) {
+        let known = self.asm.label();
         self.asm.put([
             copy(R1, R3),
-            add(R1, 16),
-            store(Width::Double, FRAME, LOWEST, R1),
-            copy(R1, FRAME),
-            add(R1, LINK.into()),
-            set(R2, 16),
-            call(Helper::ProbeReadUser),
+            alu_constant(Alu::ShiftRight, R1, PAGE_SHIFT),
+            load(Width::Double, R2, FRAME, PAGE),
         ]);
-        self.asm.jump_if(Test::NotEqual, R0, 0, done);
-        self.asm.put([load(Width::Double, R1, FRAME, LINK + 8)]);
-        self.asm.jump_if(Test::Equal, R1, 0, done);
-        self.append(R1);
+        self.asm.jump_if_both(Test::Equal, R1, R2, known);
+        self.asm.put([store(Width::Double, FRAME, PAGE, R1)]);
+        walk::find(&mut self.asm, walk, R3, done);
         self.asm.put([
-            set(R1, 8 * number as i32),
-            store(Width::Half, R9, at(super::BODY) + CALLERS, R1),
+            load(Width::Double, R1, FRAME, LINK),
+            alu(Alu::Subtract, R3, R1),
+            store(Width::Double, FRAME, FAR, R3),
         ]);
+        self.asm.place(known);
+        self.asm.put([
+            load(Width::Double, R3, FRAME, LINK),
+            load(Width::Double, R1, FRAME, FAR),
+            alu(Alu::Add, R3, R1),
+        ]);
+    }
+
+    /// Whether the stack's memory is read: not where that could be a hit of another
+    /// register.
+    fn reads_stack(&self) -> bool {
+        !self.blind || self.maps.insight.walk.is_some()
     }
 
     /// Appends a word.
@@ -257,7 +402,7 @@ impl Hit<'_> {
         if let Some(ends) = self.maps.insight.stack_ends {
             self.up_to_its_end(ends);
         }
-        if self.forbidden().is_some() {
+        if self.forbidden().is_some() && self.maps.insight.walk.is_none() {
             self.asm.put([load(Width::Double, R1, R7, at(frame::ADDRESS))]);
             self.up_to();
         }
@@ -271,8 +416,9 @@ impl Hit<'_> {
             load(Width::Double, R1, FRAME, BEFORE),
             alu(Alu::Subtract, R8, R1),
             // Only whole words.
-            alu_constant(Alu::And, R8, !7),
-            store(Width::Word, R9, at(super::BODY) + BYTES, R8),
+            alu_constant(Alu::ShiftRight, R8, 3),
+            store(Width::Half, R9, at(super::BODY) + WORDS, R8),
+            alu_constant(Alu::ShiftLeft, R8, 3),
             alu(Alu::Add, R8, R1),
         ]);
     }
@@ -320,8 +466,15 @@ impl Hit<'_> {
         let longest = self.maps.draft_bytes as i32;
         self.asm.jump_if(Test::Above, R8, longest, done);
         self.asm.put([store(Width::Double, FRAME, NOW, R2)]);
+        let mut helper = Helper::ProbeReadUser;
+        if let Some(walk) = self.maps.insight.walk {
+            walk::find(&mut self.asm, &walk, R3, done);
+            self.asm.put([load(Width::Double, R2, FRAME, NOW)]);
+            self.asm.jump_if(Test::Above, R2, READ_AT_ONCE as i32, done);
+            helper = Helper::ProbeReadKernel;
+        }
         self.append_to(R1);
-        self.asm.put([call(Helper::ProbeReadUser)]);
+        self.asm.put([call(helper)]);
         self.asm.jump_if(Test::NotEqual, R0, 0, done);
         self.asm.put([load(Width::Double, R2, FRAME, NOW), alu(Alu::Add, R8, R2)]);
         for (word, operator) in [(FROM, Alu::Add), (LEFT, Alu::Subtract)] {

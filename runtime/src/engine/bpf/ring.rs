@@ -145,14 +145,20 @@ struct Stacks<'r> {
     user: UserStack<'r>,
 }
 
-/// Takes stacks from the end, and from the front the word that says how long they are:
-/// bytes of callers and of calls in the kernel, 16 bits each, and of the stack.
+/// Takes stacks from the end, and from the front the word that says how long they are,
+/// 16 bits each: bytes of callers and of calls in the kernel, words of the stack, and of
+/// the whole record, if it has more room than it takes.
 fn stacks(words: &[u64]) -> Option<(&[u64], Stacks<'_>)> {
     let (&lengths, words) = words.split_first()?;
-    let (calls, bytes) = halves(lengths);
-    let (words, bytes) = last(words, bytes as usize / size_of::<u64>())?;
-    let (words, kernel) = last(words, (calls >> 16) as usize / size_of::<u64>())?;
-    let (words, callers) = last(words, (calls & 0xffff) as usize / size_of::<u64>())?;
+    let [callers, kernel, bytes, whole] =
+        [0, 16, 32, 48].map(|shift| (lengths >> shift & 0xffff) as usize);
+    let words = match whole {
+        0 => words,
+        whole => words.get(..whole.checked_sub(BODY + 1)?)?,
+    };
+    let (words, bytes) = last(words, bytes)?;
+    let (words, kernel) = last(words, kernel / size_of::<u64>())?;
+    let (words, callers) = last(words, callers / size_of::<u64>())?;
     let user = UserStack { callers, bytes: as_bytes(bytes) };
     Some((words, Stacks { kernel, user }))
 }
@@ -203,7 +209,7 @@ mod tests {
     #[test]
     fn stacks_are_as_long_as_the_record_says() {
         let rules = Rules::default();
-        let mut rest = vec![24 << 32 | 16 << 16 | 8, 77];
+        let mut rest = vec![3 << 32 | 16 << 16 | 8, 77];
         rest.extend(0..18);
         rest.extend([100, 201, 202, 301, 302, 303]);
         let words = record((flag::CODE | flag::STACKS) << 1 | 1, &rest);
@@ -222,6 +228,14 @@ mod tests {
         for end in 0..words.len() - 1 {
             assert!(self::hit(&words[..end], 0, &rules).is_none(), "cut at {end}");
         }
+        // With room behind it of which nothing is said.
+        let whole = (words.len() as u64) << 48;
+        let roomy = [&words[..BODY], &[words[BODY] | whole], &words[BODY + 1..], &[5, 6]];
+        let roomy = roomy.concat();
+        let same = self::hit(&roomy, 0, &rules).expect("whole");
+        assert_eq!(same.user_stack.bytes, hit.user_stack.bytes);
+        assert_eq!(same.captured.words, hit.captured.words);
+        assert!(self::hit(&roomy[..words.len() - 1], 0, &rules).is_none(), "cut");
         let endless = record(flag::STACKS << 1, &[u64::MAX, 1, 2, 3]);
         assert!(self::hit(&endless, 0, &rules).is_none());
     }

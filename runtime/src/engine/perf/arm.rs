@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::PerfOptions;
 use super::events::{Capture, EventSet};
 use super::guard::{CpuRing, PerfEvent, RingError, Source};
 use super::session::Rings;
+use super::{PerfOptions, births};
 use crate::attr::{EventSpec, Features, REGISTERS, Role, SAMPLE_TYPE, Sampled};
 use crate::engine::ArmError;
 use crate::engine::bpf::Programs;
@@ -15,6 +15,9 @@ use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
 use crate::plan::Plan;
 use crate::record::Layout;
 
+/// So many tries wait for births that are under way. Where threads come faster than that
+/// takes, the others do not.
+const PATIENT_TRIES: u32 = 64;
 /// Listings of the threads within one try, at most.
 const LISTINGS_MAX: usize = 8;
 /// Descriptors that the rest of hwtrace may need besides the events.
@@ -347,7 +350,7 @@ impl Target<'_> {
             let threads = self.list()?;
             self.machine.raise_limit(self.descriptors_for(threads.len()))?;
             let opened = self.open_threads(&threads)?;
-            if self.is_unchanged(&threads)? {
+            if self.is_settled(&threads, attempt < PATIENT_TRIES)? {
                 // Threads without one that could be opened are on their way
                 // out, and so is the process.
                 if opened.threads == 0 {
@@ -403,6 +406,19 @@ impl Target<'_> {
             sets.push(opened.map_err(|errno| (errno, 0))?);
         }
         Ok(())
+    }
+
+    /// Whether it [is unchanged](Self::is_unchanged), with `patient` once the births that
+    /// are under way have ended.
+    fn is_settled(&self, opened: &[u32], patient: bool) -> Result<bool, ArmError> {
+        if patient {
+            // In vain where it is known already.
+            if self.list()?.iter().any(|tid| opened.binary_search(tid).is_err()) {
+                return Ok(false);
+            }
+            births::settle(&*self.machine.kernel, self.pid, opened);
+        }
+        self.is_unchanged(opened)
     }
 
     /// Whether no thread is there that was not listed before its siblings

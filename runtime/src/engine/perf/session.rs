@@ -247,7 +247,9 @@ impl Session {
         };
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
         let (family, figures) = (&mut self.family, &mut self.figures);
-        let reader = Reader { ids: &self.ids, watches: &self.watches, plain: self.plain };
+        let programmed = self.programs.is_some();
+        let (ids, watches) = (&self.ids, &self.watches);
+        let reader = Reader { ids, watches, plain: self.plain, programmed };
         let rules = self.programs.as_ref().map(Programs::rules);
         let merged = self.merge.round(&mut self.rings.main, bound, |source| {
             flow = reader.hand_on_from(source, rules, figures, &mut |event| {
@@ -292,7 +294,8 @@ impl Session {
         &mut self,
         sink: &mut dyn FnMut(Event<'_>),
     ) -> std::io::Result<()> {
-        let reader = Reader { ids: &self.ids, watches: &self.watches, plain: self.plain };
+        let (ids, watches) = (&self.ids, &self.watches);
+        let reader = Reader { ids, watches, plain: self.plain, programmed: false };
         let mut figures = Figures::default();
         for ring in &mut self.rings.news {
             ring.refresh().map_err(bad_record)?;
@@ -492,6 +495,9 @@ struct Reader<'s> {
     watches: &'s [WatchState],
     /// That of records that are no samples.
     plain: Layout,
+    /// Whether there are events that should run programs. One that has none makes samples
+    /// with nothing in them.
+    programmed: bool,
 }
 
 impl Reader<'_> {
@@ -542,6 +548,9 @@ impl Reader<'_> {
 
     /// The event of a record.
     fn event<'r>(&self, words: &'r [u64]) -> std::result::Result<Event<'r>, Skip> {
+        if self.programmed && Layout::is_empty_sample(words) {
+            return Ok(Event::Lost { count: 1 });
+        }
         let hit = Layout::sample_id(words).map(|id| self.ids.watch(id));
         let watch = hit.map(|watch| watch.ok_or(Skip::Senseless)).transpose()?;
         let state = watch.and_then(|watch| self.watches.get(watch as usize));
