@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::ResolveError;
-use hwtrace_runtime::engine::{self, ArmError, Engine, Whose};
+use hwtrace_runtime::engine::{self, ArmError, Engine, Flow, Whose};
 use hwtrace_runtime::event::Event;
 use hwtrace_runtime::event::Watch;
 use hwtrace_runtime::kernel::Kernel;
@@ -33,7 +33,7 @@ use crate::names::Names;
 use crate::registers::Registers;
 use crate::rights::Uses;
 use crate::session::{Consumer, Data, Request};
-use crate::sink::{Books, Sink};
+use crate::sink::{Books, Sink, acted_at};
 use crate::symbols::{SharedSymbols, TargetMemory};
 
 /// Everything that is armed.
@@ -268,6 +268,27 @@ impl Armed {
     fn is_ours(&self, pid: u32) -> bool {
         let folder = std::fs::metadata(format!("/proc/{pid}"));
         folder.is_ok_and(|it| it.uid() == self.surroundings.kernel.effective_user())
+    }
+
+    /// Takes back what was done at hits that no handler sees any more, as the session has
+    /// ended.
+    ///
+    /// # Errors
+    /// As reading the rings.
+    pub(crate) fn take_back<C: Consumer>(&mut self, consumer: &mut C) -> io::Result<()> {
+        if self.plans.iter().all(|plan| plan.acts.is_empty()) {
+            return Ok(());
+        }
+        let plans = &self.plans;
+        self.engine.drain(true, &mut |event| {
+            if let Event::Hit(hit) = event
+                && hit.at_hit.acted != 0
+            {
+                acted_at(consumer, &hit, plans);
+                consumer.take_back();
+            }
+            Flow::Continue
+        })
     }
 
     /// What is to be said of it at the end.

@@ -419,7 +419,7 @@ fn no_ptrace(diagnostic: Diagnostic, pid: u32, yama: Option<i32>) -> Diagnostic 
                  or by root"
             ))
             .help(format!("start the program with `-c`, or allow it: {}", set(0)))
-            .help("or run hwtrace as root with `sudo`"),
+            .help("or run hwtrace as root with `sudo`, or with `--engine perf`"),
         _ => diagnostic
             .note(format!("process {pid} belongs to another user, or may not be traced"))
             .help(

@@ -1,7 +1,9 @@
 //! What is done at the hits of each register, by what its requests want of them.
 
 use hwtrace_runtime::event::Trigger;
-use hwtrace_runtime::plan::{ACTS_MAX, Does, Filter, Needs, Plan, Reads};
+use hwtrace_runtime::plan::{
+    ACTS_MAX, Does, Filter, Load, Needs, Plan, Reads, Space, Step,
+};
 
 use crate::registers::{Registers, Sees};
 
@@ -32,6 +34,29 @@ fn blind(plan: &mut Plan) {
     };
     plan.filter = plan.filter.take().filter(|filter| !reads(filter));
     plan.acts.retain(|act| !reads(&act.when));
+}
+
+/// Leaves the kernel's memory alone at the hits: of those who may not read it. All memory
+/// of all processes is in it, and programs read it with less rights than anybody else
+/// takes ([`crate::surroundings::may_read_kernel`]).
+pub(crate) fn without_kernel(plans: &mut [Plan]) {
+    let of_kernel = |step: &Step| {
+        matches!(
+            step.does,
+            Does::Load { load: Load { space: Space::Kernel, .. }, .. }
+                | Does::Keep { space: Space::Kernel, .. }
+        )
+    };
+    let reads = |filter: &Filter| {
+        filter.blocks.iter().flat_map(|block| &block.steps).any(of_kernel)
+    };
+    for plan in plans {
+        if plan.reads.steps.iter().any(of_kernel) {
+            plan.reads = Reads::NONE;
+        }
+        plan.filter = plan.filter.take().filter(|filter| !reads(filter));
+        plan.acts.retain(|act| !reads(&act.when));
+    }
 }
 
 /// The plans for an engine. To one that can be taught what an access was costs next

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_probes::process::{Process, yama_ptrace_scope};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::Timer;
 use hwtrace_probes::types::Types;
@@ -355,7 +356,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let options =
             PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
         let stacks = self.options.stacks;
-        let acts = (0..requests.len()).any(|it| !self.consumer.plan(it).acts.is_empty());
+        let acts = self.wants_tracer(requests);
         let engine = self.options.engine.take_for(&self.kernel, acts);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
         let (with, target) = ((&engine, options, stacks), self.target.as_mut());
@@ -366,6 +367,19 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.armed = armed.figures.at_start.clone();
         self.armed = Some(armed);
         Ok(())
+    }
+
+    /// Whether something is to be done at the hits, and all that is watched can be
+    /// traced: where programs can not do it, a tracer can.
+    fn wants_tracer(&self, requests: &[Request]) -> bool {
+        let acts = |request| !self.consumer.plan(request).acts.is_empty();
+        let traceable = match &self.target {
+            Some(target) => target.is_held() || may_trace(target.pid()),
+            None => false,
+        };
+        traceable
+            && requests.iter().all(|request| request.data.is_of_target())
+            && (0..requests.len()).any(acts)
     }
 
     fn refuse_unarmable(&mut self) -> Result<(), Failure> {
@@ -514,6 +528,11 @@ impl<'a, C: Consumer> Session<'a, C> {
                 Err(failure) => self.failure = Some(failure),
             }
         }
+        if let Some(armed) = &mut self.armed
+            && let Err(error) = armed.take_back(self.consumer)
+        {
+            self.failure.get_or_insert(Failure::System("reading the rest", error));
+        }
         let now = self.kernel.clock();
         if let Err(failure) = self.consumer.end(self.failure.is_some(), now) {
             self.failure.get_or_insert(failure);
@@ -565,4 +584,11 @@ fn time_of_day_offset(kernel: &dyn Kernel) -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let realtime = since_epoch.map_or(0, |since| since.as_nanos() as i64);
     realtime - kernel.clock() as i64
+}
+
+/// Whether a process that runs could be traced by ptrace(2), as far as is to be seen.
+fn may_trace(pid: u32) -> bool {
+    let untraced = Process::open(pid).is_ok_and(|it| matches!(it.tracer(), Ok(None)));
+    let allowed = matches!(yama_ptrace_scope(), None | Some(0));
+    untraced && (allowed || nix::unistd::geteuid().is_root())
 }

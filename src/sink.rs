@@ -140,17 +140,21 @@ impl<'s, C: Consumer> Sink<'s, C> {
             books.lessons.note(lesson);
         }
         self.broken(books);
-        if let Some(mut record) = record.filter(|_| self.round != Round::Stopped) {
+        let acted = hit.at_hit.acted != 0;
+        let record = record.filter(|_| self.round != Round::Stopped);
+        if record.is_some() {
             self.consumer.captured(&self.shown(hit));
-            let acted = hit.at_hit.acted != 0;
-            if acted {
-                self.acted(hit, books);
-            }
+        }
+        // Also where no handler runs: what was done is to be taken back then.
+        if acted {
+            acted_at(self.consumer, hit, books.plans);
+        }
+        if let Some(mut record) = record {
             self.hide(&mut record);
             self.deliver(&record, books);
-            if acted {
-                self.consumer.take_back();
-            }
+        }
+        if acted {
+            self.consumer.take_back();
         }
         if self.round == Round::Stopped {
             return Flow::Stop;
@@ -161,15 +165,6 @@ impl<'s, C: Consumer> Sink<'s, C> {
             return Flow::Stop;
         }
         Flow::Continue
-    }
-
-    /// Tells which signals were sent at a hit.
-    fn acted(&mut self, hit: &RawHit<'_>, books: &Books<'_>) {
-        let acts = books.plans.get(hit.watch as usize).map_or(&[][..], |plan| &plan.acts);
-        let sent =
-            acts.iter().enumerate().filter(|(bit, _)| hit.at_hit.acted >> bit & 1 == 1);
-        let sent: Vec<_> = sent.map(|(_, act)| act.signal).collect();
-        self.consumer.acted((hit.pid, hit.time), &sent);
     }
 
     /// Hands on accesses of which no more will come after all.
@@ -281,6 +276,15 @@ impl<'s, C: Consumer> Sink<'s, C> {
             }
         }
     }
+}
+
+/// Tells which signals were sent at a hit.
+pub(crate) fn acted_at(consumer: &mut impl Consumer, hit: &RawHit<'_>, plans: &[Plan]) {
+    let acts = plans.get(hit.watch as usize).map_or(&[][..], |plan| &plan.acts);
+    let acts = acts.iter().enumerate();
+    let sent = acts.filter(|(bit, _)| hit.at_hit.acted >> bit & 1 == 1);
+    let sent: Vec<_> = sent.map(|(_, act)| act.signal).collect();
+    consumer.acted((hit.pid, hit.time), &sent);
 }
 
 /// The number that up to eight bytes are.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use hwtrace_probes::kcore::KernelMemory;
 use hwtrace_probes::process::facts::{self, Identity};
 use hwtrace_runtime::bpf::KernelReader;
-use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::{Errno, Kernel};
 use hwtrace_runtime::signalling::Signaller;
 use hwtrace_runtime::world::{Credentials, ProcessInfo, UserMemory, World};
 
@@ -103,12 +103,16 @@ pub(crate) enum KernelSource {
     Program(KernelReader),
 }
 
+/// Whether we may read the kernel's memory: that takes what watching its data takes,
+/// CAP_SYS_ADMIN, although BPF programs read it with less. All memory of all processes is
+/// in it.
+pub(crate) fn may_read_kernel(kernel: &dyn Kernel) -> Result<bool, Errno> {
+    Ok(kernel.capabilities()?.has(rights::KERNEL_DATA))
+}
+
 impl KernelSource {
-    /// Takes what watching the kernel's data takes, CAP_SYS_ADMIN, although BPF programs
-    /// read it with less: all memory of all processes is in it.
     pub(crate) fn open(kernel: &Rc<dyn Kernel>) -> Result<Self, String> {
-        let own = kernel.capabilities().map_err(|errno| errno.to_string())?;
-        if !own.has(rights::KERNEL_DATA) {
+        if !may_read_kernel(&**kernel).map_err(|errno| errno.to_string())? {
             return Err("reading the kernel's memory takes CAP_SYS_ADMIN".to_owned());
         }
         let file = match KernelMemory::running() {

@@ -23,6 +23,7 @@ use crate::kernel_data::{self, KernelData};
 use crate::plans;
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
+use crate::surroundings::may_read_kernel;
 use crate::target::Running;
 use crate::unwinding::Unwinding;
 
@@ -219,6 +220,9 @@ impl Survey {
         let registers = self.plan(requests, taken.capacity(), consumer)?;
         let kernel_watches = self.kernel.watches(&registers);
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));
+        if !may_read_kernel(&*surroundings.kernel).unwrap_or(false) {
+            plans::without_kernel(&mut plans);
+        }
         let images = self.instances.iter().map(|instance| &*instance.image);
         let others = self.later || kernel_watches.is_some();
         stacks.plan(&mut plans, images, others, stack::keeps_frame_pointers);

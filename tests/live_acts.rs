@@ -184,6 +184,35 @@ fn what_is_not_known_at_the_hit_is_done_when_the_handler_runs() {
     assert!(answer.starts_with("1 caught, ") || !at_the_hit(), "{answer}");
 }
 
+/// What no handler comes to, as the session has ended or the condition was another's, is
+/// taken back.
+#[test]
+fn a_stop_that_no_handler_asks_for_is_taken_back() {
+    if !live() {
+        return;
+    }
+    let answer = despite_lost_traps(|| {
+        let mut target = Target::start(&c("acted"), &[]);
+        let script = "probe begin { println(\"armed\") }
+             probe process.data(\"counter\").write {
+                 if ($new == 30) exit()
+                 if ($new == 60) { println(\"stopped\") stop() }
+             }";
+        let hwtrace = Hwtrace::attach(script, &target).start();
+        assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
+        target.say("1000");
+        let ended = hwtrace.finish();
+        if ended.messages.iter().any(|line| line.contains("SIGTRAP")) {
+            return None;
+        }
+        assert_eq!(ended.expect(0).out, [""; 0]);
+        let answer = target.line()?;
+        target.finish()?;
+        Some(answer)
+    });
+    assert_eq!(answer, "0 caught, 0 in step");
+}
+
 /// The system would end a stopped program whose parent is gone.
 #[test]
 fn a_program_of_ours_that_is_stopped_is_waited_for() {

@@ -285,6 +285,25 @@ fn the_kernels_memory_takes_what_watching_it_takes() {
     let ended = by_nobody(&hwtrace, &["-e", script]).run().expect(1);
     ended.says(&["reading the kernel's memory takes CAP_SYS_ADMIN"]);
     assert_eq!(ended.out, [""; 0]);
+
+    // Nor at the hit: neither what is told of it, nor what depends on it.
+    let target = scratch.copy(c("facts"));
+    for body in [
+        "println(kernel_long(0xffffffff81000000))",
+        "println(kernel_buffer_quoted(0xffffffff81000000, 8, 80))",
+        "if (kernel_long(0xffffffff81000000) != 0) println(1)",
+        "if (kernel_long(0xffffffff81000000) != 0) signal(10)",
+    ] {
+        let script = format!("probe process.data(\"watched\").write {{ {body} }}");
+        let arguments = ["-e", &script, "-c", target.to_str().unwrap()];
+        let ended = by_nobody(&hwtrace, &arguments).run_with("store").expect(1);
+        ended.says(&["reading the kernel's memory takes CAP_SYS_ADMIN"]);
+        assert!(!ended.out.iter().any(|line| line == "signals 1"), "{ended:?}");
+        assert!(
+            ended.out.iter().all(|line| !line.starts_with(['1', '4', '"'])),
+            "{ended:?}"
+        );
+    }
 }
 
 /// The kernel's own instructions, of which it tells the address with CAP_SYSLOG alone

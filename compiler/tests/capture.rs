@@ -128,7 +128,7 @@ fn typed_conditions_are_asked_at_the_hit() {
 fn signals_are_sent_at_the_hit_where_it_is_known_to_come_to_them() {
     let of = |body: &str| {
         let functions = "function say() { println(1) } function send() { signal(3) }
-            global n ";
+            global n, a[10] ";
         let script = format!("{functions} probe process.data(\"x\").write {{ {body} }}");
         let all = shown(&script);
         let places = all.lines().filter_map(|line| {
@@ -166,6 +166,18 @@ fn signals_are_sent_at_the_hit_where_it_is_known_to_come_to_them() {
         ("signal(3) exit()", "late: signal\n"),
         ("stop() exit()", "at the hit: stop: all hits pass\n"),
         ("println($new / n) stop()", "late: stop\n"),
+        // What may fail before it: a stop is taken back, a signal can not be.
+        ("a[tid()]++ stop()", "at the hit: stop: all hits pass\n"),
+        ("a[tid()]++ signal(10)", "late: signal\n"),
+        (
+            "try { n += strlen(user_string($new)) signal(10) } catch { n++ }",
+            "late: signal\n",
+        ),
+        ("if ($new == 3) error(\"no\") if ($new > 4) signal(10)", "late: signal\n"),
+        (
+            "if ($new % 3 == 0) { println(n) signal(10) }",
+            "at the hit: signal: only hits with ($new % 3) == 0\n",
+        ),
         // What can not be read fails before it comes there.
         (
             "if (user_int($new) == 3) stop()",

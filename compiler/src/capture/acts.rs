@@ -6,7 +6,7 @@ use hwtrace_runtime::plan::{ACTS_MAX, Act};
 use super::filter;
 use super::flow::Flow;
 use crate::ir::effects::codes_of;
-use crate::ir::{Code, Module, Op, Terminator, Value};
+use crate::ir::{Aggregate, BinaryOp, Code, Module, Op, Terminator, Value};
 
 /// A place at which a handler sends a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(super) enum Means {
     Leaves,
     /// The handler goes on.
     Nothing,
+    /// It goes on, unless it faults.
+    MayFault,
     /// That is not known, nor whether it sends one.
     Anything,
 }
@@ -43,31 +45,94 @@ pub(super) fn means(module: &Module, code: &Code, op: &Op) -> Means {
             }
             ("abort" | "error", _) => Means::Leaves,
             ("assert", _) => Means::Anything,
-            _ => Means::Nothing,
+            (name, _) if NEVER_FAULT.contains(&name) => Means::Nothing,
+            _ => Means::MayFault,
         },
         Op::CallFunction(number, _) => {
             let function = module.functions.get(*number as usize);
-            let goes_on = |code: &&Code| {
-                instructions(code).all(|op| match op {
-                    Op::CallFunction(..) => true,
-                    op => means(module, code, op) == Means::Nothing,
-                }) && !code.blocks.iter().any(|it| it.terminator == Terminator::Leave)
-            };
-            match function.map(|function| codes_of(module, function)) {
-                Some(codes) if codes.iter().all(goes_on) => Means::Nothing,
-                _ => Means::Anything,
+            function.map_or(Means::Anything, |function| of_function(module, function))
+        }
+        op if may_fault(code, op) => Means::MayFault,
+        _ => Means::Nothing,
+    }
+}
+
+/// Helpers that go well whatever they are given.
+const NEVER_FAULT: [&str; 10] = [
+    "access",
+    "register_value",
+    "exit",
+    "probefunc",
+    "syscall_name",
+    "gettimeofday_ns",
+    "gettimeofday_us",
+    "gettimeofday_ms",
+    "gettimeofday_s",
+    "target",
+];
+
+/// What a call of a function means, and of those that it calls.
+fn of_function(module: &Module, function: &Code) -> Means {
+    let mut worst = Means::Nothing;
+    for code in codes_of(module, function) {
+        if Flow::new(code).has_loops() {
+            worst = Means::MayFault;
+        }
+        if code.blocks.iter().any(|block| block.terminator == Terminator::Leave) {
+            return Means::Anything;
+        }
+        for op in instructions(code).filter(|op| !matches!(op, Op::CallFunction(..))) {
+            match means(module, code, op) {
+                Means::Nothing => {}
+                Means::MayFault => worst = Means::MayFault,
+                _ => return Means::Anything,
             }
         }
-        _ => Means::Nothing,
+    }
+    // Calls are nested only so deep, and take fuel.
+    if worst == Means::Nothing && calls(function) { Means::MayFault } else { worst }
+}
+
+fn calls(code: &Code) -> bool {
+    instructions(code).any(|op| matches!(op, Op::CallFunction(..)))
+}
+
+/// Whether an instruction that is no call may fail.
+fn may_fault(code: &Code, op: &Op) -> bool {
+    match op {
+        Op::Binary(BinaryOp::Divide | BinaryOp::Remainder, _, divisor) => {
+            long(code, *divisor).is_none_or(|divisor| divisor == 0)
+        }
+        Op::Load { .. }
+        | Op::EmitMemory(_)
+        | Op::SetElement(..)
+        | Op::AddElement(..)
+        | Op::Accumulate(Aggregate::Element(..), _)
+        | Op::Extract(..)
+        | Op::Percentile(..)
+        | Op::Bucket(..)
+        | Op::PrintHistogram { .. }
+        | Op::Match { .. }
+        | Op::HasMatch(..)
+        | Op::DeleteMatches(..)
+        | Op::Clear(_)
+        | Op::WalkBegin { .. }
+        | Op::WalkBuckets { .. } => true,
+        _ => false,
     }
 }
 
 /// The signal with a number that is a constant.
 fn constant(code: &Code, number: Value) -> Option<i32> {
+    signal_number(long(code, number)?).ok()
+}
+
+/// The number that a value is, where it is a constant.
+fn long(code: &Code, value: Value) -> Option<i64> {
     let all = code.blocks.iter().flat_map(|block| &block.instructions);
-    let mut set = all.filter(|instruction| instruction.result == Some(number));
+    let mut set = all.filter(|instruction| instruction.result == Some(value));
     match set.next()?.op {
-        Op::Long(number) => signal_number(number).ok(),
+        Op::Long(number) => Some(number),
         _ => None,
     }
 }
@@ -77,13 +142,27 @@ fn instructions(code: &Code) -> impl Iterator<Item = &Op> {
     all.map(|instruction| &instruction.op)
 }
 
-/// Whether a script may end its session, so that later hits run no handler: then they
-/// send no signal either. A process that is stopped twice is stopped.
+/// Whether a script may end its session while hits come, by what it does or as
+/// something fails: later hits run no handler then, and are to send no signal either. A
+/// stop that no handler asks for is taken back.
 pub(super) fn may_end(module: &Module) -> bool {
-    let codes = module.handlers.iter().chain(&module.functions);
-    codes.flat_map(instructions).any(
-        |op| matches!(op, Op::Call(helper, _) if matches!(helper.name, "exit" | "abort")),
-    )
+    let ends = |code: &Code| {
+        Flow::new(code).has_loops()
+            || instructions(code).any(|op| match op {
+                Op::Call(helper, _) if helper.name == "exit" => true,
+                op => {
+                    !matches!(means(module, code, op), Means::Nothing | Means::Sends(_))
+                }
+            })
+    };
+    let during = module.handlers.iter().filter(|code| !is_at_the_end(&code.name));
+    during.flat_map(|code| codes_of(module, code)).any(ends)
+}
+
+/// Whether a handler runs when no more hits come; nothing else has such a name.
+fn is_at_the_end(name: &str) -> bool {
+    let name = name.split(['(', '.']).next().unwrap_or(name);
+    matches!(name, "begin" | "end" | "error" | "init")
 }
 
 /// What is sent at the hit, and every place at which something is sent, those in

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use hwtrace_runtime::abi::SIGSTOP;
 use hwtrace_runtime::plan::{
     Block, Comparison, Does, Filter, Input, Next, SLOTS_MAX, Slot, Step, Unary,
 };
@@ -254,7 +255,9 @@ impl Builder<'_> {
                 Means::Sends(sent) if sent == signal => Outcome::Pass,
                 Means::Sends(_) | Means::Nothing => Outcome::GoOn,
                 Means::Leaves => Outcome::Drop,
-                Means::Anything => Outcome::Unsure,
+                // A stop that it does not come to is taken back.
+                Means::MayFault if i64::from(signal) == SIGSTOP => Outcome::GoOn,
+                Means::MayFault | Means::Anything => Outcome::Unsure,
             },
         }
     }

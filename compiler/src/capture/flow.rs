@@ -81,6 +81,11 @@ impl Flow {
         self.in_loop.contains(&block)
     }
 
+    /// Whether anything may run more than once.
+    pub(super) fn has_loops(&self) -> bool {
+        !self.in_loop.is_empty()
+    }
+
     /// Whether a block, or one behind it, uses the name.
     pub(super) fn is_used_from(&self, block: BlockId, name: Name) -> bool {
         self.uses.get(&name).is_some_and(|last| *last >= self.positions[&block])

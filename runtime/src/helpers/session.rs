@@ -56,7 +56,13 @@ pub(super) extern "C" fn signal(context: Context, number: i64) {
     let pid = world.asked_of(record);
     let sent = match signal_number(number) {
         Ok(signal) if world.acted.take(signal) => Ok(()),
-        Ok(signal) => world.outside.signals.send(pid, record.time, signal),
+        Ok(signal) => {
+            let sent = world.outside.signals.send(pid, record.time, signal);
+            if sent.is_ok() && number == SIGSTOP {
+                world.acted.stopped(pid, record.time);
+            }
+            sent
+        }
         Err(why) => Err(why),
     };
     let done = sent.or_else(|why| world.fail(FaultCode::UserError, why.as_bytes()));

@@ -1,7 +1,14 @@
 //! What was done to a process at the hit itself, so that it is done once.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use super::World;
 use crate::abi::SIGSTOP;
+
+/// So long after a handler stopped a process other hits of it may be on their way.
+const STOPPING_NS: u64 = 1_000_000_000;
 
 /// The signals of the hit that handlers run for.
 #[derive(Debug, Default)]
@@ -11,6 +18,8 @@ pub(crate) struct Acted {
     signals: Vec<i32>,
     /// It was stopped, and no handler has asked for that yet.
     stopped_unasked: bool,
+    /// When handlers stopped processes last.
+    stopped: HashMap<u32, u64, RandomState>,
 }
 
 impl Acted {
@@ -22,10 +31,23 @@ impl Acted {
         };
         if i64::from(signal) == SIGSTOP {
             self.stopped_unasked = false;
+            self.stopped(self.pid, self.time);
         } else {
             self.signals.remove(at);
         }
         true
+    }
+
+    /// A handler has stopped a process.
+    pub(crate) fn stopped(&mut self, pid: u32, time: u64) {
+        self.stopped.insert(pid, time);
+    }
+
+    /// Whether a handler wants the process to be stopped, at a hit that others of its
+    /// threads made at about this time.
+    fn is_wanted(&self, pid: u32, time: u64) -> bool {
+        let near = |since: &u64| time.abs_diff(*since) < STOPPING_NS;
+        self.stopped.get(&pid).is_some_and(near)
     }
 }
 
@@ -34,11 +56,11 @@ impl World {
     /// this time: handlers that send them have done so. To be followed by
     /// [`World::take_back`] when they have run.
     pub fn set_acted(&mut self, (pid, time): (u32, u64), signals: &[i32]) {
-        let Acted { signals: kept, .. } = &mut self.acted;
-        kept.clear();
-        kept.extend_from_slice(signals);
-        let stopped_unasked = kept.iter().any(|it| i64::from(*it) == SIGSTOP);
-        self.acted = Acted { pid, time, stopped_unasked, signals: std::mem::take(kept) };
+        let acted = &mut self.acted;
+        acted.signals.clear();
+        acted.signals.extend_from_slice(signals);
+        acted.stopped_unasked = signals.iter().any(|it| i64::from(*it) == SIGSTOP);
+        (acted.pid, acted.time) = (pid, time);
     }
 
     /// The handlers have run. A process that was stopped, as memory held what another
@@ -46,10 +68,10 @@ impl World {
     pub fn take_back(&mut self) {
         let Acted { pid, time, stopped_unasked, .. } = self.acted;
         self.acted.signals.clear();
-        if stopped_unasked {
+        if stopped_unasked && !self.acted.is_wanted(pid, time) {
             // One that has ended needs none; nor does one that may not be sent any.
             let _ = self.outside.signals.send(pid, time, libc::SIGCONT);
-            self.acted.stopped_unasked = false;
         }
+        self.acted.stopped_unasked = false;
     }
 }
