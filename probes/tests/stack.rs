@@ -125,6 +125,17 @@ fn what_is_not_there_ends_a_walk() {
     assert_eq!(program.walk(8, 8, &[after, 0]), (vec![8], false));
 }
 
+#[test]
+fn addresses_that_differ_in_one_bit_are_two() {
+    let mut program = Program::new("stack-bits");
+    let names = ["callee", "caller_after", "top_after"];
+    let [callee, after, top] = names.map(|name| program.at(name));
+    let nowhere = [after | 1 << 63, 0, top];
+    assert_eq!(program.walk(callee, callee, &nowhere), (vec![callee], false));
+    let found = program.walk(callee, callee, &[after, 0, top]);
+    assert_eq!(found, (vec![callee, after, top], true));
+}
+
 /// All of an entry may be read for each address of its function.
 #[test]
 fn entries_that_are_too_long_are_not_read() {

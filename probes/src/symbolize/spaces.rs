@@ -5,6 +5,7 @@
 //! that it was given out for begins a new one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Symbol;
@@ -41,8 +42,8 @@ pub(super) struct Answers {
     /// What pointers are said to point to.
     pub(super) pointees: HashMap<u64, Option<Arc<str>>>,
     pub(super) effects: HashMap<u64, Effect>,
-    /// How frames are left; by twice the address, and 1 more where it is exact.
-    pub(super) rules: HashMap<u64, Option<Arc<Rule>>>,
+    /// How frames are left; by the address, and whether it is exact.
+    pub(super) rules: HashMap<(u64, bool), Option<Arc<Rule>>>,
 }
 
 impl Answers {
@@ -61,11 +62,11 @@ impl Answers {
 const MAX_ANSWERS: usize = 65_536;
 
 /// Keeps an answer.
-pub(super) fn keep<V>(answers: &mut HashMap<u64, V>, address: u64, answer: V) {
+pub(super) fn keep<K: Eq + Hash, V>(answers: &mut HashMap<K, V>, key: K, answer: V) {
     if answers.len() >= MAX_ANSWERS {
         answers.clear();
     }
-    answers.insert(address, answer);
+    answers.insert(key, answer);
 }
 
 /// All images. Those that no process has any more are kept where their number was
