@@ -345,7 +345,7 @@ impl Symbolizer {
         if !mapping.executable {
             return None;
         }
-        space.made.find(space.pid, address.0)
+        space.made.find(space.living(), address.0)
     }
 
     fn kernel_function(&self, address: AbsAddr) -> Option<Symbol> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use hwtrace_probes::maps::Mapping;
-use hwtrace_probes::stack::{FRAMES_MAX, Registers, Thread};
+use hwtrace_probes::stack::{FRAMES_MAX, Registers, Thread, keeps_frame_pointers};
 use hwtrace_probes::symbols::{Elf, load};
 use hwtrace_probes::{AbsAddr, FileOffset, LoadBias, Symbolizer};
 
@@ -25,8 +25,12 @@ struct Program {
 
 impl Program {
     fn new(name: &str) -> Self {
+        Self::of(name, "frames.s")
+    }
+
+    fn of(name: &str, source: &str) -> Self {
         let options = ["-shared", "-nostdlib", "-Wl,-z,noexecstack"];
-        let path = common::build("cc", name, &["frames.s"], &options);
+        let path = common::build("cc", name, &[source], &options);
         let symbols = Command::new("nm").arg(&path).output().expect("nm runs").stdout;
         let symbols = String::from_utf8(symbols).expect("text");
         let address = |line: &str| {
@@ -119,6 +123,34 @@ fn what_is_not_there_ends_a_walk() {
         "it is longer than what was captured"
     );
     assert_eq!(program.walk(8, 8, &[after, 0]), (vec![8], false));
+}
+
+#[test]
+fn addresses_that_differ_in_one_bit_are_two() {
+    let mut program = Program::new("stack-bits");
+    let names = ["callee", "caller_after", "top_after"];
+    let [callee, after, top] = names.map(|name| program.at(name));
+    let nowhere = [after | 1 << 63, 0, top];
+    assert_eq!(program.walk(callee, callee, &nowhere), (vec![callee], false));
+    let found = program.walk(callee, callee, &[after, 0, top]);
+    assert_eq!(found, (vec![callee, after, top], true));
+}
+
+/// All of an entry may be read for each address of its function.
+#[test]
+fn entries_that_are_too_long_are_not_read() {
+    let mut program = Program::of("stack-long", "long_tables.s");
+    let names = ["short_entry", "long_entry", "long_common"];
+    let [short, long, shared] = names.map(|name| program.at(name));
+    // By the frame pointer, as tables say; or as code does that has pushed nothing.
+    let stack = [0, 0, 1234, 0];
+    let mut caller = |at| program.walk_chain(at, at, &stack, STACK + 8, &[]);
+    assert_eq!(caller(short), (vec![short], false));
+    assert_eq!(caller(long), (vec![long], true));
+    assert_eq!(caller(shared), (vec![shared], true));
+    let elf = Elf::parse(load(&common::output("stack-long")).expect("built"));
+    // It has no more functions that are long enough to tell.
+    assert!(!keeps_frame_pointers(&elf.expect("a library")));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use gimli::{CfaRule, UnwindContext, X86_64};
 
 use crate::address::VirtOffset;
 use crate::symbols::Elf;
-use crate::symbols::unwind::Found;
+use crate::symbols::unwind::{Found, is_bounded};
 
 /// Smaller functions tell nothing: many never touch the stack.
 const BYTES_MIN: u64 = 48;
@@ -44,9 +44,12 @@ pub fn keeps_frame_pointers(elf: &Elf) -> bool {
 }
 
 /// Whether most of a function's code has its frame at `rbp`. None where its table is
-/// damaged, or of stubs that the linker made, whose frames a program finds.
+/// damaged or too long, or of stubs that the linker made, whose frames a program finds.
 fn keeps(found: &Found<'_>, context: &mut UnwindContext<usize>) -> Option<bool> {
     let Found { section, bases, function } = found;
+    if !is_bounded(function) {
+        return None;
+    }
     let mut rows = function.rows(section, bases, context).ok()?;
     let (mut with, mut all) = (0, 0);
     while let Some(row) = rows.next_row().ok()? {

@@ -46,7 +46,7 @@ fn decode<'a, S: UnwindSection<Slice<'a>>>(
     at: VirtOffset,
     decoder: &mut Decoder,
 ) -> Option<Rule> {
-    if !function.contains(at.0) {
+    if !function.contains(at.0) || !unwind::is_bounded(function) {
         return None;
     }
     let row = function.unwind_info_for_address(section, bases, &mut decoder.0, at.0);

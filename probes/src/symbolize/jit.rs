@@ -16,6 +16,8 @@ const O_NOFOLLOW: i32 = 0o400000;
 const MODULE: &str = "[jit]";
 /// So much of the file is read; a large Java program writes a tenth of that.
 const BYTES_MAX: u64 = 64 << 20;
+/// The counts that an [`Arc`] has before its text.
+const COUNTS: usize = 2 * size_of::<usize>();
 /// Names are cut here.
 const NAME_MAX: usize = 4096;
 
@@ -37,9 +39,11 @@ struct Function {
 
 impl PerfMap {
     /// The function at an address. Looks whether the process has told more where it has
-    /// told of none there.
-    pub(super) fn find(&mut self, pid: u32, address: u64) -> Option<Symbol> {
-        if self.at(address).is_none() {
+    /// told of none there; `pid` while there is one to tell.
+    pub(super) fn find(&mut self, pid: Option<u32>, address: u64) -> Option<Symbol> {
+        if let Some(pid) = pid
+            && self.at(address).is_none()
+        {
             self.read_more(pid);
         }
         let found = self.at(address)?;
@@ -49,6 +53,12 @@ impl PerfMap {
             size: found.size,
             module: MODULE.into(),
         })
+    }
+
+    /// Bytes of memory that it takes, about.
+    pub(super) fn size(&self) -> usize {
+        let each = size_of::<Function>() + COUNTS;
+        self.functions.iter().map(|function| each + function.name.len()).sum()
     }
 
     fn at(&self, address: u64) -> Option<&Function> {
@@ -80,7 +90,7 @@ impl PerfMap {
 
     /// Lines `START SIZE NAME`, both numbers in hexadecimal. A later line is right where it
     /// begins where an earlier one does: the code was made anew.
-    fn add(&mut self, text: &[u8]) {
+    pub(super) fn add(&mut self, text: &[u8]) {
         let lines = text.split(|&byte| byte == b'\n').filter_map(function);
         let mut functions: Vec<Function> = lines.collect();
         functions.reverse();
@@ -147,9 +157,12 @@ mod tests {
             assert_eq!(name(nothing), None, "{nothing:x}");
         }
         let mut map = map;
+        let before = map.size();
+        assert!(before > "again".len() + "Main::run(int) more words".len());
         map.add(b"7f0010 10 anew\n7f0000 8 before\n");
         let name = |address| map.at(address).map(|it| &*it.name);
         assert_eq!((name(0x7f0018), name(0x7f0007)), (Some("anew"), Some("before")));
+        assert!(map.size() > before);
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 //! that it was given out for begins a new one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Symbol;
@@ -41,8 +42,8 @@ pub(super) struct Answers {
     /// What pointers are said to point to.
     pub(super) pointees: HashMap<u64, Option<Arc<str>>>,
     pub(super) effects: HashMap<u64, Effect>,
-    /// How frames are left; by twice the address, and 1 more where it is exact.
-    pub(super) rules: HashMap<u64, Option<Arc<Rule>>>,
+    /// How frames are left; by the address, and whether it is exact.
+    pub(super) rules: HashMap<(u64, bool), Option<Arc<Rule>>>,
 }
 
 impl Answers {
@@ -61,25 +62,30 @@ impl Answers {
 const MAX_ANSWERS: usize = 65_536;
 
 /// Keeps an answer.
-pub(super) fn keep<V>(answers: &mut HashMap<u64, V>, address: u64, answer: V) {
+pub(super) fn keep<K: Eq + Hash, V>(answers: &mut HashMap<K, V>, key: K, answer: V) {
     if answers.len() >= MAX_ANSWERS {
         answers.clear();
     }
-    answers.insert(address, answer);
+    answers.insert(key, answer);
 }
 
 /// All images. Those that no process has any more are kept where their number was
-/// given out, the newest [`ENDED_MAX`] of them.
+/// given out, the newest [`ENDED_MAX`] of them; of what processes told of the code that
+/// they made, the newest [`MADE_MAX`] bytes.
 #[derive(Debug, Default)]
 pub(super) struct Spaces {
     images: HashMap<u32, Space>,
     of: HashMap<u32, u32>,
     next: u32,
     ended: VecDeque<u32>,
+    /// Bytes of what those that ended know of code that was made.
+    made: usize,
 }
 
-/// So many images without a process are kept: some KiB each.
+/// So many images without a process are kept: some KiB each, but for [`MADE_MAX`].
 const ENDED_MAX: usize = 8192;
+/// So many bytes of names of code that was made are kept for all of these.
+const MADE_MAX: usize = 64 << 20;
 
 impl Spaces {
     /// The image of a process.
@@ -162,16 +168,37 @@ impl Spaces {
             return;
         }
         space.answers = Answers::default();
+        self.made += space.made.size();
         self.ended.push_back(image);
+        self.bound(MADE_MAX);
+    }
+
+    /// Forgets of the oldest images without a process what is too much.
+    fn bound(&mut self, made_max: usize) {
         if self.ended.len() > ENDED_MAX
             && let Some(oldest) = self.ended.pop_front()
+            && let Some(space) = self.images.remove(&oldest)
         {
-            self.images.remove(&oldest);
+            self.made -= space.made.size();
+        }
+        for image in &self.ended {
+            if self.made <= made_max {
+                break;
+            }
+            if let Some(space) = self.images.get_mut(image) {
+                self.made -= std::mem::take(&mut space.made).size();
+            }
         }
     }
 }
 
 impl Space {
+    /// The process that can tell more of it; none when that is gone, and another may have
+    /// its number.
+    pub(super) fn living(&self) -> Option<u32> {
+        (self.users > 0).then_some(self.pid)
+    }
+
     /// Whether a mapping gives addresses of code another meaning.
     fn replaces(&self, new: &Mapping) -> bool {
         let place = |it: &Mapping| it.start.0.wrapping_sub(it.offset.0);
@@ -245,5 +272,37 @@ mod tests {
         }
         assert_eq!(spaces.images.len(), ENDED_MAX);
         assert!(spaces.get(4).is_none() && spaces.get(5).is_some());
+    }
+
+    #[test]
+    fn names_of_made_code_are_kept_of_the_newest() {
+        let mut spaces = Spaces::default();
+        let end = |spaces: &mut Spaces, pid: u32| {
+            let image = spaces.put(pid, AddressSpace::default());
+            let space = spaces.get_mut(image).expect("its own");
+            space.made.add(format!("1000 10 made{pid}\n").as_bytes());
+            assert_eq!(space.living(), Some(pid));
+            spaces.give(image);
+            spaces.forget(pid);
+            image
+        };
+        let images = [1, 2, 3].map(|pid| end(&mut spaces, pid));
+        let each = spaces.made / 3;
+        spaces.bound(2 * each);
+        assert_eq!(spaces.made, 2 * each);
+        let names = images.map(|image| {
+            let space = spaces.get_mut(image).expect("kept");
+            assert_eq!(space.living(), None);
+            space.made.find(None, 0x1001).map(|it| it.name.to_string())
+        });
+        let kept = [None, Some("made2".to_owned()), Some("made3".to_owned())];
+        assert_eq!(names, kept);
+        spaces.bound(2 * each - 1);
+        assert_eq!(spaces.made, each);
+        for pid in 0..ENDED_MAX as u32 {
+            end(&mut spaces, pid + 10);
+        }
+        let held = spaces.images.values().map(|it| it.made.size()).sum();
+        assert_eq!(spaces.made, held);
     }
 }

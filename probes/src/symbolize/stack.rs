@@ -199,7 +199,7 @@ impl Symbolizer {
     }
 
     fn rule(&mut self, image: u32, address: u64, exact: bool) -> Option<Arc<Rule>> {
-        let key = address << 1 | u64::from(exact);
+        let key = (address, exact);
         let answers = self.spaces.answers(image)?;
         if let Some(known) = answers.rules.get(&key) {
             return known.clone();

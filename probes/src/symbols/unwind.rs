@@ -15,6 +15,8 @@ use gimli::{
 
 /// So many functions are read of a table that is not sorted.
 const FUNCTIONS_MAX: usize = 1 << 20;
+/// Longer entries are none that a compiler makes: all of one may be read for each address.
+const ENTRY_MAX: usize = 64 << 10;
 
 /// What gimli reads from.
 pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
@@ -140,6 +142,13 @@ fn index_of<'a, S: UnwindSection<Slice<'a>>>(
     }
     functions.sort_unstable_by_key(|(code, _)| code.start);
     functions.into()
+}
+
+/// Whether a function's rows may be read: its program, and that which it begins with,
+/// are not longer than programs are.
+pub(crate) fn is_bounded(function: &Function<'_>) -> bool {
+    let longest = function.entry_len().max(function.cie().entry_len());
+    longest <= ENTRY_MAX
 }
 
 fn code(function: &Function<'_>) -> Range<u64> {
