@@ -137,7 +137,7 @@ fn without_privileges_it_says_which_it_takes() {
         (r#"probe kernel.task(1).data("comm").write { println($new) }"#, "CAP_BPF"),
         (
             r#"probe kernel.data(0xffffffff81000000).write { println($new) }"#,
-            "CAP_SYS_ADMIN",
+            "cap_sys_admin",
         ),
     ] {
         let ended = Hwtrace::by(nobody(&hwtrace), &["-e", script]).run();

@@ -113,7 +113,10 @@ impl Scratch {
     pub(crate) fn copy(&self, program: impl AsRef<Path>) -> PathBuf {
         let program = program.as_ref();
         let copy = self.0.path().join(program.file_name().unwrap());
-        fs::copy(program, &copy).unwrap();
+        // By a process of its own: what another thread forks meanwhile would have the file
+        // open for writing, too, and it could not be executed (ETXTBSY).
+        let copied = Command::new("cp").arg("--").arg(program).arg(&copy).status();
+        assert!(copied.unwrap().success(), "{}", program.display());
         fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
         copy
     }
