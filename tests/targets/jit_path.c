@@ -19,11 +19,11 @@ __attribute__((noinline)) void calls(void (*made)(volatile long *, long), long v
 int main(void) {
     char *page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char name[64];
-    memcpy(page, code, sizeof code);
+    memcpy(page, code, sizeof code - 1);
     mprotect(page, 4096, PROT_READ | PROT_EXEC);
     snprintf(name, sizeof name, "/tmp/perf-%d.map", getpid());
     FILE *map = fopen(name, "w");
-    fprintf(map, "%lx %zx made at run time\n", (long)page, sizeof code);
+    fprintf(map, "%lx %zx made at run time\n", (long)page, sizeof code - 1);
     fclose(map);
     for (long i = 0; i < 5; i++)
         calls((void (*)(volatile long *, long))page, i);

@@ -1,11 +1,16 @@
-// Has the kernel store to `watched`, three times.
+// Has the kernel store to `watched`, three times, or stores itself.
 #include <stdio.h>
 #include <unistd.h>
 
 long watched;
 
 __attribute__((noinline)) int fills(int pipe) {
+#ifdef STORES
+    watched = pipe;
+    return 0;
+#else
     return read(pipe, &watched, sizeof watched) != sizeof watched;
+#endif
 }
 
 int main(void) {
