@@ -33,6 +33,7 @@ const FILES: [(&str, &[&str]); 4] = [
             "live_processes",
             "live_registers",
             "live_stacks",
+            "live_stacks_real",
             "live_terminal",
             "live_types",
         ],
