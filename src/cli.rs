@@ -67,12 +67,6 @@ pub enum Command {
     List(ListArgs),
     /// Writes what makes a shell complete hwtrace's command line.
     Completions(CompletionsArgs),
-    /// The program that `demo` watches.
-    #[command(name = crate::demo::TARGET_ARGUMENT, hide = true)]
-    DemoTarget,
-    /// The program that `doctor` watches.
-    #[command(name = crate::doctor::TARGET_ARGUMENT, hide = true)]
-    DoctorTarget,
 }
 
 /// What every way of running takes.

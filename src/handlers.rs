@@ -28,6 +28,7 @@ use crate::session::{Consumer, Context, Data, Failure, Request};
 use crate::stacks::TargetStacks;
 use crate::surroundings;
 use crate::symbols::HandlerSymbols;
+use crate::unwinding::By;
 use commands::Commands;
 
 /// Output is put out at the latest when this much has gathered.
@@ -48,6 +49,8 @@ pub struct Handlers<'a> {
     /// The record of probes that no hit fires.
     own: HitRecord,
     out: Box<dyn Write + 'a>,
+    /// By what stacks are walked.
+    stacks_by: By,
     /// Whoever read the output has gone.
     closed: bool,
 }
@@ -125,6 +128,7 @@ impl<'a> Handlers<'a> {
             world,
             own: HitRecord::default(),
             out,
+            stacks_by: By::Auto,
             closed: false,
         }
     }
@@ -311,6 +315,7 @@ impl Consumer for Handlers<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
+        self.stacks_by = context.stacks_by;
         self.world.set_stacks(Box::new(TargetStacks(context.symbols.clone())));
         surroundings::set(&mut self.world, &context.kernel, context.target);
         self.world.set_target(context.target.unwrap_or(0));
@@ -394,7 +399,11 @@ impl Consumer for Handlers<'_> {
         let stacks = self.world.cut_stacks();
         let stacks = (stacks > 0).then(|| {
             let stacks = report::counted(stacks, "stack");
-            format!("{stacks} cut, as `...` shows; more is captured with --stack-bytes N")
+            let more = match self.stacks_by {
+                By::Fp => "--stacks dwarf",
+                By::Auto | By::Dwarf => "--stack-bytes N",
+            };
+            format!("{stacks} cut, as `...` shows; more is captured with {more}")
         });
         cut.into_iter().chain(stacks).chain(self.fires.remark()).collect()
     }

@@ -12,14 +12,27 @@ use std::process::ExitCode;
 use clap::Parser;
 use command::{completions, doctor, explain, fmt, list, script, watch};
 use hwtrace::cli::{self, Cli, Command};
-use hwtrace::{demo, rights};
+use hwtrace::rights;
 use hwtrace_runtime::kernel::linux::Linux;
+
+/// The programs of our own that are watched, by the argument that makes hwtrace one.
+const TARGETS: [(&str, fn()); 2] = [
+    (hwtrace::demo::TARGET_ARGUMENT, hwtrace::demo::run_target),
+    (hwtrace::doctor::TARGET_ARGUMENT, hwtrace::doctor::run_target),
+];
 
 fn main() -> ExitCode {
     // Before anything is read that is not ours.
     if let Err(errno) = rights::keep_useful(&Linux) {
         eprintln!("hwtrace: error: capabilities can not be given up: {errno}");
         return ExitCode::from(command::RUN_TIME);
+    }
+    // Before anything that takes long where its instructions are executed one by one.
+    if let Some(argument) = std::env::args_os().nth(1)
+        && let Some((_, run)) = TARGETS.iter().find(|(name, _)| argument == *name)
+    {
+        run();
+        return ExitCode::SUCCESS;
     }
     let cli = Cli::parse_from(cli::apart(std::env::args_os()));
     let status = match cli.command {
@@ -30,14 +43,6 @@ fn main() -> ExitCode {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::List(args)) => list::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
-        Some(Command::DemoTarget) => {
-            demo::run_target();
-            Ok(())
-        }
-        Some(Command::DoctorTarget) => {
-            hwtrace::doctor::run_target();
-            Ok(())
-        }
         None => script::run(&cli.script),
     };
     match status {

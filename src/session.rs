@@ -31,7 +31,7 @@ use crate::sink::{Round, Sink};
 use crate::survey::Survey;
 use crate::symbols::{SharedSymbols, TargetSymbols};
 use crate::target::{Fate, Running, Target};
-use crate::unwinding::Unwinding;
+use crate::unwinding::{By, Unwinding};
 
 /// Who gets the hits.
 pub trait Consumer {
@@ -154,6 +154,8 @@ pub struct Context {
     pub names: Rc<Names>,
     /// Names of addresses in the traced processes.
     pub symbols: SharedSymbols,
+    /// By what stacks are walked.
+    pub stacks_by: By,
     /// By way of whom it is traced.
     pub kernel: Rc<dyn Kernel>,
 }
@@ -294,6 +296,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
             symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
+            stacks_by: options.stacks.by,
             kernel: Rc::clone(&kernel),
         };
         let mut session = Self {

@@ -135,9 +135,10 @@ fn root_can_do_everything_that_the_machine_can() {
     }
     let found = Found::of(Hwtrace::new(&["doctor"]));
     assert!(found.usable);
-    for engine in ["bpf", "perf"] {
-        found.is(engine, "ok");
-        assert!(found.text(engine, "why").starts_with("3 of 3 stores seen, 3 exact"));
+    for engine in ENGINES {
+        found.is(engine.name, "ok");
+        let why = found.text(engine.name, "why");
+        assert!(why.starts_with("3 of 3 stores seen, 3 exact"), "{why}");
     }
     for name in ["programs that start", "accesses by the kernel", "data of the kernel"] {
         found.is(name, "ok");

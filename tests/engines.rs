@@ -32,11 +32,13 @@ const FILES: [(&str, &[&str]); 4] = [
             "live_own",
             "live_processes",
             "live_registers",
+            "live_stacks",
+            "live_stacks_real",
             "live_terminal",
             "live_types",
         ],
     ),
-    ("step", &["live_conditions", "live_kernel_data", "live_lines"]),
+    ("step", &["live_conditions", "live_kernel_data", "live_lines", "live_stacks"]),
 ];
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use hwtrace::cli::{Common, DemoArgs, ModeChoice, WatchArgs};
+use hwtrace::engines::Choice;
 use hwtrace::names::Names;
 use hwtrace::target::Target;
 use hwtrace::watch::{Watched, Watcher};
@@ -62,6 +63,13 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), u8> {
         messages.error(&format!("cannot find the program itself: {error}"));
         RUN_TIME
     })?;
+    if matches!(args.common.engine, Choice::Only(row) if row.name == "step")
+        && !args.common.quiet
+    {
+        messages.line(
+            "the program's instructions are executed one by one: this takes a minute",
+        );
+    }
     let own = own.to_string_lossy().into_owned();
     let target = Target::Command(vec![own, demo::TARGET_ARGUMENT.to_owned()]);
     watch(vec![demo::watched()], &target, &messages)

@@ -1,7 +1,12 @@
 //! Each engine, tried: a program of our own is watched with it, which stores some
 //! numbers and ends.
+//!
+//! It is started without the engine, and attached to: an engine that executes a program's
+//! instructions one by one would be busy with its start for a minute.
 
 use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +15,7 @@ use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::linux::be_traceable;
 use hwtrace_runtime::schema::HitRecord;
 
 use super::{Finding, Group, State};
@@ -22,18 +28,25 @@ use crate::target::Target;
 /// The argument that makes hwtrace the program that is watched.
 pub const TARGET_ARGUMENT: &str = "doctor-target";
 
-/// The engine that steps through the start of a program is done by then.
+/// All engines are done by then.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many stores the program makes: of the numbers from 1.
 const STORES: u64 = 3;
 
+/// What the program says when it is there, and is told when it is watched.
+const READY: &[u8; 1] = b"\n";
+
 /// What the program stores to.
 static STORED: AtomicU64 = AtomicU64::new(0);
 
-/// The program that is watched.
+/// The program that is watched: it says that it is there, and goes on when it is told to.
 pub fn run_target() {
-    (1..=STORES).for_each(store);
+    be_traceable();
+    let said = io::stdout().write_all(READY);
+    if said.and_then(|()| io::stdin().read_exact(&mut [0; READY.len()])).is_ok() {
+        (1..=STORES).for_each(store);
+    }
 }
 
 #[inline(never)]
@@ -41,9 +54,38 @@ fn store(number: u64) {
     STORED.store(black_box(number), Ordering::Relaxed);
 }
 
+/// The program while it runs, ended when dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts it, up to where it waits.
+    fn start() -> io::Result<Self> {
+        let mut command = Command::new(crate::engines::own());
+        command.arg(TARGET_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = Self(command.spawn()?);
+        if let Some(out) = &mut running.0.stdout {
+            out.read_exact(&mut [0; READY.len()])?;
+        }
+        Ok(running)
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        self.0.stdin.as_mut().map_or(Ok(()), |input| input.write_all(READY))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Neither fails for a child of ours that is not waited for yet.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What was seen of the stores.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seen {
+    of: Option<Running>,
     values: Vec<u64>,
     exact: usize,
 }
@@ -63,6 +105,8 @@ impl Consumer for Seen {
     }
 
     fn begin(&mut self, _context: &Context) -> Result<Flow, Failure> {
+        let went = self.of.as_mut().map_or(Ok(()), Running::go_on);
+        went.map_err(|error| Failure::System("write", error))?;
         Ok(Flow::Continue)
     }
 
@@ -74,24 +118,27 @@ impl Consumer for Seen {
 }
 
 pub(super) fn findings(kernel: &Rc<dyn Kernel>) -> Vec<Finding> {
-    let own = crate::engines::own();
-    let target = Target::Command(vec![own, TARGET_ARGUMENT.to_owned()]);
     // Read once for all.
-    let names = Rc::new(Names::of(&target));
-    ENGINES.iter().map(|row| tried(row, kernel, (&target, &names))).collect()
+    let names = Names::of(&Target::Command(vec![crate::engines::own()]));
+    let names = Rc::new(names);
+    ENGINES.iter().map(|row| tried(row, kernel, &names)).collect()
 }
 
-fn tried(
-    row: &'static Row,
-    kernel: &Rc<dyn Kernel>,
-    (target, names): (&Target, &Rc<Names>),
-) -> Finding {
+fn tried(row: &'static Row, kernel: &Rc<dyn Kernel>, names: &Rc<Names>) -> Finding {
     let what_for = format!("hits by way of {}", row.what);
     let finding = Finding::new(Group::Engines, row.name, what_for);
     if let Err(refusal) = row.usable(kernel) {
         return finding.because(refusal.why).but(State::No, refusal.help);
     }
-    let mut seen = Seen::default();
+    let running = match Running::start() {
+        Ok(running) => running,
+        Err(error) => {
+            let failure = Failure::System("starting the program", error);
+            return failed(finding, &failure);
+        }
+    };
+    let target = Target::Process(running.0.id());
+    let mut seen = Seen { of: Some(running), ..Seen::default() };
     let options = Options {
         duration: Some(LIMIT),
         engine: Choice::Only(row),
@@ -99,7 +146,7 @@ fn tried(
         ..Options::default()
     };
     let begun = Instant::now();
-    let session = Session::arm(&mut seen, target, options);
+    let session = Session::arm(&mut seen, &target, options);
     if let Err(failure) = session.and_then(|session| session.run().1) {
         return failed(finding, &failure);
     }
@@ -147,7 +194,7 @@ mod tests {
     #[test]
     fn hits_that_are_not_those_are_no_success() {
         let state = |values: &[u64], exact| {
-            let seen = Seen { values: values.to_vec(), exact };
+            let seen = Seen { values: values.to_vec(), exact, of: None };
             judged(finding(), &seen, Duration::ZERO).state
         };
         assert_eq!(state(&[1, 2, 3], 3), State::Ok);

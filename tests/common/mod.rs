@@ -22,7 +22,9 @@ mod target;
 pub(crate) use engines::{
     VARIABLE as ENGINE, engine, engine_name, holds_executed, reads_at_hits,
 };
-pub(crate) use program::{Scratch, c, c_needing, c_with, cpp, library, rust};
+pub(crate) use program::{
+    Scratch, c, c_needing, c_needing_with, c_with, cpp, library, library_with, rust,
+};
 pub(crate) use record::{Recorded, record, record_each, request};
 pub(crate) use rights::{STRANGER, as_user, hwtrace_without, with_capabilities, without};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};

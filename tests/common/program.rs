@@ -24,9 +24,14 @@ pub(crate) fn c_with(name: &str, flags: &[&str]) -> PathBuf {
 
 /// The same as a library, `NAME.so`.
 pub(crate) fn library(name: &str) -> PathBuf {
-    build(&format!("{name}.so"), |library| {
+    library_with(name, &[])
+}
+
+/// The same, compiled with these flags too.
+pub(crate) fn library_with(name: &str, flags: &[&str]) -> PathBuf {
+    build(&format!("{name}{}.so", flags.concat()), |library| {
         let mut cc = Command::new("cc");
-        cc.args(["-g", "-O1", "-shared", "-fPIC", "-o"]).arg(library);
+        cc.args(["-g", "-O1", "-shared", "-fPIC"]).args(flags).arg("-o").arg(library);
         cc.arg(source(&format!("{name}.c")));
         cc
     })
@@ -34,9 +39,14 @@ pub(crate) fn library(name: &str) -> PathBuf {
 
 /// The C program that needs a library, which is found beside it.
 pub(crate) fn c_needing(name: &str, library: &Path) -> PathBuf {
-    build(name, |program| {
+    c_needing_with(name, library, &[])
+}
+
+/// The same, compiled with these flags too.
+pub(crate) fn c_needing_with(name: &str, library: &Path, flags: &[&str]) -> PathBuf {
+    build(&format!("{name}{}", flags.concat()), |program| {
         let mut cc = Command::new("cc");
-        cc.args(["-g", "-O1", "-pthread", "-o"]).arg(program);
+        cc.args(["-g", "-O1", "-pthread"]).args(flags).arg("-o").arg(program);
         cc.arg(source(&format!("{name}.c"))).arg("-L").arg(library.parent().unwrap());
         cc.arg(format!("-l:{}", library.file_name().unwrap().display()));
         cc.arg("-Wl,-rpath,$ORIGIN");

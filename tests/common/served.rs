@@ -20,6 +20,11 @@ const UNSERVED: &[Row] = &[
         "what the kernel stores is found if it differs",
     ),
     (REGISTERS, "the_kernel_stores_for_the_process", KERNEL_ACCESSES),
+    (
+        BOTH,
+        "the_kernels_part_of_an_access",
+        "the stack of the kernel is shown to nobody else",
+    ),
     (BOTH, "data_at_an_address_for_a_while", KERNEL_DATA),
     (BOTH, "a_number_behind_a_pointer_and_the_calls_that_stored_it", KERNEL_DATA),
     (BOTH, "the_name_of_a_task_with_who_changes_it", KERNEL_DATA),

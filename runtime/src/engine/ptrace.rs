@@ -54,7 +54,8 @@
 //! by comparing memory; not what they load, nor a store of the same value.
 //!
 //! *Names* are told by nobody: that of a thread is looked at when it hits, once in 10 ms;
-//! and code that was mapped when a hit is in none that is known. Single steps look at the
+//! and code that was mapped when a hit is in none that is known, or its stack is captured.
+//! Single steps look at the
 //! system calls that change these, and so do registers where libraries are waited for
 //! ([`PtraceEngine::prompt`]): then each call stops the thread twice.
 //!

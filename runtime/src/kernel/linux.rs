@@ -26,6 +26,7 @@ use perf_event_open_sys as perf;
 use super::{Counter, EVERY, Errno, Forked, Kernel, Result, Taken, Wait};
 use crate::attr::EventSpec;
 use crate::ring::RingMemory;
+pub use rights::be_traceable;
 
 /// The kernel that runs us.
 #[derive(Clone, Copy, Debug, Default)]

@@ -20,7 +20,7 @@ impl Seen<'_> {
         self.hit.at_hit.told.map_or(AccessKind::Unknown, |told| told.kind)
     }
 
-    fn new(&self) -> Option<u64> {
+    fn after(&self) -> Option<u64> {
         let at_hit = &self.hit.at_hit;
         at_hit.told.map(|told| told.new).or(at_hit.memory)
     }
@@ -30,7 +30,7 @@ impl Seen<'_> {
         let steps = act.when.blocks.iter().flat_map(|block| &block.steps);
         steps.into_iter().all(|step| match step.does {
             Does::Input(Input::Old) => self.old.is_some(),
-            Does::Input(Input::New) => self.new().is_some(),
+            Does::Input(Input::New) => self.after().is_some(),
             Does::Input(Input::Access) => self.access() != AccessKind::Unknown,
             _ => true,
         })
@@ -41,7 +41,7 @@ impl eval::Hit for Seen<'_> {
     fn input(&self, input: Input) -> i64 {
         let value = match input {
             Input::Old => self.old.unwrap_or(0),
-            Input::New => self.new().unwrap_or(0),
+            Input::New => self.after().unwrap_or(0),
             Input::Pid => self.hit.pid.into(),
             Input::Tid => self.hit.tid.into(),
             Input::Cpu => self.hit.cpu.into(),

@@ -53,9 +53,9 @@ impl Tracer {
         self.know_watches(number + 1);
         self.watches[number].counted += 1;
         let (ip, registers) = (hit.registers.ip(), hit.registers);
-        self.look_at(tid, ip, time);
         let Capture { cpu, stack, acts } =
             self.captures.get(number).copied().unwrap_or_default();
+        self.look_at(tid, stack.is_none().then_some(ip), time);
         let cpu = if cpu { proc::cpu(&*self.kernel, tid) } else { 0 };
         let (callers, stack) = self.stack(pid, &registers, stack.unwrap_or_default());
         let (callers, stack) = (&callers[..], &stack[..]);

@@ -52,7 +52,7 @@ pub(super) fn cpu(kernel: &dyn Kernel, tid: u32) -> u32 {
     fields.split(' ').nth(PROCESSOR).and_then(|cpu| cpu.parse().ok()).unwrap_or(0)
 }
 
-/// A file that is mapped executable.
+/// Executable memory, of a file or of what makes code as it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mapping {
     pub(super) address: u64,
@@ -67,16 +67,17 @@ impl Mapping {
     }
 }
 
-/// What a process has mapped executable, of files.
+/// What a process has mapped executable.
 pub(super) fn mappings(kernel: &dyn Kernel, pid: u32) -> Vec<Mapping> {
     let text = kernel.read_file(&format!("/proc/{pid}/maps"), MAPS_MAX);
     text.unwrap_or_default().split(|byte| *byte == b'\n').filter_map(mapping).collect()
 }
 
 /// `start-end rwxp offset major:minor inode      path`, hexadecimal (proc_pid_maps(5)).
+/// Memory of no file is called as perf calls it.
 fn mapping(line: &[u8]) -> Option<Mapping> {
-    let path = line.iter().position(|byte| matches!(byte, b'/' | b'['))?;
-    let (fields, path) = line.split_at(path);
+    let path = line.iter().position(|byte| matches!(byte, b'/' | b'['));
+    let (fields, path) = path.map_or((line, &b"//anon"[..]), |it| line.split_at(it));
     let mut fields = std::str::from_utf8(fields).ok()?.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
     let rights = fields.next()?;
@@ -110,12 +111,12 @@ mod tests {
              7ffff8000000-7ffff8001000 rwxp 00000000 00:00 0\n",
         );
         let found = mappings(&fake, 7);
-        assert_eq!(found.len(), 2);
+        let paths: Vec<_> = found.iter().map(|it| &*it.path).collect();
+        assert_eq!(paths, [&b"/bin/a b"[..], b"[vdso]", b"//anon"]);
         assert_eq!(
             (found[0].address, found[0].length, found[0].offset),
             (0x401000, 0x2000, 0x1000)
         );
-        assert_eq!(found[0].path, b"/bin/a b");
         assert!(found[0].holds(0x402fff) && !found[0].holds(0x403000));
     }
 }

@@ -500,15 +500,20 @@ impl Tracer {
     }
 
     /// Looks whether the thread has another name, and its process other code, than it
-    /// was told of: neither is told by ptrace(2).
-    pub(super) fn look_at(&mut self, tid: u32, ip: u64, time: u64) {
+    /// was told of: neither is told by ptrace(2). All of its code where no `ip` is given:
+    /// the functions on a stack may be in any.
+    pub(super) fn look_at(&mut self, tid: u32, ip: Option<u64>, time: u64) {
         let Some(thread) = self.threads.get(&tid) else { return };
         let pid = thread.pid;
         if time >= thread.named + NAME_EVERY_NS {
             self.name_anew(tid, time);
         }
-        let process = self.processes.get(&pid);
-        if process.is_some_and(|it| !it.code.iter().any(|code| code.holds(ip))) {
+        let sees_calls = self.calls || matches!(self.method, Method::Steps(_));
+        let known = self.processes.get(&pid).is_none_or(|it| match ip {
+            Some(ip) => it.code.iter().any(|code| code.holds(ip)),
+            None => sees_calls,
+        });
+        if !known {
             self.map_anew(pid, time);
         }
     }

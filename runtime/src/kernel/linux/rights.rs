@@ -75,6 +75,15 @@ fn ambient(status: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?.trim(), 16).ok()
 }
 
+/// Has whoever has the rights trace us, as far as we have a say in it: with Yama those who
+/// started us alone may (Documentation/admin-guide/LSM/Yama.rst). For a program that is
+/// there to be watched.
+pub fn be_traceable() {
+    super::be_dumpable();
+    // SAFETY: takes no memory. EINVAL without Yama.
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,7 +77,10 @@ pub(crate) fn present() -> bool {
 
 /// Runs the program in gdb.
 pub(crate) fn ask(program: &Path, question: &Question<'_>) -> Vec<Hit> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stacks/ask.py");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Tests of two packages ask.
+    let root = package.ancestors().find(|folder| folder.join("Cargo.lock").exists());
+    let script = root.unwrap().join("tests/real/tests/stacks/ask.py");
     let mut gdb = Command::new("gdb");
     gdb.args(["-nx", "-batch", "-x"]).arg(script).arg("--args").arg(program);
     gdb.args(question.arguments);
