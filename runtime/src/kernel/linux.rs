@@ -581,8 +581,22 @@ impl Kernel for Linux {
 fn first_environment() -> Option<Vec<u8>> {
     // SAFETY: no memory involved.
     let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    let read = || std::fs::read("/proc/self/environ").ok();
-    is_secure.then(read).flatten()
+    is_secure.then(initial_strings).flatten()
+}
+
+/// Where the kernel put the environment, fields 50 and 51 of `/proc/self/stat` (proc(5)):
+/// `/proc/self/environ` is root's of a program that is not dumpable, as those with
+/// capabilities are.
+fn initial_strings() -> Option<Vec<u8>> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(47).map(str::parse);
+    let (Some(Ok(start)), Some(Ok(end))) = (fields.next(), fields.next()) else {
+        return None;
+    };
+    let mut text = vec![0; usize::try_from(u64::checked_sub(end, start)?).ok()?];
+    let read = Linux.read_memory(std::process::id(), start, &mut text).ok()?;
+    (read == text.len()).then_some(text)
 }
 
 /// Pointers to the strings, each of which ends with a zero byte, and a null pointer.

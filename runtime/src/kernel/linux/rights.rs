@@ -79,7 +79,8 @@ fn ambient(status: &[u8]) -> Option<u64> {
 /// started us alone may (Documentation/admin-guide/LSM/Yama.rst). For a program that is
 /// there to be watched.
 pub fn be_traceable() {
-    super::be_dumpable();
+    // Also where it has capabilities of its file.
+    let _ = nix::sys::prctl::set_dumpable(true);
     // SAFETY: takes no memory. EINVAL without Yama.
     unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
 }
