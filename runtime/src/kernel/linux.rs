@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
 mod bpf;
+mod environment;
 mod ptrace;
 mod rights;
 
@@ -403,20 +404,14 @@ impl Kernel for Linux {
         let mut pointers: Vec<*const c_char> =
             arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
-        let is_new = be_dumpable();
-        let environment = first_environment();
-        let environment = environment.as_deref().map(strings_of);
+        let environment = environment::first();
+        let environment = environment.as_deref().map(environment::strings_of);
         let parent = std::process::id();
         // Everything is prepared: between fork and exec the child of a
         // process with threads must not allocate.
         // SAFETY: the child calls `child`, which keeps to that and does not
         // return.
-        let forked = check(unsafe { libc::fork() });
-        if is_new && forked != Ok(0) {
-            // What could be changed can be changed back.
-            let _ = nix::sys::prctl::set_dumpable(false);
-        }
-        let pid = forked?;
+        let pid = check(unsafe { libc::fork() })?;
         if pid == 0 {
             let go = (go_read.as_raw_fd(), go.as_raw_fd());
             let environment = environment.as_ref().map(|it| it.as_ptr());
@@ -424,9 +419,10 @@ impl Kernel for Linux {
             let pipes = (go, failure_write.as_raw_fd());
             child(program, &inherited, parent, pipes);
         }
-        // Also here, lest the group be used before the child has made it;
-        // EACCES once it has executed, which it can not have.
-        let _ = nix::unistd::setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
+        // Its group is not to be used before it is made, nor the child traced before it
+        // lets us. Where it was killed by then there is no byte: we hold no write end.
+        drop(failure_write);
+        let _ = retry(|| nix::unistd::read(&failure, &mut [0]));
         let (go, failure) = (go.into_raw_fd(), failure.into_raw_fd());
         Ok(Forked { pid: pid as u32, go, failure })
     }
@@ -578,32 +574,10 @@ impl Kernel for Linux {
     }
 }
 
-/// A program with capabilities of its file is nobody's to trace, and so is the copy of it
-/// that a fork makes, up to its exec (ptrace(2), "Ptrace access mode checking"). Has us be
-/// as others are; gives whether that is new. It does not open us to others: who has fewer
-/// capabilities may not trace us.
-fn be_dumpable() -> bool {
-    // SAFETY: takes no memory. It gives 2 where root alone may have dumps of us.
-    let now = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
-    now != 1 && nix::sys::prctl::set_dumpable(true).is_ok()
-}
-
-/// The environment with which we were started, each entry with a zero byte behind it, where
-/// it is not ours any more: from that of a program with capabilities of its file the C
-/// library takes some out (ld.so(8), "Secure-execution mode"). What we start has no such
-/// capabilities, and is to have them.
-fn first_environment() -> Option<Vec<u8>> {
+/// Whether our file gave us more than our user has (getauxval(3)).
+fn is_secure() -> bool {
     // SAFETY: no memory involved.
-    let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    let read = || std::fs::read("/proc/self/environ").ok();
-    is_secure.then(read).flatten()
-}
-
-/// Pointers to the strings, each of which ends with a zero byte, and a null pointer.
-fn strings_of(text: &[u8]) -> Vec<*const c_char> {
-    let strings = text.split_inclusive(|byte| *byte == 0);
-    let whole = strings.filter_map(|text| CStr::from_bytes_with_nul(text).ok());
-    whole.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// Whether the signal is ignored.
@@ -727,9 +701,16 @@ fn child(
         // With Yama those may trace it who descend from hwtrace, and not only hwtrace
         // (Documentation/admin-guide/LSM/Yama.rst). EINVAL without.
         libc::prctl(libc::PR_SET_PTRACER, libc::c_ulong::from(parent));
+        // A program with capabilities of its file is nobody's to trace, and so is its copy,
+        // up to the exec (ptrace(2), "Ptrace access mode checking"). That is for the copy
+        // to change: of the states that we may have, one can not be set again. It does not
+        // open it to others: who has fewer capabilities may not trace it.
+        libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(true));
+        let mut byte = 0u8;
+        // Before signals come, of which one may stop us: hwtrace waits for it.
+        libc::write(failure, (&raw const byte).cast(), 1);
         let release = inherited.release.as_ref();
         libc::sigprocmask(libc::SIG_UNBLOCK, release, std::ptr::null_mut());
-        let mut byte = 0u8;
         // Whatever it gives: at its end hwtrace has died, and we go on.
         while libc::read(go.0, (&raw mut byte).cast(), 1) == -1
             && Errno::last() == Errno::EINTR
@@ -757,15 +738,6 @@ mod tests {
         for nonsense in [&b""[..], b"3-1", b"0-4294967295", b"a", b"\xff", b"-"] {
             assert_eq!(parse_cpu_list(nonsense), None, "{nonsense:?}");
         }
-    }
-
-    #[test]
-    fn strings_end_with_zeros_and_the_list_with_null() {
-        let text = b"A=1\0B=\0cut";
-        let [first, second, last] = strings_of(text)[..] else { panic!("two and null") };
-        assert_eq!(first, text.as_ptr().cast());
-        assert_eq!(second, text[4..].as_ptr().cast());
-        assert!(last.is_null());
     }
 
     #[test]
