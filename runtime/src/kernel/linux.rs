@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the one file that makes system calls by hand")]
 
 mod bpf;
+mod environment;
 mod ptrace;
 mod rights;
 
@@ -404,8 +405,8 @@ impl Kernel for Linux {
         let mut pointers: Vec<*const c_char> =
             arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
-        let environment = first_environment();
-        let environment = environment.as_deref().map(strings_of);
+        let environment = environment::first();
+        let environment = environment.as_deref().map(environment::strings_of);
         let parent = std::process::id();
         // Everything is prepared: between fork and exec the child of a
         // process with threads must not allocate.
@@ -574,36 +575,10 @@ impl Kernel for Linux {
     }
 }
 
-/// The environment with which we were started, each entry with a zero byte behind it, where
-/// it is not ours any more: from that of a program with capabilities of its file the C
-/// library takes some out (ld.so(8), "Secure-execution mode"). What we start has no such
-/// capabilities, and is to have them.
-fn first_environment() -> Option<Vec<u8>> {
+/// Whether our file gave us more than our user has (getauxval(3)).
+fn is_secure() -> bool {
     // SAFETY: no memory involved.
-    let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    is_secure.then(initial_strings).flatten()
-}
-
-/// Where the kernel put the environment, fields 50 and 51 of `/proc/self/stat` (proc(5)):
-/// `/proc/self/environ` is root's of a program that is not dumpable, as those with
-/// capabilities are.
-fn initial_strings() -> Option<Vec<u8>> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(47).map(str::parse);
-    let (Some(Ok(start)), Some(Ok(end))) = (fields.next(), fields.next()) else {
-        return None;
-    };
-    let mut text = vec![0; usize::try_from(u64::checked_sub(end, start)?).ok()?];
-    let read = Linux.read_memory(std::process::id(), start, &mut text).ok()?;
-    (read == text.len()).then_some(text)
-}
-
-/// Pointers to the strings, each of which ends with a zero byte, and a null pointer.
-fn strings_of(text: &[u8]) -> Vec<*const c_char> {
-    let strings = text.split_inclusive(|byte| *byte == 0);
-    let whole = strings.filter_map(|text| CStr::from_bytes_with_nul(text).ok());
-    whole.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// Whether the signal is ignored.
@@ -764,15 +739,6 @@ mod tests {
         for nonsense in [&b""[..], b"3-1", b"0-4294967295", b"a", b"\xff", b"-"] {
             assert_eq!(parse_cpu_list(nonsense), None, "{nonsense:?}");
         }
-    }
-
-    #[test]
-    fn strings_end_with_zeros_and_the_list_with_null() {
-        let text = b"A=1\0B=\0cut";
-        let [first, second, last] = strings_of(text)[..] else { panic!("two and null") };
-        assert_eq!(first, text.as_ptr().cast());
-        assert_eq!(second, text[4..].as_ptr().cast());
-        assert!(last.is_null());
     }
 
     #[test]
