@@ -21,11 +21,13 @@ fn watches(count: u64) -> Vec<Option<Watch>> {
 /// A process with two threads, and who traces it.
 fn machine() -> (Rc<Fake>, Tracer) {
     let fake = Rc::new(Fake::new(1, &[PID, 11]));
-    for tid in [PID, 11, 12] {
-        let of = |pid: u32| format!("State:\tR\nTgid:\t{pid}\nTracerPid:\t0\n");
-        fake.set_file(&format!("/proc/{tid}/status"), &of(PID));
+    // Those that are created are traced from their birth on.
+    let own = std::process::id();
+    for (tid, pid, tracer) in [(PID, PID, 0), (11, PID, 0), (12, PID, own), (20, 20, own)]
+    {
+        let status = format!("State:\tR\nTgid:\t{pid}\nTracerPid:\t{tracer}\n");
+        fake.set_file(&format!("/proc/{tid}/status"), &status);
     }
-    fake.set_file("/proc/20/status", "State:\tR\nTgid:\t20\nTracerPid:\t0\n");
     let kernel: Rc<dyn Kernel> = fake.clone();
     let (signals, _) = kernel.take_signals(&[libc::SIGCHLD]).expect("a descriptor");
     let reports = Reports::new(-1);
@@ -318,7 +320,10 @@ fn everybody_is_let_go_without_registers_and_traps() {
     tracer.pump();
     fake.set_trap_waits(11, true);
     fake.went();
+    // Its creator tells of the early one when that was let go.
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_CLONE, 12);
     tracer.dismiss_all();
+    fake.set_file("/proc/12/status", "State:\tR\nTgid:\t10\nTracerPid:\t0\n");
     tracer.pump();
     assert_eq!(fake.went(), [(11, Go::On, 0)], "its trap comes first");
     assert!(!tracer.is_done());

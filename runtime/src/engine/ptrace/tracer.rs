@@ -15,7 +15,7 @@ use super::reports::Reports;
 use super::steps::{Step, Stepper};
 use super::wire::Capture;
 use crate::event::Watch;
-use crate::kernel::{Go, Kernel, Wait};
+use crate::kernel::{Errno, Go, Kernel, Wait};
 use crate::plan::Act;
 
 pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
@@ -430,8 +430,17 @@ impl Tracer {
         if let Some(next) = self.early.remove(&child) {
             self.adopt(child, (pid, tid));
             self.go_on(child, next);
-        } else if !self.threads.contains_key(&child) {
+        } else if !self.threads.contains_key(&child) && self.is_ours(child) {
             self.born.insert(child, (pid, tid));
+        }
+    }
+
+    /// Whether a new thread is traced still. One that stopped before its creator may have
+    /// been let go since, or killed: it is not waited for.
+    fn is_ours(&self, tid: u32) -> bool {
+        match proc::status(&*self.kernel, tid) {
+            Ok(status) => status.tracer == std::process::id(),
+            Err(errno) => ![Errno::ENOENT, Errno::ESRCH].contains(&errno),
         }
     }
 
