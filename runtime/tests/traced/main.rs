@@ -128,6 +128,26 @@ fn sessions_end_while_threads_are_created() {
 }
 
 #[test]
+fn the_first_thread_may_end_before_the_others() {
+    each_engine(|kind| {
+        let mut target = Target::start("headless", 0);
+        let mut watching = target.attach(kind, &["counter"]);
+        target.go();
+        watching.await_hits(3);
+        target.await_state('Z');
+        let begun = Instant::now();
+        watching.engine.retarget(target.pid(), 0, None).expect("moved");
+        let back = Some(target.symbol("counter").0);
+        watching.engine.retarget(target.pid(), 0, back).expect("moved");
+        let hits = watching.hits.len();
+        watching.await_hits(hits + 3);
+        watching.engine.disarm();
+        watching.finish_drain();
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
 fn children_are_followed_and_what_they_execute_is_not() {
     each_engine(|kind| {
         let rounds = if kind == Kind::Step { 2 } else { 10 };

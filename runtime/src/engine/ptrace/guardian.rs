@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::arm::ENDED_EVERY;
 use super::frame;
 use super::reports::Reports;
 use super::steps::Stepper;
@@ -51,6 +52,9 @@ pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
     let mut guardian = Guardian { tracer, ends, speaks: true };
     while guardian.speaks || !guardian.tracer.is_done() {
         guardian.round();
+        if !guardian.speaks {
+            guardian.tracer.find_ended();
+        }
     }
     guardian.write_out();
     // That tells hwtrace that this was all.
@@ -148,8 +152,11 @@ impl Guardian {
 
     fn disarm(&mut self) {
         self.tracer.dismiss_all();
-        for _ in 0..LOOKS {
+        for look in 1..=LOOKS {
             while self.tracer.pump() {}
+            if look % ENDED_EVERY == 0 {
+                self.tracer.find_ended();
+            }
             if self.tracer.is_done() {
                 break;
             }

@@ -161,6 +161,28 @@ fn a_zombie_leader_is_left_alone() {
 }
 
 #[test]
+fn a_leader_that_has_ended_holds_nobody_up() {
+    let (fake, mut tracer) = armed(1);
+    fake.set_file("/proc/10/status", "State:\tZ (zombie)\nTgid:\t10\nTracerPid:\t3\n");
+    // Nothing comes of asking it to stop.
+    fake.fail(Call::PtraceInterrupt, 0, Errno::ESRCH);
+    fake.fail(Call::PtraceInterrupt, 1, Errno::ESRCH);
+    fake.stop(11, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.retarget((PID, 0), Some(0x3000)).expect("moved");
+    assert_eq!(fake.debug_registers(11).expect("traced")[0], 0x3000);
+    let own = tracer.arm_thread((PID, PID), 1, watch(9));
+    assert!(matches!(own, Err(ArmError::Gone { pid: PID })));
+    tracer.dismiss_all();
+    tracer.pump();
+    assert!(tracer.is_done());
+    assert_eq!(fake.traced(), [PID], "its end is told when others have ended");
+    fake.end_traced(PID);
+    tracer.pump();
+    assert!(tracer.threads.is_empty());
+    assert_eq!(told(&mut tracer), ["end 10"]);
+}
+
+#[test]
 fn a_hit_is_reported_for_each_register_that_hit() {
     let (fake, mut tracer) = armed(3);
     let mut registers = UserRegisters::default();

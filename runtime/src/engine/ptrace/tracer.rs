@@ -131,6 +131,9 @@ pub(super) enum At {
     Running,
     /// It stands, and would go on so.
     Stopped(Next),
+    /// It has ended as the first of its process, which others keep alive: of that
+    /// nothing is told until they have ended, too.
+    Ended,
 }
 
 /// How a thread goes on after a stop.
@@ -207,7 +210,7 @@ impl Tracer {
     /// Whether nobody is traced any more.
     pub(super) fn is_done(&self) -> bool {
         self.is_over
-            && self.threads.is_empty()
+            && self.threads.values().all(|thread| thread.at == At::Ended)
             && self.early.is_empty()
             && self.born.is_empty()
     }
@@ -391,10 +394,23 @@ impl Tracer {
     /// A thread is nobody of ours any more; gives its process.
     fn forget(&mut self, tid: u32) -> Option<u32> {
         let pid = self.threads.remove(&tid)?.pid;
-        if !self.threads.values().any(|thread| thread.pid == pid) {
+        let lives = |thread: &Thread| thread.pid == pid && thread.at != At::Ended;
+        if !self.threads.values().any(lives) {
             self.processes.remove(&pid);
         }
         Some(pid)
+    }
+
+    /// Looks which of those that seem to run have ended and are not told of.
+    pub(super) fn find_ended(&mut self) {
+        for (tid, thread) in &mut self.threads {
+            if thread.at == At::Running
+                && *tid == thread.pid
+                && proc::status(&*self.kernel, *tid).is_ok_and(|status| status.ended)
+            {
+                thread.at = At::Ended;
+            }
+        }
     }
 
     /// A thread has ended.
@@ -559,7 +575,7 @@ impl Tracer {
     pub(super) fn release(&mut self) {
         let stopped = self.threads.iter().filter_map(|(tid, thread)| match thread.at {
             At::Stopped(next) => Some((*tid, next)),
-            At::Running => None,
+            At::Running | At::Ended => None,
         });
         for (tid, next) in stopped.collect::<Vec<_>>() {
             self.go_on(tid, next);
@@ -575,6 +591,7 @@ impl Tracer {
                 At::Stopped(next) => stopped.push((*tid, next)),
                 // One that has ended is told of.
                 At::Running => drop(self.kernel.ptrace_interrupt(*tid)),
+                At::Ended => {}
             }
         }
         for (tid, next) in stopped {
