@@ -11,6 +11,7 @@ use super::steps::Stepper;
 use super::tracer::{Method, Tracer};
 use super::wire::{self, Answer, Command};
 use crate::engine::Account;
+use crate::kernel::rights::bit;
 use crate::kernel::{GuardianEnds, Kernel};
 use crate::plan::Act;
 
@@ -24,6 +25,10 @@ const LOOKS: u32 = 1000;
 
 /// So often in a row those who were stopped for us must be seen to go on.
 const SURE: u32 = 10;
+
+/// Capabilities that it has a use for (capabilities(7)).
+const CAP_KILL: u32 = 5;
+const CAP_SYS_PTRACE: u32 = 19;
 
 /// How a guardian works.
 #[derive(Clone, Debug)]
@@ -39,6 +44,7 @@ pub(super) struct Setup {
 
 /// The guardian's life, until hwtrace and everybody whom it traced is gone.
 pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
+    keep_needed(&**kernel);
     let parent = std::os::unix::process::parent_id();
     let Ok((signals, _)) = kernel.take_signals(&[libc::SIGCHLD]) else { return };
     let method = match setup.steps {
@@ -61,6 +67,18 @@ pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
     kernel.close(ends.reports);
     mind_the_expected(&mut guardian.tracer, parent);
     kernel.close(signals);
+}
+
+/// Gives up all rights but those that tracing and signalling take. Root could take its own
+/// back.
+fn keep_needed(kernel: &dyn Kernel) {
+    if kernel.effective_user() == 0 {
+        return;
+    }
+    let kept = bit(CAP_SYS_PTRACE) | bit(CAP_KILL);
+    // Fewer are always right.
+    let _ =
+        kernel.capabilities().and_then(|own| kernel.set_capabilities(&own.only(kept)));
 }
 
 /// Who was stopped for us is continued by who did so, if that lives, and else by us.
