@@ -273,9 +273,23 @@ impl Tracer {
             let watches = self.processes.get_mut(&pid).map(|it| &mut it.watches);
             let watch = watches.and_then(|watches| watches.get_mut(number)?.as_mut());
             let Some(watch) = watch else { continue };
-            watch.address = address;
+            let before = std::mem::replace(&mut watch.address, address);
             let watch = *watch;
+            self.forget_value(pid, (before, watch.length));
             self.remember(pid, &watch);
+        }
+    }
+
+    /// Forgets what was at a place where no watch is any more.
+    fn forget_value(&mut self, pid: u32, place: (u64, u32)) {
+        let is_there = |watch: &Watch| (watch.address, watch.length) == place;
+        let mut threads = self.threads.values().filter(|thread| thread.pid == pid);
+        let owned = threads.any(|it| it.own.iter().any(|(_, own)| is_there(own)));
+        if let Some(process) = self.processes.get_mut(&pid)
+            && !owned
+            && !process.watches.iter().flatten().any(is_there)
+        {
+            process.values.remove(&place);
         }
     }
 

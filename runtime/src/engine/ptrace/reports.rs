@@ -282,7 +282,7 @@ fn hit(time: u64, words: &[u64]) -> Option<RawHit<'_>> {
     let stack = rest.get(..usize::try_from(stack).ok()?)?;
     let ((pid, tid), (watch, cpu)) = (unpair(who), unpair(place));
     let has = |bit: u32| flags >> bit & 1 == 1;
-    let kind = kind((flags >> 8) as u8);
+    let kind = AccessKind::from_number(u32::from((flags >> 8) as u8));
     let told = Told { instruction, kind, new, exact: has(4) };
     Some(RawHit {
         watch,
@@ -304,10 +304,4 @@ fn hit(time: u64, words: &[u64]) -> Option<RawHit<'_>> {
         },
         ..RawHit::default()
     })
-}
-
-fn kind(number: u8) -> AccessKind {
-    let kinds = [AccessKind::Read, AccessKind::Write, AccessKind::Update];
-    let found = kinds.into_iter().find(|kind| *kind as u8 == number);
-    found.unwrap_or(AccessKind::Unknown)
 }

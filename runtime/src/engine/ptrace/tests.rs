@@ -183,6 +183,41 @@ fn a_leader_that_has_ended_holds_nobody_up() {
 }
 
 #[test]
+fn who_executes_takes_the_place_of_a_leader_that_was_never_traced() {
+    let (fake, mut tracer) = machine();
+    fake.set_file("/proc/10/status", "State:\tZ (zombie)\nTgid:\t10\nTracerPid:\t0\n");
+    fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
+    assert_eq!(tracer.attach(PID, &watches(1)).expect("armed"), 1);
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_EXEC, 11);
+    tracer.pump();
+    assert_eq!(tracer.threads.keys().copied().collect::<Vec<_>>(), [PID]);
+    assert!(tracer.early.is_empty());
+    fake.went();
+    tracer.proceed(PID);
+    assert_eq!(fake.went(), [(PID, Go::On, 0)]);
+}
+
+#[test]
+fn who_ran_into_a_trap_while_its_process_is_stopped_stops_again() {
+    let (fake, mut tracer) = armed(1);
+    fake.set_trap_waits(11, true);
+    fake.stop(11, libc::SIGSTOP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.processes.get_mut(&PID).expect("armed").held = true;
+    tracer.pump();
+    assert_eq!(fake.went(), [(11, Go::On, 0)], "its trap comes first");
+    fake.set_trap_waits(11, false);
+    fake.trap(11, 1, UserRegisters::default());
+    tracer.pump();
+    tracer.processes.get_mut(&PID).expect("armed").held = false;
+    let asked = fake.calls(Call::PtraceInterrupt);
+    tracer.release();
+    assert_eq!(fake.calls(Call::PtraceInterrupt), asked + 1);
+    fake.stop(11, libc::SIGSTOP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.pump();
+    assert!(fake.went().contains(&(11, Go::Listen, 0)), "it stays stopped");
+}
+
+#[test]
 fn a_hit_is_reported_for_each_register_that_hit() {
     let (fake, mut tracer) = armed(3);
     let mut registers = UserRegisters::default();

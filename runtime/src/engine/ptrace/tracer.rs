@@ -40,6 +40,9 @@ const AT_ONCE: u32 = 256;
 /// So long after it was looked at the name of a thread that hits is looked at again.
 const NAME_EVERY_NS: u64 = 10_000_000;
 
+/// So long after a hit in code of no file was found to be that, code is not looked for.
+const MAPS_EVERY_NS: u64 = 10_000_000;
+
 /// How accesses are noticed.
 pub(super) enum Method {
     /// By debug registers.
@@ -97,6 +100,8 @@ pub(super) struct Process {
     pub(super) waits: bool,
     /// Code of files, as far as it was told of.
     pub(super) code: Vec<Mapping>,
+    /// When a hit was last found to be in code of no file.
+    no_file: u64,
     /// What watched bytes were last, by address and length, where steps or acts compare
     /// them.
     pub(super) values: Map<(u64, u32), u64>,
@@ -118,6 +123,8 @@ pub(super) struct Thread {
     pub(super) vforks: bool,
     /// Whether it was given a SIGTRAP of its own, and stops in the handler of that.
     pub(super) enters: bool,
+    /// Whether its process was stopped by a signal when it went on into a trap of ours.
+    pub(super) stops_again: bool,
     /// The instruction that it is about to execute, where it goes by steps.
     pub(super) step: Option<Step>,
     name: Vec<u8>,
@@ -166,6 +173,7 @@ impl Thread {
             leaving: false,
             vforks: false,
             enters: false,
+            stops_again: false,
             step: None,
             name: Vec::new(),
             named: 0,
@@ -233,6 +241,9 @@ impl Tracer {
             Wait::Exited { .. } | Wait::Signaled { .. } => return self.ended(tid),
             Wait::Stopped { signal, event } => (signal, event),
         };
+        if event == libc::PTRACE_EVENT_EXEC {
+            self.take_over(tid);
+        }
         if !self.threads.contains_key(&tid) {
             return self.came(tid, Next::of_stop(signal));
         }
@@ -282,6 +293,8 @@ impl Tracer {
         let thread = self.threads.get(&tid)?;
         let held = self.processes.get(&thread.pid).is_some_and(Process::is_held);
         if (held || thread.leaving) && self.kernel.ptrace_trap_waits(tid) == Ok(true) {
+            let next = Next::of_stop(signal);
+            self.threads.get_mut(&tid)?.stops_again = next.listens;
             let _ = self.kernel.ptrace_go(tid, Go::On, 0);
             return None;
         }
@@ -369,6 +382,10 @@ impl Tracer {
         };
         if let Some(thread) = self.threads.get_mut(&tid) {
             (thread.at, thread.enters) = (At::Running, enters);
+            if std::mem::take(&mut thread.stops_again) {
+                // Before it does anything; that stop says whether its process is stopped.
+                let _ = self.kernel.ptrace_interrupt(tid);
+            }
         }
         let _ = self.kernel.ptrace_go(tid, go, next.signal);
     }
@@ -489,6 +506,17 @@ impl Tracer {
         }
     }
 
+    /// Who executes another image goes on as the first thread of its process, which we
+    /// may not have traced: one that had ended before.
+    fn take_over(&mut self, tid: u32) {
+        if !self.threads.contains_key(&tid)
+            && let Ok(former) = self.kernel.ptrace_message(tid)
+            && let Some(thread) = self.threads.remove(&(former as u32))
+        {
+            self.threads.insert(tid, thread);
+        }
+    }
+
     /// A process executes another image: the kernel has taken its registers away, and
     /// ended its other threads.
     fn executed(&mut self, tid: u32) {
@@ -499,6 +527,7 @@ impl Tracer {
         if let Some(thread) = self.threads.get_mut(&tid) {
             (thread.name, thread.named) = (name.clone(), time);
             (thread.registers, thread.step) = (Registers::default(), None);
+            (thread.vforks, thread.enters) = (false, false);
             thread.own.clear();
         }
         self.reports.comm(time, (pid, tid), &name, true);
@@ -532,9 +561,14 @@ impl Tracer {
         if time >= thread.named + NAME_EVERY_NS {
             self.name_anew(tid, time);
         }
-        let process = self.processes.get(&pid);
-        if process.is_some_and(|it| !it.code.iter().any(|code| code.holds(ip))) {
-            self.map_anew(pid, time);
+        let is_told = |process: &Process| process.code.iter().any(|it| it.holds(ip));
+        let is_due = |process: &Process| time >= process.no_file + MAPS_EVERY_NS;
+        if !self.processes.get(&pid).is_some_and(|it| !is_told(it) && is_due(it)) {
+            return;
+        }
+        self.map_anew(pid, time);
+        if let Some(process) = self.processes.get_mut(&pid).filter(|it| !is_told(it)) {
+            process.no_file = time;
         }
     }
 
