@@ -202,10 +202,13 @@ impl Guardian {
             Method::Steps(stepper) => stepper.steps,
         };
         let counted = watches.iter().map(|watch| watch.counted).collect();
-        let (lost, dropped) = (reports.lost(), *dropped);
-        wire::account_words(
-            &Account { counted, lost, dropped, ..Account::default() },
-            steps,
-        )
+        let account = Account {
+            counted,
+            lost: reports.lost(),
+            lost_sideband: reports.lost_sideband(),
+            dropped: *dropped,
+            ..Account::default()
+        };
+        wire::account_words(&account, steps)
     }
 }

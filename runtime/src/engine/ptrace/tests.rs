@@ -218,6 +218,33 @@ fn who_ran_into_a_trap_while_its_process_is_stopped_stops_again() {
 }
 
 #[test]
+fn who_is_born_when_its_creator_was_let_go_goes_too() {
+    let (fake, mut tracer) = armed(1);
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_FORK, 20);
+    tracer.pump();
+    tracer.detach(PID);
+    tracer.pump();
+    fake.stop(20, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.pump();
+    assert_eq!(fake.traced(), []);
+    assert!(tracer.threads.is_empty() && tracer.processes.is_empty());
+}
+
+#[test]
+fn what_nobody_reads_grows_to_its_bound() {
+    let mut reports = Reports::new(-1);
+    for _ in 0..400_000 {
+        reports.fork(0, (1, 1), (1, 2));
+        reports.exit(0, (1, 2));
+    }
+    assert!(reports.lost_sideband() > 0);
+    assert!(reports.waiting() < (5 << 20) + 64, "{}", reports.waiting());
+    let before = reports.waiting();
+    reports.comm(0, (1, 1), b"executed", true);
+    assert!(reports.waiting() > before, "who executes waits for an answer");
+}
+
+#[test]
 fn a_hit_is_reported_for_each_register_that_hit() {
     let (fake, mut tracer) = armed(3);
     let mut registers = UserRegisters::default();

@@ -64,7 +64,7 @@ pub(super) struct Tracer {
     /// New threads that have stopped, and of which their creator has not told yet.
     pub(super) early: Map<u32, Next>,
     /// New threads that their creators told of, and that have not stopped yet.
-    pub(super) born: Map<u32, (u32, u32)>,
+    pub(super) born: Map<u32, Birth>,
     /// Processes that their parent stopped for us and has not continued yet.
     pub(super) expected: BTreeSet<u32>,
     pub(super) watches: Vec<Figures>,
@@ -76,6 +76,15 @@ pub(super) struct Tracer {
     pub(super) dropped: u64,
     /// Whether everybody is to go, newcomers as well.
     pub(super) is_over: bool,
+}
+
+/// What a creator told of a new thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth {
+    /// Process and thread of the creator.
+    parent: (u32, u32),
+    /// Whether that was let go since.
+    leaving: bool,
 }
 
 /// What is known of a watch in all processes.
@@ -402,7 +411,11 @@ impl Tracer {
             let _ = self.kernel.ptrace_clear_trap_flag(tid);
         }
         match self.kernel.ptrace_let_go(tid, next.signal) {
-            Ok(()) => drop(self.forget(tid)),
+            Ok(()) => {
+                let born = self.born.values_mut().filter(|birth| birth.parent.1 == tid);
+                born.for_each(|birth| birth.leaving = true);
+                self.forget(tid);
+            }
             // It was killed: its end is told.
             Err(_) => thread.at = At::Running,
         }
@@ -433,9 +446,9 @@ impl Tracer {
     /// A thread has ended.
     fn ended(&mut self, tid: u32) {
         self.early.remove(&tid);
-        if let Some(parent) = self.born.remove(&tid) {
+        if let Some(birth) = self.born.remove(&tid) {
             // Killed before it did anything.
-            self.adopt(tid, parent);
+            self.adopt(tid, birth);
         }
         self.expected.remove(&tid);
         let time = self.kernel.clock();
@@ -447,8 +460,8 @@ impl Tracer {
     /// A thread that is not known has stopped: it was just created.
     fn came(&mut self, tid: u32, next: Next) {
         match self.born.remove(&tid) {
-            Some(parent) => {
-                self.adopt(tid, parent);
+            Some(birth) => {
+                self.adopt(tid, birth);
                 self.go_on(tid, next);
             }
             None => drop(self.early.insert(tid, next)),
@@ -460,11 +473,12 @@ impl Tracer {
         let Some(pid) = self.threads.get(&tid).map(|thread| thread.pid) else { return };
         let Ok(child) = self.kernel.ptrace_message(tid) else { return };
         let child = child as u32;
+        let birth = Birth { parent: (pid, tid), leaving: false };
         if let Some(next) = self.early.remove(&child) {
-            self.adopt(child, (pid, tid));
+            self.adopt(child, birth);
             self.go_on(child, next);
         } else if !self.threads.contains_key(&child) && self.is_ours(child) {
-            self.born.insert(child, (pid, tid));
+            self.born.insert(child, birth);
         }
     }
 
@@ -482,7 +496,7 @@ impl Tracer {
     }
 
     /// A new thread has what its creator's process has; a new process the same.
-    fn adopt(&mut self, tid: u32, parent: (u32, u32)) {
+    fn adopt(&mut self, tid: u32, Birth { parent, leaving }: Birth) {
         let time = self.kernel.clock();
         // One that is gone already has done nothing: it does not matter whose it was.
         let pid = proc::status(&*self.kernel, tid).map_or(parent.0, |status| status.pid);
@@ -494,8 +508,8 @@ impl Tracer {
             watches.iter().flatten().for_each(|watch| self.remember(pid, watch));
         }
         let mut thread = Thread::new(pid);
-        let leaving = self.threads.get(&parent.1).is_some_and(|it| it.leaving);
-        thread.leaving = self.is_over || leaving;
+        let goes = self.threads.get(&parent.1).is_some_and(|it| it.leaving);
+        thread.leaving = self.is_over || leaving || goes;
         let name = self.threads.get(&parent.1).map(|it| it.name.clone());
         thread.name = name.unwrap_or_default();
         thread.at = At::Stopped(Next::ON);
