@@ -20,7 +20,7 @@ impl Seen<'_> {
         self.hit.at_hit.told.map_or(AccessKind::Unknown, |told| told.kind)
     }
 
-    fn new(&self) -> Option<u64> {
+    fn stored(&self) -> Option<u64> {
         let at_hit = &self.hit.at_hit;
         at_hit.told.map(|told| told.new).or(at_hit.memory)
     }
@@ -34,7 +34,7 @@ impl Seen<'_> {
         known
             && steps.into_iter().all(|step| match step.does {
                 Does::Input(Input::Old) => self.old.is_some(),
-                Does::Input(Input::New) => self.new().is_some(),
+                Does::Input(Input::New) => self.stored().is_some(),
                 Does::Input(Input::Access) => self.access() != AccessKind::Unknown,
                 _ => true,
             })
@@ -45,7 +45,7 @@ impl eval::Hit for Seen<'_> {
     fn input(&self, input: Input) -> i64 {
         let value = match input {
             Input::Old => self.old.unwrap_or(0),
-            Input::New => self.new().unwrap_or(0),
+            Input::New => self.stored().unwrap_or(0),
             Input::Pid => self.hit.pid.into(),
             Input::Tid => self.hit.tid.into(),
             Input::Cpu => self.hit.cpu.into(),
