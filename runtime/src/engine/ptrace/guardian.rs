@@ -71,7 +71,7 @@ pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
 
 /// Gives up all rights but those that tracing and signalling take. Root could take its own
 /// back.
-fn keep_needed(kernel: &dyn Kernel) {
+pub(super) fn keep_needed(kernel: &dyn Kernel) {
     if kernel.effective_user() == 0 {
         return;
     }

@@ -1,11 +1,13 @@
 use std::rc::Rc;
 
 use super::PtraceEngine;
+use super::guardian::keep_needed;
 use super::reports::{self, Hit, Reports};
 use super::tracer::{Method, Tracer};
 use crate::engine::{ArmError, Engine};
 use crate::event::{Event, Trigger, Watch};
 use crate::kernel::fake::{Call, Fake, Holdings};
+use crate::kernel::rights::{Capabilities, Rights, bit};
 use crate::kernel::{Errno, Go, Kernel, UserRegisters, Wait};
 
 const PID: u32 = 10;
@@ -461,6 +463,18 @@ fn who_was_stopped_for_us_is_continued_unless_it_was() {
         tracer.continue_expected();
         let expected = if continued { vec![] } else { vec![(PID, false, libc::SIGCONT)] };
         assert_eq!(fake.killed(), expected);
+    }
+}
+
+#[test]
+fn a_guardian_keeps_what_tracing_and_signalling_take() {
+    let all = Capabilities { effective: !0, permitted: !0, inheritable: 0, ambient: 0 };
+    for (user, left) in [(0, !0), (1000, bit(19) | bit(5))] {
+        let fake = Fake::new(1, &[]);
+        fake.become_user(user, all);
+        keep_needed(&fake);
+        let own = fake.capabilities().expect("they can be read");
+        assert_eq!((own.effective, own.permitted), (left, left));
     }
 }
 
