@@ -87,6 +87,41 @@ fn stop_stops_at_the_very_store() {
     }
 }
 
+/// The thread that stored is the one that stops, though another one is there to take a
+/// signal of the process's.
+#[test]
+fn of_several_threads_the_one_that_stored_goes_no_further() {
+    if !live() {
+        return;
+    }
+    if !at_the_hit() {
+        eprintln!("SKIPPED: this engine stops some stores later");
+        return;
+    }
+    for _ in 0..5 {
+        despite_lost_traps(|| {
+            let mut target = Target::start(&c("acted"), &["beside"]);
+            let script = "probe begin { println(\"armed\") }
+                 probe process.data(\"counter\").change {
+                     if ($new == 500) { printf(\"%p\\n\", data_addr()) stop() exit() }
+                 }";
+            let hwtrace = Hwtrace::attach(script, &target).start();
+            assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
+            target.say("10000");
+            let ended = hwtrace.finish();
+            if ended.messages.iter().any(|line| line.contains("SIGTRAP")) {
+                return None;
+            }
+            let ended = ended.expect(0);
+            wait_until_stopped(target.pid());
+            assert_eq!(counter(target.pid(), &ended.out[0]), 500);
+            go_on(target.pid());
+            assert_eq!(target.line().as_deref(), Some("0 caught, 0 in step"));
+            target.finish()
+        });
+    }
+}
+
 #[test]
 fn the_debugger_sees_the_line_of_the_store() {
     if !live() {
@@ -147,7 +182,8 @@ fn signals_are_sent_once_and_at_the_store() {
         target.finish()?;
         Some([first, second])
     });
-    match at_the_hit() {
+    // A signal can not be taken back, and whether it is a whole access ptrace does not know.
+    match at_the_hit() && engine_name() != "ptrace" {
         true => assert_eq!(answers[1], "50 caught, 50 in step", "{answers:?}"),
         // Some come together, and all of them late.
         false => assert!(answers[1].contains(" caught, "), "{answers:?}"),

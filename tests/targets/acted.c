@@ -1,5 +1,7 @@
 // Stores 1 to N into `counter` on request. A handler
-// of SIGUSR1 notes what `counter` holds when it runs.
+// of SIGUSR1 notes what `counter` holds when it runs. With an argument another thread
+// stores elsewhere all the time.
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +20,20 @@ __attribute__((noinline)) static void count(unsigned long to) {
         counter = i;
 }
 
-int main(void) {
+static volatile unsigned long elsewhere;
+
+static void *spin(void *unused) {
+    for (;;)
+        elsewhere++;
+    return unused;
+}
+
+int main(int argc, char **argv) {
     char line[64];
+    pthread_t other;
+    (void)argv;
+    if (argc > 1)
+        pthread_create(&other, NULL, spin, NULL);
     signal(SIGUSR1, note);
     puts("ready");
     fflush(stdout);

@@ -106,6 +106,12 @@ pub trait Ptrace {
     /// ESRCH as [`Ptrace::ptrace_go`].
     fn ptrace_let_go(&self, tid: u32, signal: i32) -> Result<()>;
 
+    /// Sends a signal to one thread of a process (tgkill(2)): process, thread.
+    ///
+    /// # Errors
+    /// ESRCH, EPERM.
+    fn signal_thread(&self, thread: (u32, u32), signal: i32) -> Result<()>;
+
     /// What a stop by an event tells besides: the new thread, or which one executed
     /// (PTRACE_GETEVENTMSG).
     ///

@@ -10,7 +10,8 @@ use crate::kernel::{EVERY, Errno, Go, Kernel};
 const TRAP_PERF: i32 = 6;
 const TRAP_HWBKPT: i32 = 4;
 const TRAP_TRACE: i32 = 2;
-/// That of a step that entered or left a system call.
+/// That of a step that entered or left a system call, and of a debug trap that names no
+/// register.
 const TRAP_BRKPT: i32 = 1;
 const HANDLER_ENTERED: i32 = libc::SIGTRAP;
 
@@ -72,17 +73,19 @@ impl<'a> Trap<'a> {
     /// What a SIGTRAP means for which the thread has stopped.
     pub(super) fn met(&self, kernel: &dyn Kernel, tid: u32, address: u64) -> Met {
         let code = kernel.ptrace_signal_code(tid);
+        let is_there = || {
+            let registers = kernel.ptrace_registers(tid);
+            registers.is_ok_and(|registers| registers.ip() == address)
+        };
         match (self, code) {
             (Self::Event(..), Ok(TRAP_PERF)) | (Self::Register, Ok(TRAP_HWBKPT)) => {
                 Met::There
             }
             (Self::Steps, Ok(TRAP_TRACE | TRAP_BRKPT | HANDLER_ENTERED)) => {
-                let registers = kernel.ptrace_registers(tid);
-                match registers.is_ok_and(|registers| registers.ip() == address) {
-                    true => Met::There,
-                    false => Met::OnTheWay,
-                }
+                if is_there() { Met::There } else { Met::OnTheWay }
             }
+            // A hypervisor lost DR6, see the head of [`crate::engine::perf`].
+            (Self::Register, Ok(TRAP_BRKPT)) if is_there() => Met::There,
             _ => Met::Own,
         }
     }

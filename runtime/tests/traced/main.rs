@@ -64,6 +64,89 @@ fn threads_come_and_go() {
     });
 }
 
+/// Guardians that this test program has started and that live, by their process numbers.
+fn guardians() -> Vec<u32> {
+    let own = std::process::id().to_string();
+    let listed = std::fs::read_dir("/proc").expect("/proc");
+    let pids = listed.flatten().filter_map(|it| it.file_name().to_str()?.parse().ok());
+    let lives = |pid: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let text = text.unwrap_or_default();
+        let field = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name));
+            value.map_or("", str::trim)
+        };
+        field("Name:") == "hwt-guardian"
+            && field("PPid:") == own
+            && !field("State:").starts_with('Z')
+    };
+    pids.filter(lives).collect()
+}
+
+/// None of the guardians that follow this target is left soon.
+fn assert_left_alone(target: &Target) {
+    let begun = Instant::now();
+    let tracers = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", target.pid()));
+        let status = |it: std::fs::DirEntry| {
+            std::fs::read_to_string(it.path().join("status")).unwrap_or_default()
+        };
+        let texts = tasks.expect("it lives").flatten().map(status);
+        texts.filter(|text| !text.contains("TracerPid:\t0\n")).count()
+    };
+    while tracers() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(2), "somebody is traced still");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn sessions_end_while_threads_are_created() {
+    each_engine(|kind| {
+        let before = guardians();
+        let mut target = Target::start("creators", 6);
+        target.go();
+        for _ in 0..10 {
+            let mut watching = target.attach(kind, &["counter"]);
+            watching.rest(Duration::from_millis(100));
+            let begun = Instant::now();
+            watching.engine.disarm();
+            watching.finish_drain();
+            drop(watching);
+            let took = begun.elapsed();
+            assert!(took < Duration::from_millis(900), "{kind:?}: {took:?}");
+        }
+        assert_left_alone(&target);
+        drop(target);
+        let begun = Instant::now();
+        // Other tests have guardians of their own, which end with these tests.
+        while guardians().iter().any(|pid| !before.contains(pid)) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "a guardian is left");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+}
+
+#[test]
+fn the_first_thread_may_end_before_the_others() {
+    each_engine(|kind| {
+        let mut target = Target::start("headless", 0);
+        let mut watching = target.attach(kind, &["counter"]);
+        target.go();
+        watching.await_hits(3);
+        target.await_state('Z');
+        let begun = Instant::now();
+        watching.engine.retarget(target.pid(), 0, None).expect("moved");
+        let back = Some(target.symbol("counter").0);
+        watching.engine.retarget(target.pid(), 0, back).expect("moved");
+        let hits = watching.hits.len();
+        watching.await_hits(hits + 3);
+        watching.engine.disarm();
+        watching.finish_drain();
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    });
+}
+
 #[test]
 fn children_are_followed_and_what_they_execute_is_not() {
     each_engine(|kind| {

@@ -56,6 +56,33 @@ static int threads(int rounds) {
     return 0;
 }
 
+static void *creator(void *unused) {
+    for (;;) {
+        pthread_t one;
+        if (!pthread_create(&one, 0, thread, (void *)1ul)) pthread_join(one, 0);
+    }
+    return unused;
+}
+
+/* Threads that create others for ever. */
+static int creators(int count) {
+    pthread_t one;
+    for (int i = 0; i < count; i++) pthread_create(&one, 0, creator, 0);
+    for (;;) pause();
+}
+
+static void *stores_slowly(void *unused) {
+    for (unsigned long i = 0;; i++) counter = i, usleep(1000);
+    return unused;
+}
+
+/* The first thread ends, and another one goes on for ever. */
+static int headless(void) {
+    pthread_t one;
+    pthread_create(&one, 0, stores_slowly, 0);
+    pthread_exit(0);
+}
+
 static int children(int rounds) {
     for (int round = 0; round < rounds; round++) {
         int status;
@@ -145,6 +172,8 @@ int main(int argc, char **argv) {
     if (strcmp(what, "again")) wait_for_line();
     if (!strcmp(what, "store") || !strcmp(what, "again")) store(number), result = 0;
     if (!strcmp(what, "threads")) result = threads(number);
+    if (!strcmp(what, "creators")) result = creators(number);
+    if (!strcmp(what, "headless")) result = headless();
     if (!strcmp(what, "children")) result = children(number);
     if (!strcmp(what, "signals")) result = signals(number);
     if (!strcmp(what, "traps")) result = traps();

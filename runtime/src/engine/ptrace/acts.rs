@@ -20,7 +20,7 @@ impl Seen<'_> {
         self.hit.at_hit.told.map_or(AccessKind::Unknown, |told| told.kind)
     }
 
-    fn after(&self) -> Option<u64> {
+    fn stored(&self) -> Option<u64> {
         let at_hit = &self.hit.at_hit;
         at_hit.told.map(|told| told.new).or(at_hit.memory)
     }
@@ -28,12 +28,16 @@ impl Seen<'_> {
     /// Whether what an act asks for is known.
     fn tells(&self, act: &Act) -> bool {
         let steps = act.when.blocks.iter().flat_map(|block| &block.steps);
-        steps.into_iter().all(|step| match step.does {
-            Does::Input(Input::Old) => self.old.is_some(),
-            Does::Input(Input::New) => self.after().is_some(),
-            Does::Input(Input::Access) => self.access() != AccessKind::Unknown,
-            _ => true,
-        })
+        // A stop can be taken back; else the access is to be known: a part of one, as of
+        // `rep stosb`, is none.
+        let known = act.is_stop() || self.hit.at_hit.told.is_some();
+        known
+            && steps.into_iter().all(|step| match step.does {
+                Does::Input(Input::Old) => self.old.is_some(),
+                Does::Input(Input::New) => self.stored().is_some(),
+                Does::Input(Input::Access) => self.access() != AccessKind::Unknown,
+                _ => true,
+            })
     }
 }
 
@@ -41,7 +45,7 @@ impl eval::Hit for Seen<'_> {
     fn input(&self, input: Input) -> i64 {
         let value = match input {
             Input::Old => self.old.unwrap_or(0),
-            Input::New => self.after().unwrap_or(0),
+            Input::New => self.stored().unwrap_or(0),
             Input::Pid => self.hit.pid.into(),
             Input::Tid => self.hit.tid.into(),
             Input::Cpu => self.hit.cpu.into(),
@@ -63,6 +67,9 @@ impl eval::Hit for Seen<'_> {
     }
 }
 
+/// Never signalled: the system ends with it.
+const INIT: u32 = 1;
+
 impl Tracer {
     /// Does what the plan of a watch asks for at a hit; gives which acts it did. The
     /// thread takes a signal when it goes on, before anything else.
@@ -78,7 +85,10 @@ impl Tracer {
         for (bit, act) in acts.iter().enumerate() {
             if seen.tells(act)
                 && act.when.passes_surely(&mut seen)
-                && self.kernel.kill(hit.pid, false, act.signal).is_ok()
+                && hit.pid != INIT
+                // Sent to the process it would be taken by another thread, since this
+                // one stands, and this one would go on.
+                && self.kernel.signal_thread((hit.pid, hit.tid), act.signal).is_ok()
             {
                 acted |= 1 << bit;
             }

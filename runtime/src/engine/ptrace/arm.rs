@@ -18,6 +18,8 @@ use crate::kernel::Errno;
 /// So often, a millisecond each, it is looked whether all threads stand. One that does
 /// not come out of the kernel for longer, as it waits for a disk, may not for long.
 const LOOKS: u32 = 5000;
+/// After so many it is looked whether one has ended of which nothing is told, and again.
+pub(super) const ENDED_EVERY: u32 = 16;
 /// So often threads are listed.
 const LISTINGS: u32 = 200;
 
@@ -113,9 +115,10 @@ impl Tracer {
                 }
             }
             self.interrupt(|process| process == pid);
-            self.settle(pid)?;
+            self.settle()?;
             if new.is_empty() && !seized {
-                let any = self.threads.values().any(|thread| thread.pid == pid);
+                let lives = |it: &Thread| it.pid == pid && it.at != At::Ended;
+                let any = self.threads.values().any(lives);
                 return if any { Ok(()) } else { Err(ArmError::Gone { pid }) };
             }
         }
@@ -155,23 +158,27 @@ impl Tracer {
         }
     }
 
-    /// Waits until all threads of the processes that are held stand. `pid`: whom errors
-    /// are about.
-    fn settle(&mut self, pid: u32) -> Result<()> {
-        for _ in 0..LOOKS {
+    /// Waits until all threads of the processes that are held stand.
+    fn settle(&mut self) -> Result<()> {
+        let mut unstable = 0;
+        for look in 1..=LOOKS {
             while self.pump() {}
+            if look % ENDED_EVERY == 0 {
+                self.find_ended();
+            }
             let runs = |thread: &Thread| {
                 let process = self.processes.get(&thread.pid);
                 thread.at == At::Running
                     && !(thread.leaving || thread.vforks)
                     && process.is_some_and(|process| process.held)
             };
-            if !self.threads.values().any(runs) {
-                return Ok(());
+            match self.threads.values().find(|thread| runs(thread)) {
+                Some(thread) => unstable = thread.pid,
+                None => return Ok(()),
             }
             self.wait(Duration::from_millis(1));
         }
-        Err(ArmError::Unstable { pid })
+        Err(ArmError::Unstable { pid: unstable })
     }
 
     /// Waits until somebody has stopped or ended, or the time is up.
@@ -186,7 +193,6 @@ impl Tracer {
     /// Does something while all threads of some processes stand.
     fn while_held<T>(
         &mut self,
-        pid: u32,
         whose: impl Fn(u32, &Process) -> bool,
         act: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
@@ -195,7 +201,7 @@ impl Tracer {
         }
         let held = self.held();
         self.interrupt(|pid| held.contains(&pid));
-        let done = match self.settle(pid) {
+        let done = match self.settle() {
             Ok(()) => act(self),
             Err(error) => Err(error),
         };
@@ -210,12 +216,11 @@ impl Tracer {
         number: usize,
         watch: Watch,
     ) -> Result<()> {
-        if self.threads.get(&tid).is_none_or(|thread| thread.pid != pid) {
+        if self.threads.get(&tid).is_none_or(|it| it.pid != pid || it.at == At::Ended) {
             return Err(ArmError::Gone { pid });
         }
         self.know_watches(number + 1);
         self.while_held(
-            pid,
             |other, _| other == pid,
             |tracer| {
                 tracer.remember(pid, &watch);
@@ -248,7 +253,6 @@ impl Tracer {
             return Err(ArmError::Gone { pid });
         }
         self.while_held(
-            pid,
             |_, process| has(process),
             |tracer| {
                 let since = tracer.kernel.clock();
@@ -269,9 +273,23 @@ impl Tracer {
             let watches = self.processes.get_mut(&pid).map(|it| &mut it.watches);
             let watch = watches.and_then(|watches| watches.get_mut(number)?.as_mut());
             let Some(watch) = watch else { continue };
-            watch.address = address;
+            let before = std::mem::replace(&mut watch.address, address);
             let watch = *watch;
+            self.forget_value(pid, (before, watch.length));
             self.remember(pid, &watch);
+        }
+    }
+
+    /// Forgets what was at a place where no watch is any more.
+    fn forget_value(&mut self, pid: u32, place: (u64, u32)) {
+        let is_there = |watch: &Watch| (watch.address, watch.length) == place;
+        let mut threads = self.threads.values().filter(|thread| thread.pid == pid);
+        let owned = threads.any(|it| it.own.iter().any(|(_, own)| is_there(own)));
+        if let Some(process) = self.processes.get_mut(&pid)
+            && !owned
+            && !process.watches.iter().flatten().any(is_there)
+        {
+            process.values.remove(&place);
         }
     }
 
@@ -306,7 +324,7 @@ impl Tracer {
             owners.contains(&pid)
                 || process.watches.get(number).is_some_and(Option::is_some)
         };
-        self.while_held(0, has, |tracer| {
+        self.while_held(has, |tracer| {
             // Not before: a thread that stops for it may compare what it finds.
             tracer.watches[number].on = on;
             for pid in tracer.held() {

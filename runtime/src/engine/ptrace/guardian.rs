@@ -4,12 +4,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::arm::ENDED_EVERY;
 use super::frame;
 use super::reports::Reports;
 use super::steps::Stepper;
 use super::tracer::{Method, Tracer};
 use super::wire::{self, Answer, Command};
 use crate::engine::Account;
+use crate::kernel::rights::bit;
 use crate::kernel::{GuardianEnds, Kernel};
 use crate::plan::Act;
 
@@ -23,6 +25,10 @@ const LOOKS: u32 = 1000;
 
 /// So often in a row those who were stopped for us must be seen to go on.
 const SURE: u32 = 10;
+
+/// Capabilities that it has a use for (capabilities(7)).
+const CAP_KILL: u32 = 5;
+const CAP_SYS_PTRACE: u32 = 19;
 
 /// How a guardian works.
 #[derive(Clone, Debug)]
@@ -38,6 +44,7 @@ pub(super) struct Setup {
 
 /// The guardian's life, until hwtrace and everybody whom it traced is gone.
 pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
+    keep_needed(&**kernel);
     let parent = std::os::unix::process::parent_id();
     let Ok((signals, _)) = kernel.take_signals(&[libc::SIGCHLD]) else { return };
     let method = match setup.steps {
@@ -51,12 +58,27 @@ pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
     let mut guardian = Guardian { tracer, ends, speaks: true };
     while guardian.speaks || !guardian.tracer.is_done() {
         guardian.round();
+        if !guardian.speaks {
+            guardian.tracer.find_ended();
+        }
     }
     guardian.write_out();
     // That tells hwtrace that this was all.
     kernel.close(ends.reports);
     mind_the_expected(&mut guardian.tracer, parent);
     kernel.close(signals);
+}
+
+/// Gives up all rights but those that tracing and signalling take. Root could take its own
+/// back.
+pub(super) fn keep_needed(kernel: &dyn Kernel) {
+    if kernel.effective_user() == 0 {
+        return;
+    }
+    let kept = bit(CAP_SYS_PTRACE) | bit(CAP_KILL);
+    // Fewer are always right.
+    let _ =
+        kernel.capabilities().and_then(|own| kernel.set_capabilities(&own.only(kept)));
 }
 
 /// Who was stopped for us is continued by who did so, if that lives, and else by us.
@@ -148,8 +170,11 @@ impl Guardian {
 
     fn disarm(&mut self) {
         self.tracer.dismiss_all();
-        for _ in 0..LOOKS {
+        for look in 1..=LOOKS {
             while self.tracer.pump() {}
+            if look % ENDED_EVERY == 0 {
+                self.tracer.find_ended();
+            }
             if self.tracer.is_done() {
                 break;
             }
@@ -177,10 +202,13 @@ impl Guardian {
             Method::Steps(stepper) => stepper.steps,
         };
         let counted = watches.iter().map(|watch| watch.counted).collect();
-        let (lost, dropped) = (reports.lost(), *dropped);
-        wire::account_words(
-            &Account { counted, lost, dropped, ..Account::default() },
-            steps,
-        )
+        let account = Account {
+            counted,
+            lost: reports.lost(),
+            lost_sideband: reports.lost_sideband(),
+            dropped: *dropped,
+            ..Account::default()
+        };
+        wire::account_words(&account, steps)
     }
 }

@@ -197,6 +197,7 @@ impl Link {
             self.kernel.sleep(Duration::from_millis(1));
         }
         self.kernel.close(self.guarding.reports);
+        self.ended = true;
         for _ in 0..REAPS {
             match self.kernel.wait(self.guarding.pid, false) {
                 Ok(Wait::Running | Wait::Stopped { .. }) => {

@@ -16,6 +16,8 @@ use crate::schema::AccessKind;
 
 /// So many bytes may wait for room in the pipe.
 const WAITING_MAX: usize = 4 << 20;
+/// And so many, once names, births, ends and mappings are among them.
+const SIDEBAND_MAX: usize = WAITING_MAX + (1 << 20);
 /// So often it is looked for room, a millisecond each, until a hit is lost.
 const LOOKS: u32 = 100;
 /// What is less than this may wait for more.
@@ -59,19 +61,32 @@ pub(super) struct Reports {
     /// Hits for which there was no room since the last that had some.
     lost_now: u64,
     lost: u64,
+    lost_sideband: u64,
     /// Whether nobody reads any more.
     broken: bool,
 }
 
 impl Reports {
     pub(super) fn new(pipe: RawFd) -> Self {
-        let (words, written) = (Vec::new(), 0);
-        Self { pipe, words, written, lost_now: 0, lost: 0, broken: false }
+        Self {
+            pipe,
+            words: Vec::new(),
+            written: 0,
+            lost_now: 0,
+            lost: 0,
+            lost_sideband: 0,
+            broken: false,
+        }
     }
 
     /// Hits that were lost.
     pub(super) fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Names, births, ends and mappings that were lost.
+    pub(super) fn lost_sideband(&self) -> u64 {
+        self.lost_sideband
     }
 
     /// Counts hits as lost.
@@ -156,6 +171,10 @@ impl Reports {
         name: &[u8],
         exec: bool,
     ) {
+        // Who executes waits until that was read: there are not many of those.
+        if !exec && self.is_full() {
+            return;
+        }
         self.begin(COMM, 4 + name.len().div_ceil(8), time);
         self.words.push(pair(pid, tid));
         self.words.push(u64::from(exec) << 32 | name.len() as u64);
@@ -164,18 +183,27 @@ impl Reports {
 
     /// A thread was created.
     pub(super) fn fork(&mut self, time: u64, parent: (u32, u32), child: (u32, u32)) {
+        if self.is_full() {
+            return;
+        }
         self.begin(FORK, 4, time);
         self.words.extend([pair(child.0, child.1), pair(parent.0, parent.1)]);
     }
 
     /// A thread ended.
     pub(super) fn exit(&mut self, time: u64, (pid, tid): (u32, u32)) {
+        if self.is_full() {
+            return;
+        }
         self.begin(EXIT, 3, time);
         self.words.push(pair(pid, tid));
     }
 
     /// A process mapped a file executable: its address, length and offset in the file.
     pub(super) fn mmap(&mut self, time: u64, pid: u32, range: [u64; 3], path: &[u8]) {
+        if self.is_full() {
+            return;
+        }
         self.begin(MMAP, 7 + path.len().div_ceil(8), time);
         self.words.push(pair(pid, 0));
         self.words.extend(range);
@@ -197,6 +225,13 @@ impl Reports {
                 self.words.push(count);
             }
         }
+    }
+
+    /// Whether there is no room for what is no hit; it is lost then, and nobody waited for.
+    fn is_full(&mut self) -> bool {
+        let is_full = self.waiting() >= SIDEBAND_MAX;
+        self.lost_sideband += u64::from(is_full);
+        is_full
     }
 
     fn begin(&mut self, kind: u64, words: usize, time: u64) {
@@ -282,7 +317,7 @@ fn hit(time: u64, words: &[u64]) -> Option<RawHit<'_>> {
     let stack = rest.get(..usize::try_from(stack).ok()?)?;
     let ((pid, tid), (watch, cpu)) = (unpair(who), unpair(place));
     let has = |bit: u32| flags >> bit & 1 == 1;
-    let kind = kind((flags >> 8) as u8);
+    let kind = AccessKind::from_number(u32::from((flags >> 8) as u8));
     let told = Told { instruction, kind, new, exact: has(4) };
     Some(RawHit {
         watch,
@@ -304,10 +339,4 @@ fn hit(time: u64, words: &[u64]) -> Option<RawHit<'_>> {
         },
         ..RawHit::default()
     })
-}
-
-fn kind(number: u8) -> AccessKind {
-    let kinds = [AccessKind::Read, AccessKind::Write, AccessKind::Update];
-    let found = kinds.into_iter().find(|kind| *kind as u8 == number);
-    found.unwrap_or(AccessKind::Unknown)
 }

@@ -1,11 +1,13 @@
 use std::rc::Rc;
 
 use super::PtraceEngine;
+use super::guardian::keep_needed;
 use super::reports::{self, Hit, Reports};
 use super::tracer::{Method, Tracer};
 use crate::engine::{ArmError, Engine};
 use crate::event::{Event, Trigger, Watch};
 use crate::kernel::fake::{Call, Fake, Holdings};
+use crate::kernel::rights::{Capabilities, Rights, bit};
 use crate::kernel::{Errno, Go, Kernel, UserRegisters, Wait};
 
 const PID: u32 = 10;
@@ -21,11 +23,13 @@ fn watches(count: u64) -> Vec<Option<Watch>> {
 /// A process with two threads, and who traces it.
 fn machine() -> (Rc<Fake>, Tracer) {
     let fake = Rc::new(Fake::new(1, &[PID, 11]));
-    for tid in [PID, 11, 12] {
-        let of = |pid: u32| format!("State:\tR\nTgid:\t{pid}\nTracerPid:\t0\n");
-        fake.set_file(&format!("/proc/{tid}/status"), &of(PID));
+    // Those that are created are traced from their birth on.
+    let own = std::process::id();
+    for (tid, pid, tracer) in [(PID, PID, 0), (11, PID, 0), (12, PID, own), (20, 20, own)]
+    {
+        let status = format!("State:\tR\nTgid:\t{pid}\nTracerPid:\t{tracer}\n");
+        fake.set_file(&format!("/proc/{tid}/status"), &status);
     }
-    fake.set_file("/proc/20/status", "State:\tR\nTgid:\t20\nTracerPid:\t0\n");
     let kernel: Rc<dyn Kernel> = fake.clone();
     let (signals, _) = kernel.take_signals(&[libc::SIGCHLD]).expect("a descriptor");
     let reports = Reports::new(-1);
@@ -156,6 +160,90 @@ fn a_zombie_leader_is_left_alone() {
     fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
     assert_eq!(tracer.attach(PID, &watches(1)).expect("armed"), 1);
     assert_eq!(fake.traced(), [11]);
+}
+
+#[test]
+fn a_leader_that_has_ended_holds_nobody_up() {
+    let (fake, mut tracer) = armed(1);
+    fake.set_file("/proc/10/status", "State:\tZ (zombie)\nTgid:\t10\nTracerPid:\t3\n");
+    // Nothing comes of asking it to stop.
+    fake.fail(Call::PtraceInterrupt, 0, Errno::ESRCH);
+    fake.fail(Call::PtraceInterrupt, 1, Errno::ESRCH);
+    fake.stop(11, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.retarget((PID, 0), Some(0x3000)).expect("moved");
+    assert_eq!(fake.debug_registers(11).expect("traced")[0], 0x3000);
+    let own = tracer.arm_thread((PID, PID), 1, watch(9));
+    assert!(matches!(own, Err(ArmError::Gone { pid: PID })));
+    tracer.dismiss_all();
+    tracer.pump();
+    assert!(tracer.is_done());
+    assert_eq!(fake.traced(), [PID], "its end is told when others have ended");
+    fake.end_traced(PID);
+    tracer.pump();
+    assert!(tracer.threads.is_empty());
+    assert_eq!(told(&mut tracer), ["end 10"]);
+}
+
+#[test]
+fn who_executes_takes_the_place_of_a_leader_that_was_never_traced() {
+    let (fake, mut tracer) = machine();
+    fake.set_file("/proc/10/status", "State:\tZ (zombie)\nTgid:\t10\nTracerPid:\t0\n");
+    fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
+    assert_eq!(tracer.attach(PID, &watches(1)).expect("armed"), 1);
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_EXEC, 11);
+    tracer.pump();
+    assert_eq!(tracer.threads.keys().copied().collect::<Vec<_>>(), [PID]);
+    assert!(tracer.early.is_empty());
+    fake.went();
+    tracer.proceed(PID);
+    assert_eq!(fake.went(), [(PID, Go::On, 0)]);
+}
+
+#[test]
+fn who_ran_into_a_trap_while_its_process_is_stopped_stops_again() {
+    let (fake, mut tracer) = armed(1);
+    fake.set_trap_waits(11, true);
+    fake.stop(11, libc::SIGSTOP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.processes.get_mut(&PID).expect("armed").held = true;
+    tracer.pump();
+    assert_eq!(fake.went(), [(11, Go::On, 0)], "its trap comes first");
+    fake.set_trap_waits(11, false);
+    fake.trap(11, 1, UserRegisters::default());
+    tracer.pump();
+    tracer.processes.get_mut(&PID).expect("armed").held = false;
+    let asked = fake.calls(Call::PtraceInterrupt);
+    tracer.release();
+    assert_eq!(fake.calls(Call::PtraceInterrupt), asked + 1);
+    fake.stop(11, libc::SIGSTOP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.pump();
+    assert!(fake.went().contains(&(11, Go::Listen, 0)), "it stays stopped");
+}
+
+#[test]
+fn who_is_born_when_its_creator_was_let_go_goes_too() {
+    let (fake, mut tracer) = armed(1);
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_FORK, 20);
+    tracer.pump();
+    tracer.detach(PID);
+    tracer.pump();
+    fake.stop(20, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.pump();
+    assert_eq!(fake.traced(), []);
+    assert!(tracer.threads.is_empty() && tracer.processes.is_empty());
+}
+
+#[test]
+fn what_nobody_reads_grows_to_its_bound() {
+    let mut reports = Reports::new(-1);
+    for _ in 0..400_000 {
+        reports.fork(0, (1, 1), (1, 2));
+        reports.exit(0, (1, 2));
+    }
+    assert!(reports.lost_sideband() > 0);
+    assert!(reports.waiting() < (5 << 20) + 64, "{}", reports.waiting());
+    let before = reports.waiting();
+    reports.comm(0, (1, 1), b"executed", true);
+    assert!(reports.waiting() > before, "who executes waits for an answer");
 }
 
 #[test]
@@ -318,7 +406,10 @@ fn everybody_is_let_go_without_registers_and_traps() {
     tracer.pump();
     fake.set_trap_waits(11, true);
     fake.went();
+    // Its creator tells of the early one when that was let go.
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_CLONE, 12);
     tracer.dismiss_all();
+    fake.set_file("/proc/12/status", "State:\tR\nTgid:\t10\nTracerPid:\t0\n");
     tracer.pump();
     assert_eq!(fake.went(), [(11, Go::On, 0)], "its trap comes first");
     assert!(!tracer.is_done());
@@ -372,6 +463,18 @@ fn who_was_stopped_for_us_is_continued_unless_it_was() {
         tracer.continue_expected();
         let expected = if continued { vec![] } else { vec![(PID, false, libc::SIGCONT)] };
         assert_eq!(fake.killed(), expected);
+    }
+}
+
+#[test]
+fn a_guardian_keeps_what_tracing_and_signalling_take() {
+    let all = Capabilities { effective: !0, permitted: !0, inheritable: 0, ambient: 0 };
+    for (user, left) in [(0, !0), (1000, bit(19) | bit(5))] {
+        let fake = Fake::new(1, &[]);
+        fake.become_user(user, all);
+        keep_needed(&fake);
+        let own = fake.capabilities().expect("they can be read");
+        assert_eq!((own.effective, own.permitted), (left, left));
     }
 }
 

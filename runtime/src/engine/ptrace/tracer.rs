@@ -15,7 +15,7 @@ use super::reports::Reports;
 use super::steps::{Step, Stepper};
 use super::wire::Capture;
 use crate::event::Watch;
-use crate::kernel::{Go, Kernel, Wait};
+use crate::kernel::{Errno, Go, Kernel, Wait};
 use crate::plan::Act;
 
 pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
@@ -40,6 +40,9 @@ const AT_ONCE: u32 = 256;
 /// So long after it was looked at the name of a thread that hits is looked at again.
 const NAME_EVERY_NS: u64 = 10_000_000;
 
+/// So long after a hit in code of no file was found to be that, code is not looked for.
+const MAPS_EVERY_NS: u64 = 10_000_000;
+
 /// How accesses are noticed.
 pub(super) enum Method {
     /// By debug registers.
@@ -61,7 +64,7 @@ pub(super) struct Tracer {
     /// New threads that have stopped, and of which their creator has not told yet.
     pub(super) early: Map<u32, Next>,
     /// New threads that their creators told of, and that have not stopped yet.
-    pub(super) born: Map<u32, (u32, u32)>,
+    pub(super) born: Map<u32, Birth>,
     /// Processes that their parent stopped for us and has not continued yet.
     pub(super) expected: BTreeSet<u32>,
     pub(super) watches: Vec<Figures>,
@@ -73,6 +76,15 @@ pub(super) struct Tracer {
     pub(super) dropped: u64,
     /// Whether everybody is to go, newcomers as well.
     pub(super) is_over: bool,
+}
+
+/// What a creator told of a new thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth {
+    /// Process and thread of the creator.
+    parent: (u32, u32),
+    /// Whether that was let go since.
+    leaving: bool,
 }
 
 /// What is known of a watch in all processes.
@@ -97,6 +109,8 @@ pub(super) struct Process {
     pub(super) waits: bool,
     /// Code of files, as far as it was told of.
     pub(super) code: Vec<Mapping>,
+    /// When a hit was last found to be in code of no file.
+    no_file: u64,
     /// What watched bytes were last, by address and length, where steps or acts compare
     /// them.
     pub(super) values: Map<(u64, u32), u64>,
@@ -118,6 +132,8 @@ pub(super) struct Thread {
     pub(super) vforks: bool,
     /// Whether it was given a SIGTRAP of its own, and stops in the handler of that.
     pub(super) enters: bool,
+    /// Whether its process was stopped by a signal when it went on into a trap of ours.
+    pub(super) stops_again: bool,
     /// The instruction that it is about to execute, where it goes by steps.
     pub(super) step: Option<Step>,
     name: Vec<u8>,
@@ -131,6 +147,9 @@ pub(super) enum At {
     Running,
     /// It stands, and would go on so.
     Stopped(Next),
+    /// It has ended as the first of its process, which others keep alive: of that
+    /// nothing is told until they have ended, too.
+    Ended,
 }
 
 /// How a thread goes on after a stop.
@@ -163,6 +182,7 @@ impl Thread {
             leaving: false,
             vforks: false,
             enters: false,
+            stops_again: false,
             step: None,
             name: Vec::new(),
             named: 0,
@@ -207,7 +227,7 @@ impl Tracer {
     /// Whether nobody is traced any more.
     pub(super) fn is_done(&self) -> bool {
         self.is_over
-            && self.threads.is_empty()
+            && self.threads.values().all(|thread| thread.at == At::Ended)
             && self.early.is_empty()
             && self.born.is_empty()
     }
@@ -230,6 +250,9 @@ impl Tracer {
             Wait::Exited { .. } | Wait::Signaled { .. } => return self.ended(tid),
             Wait::Stopped { signal, event } => (signal, event),
         };
+        if event == libc::PTRACE_EVENT_EXEC {
+            self.take_over(tid);
+        }
         if !self.threads.contains_key(&tid) {
             return self.came(tid, Next::of_stop(signal));
         }
@@ -279,6 +302,8 @@ impl Tracer {
         let thread = self.threads.get(&tid)?;
         let held = self.processes.get(&thread.pid).is_some_and(Process::is_held);
         if (held || thread.leaving) && self.kernel.ptrace_trap_waits(tid) == Ok(true) {
+            let next = Next::of_stop(signal);
+            self.threads.get_mut(&tid)?.stops_again = next.listens;
             let _ = self.kernel.ptrace_go(tid, Go::On, 0);
             return None;
         }
@@ -366,6 +391,10 @@ impl Tracer {
         };
         if let Some(thread) = self.threads.get_mut(&tid) {
             (thread.at, thread.enters) = (At::Running, enters);
+            if std::mem::take(&mut thread.stops_again) {
+                // Before it does anything; that stop says whether its process is stopped.
+                let _ = self.kernel.ptrace_interrupt(tid);
+            }
         }
         let _ = self.kernel.ptrace_go(tid, go, next.signal);
     }
@@ -382,7 +411,11 @@ impl Tracer {
             let _ = self.kernel.ptrace_clear_trap_flag(tid);
         }
         match self.kernel.ptrace_let_go(tid, next.signal) {
-            Ok(()) => drop(self.forget(tid)),
+            Ok(()) => {
+                let born = self.born.values_mut().filter(|birth| birth.parent.1 == tid);
+                born.for_each(|birth| birth.leaving = true);
+                self.forget(tid);
+            }
             // It was killed: its end is told.
             Err(_) => thread.at = At::Running,
         }
@@ -391,18 +424,31 @@ impl Tracer {
     /// A thread is nobody of ours any more; gives its process.
     fn forget(&mut self, tid: u32) -> Option<u32> {
         let pid = self.threads.remove(&tid)?.pid;
-        if !self.threads.values().any(|thread| thread.pid == pid) {
+        let lives = |thread: &Thread| thread.pid == pid && thread.at != At::Ended;
+        if !self.threads.values().any(lives) {
             self.processes.remove(&pid);
         }
         Some(pid)
     }
 
+    /// Looks which of those that seem to run have ended and are not told of.
+    pub(super) fn find_ended(&mut self) {
+        for (tid, thread) in &mut self.threads {
+            if thread.at == At::Running
+                && *tid == thread.pid
+                && proc::status(&*self.kernel, *tid).is_ok_and(|status| status.ended)
+            {
+                thread.at = At::Ended;
+            }
+        }
+    }
+
     /// A thread has ended.
     fn ended(&mut self, tid: u32) {
         self.early.remove(&tid);
-        if let Some(parent) = self.born.remove(&tid) {
+        if let Some(birth) = self.born.remove(&tid) {
             // Killed before it did anything.
-            self.adopt(tid, parent);
+            self.adopt(tid, birth);
         }
         self.expected.remove(&tid);
         let time = self.kernel.clock();
@@ -414,8 +460,8 @@ impl Tracer {
     /// A thread that is not known has stopped: it was just created.
     fn came(&mut self, tid: u32, next: Next) {
         match self.born.remove(&tid) {
-            Some(parent) => {
-                self.adopt(tid, parent);
+            Some(birth) => {
+                self.adopt(tid, birth);
                 self.go_on(tid, next);
             }
             None => drop(self.early.insert(tid, next)),
@@ -427,11 +473,21 @@ impl Tracer {
         let Some(pid) = self.threads.get(&tid).map(|thread| thread.pid) else { return };
         let Ok(child) = self.kernel.ptrace_message(tid) else { return };
         let child = child as u32;
+        let birth = Birth { parent: (pid, tid), leaving: false };
         if let Some(next) = self.early.remove(&child) {
-            self.adopt(child, (pid, tid));
+            self.adopt(child, birth);
             self.go_on(child, next);
-        } else if !self.threads.contains_key(&child) {
-            self.born.insert(child, (pid, tid));
+        } else if !self.threads.contains_key(&child) && self.is_ours(child) {
+            self.born.insert(child, birth);
+        }
+    }
+
+    /// Whether a new thread is traced still. One that stopped before its creator may have
+    /// been let go since, or killed: it is not waited for.
+    fn is_ours(&self, tid: u32) -> bool {
+        match proc::status(&*self.kernel, tid) {
+            Ok(status) => status.tracer == std::process::id(),
+            Err(errno) => ![Errno::ENOENT, Errno::ESRCH].contains(&errno),
         }
     }
 
@@ -440,7 +496,7 @@ impl Tracer {
     }
 
     /// A new thread has what its creator's process has; a new process the same.
-    fn adopt(&mut self, tid: u32, parent: (u32, u32)) {
+    fn adopt(&mut self, tid: u32, Birth { parent, leaving }: Birth) {
         let time = self.kernel.clock();
         // One that is gone already has done nothing: it does not matter whose it was.
         let pid = proc::status(&*self.kernel, tid).map_or(parent.0, |status| status.pid);
@@ -452,8 +508,8 @@ impl Tracer {
             watches.iter().flatten().for_each(|watch| self.remember(pid, watch));
         }
         let mut thread = Thread::new(pid);
-        let leaving = self.threads.get(&parent.1).is_some_and(|it| it.leaving);
-        thread.leaving = self.is_over || leaving;
+        let goes = self.threads.get(&parent.1).is_some_and(|it| it.leaving);
+        thread.leaving = self.is_over || leaving || goes;
         let name = self.threads.get(&parent.1).map(|it| it.name.clone());
         thread.name = name.unwrap_or_default();
         thread.at = At::Stopped(Next::ON);
@@ -461,6 +517,17 @@ impl Tracer {
         self.reports.fork(time, parent, (pid, tid));
         if !self.is_over && self.apply(tid).is_err() {
             self.dropped += 1;
+        }
+    }
+
+    /// Who executes another image goes on as the first thread of its process, which we
+    /// may not have traced: one that had ended before.
+    fn take_over(&mut self, tid: u32) {
+        if !self.threads.contains_key(&tid)
+            && let Ok(former) = self.kernel.ptrace_message(tid)
+            && let Some(thread) = self.threads.remove(&(former as u32))
+        {
+            self.threads.insert(tid, thread);
         }
     }
 
@@ -474,6 +541,7 @@ impl Tracer {
         if let Some(thread) = self.threads.get_mut(&tid) {
             (thread.name, thread.named) = (name.clone(), time);
             (thread.registers, thread.step) = (Registers::default(), None);
+            (thread.vforks, thread.enters) = (false, false);
             thread.own.clear();
         }
         self.reports.comm(time, (pid, tid), &name, true);
@@ -509,12 +577,19 @@ impl Tracer {
             self.name_anew(tid, time);
         }
         let sees_calls = self.calls || matches!(self.method, Method::Steps(_));
-        let known = self.processes.get(&pid).is_none_or(|it| match ip {
-            Some(ip) => it.code.iter().any(|code| code.holds(ip)),
+        let is_told = |process: &Process| match ip {
+            Some(ip) => process.code.iter().any(|code| code.holds(ip)),
             None => sees_calls,
-        });
-        if !known {
-            self.map_anew(pid, time);
+        };
+        // Code of no file is told by no map.
+        let is_due =
+            |process: &Process| ip.is_none() || time >= process.no_file + MAPS_EVERY_NS;
+        if !self.processes.get(&pid).is_some_and(|it| !is_told(it) && is_due(it)) {
+            return;
+        }
+        self.map_anew(pid, time);
+        if let Some(process) = self.processes.get_mut(&pid).filter(|it| !is_told(it)) {
+            process.no_file = time;
         }
     }
 
@@ -555,7 +630,7 @@ impl Tracer {
     pub(super) fn release(&mut self) {
         let stopped = self.threads.iter().filter_map(|(tid, thread)| match thread.at {
             At::Stopped(next) => Some((*tid, next)),
-            At::Running => None,
+            At::Running | At::Ended => None,
         });
         for (tid, next) in stopped.collect::<Vec<_>>() {
             self.go_on(tid, next);
@@ -571,6 +646,7 @@ impl Tracer {
                 At::Stopped(next) => stopped.push((*tid, next)),
                 // One that has ended is told of.
                 At::Running => drop(self.kernel.ptrace_interrupt(*tid)),
+                At::Ended => {}
             }
         }
         for (tid, next) in stopped {

@@ -203,15 +203,22 @@ pub(super) fn system(call: &'static str, errno: Errno) -> ArmError {
 
 /// What was counted, as words: `late` is never, and filters are not run.
 pub(super) fn account_words(account: &Account, steps: u64) -> Vec<u64> {
-    let Account { counted, lost, dropped, .. } = account;
-    [*lost, *dropped, steps].into_iter().chain(counted.iter().copied()).collect()
+    let Account { counted, lost, lost_sideband, dropped, .. } = account;
+    let head = [*lost, *lost_sideband, *dropped, steps];
+    head.into_iter().chain(counted.iter().copied()).collect()
 }
 
 /// The same from words, with the number of steps that were made.
 pub(super) fn account_of(words: &[u64]) -> Option<(Account, u64)> {
-    let [lost, dropped, steps, counted @ ..] = words else { return None };
-    let (lost, dropped, counted) = (*lost, *dropped, counted.to_vec());
-    Some((Account { counted, lost, dropped, ..Account::default() }, *steps))
+    let [lost, lost_sideband, dropped, steps, counted @ ..] = words else { return None };
+    let account = Account {
+        counted: counted.to_vec(),
+        lost: *lost,
+        lost_sideband: *lost_sideband,
+        dropped: *dropped,
+        ..Account::default()
+    };
+    Some((account, *steps))
 }
 
 #[cfg(test)]

@@ -144,6 +144,12 @@ impl Ptrace for Fake {
         Ok(())
     }
 
+    fn signal_thread(&self, (_, tid): (u32, u32), signal: i32) -> Result<()> {
+        self.call(Call::Kill)?;
+        self.killed.borrow_mut().push((tid, false, signal));
+        Ok(())
+    }
+
     fn ptrace_message(&self, tid: u32) -> Result<u64> {
         self.call(Call::PtraceMessage)?;
         self.stopped(tid, |thread| thread.message)

@@ -27,7 +27,7 @@ const OPTIONS: i32 = libc::PTRACE_O_TRACECLONE
 /// Bytes that the pipe for reports is to hold (pipe(7): what everybody may have).
 const PIPE_BYTES: i32 = 1 << 20;
 
-/// Signals of a thread that are looked at for a trap.
+/// Signals of a thread that are looked at for a trap, at once.
 const SIGNALS_MAX: usize = 8;
 
 /// From include/uapi/linux/ptrace.h.
@@ -132,6 +132,13 @@ impl Ptrace for Linux {
         plain(libc::PTRACE_DETACH, tid, 0, signal as u64)
     }
 
+    fn signal_thread(&self, (pid, tid): (u32, u32), signal: i32) -> Result<()> {
+        let (pid, tid) = (pid_of(pid)?.as_raw(), pid_of(tid)?.as_raw());
+        // SAFETY: no memory involved.
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
+        Errno::result(sent).map(drop)
+    }
+
     fn ptrace_message(&self, tid: u32) -> Result<u64> {
         // SAFETY: the kernel writes an unsigned long.
         unsafe { fetch(libc::PTRACE_GETEVENTMSG, tid, 0) }
@@ -139,22 +146,30 @@ impl Ptrace for Linux {
 
     fn ptrace_trap_waits(&self, tid: u32) -> Result<bool> {
         let tid = pid_of(tid)?.as_raw();
-        let peek = Peek { offset: 0, flags: 0, count: SIGNALS_MAX as i32 };
-        // SAFETY: all zero is a siginfo.
-        let mut found: [libc::siginfo_t; SIGNALS_MAX] = unsafe { std::mem::zeroed() };
-        // SAFETY: the kernel reads `peek`, and writes at most as many as it says.
-        let count = unsafe {
-            libc::ptrace(
-                libc::PTRACE_PEEKSIGINFO,
-                tid,
-                &raw const peek,
-                found.as_mut_ptr(),
-            )
-        };
-        let count = Errno::result(count)? as usize;
         let is_trap =
             |it: &libc::siginfo_t| it.si_signo == libc::SIGTRAP && it.si_code > 0;
-        Ok(found.iter().take(count).any(is_trap))
+        for offset in (0u64..).step_by(SIGNALS_MAX) {
+            let peek = Peek { offset, flags: 0, count: SIGNALS_MAX as i32 };
+            // SAFETY: all zero is a siginfo.
+            let mut found: [libc::siginfo_t; SIGNALS_MAX] = unsafe { std::mem::zeroed() };
+            // SAFETY: the kernel reads `peek`, and writes at most as many as it says.
+            let count = unsafe {
+                libc::ptrace(
+                    libc::PTRACE_PEEKSIGINFO,
+                    tid,
+                    &raw const peek,
+                    found.as_mut_ptr(),
+                )
+            };
+            let count = Errno::result(count)? as usize;
+            if found.iter().take(count).any(is_trap) {
+                return Ok(true);
+            }
+            if count < SIGNALS_MAX {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     fn ptrace_unblock_trap(&self, tid: u32) -> Result<()> {
@@ -269,6 +284,8 @@ fn settle_in(socket: RawFd, reports: RawFd, ends: GuardianEnds) {
     // SAFETY: numbers, and a path; what fails leaves something open that nobody uses.
     unsafe {
         libc::setsid();
+        // No file system is kept from being unmounted.
+        libc::chdir(c"/".as_ptr());
         // Higher than both, so that neither is overwritten by the other.
         let above = ends.reports + 1;
         let socket = libc::fcntl(socket, libc::F_DUPFD, above);
