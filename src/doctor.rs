@@ -112,9 +112,10 @@ fn takes(kernel: &dyn Kernel, capabilities: &[&str]) -> String {
              seccomp=unconfined` if that is not enough"
         );
     }
-    let all = ["bpf", "perfmon"].iter().chain(capabilities);
-    let mut names: Vec<_> = all.map(|name| format!("cap_{name}")).collect();
-    names.dedup();
+    const BEST: [&str; 2] = ["bpf", "perfmon"];
+    let others = capabilities.iter().filter(|name| !BEST.contains(name));
+    let all = BEST.iter().chain(others);
+    let names: Vec<_> = all.map(|name| format!("cap_{name}")).collect();
     format!(
         "run hwtrace with `sudo`, or once `sudo setcap {}+ep {}`",
         names.join(","),

@@ -306,7 +306,7 @@ fn end(fate: Fate) -> Option<String> {
         Fate::Stopped { pid } => format!(
             "process {pid} is stopped: `gdb -p {pid}` shows where, `kill -CONT {pid}` lets it \
              go on; hwtrace waits for that, since the system ends a stopped process whose \
-             parent is gone"
+             parent is gone (Ctrl-C ends both)"
         ),
         Fate::Killed { pid, signal: SIGTRAP } => format!(
             "process {pid} was killed by SIGTRAP: it trapped itself, or this virtual machine \

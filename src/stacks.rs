@@ -82,6 +82,36 @@ fn of(frame: &dwarf::Frame) -> Frame<'_> {
     Frame { function, line, inlined: frame.inlined, ..Frame::default() }
 }
 
+/// The name by debug information with the rest by its symbol. A part that the compiler put
+/// elsewhere has one of its own, from which the offset is counted.
 fn joined<'a>(debug: Frame<'a>, symbol: Frame<'a>) -> Frame<'a> {
-    Frame { function: debug.function.or(symbol.function), line: debug.line, ..symbol }
+    let of_part = symbol.function.filter(|name| is_part(name));
+    let function = of_part.or(debug.function).or(symbol.function);
+    Frame { function, line: debug.line, ..symbol }
+}
+
+/// `f.cold`, as GCC and Clang name what is hardly ever executed; demangled that is
+/// `f() [clone .cold]`.
+fn is_part(symbol: &str) -> bool {
+    symbol.contains(".cold")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_from_what_is_named() {
+        let named = |function| Frame { function, ..Frame::default() };
+        for (debug, symbol, expected) in [
+            (Some("f"), Some("f"), Some("f")),
+            (Some("f"), Some("_Z1fv"), Some("f")),
+            (Some("f"), Some("f() [clone .cold]"), Some("f() [clone .cold]")),
+            (Some("f"), Some("f.cold.3"), Some("f.cold.3")),
+            (None, Some("g"), Some("g")),
+            (Some("f"), None, Some("f")),
+        ] {
+            assert_eq!(joined(named(debug), named(symbol)).function, expected);
+        }
+    }
 }

@@ -277,6 +277,7 @@ impl Tracer {
             let watch = *watch;
             self.forget_value(pid, (before, watch.length));
             self.remember(pid, &watch);
+            self.forget_touches(pid, number);
         }
     }
 

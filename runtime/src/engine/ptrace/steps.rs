@@ -104,6 +104,15 @@ impl Tracer {
         }
     }
 
+    /// A watch is elsewhere now: instructions that were about to be executed do not hit
+    /// where it was.
+    pub(super) fn forget_touches(&mut self, pid: u32, number: usize) {
+        let threads = self.threads.values_mut().filter(|thread| thread.pid == pid);
+        for step in threads.filter_map(|thread| thread.step.as_mut()) {
+            step.touches.retain(|touch| touch.number != number);
+        }
+    }
+
     fn next_step(&mut self, tid: u32, pid: u32, before: UserRegisters) -> Step {
         let mut bytes = [0; INSTRUCTION];
         let ip = before.ip();
