@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Hwtrace, Target, c, despite_lost_traps, live, skip};
+use common::{HANGS, Hwtrace, Target, c, despite_lost_traps, live, skip};
 use hwtrace::engines::{Choice, ENGINES};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
@@ -22,6 +22,7 @@ use nix::unistd::Pid;
 const TIMES: u32 = 200;
 
 const SCRIPT: &str = r#"global n
+    probe begin { println("armed") }
     probe process.data("counter").write { n++ }"#;
 
 /// A number that differs from run to run of this test, and is told if it fails.
@@ -49,7 +50,8 @@ fn strike(pid: u32, group: bool) {
     kill(Pid::from_raw(if group { -pid } else { pid }), Signal::SIGKILL).unwrap();
 }
 
-fn attached(engine: &str, after: Duration, group: bool) -> Option<()> {
+/// Gives whether it was armed by then.
+fn attached(engine: &str, after: Duration, group: bool) -> Option<bool> {
     let mut target = Target::start(&c("obey"), &[]);
     let pid = target.pid().to_string();
     let mut tracing = hwtrace(engine, &["-e", SCRIPT, "-p", &pid]).start();
@@ -60,11 +62,11 @@ fn attached(engine: &str, after: Duration, group: bool) -> Option<()> {
     target.say("store 1000");
     let rest = target.finish()?;
     assert_eq!(rest.last().unwrap(), "bye, counter is 10999 of 11000");
-    Some(())
+    Some(tracing.finish().out.iter().any(|line| line == "armed"))
 }
 
 /// A command that has begun gets to its end; one that has not is not left hanging.
-fn command(engine: &str, after: Duration, group: bool) -> Option<()> {
+fn command(engine: &str, after: Duration, group: bool) -> Option<bool> {
     let program = c("obey");
     let program = program.to_str().unwrap();
     let mut tracing = hwtrace(engine, &["-e", SCRIPT, "-c", program]).start();
@@ -74,7 +76,16 @@ fn command(engine: &str, after: Duration, group: bool) -> Option<()> {
     tracing.say("store 1000");
     let out = tracing.finish().out;
     let begun = out.iter().any(|line| line == "ready");
-    (!begun || out.last().unwrap() == "bye, counter is 999 of 1000").then_some(())
+    let armed = out.iter().any(|line| line == "armed");
+    (!begun || out.last().unwrap() == "bye, counter is 999 of 1000").then_some(armed)
+}
+
+/// Processes that trace for a hwtrace that has died.
+fn guardians() -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let ids = processes.filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    ids.filter(|pid| name(pid).is_ok_and(|it| it.trim() == "hwt-guardian")).collect()
 }
 
 #[test]
@@ -90,7 +101,8 @@ fn two_hundred_deaths_leave_every_target_running() {
     let names = ENGINES.iter().map(|engine| engine.name);
     // Steps are the same guardian, and slow.
     let engines: Vec<_> = names.filter(|name| *name != "step").filter(can).collect();
-    let (seed, started) = (seed(), Instant::now());
+    let (seed, started, before) = (seed(), Instant::now(), guardians());
+    let mut armed = 0;
     for nth in 0..TIMES {
         let engine = engines[nth as usize % engines.len()];
         let (after, group) = (moment(seed, nth), nth / 2 % 2 == 1);
@@ -99,11 +111,18 @@ fn two_hundred_deaths_leave_every_target_running() {
             0 => attached(engine, after, group),
             _ => command(engine, after, group),
         };
-        match engine {
+        armed += u32::from(match engine {
             // Its guardian takes the traps of such machines for the target.
             "ptrace" => strike().expect("the target lives"),
             _ => despite_lost_traps(strike),
-        }
+        });
     }
-    eprintln!("{TIMES} deaths in {:?}", started.elapsed());
+    assert!(armed > TIMES / 4, "only {armed} were armed when they died");
+    let gone = || guardians().iter().all(|pid| before.contains(pid));
+    let struck = Instant::now();
+    while !gone() {
+        assert!(struck.elapsed() < HANGS, "guardians are left: {:?}", guardians());
+        sleep(Duration::from_millis(10));
+    }
+    eprintln!("{TIMES} deaths, {armed} when armed, in {:?}", started.elapsed());
 }

@@ -110,21 +110,26 @@ impl Link {
     /// # Errors
     /// What the guardian says, and where it is gone.
     pub(super) fn ask(&mut self, command: &Command) -> Answer {
-        self.tell(command)?;
+        self.exchange(command).unwrap_or_else(|errno| {
+            // An answer that is still to come would be taken for that to the next question.
+            self.close();
+            Err(system("the guardian", errno))
+        })
+    }
+
+    fn exchange(&mut self, command: &Command) -> Result<Answer, Errno> {
+        frame::write(&*self.kernel, self.guarding.socket, &command.words())?;
         let descriptors = [self.guarding.socket, self.guarding.reports];
-        let gone = |errno| system("the guardian", errno);
         loop {
             let mut ready = [false; 2];
             let count = if self.ended { 1 } else { 2 };
-            self.kernel
-                .poll(&descriptors[..count], &mut ready[..count], None)
-                .map_err(gone)?;
+            self.kernel.poll(&descriptors[..count], &mut ready[..count], None)?;
             if ready[1] {
-                self.read_some().map_err(gone)?;
+                self.read_some()?;
             }
             if ready[0] {
-                let words = frame::read(&*self.kernel, self.guarding.socket);
-                return wire::answer_of(&words.map_err(gone)?);
+                let words = frame::read(&*self.kernel, self.guarding.socket)?;
+                return Ok(wire::answer_of(&words));
             }
         }
     }
