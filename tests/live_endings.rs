@@ -287,10 +287,11 @@ fn a_full_ring_loses_no_count() {
     }
     // A slow handler, that the ring fills.
     let script = r#"global n, sum
-        probe process.data("counter").write { n++; for (i = 0; i < 3000; i++) sum += i }
+        probe process.data("counter").write { n++; for (i = 0; i < 20000; i++) sum += i }
         probe end { printf("delivered %d\n", n) }"#;
     let ended = despite_lost_traps(|| {
-        let hwtrace = Hwtrace::script(script, c("obey")).with(&["--ring-size", "4"]);
+        let options = ["--ring-size", "4", "-D", "MAXACTION=100000"];
+        let hwtrace = Hwtrace::script(script, c("obey")).with(&options);
         hwtrace.run_with("store 20000").done("bye, counter is 19999 of 20000")
     });
     let figures = ended.figures();
