@@ -221,11 +221,13 @@ pub fn launch(
     let forked = kernel.fork_exec(&program, arguments, taken);
     let forked = forked.map_err(|errno| LaunchError::System { call: "fork", errno })?;
     let Forked { pid, go, failure } = forked;
+    let ends = Rc::clone(&kernel);
+    // Closed when the child is gone, which would go on at the pipe's end.
+    let go = Pipe { kernel: &*ends, descriptor: go };
+    let failure = Pipe { kernel: &*ends, descriptor: failure };
     // From here on every return without `held` reset kills and reaps.
     let mut launched = Launched { kernel, pid, held: Hold::Traced, ended: None };
     let kernel = Rc::clone(&launched.kernel);
-    let go = Pipe { kernel: &*kernel, descriptor: go };
-    let failure = Pipe { kernel: &*kernel, descriptor: failure };
     kernel.ptrace_seize(pid).map_err(system("ptrace"))?;
     kernel.write(go.descriptor, &[1]).map_err(system("write"))?;
     loop {
