@@ -20,7 +20,7 @@ use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::slots::TooMany;
 
 use crate::armed::Refused;
-use crate::engines::{NoEngine, SETCAP, own};
+use crate::engines::{BEST, NoEngine, setcap};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
@@ -288,12 +288,12 @@ pub(crate) fn failed(
             may_with(new(Code::PermissionDenied, None), "cap_bpf,cap_perfmon,cap_sys_admin")
         }
         ArmError::SystemPermission { .. } => {
-            may_with(new(Code::PermissionDenied, None), SETCAP).help(
+            may_with(new(Code::PermissionDenied, None), BEST).help(
                 "or allow it to all users with `sudo sysctl kernel.perf_event_paranoid=0`",
             )
         }
         ArmError::Program(BpfError::NotPermitted) => {
-            may_with(new(Code::PermissionDenied, None), SETCAP)
+            may_with(new(Code::PermissionDenied, None), BEST)
                 .help("or take another engine: `--engine perf`")
         }
         ArmError::Program(_) => new(Code::ArmingFailed, None)
@@ -343,11 +343,8 @@ fn raise(limit: &str, needed: u64) -> String {
 
 /// What takes root, or capabilities, as setcap(8) takes them.
 fn may_with(diagnostic: Diagnostic, capabilities: &str) -> Diagnostic {
-    let capabilities = capabilities.trim_end_matches("+ep");
-    diagnostic.help(format!(
-        "run hwtrace as root with `sudo`, or once `sudo setcap {capabilities}+ep {}`",
-        own()
-    ))
+    let setcap = setcap(capabilities);
+    diagnostic.help(format!("run hwtrace as root with `sudo`, or once {setcap}"))
 }
 
 fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
@@ -376,7 +373,7 @@ fn permission(diagnostic: Diagnostic) -> Diagnostic {
         Some(level @ 3..) => diagnostic
             .note(format!("kernel.perf_event_paranoid is {level}: perf is for root alone"))
             .help("allow it for one's own processes: `sudo sysctl kernel.perf_event_paranoid=2`")
-            .help(format!("or run hwtrace with `sudo`, or once `sudo setcap {SETCAP} {}`", own())),
+            .help(format!("or run hwtrace with `sudo`, or once {}", setcap(BEST))),
         _ => diagnostic
             .note("perf_event_open(2) is refused, as by a container's seccomp filter")
             .help(

@@ -116,11 +116,8 @@ fn takes(kernel: &dyn Kernel, capabilities: &[&str]) -> String {
     let others = capabilities.iter().filter(|name| !BEST.contains(name));
     let all = BEST.iter().chain(others);
     let names: Vec<_> = all.map(|name| format!("cap_{name}")).collect();
-    format!(
-        "run hwtrace with `sudo`, or once `sudo setcap {}+ep {}`",
-        names.join(","),
-        crate::engines::own()
-    )
+    let setcap = crate::engines::setcap(&names.join(","));
+    format!("run hwtrace with `sudo`, or once {setcap}")
 }
 
 /// Tries everything. Takes some seconds at most, and starts programs of our own.

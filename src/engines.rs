@@ -12,7 +12,7 @@ use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots;
 
 pub use refusal::Refusal;
-pub(crate) use refusal::{SETCAP, own};
+pub(crate) use refusal::{BEST, own, setcap};
 
 /// An engine, as `--engine` knows it.
 #[derive(Debug)]

@@ -2,13 +2,13 @@
 //! what nothing needs any more, it gives up. Root keeps all of its own: it could take
 //! them back.
 
-use hwtrace_runtime::kernel::rights::{Capabilities, bit};
+use hwtrace_runtime::kernel::rights::{Capabilities, bit, number};
 use hwtrace_runtime::kernel::{Kernel, Result};
 
 /// A capability that hwtrace has a use for (capabilities(7)).
 #[derive(Debug)]
 pub struct Capability {
-    /// Its number (include/uapi/linux/capability.h).
+    /// Its number.
     pub number: u32,
     /// Its name.
     pub name: &'static str,
@@ -50,50 +50,50 @@ impl Uses {
 /// All of them.
 pub static CAPABILITIES: &[Capability] = &[
     Capability {
-        number: 39,
+        number: number::BPF,
         name: "CAP_BPF",
         what_for: "programs at hits (engine bpf), and reading the kernel's memory",
         needed: |uses| uses.programs || uses.kernel,
     },
     Capability {
-        number: 38,
+        number: number::PERFMON,
         name: "CAP_PERFMON",
         what_for: "programs at hits, accesses that the kernel makes, and programs that \
                    others start",
         needed: |uses| uses.arming || uses.kernel,
     },
     Capability {
-        number: 21,
+        number: number::SYS_ADMIN,
         name: "CAP_SYS_ADMIN",
         what_for: "the kernel's data",
         needed: |uses| uses.kernel,
     },
     Capability {
-        number: 19,
+        number: number::SYS_PTRACE,
         name: "CAP_SYS_PTRACE",
         what_for: "processes of other users",
         needed: |uses| uses.others,
     },
     Capability {
-        number: 34,
+        number: number::SYSLOG,
         name: "CAP_SYSLOG",
         what_for: "names and addresses of the kernel",
         needed: |uses| uses.arming || uses.kernel,
     },
     Capability {
-        number: 14,
+        number: number::IPC_LOCK,
         name: "CAP_IPC_LOCK",
         what_for: "rings beyond kernel.perf_event_mlock_kb",
         needed: |_| false,
     },
     Capability {
-        number: 23,
+        number: number::SYS_NICE,
         name: "CAP_SYS_NICE",
         what_for: "reading before others run, so that fewer hits are lost",
         needed: |_| false,
     },
     Capability {
-        number: 5,
+        number: number::KILL,
         name: "CAP_KILL",
         what_for: "signals to processes of other users",
         needed: |uses| uses.signals && uses.others,
@@ -101,7 +101,7 @@ pub static CAPABILITIES: &[Capability] = &[
 ];
 
 /// The capability that watching and reading the kernel's data takes.
-pub(crate) const KERNEL_DATA: u32 = 21;
+pub(crate) const KERNEL_DATA: u32 = number::SYS_ADMIN;
 
 /// Gives up what hwtrace has no use for. To be called first of all, by the program
 /// itself: a library's rights are its owner's.

@@ -7,6 +7,7 @@ use hwtrace_probes::process::facts::identity;
 use hwtrace_probes::symbols::kallsyms::addresses_are_shown;
 use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
 use hwtrace_runtime::event::{Trigger, Watch};
+use hwtrace_runtime::kernel::rights::number;
 use hwtrace_runtime::kernel::{EVERY, Errno, Kernel};
 
 use super::{Finding, Group, State, takes};
@@ -48,7 +49,7 @@ fn others(kernel: &dyn Kernel) -> Finding {
     let Some((pid, user)) = process_of_another(kernel.effective_user()) else {
         let own = kernel.capabilities().unwrap_or_default();
         let finding = finding.because("no other user runs anything here");
-        return match own.has(SYS_PTRACE) {
+        return match own.has(number::SYS_PTRACE) {
             true => finding,
             false => finding.but(State::No, help),
         };
@@ -59,9 +60,6 @@ fn others(kernel: &dyn Kernel) -> Finding {
         Err(_) => finding.because(text("can not")).but(State::No, help),
     }
 }
-
-/// capabilities(7)
-const SYS_PTRACE: u32 = 19;
 
 /// A process that is not this user's, and whose that is.
 fn process_of_another(own: u32) -> Option<(u32, u32)> {

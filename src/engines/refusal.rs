@@ -7,6 +7,7 @@ use hwtrace_probes::process::perf_event_paranoid;
 use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::engine::ptrace::{self, Unusable};
 use hwtrace_runtime::engine::{bpf, perf};
+use hwtrace_runtime::kernel::rights::number;
 use hwtrace_runtime::kernel::{Errno, Kernel};
 
 /// Why an engine can not be used, and what to do about it.
@@ -35,11 +36,6 @@ pub(super) fn too_late() -> Refusal {
 /// What lifts the filter of a container.
 const NO_FILTER: &str = "start the container with `--security-opt seccomp=unconfined`, or with \
                          `--cap-add PERFMON --cap-add BPF` where its filter follows these";
-
-/// What the `bpf` engine takes besides perf itself (capabilities(7)).
-const BPF: u32 = 39;
-const PERFMON: u32 = 38;
-const SYS_ADMIN: u32 = 21;
 
 /// Whether samples of breakpoints can be had: opens one.
 pub(super) fn of_perf(kernel: &Rc<dyn Kernel>) -> Result<(), Refusal> {
@@ -84,7 +80,8 @@ pub(super) fn of_bpf(kernel: &Rc<dyn Kernel>) -> Result<(), Refusal> {
     of_perf(kernel)?;
     bpf::probe(kernel).map_err(|error| {
         let own = kernel.capabilities().unwrap_or_default();
-        let may = (own.has(BPF) && own.has(PERFMON)) || own.has(SYS_ADMIN);
+        let may = (own.has(number::BPF) && own.has(number::PERFMON))
+            || own.has(number::SYS_ADMIN);
         without_bpf(&error, may, kernel.effective_user() == 0)
     })
 }
@@ -102,7 +99,7 @@ fn without_bpf(error: &BpfError, may: bool, is_root: bool) -> Refusal {
         ),
         BpfError::NotPermitted => refusal(
             "it takes CAP_BPF and CAP_PERFMON",
-            &format!("run hwtrace with `sudo`, or once `sudo setcap {SETCAP} {}`", own()),
+            &format!("run hwtrace with `sudo`, or once {}", setcap(BEST)),
         ),
         BpfError::Missing("CONFIG_BPF_SYSCALL") => refusal(
             "there is no bpf(2): a kernel without CONFIG_BPF_SYSCALL, or a sandbox",
@@ -148,8 +145,13 @@ fn without_ptrace(unusable: Unusable, what: &str) -> Refusal {
     }
 }
 
-/// What a file of hwtrace needs for the best engine, as setcap(8) takes it.
-pub(crate) const SETCAP: &str = "cap_bpf,cap_perfmon+ep";
+/// What the best engine takes, as setcap(8) has it.
+pub(crate) const BEST: &str = "cap_bpf,cap_perfmon";
+
+/// The command that gives hwtrace's file capabilities.
+pub(crate) fn setcap(capabilities: &str) -> String {
+    format!("`sudo setcap {capabilities}+ep {}`", own())
+}
 
 /// The path of hwtrace, for commands.
 pub(crate) fn own() -> String {

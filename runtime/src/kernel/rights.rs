@@ -37,6 +37,20 @@ pub const fn bit(number: u32) -> u64 {
     1 << number
 }
 
+/// Numbers of capabilities (include/uapi/linux/capability.h); capabilities(7) tells what
+/// each is for.
+#[allow(missing_docs, reason = "each is the capability of the same name")]
+pub mod number {
+    pub const KILL: u32 = 5;
+    pub const IPC_LOCK: u32 = 14;
+    pub const SYS_PTRACE: u32 = 19;
+    pub const SYS_ADMIN: u32 = 21;
+    pub const SYS_NICE: u32 = 23;
+    pub const SYSLOG: u32 = 34;
+    pub const PERFMON: u32 = 38;
+    pub const BPF: u32 = 39;
+}
+
 /// What hwtrace asks of the kernel about itself.
 pub trait Rights {
     /// The capabilities of the calling thread (capget(2)).

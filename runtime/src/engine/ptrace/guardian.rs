@@ -11,7 +11,7 @@ use super::steps::Stepper;
 use super::tracer::{Method, Tracer};
 use super::wire::{self, Answer, Command};
 use crate::engine::Account;
-use crate::kernel::rights::bit;
+use crate::kernel::rights::{bit, number};
 use crate::kernel::{GuardianEnds, Kernel};
 use crate::plan::Act;
 
@@ -25,10 +25,6 @@ const LOOKS: u32 = 1000;
 
 /// So often in a row those who were stopped for us must be seen to go on.
 const SURE: u32 = 10;
-
-/// Capabilities that it has a use for (capabilities(7)).
-const CAP_KILL: u32 = 5;
-const CAP_SYS_PTRACE: u32 = 19;
 
 /// How a guardian works.
 #[derive(Clone, Debug)]
@@ -75,7 +71,7 @@ pub(super) fn keep_needed(kernel: &dyn Kernel) {
     if kernel.effective_user() == 0 {
         return;
     }
-    let kept = bit(CAP_SYS_PTRACE) | bit(CAP_KILL);
+    let kept = bit(number::SYS_PTRACE) | bit(number::KILL);
     // Fewer are always right.
     let _ =
         kernel.capabilities().and_then(|own| kernel.set_capabilities(&own.only(kept)));
