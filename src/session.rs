@@ -376,13 +376,10 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// traced: where programs can not do it, a tracer can.
     fn wants_tracer(&self, requests: &[Request]) -> bool {
         let acts = |request| !self.consumer.plan(request).acts.is_empty();
-        let traceable = match &self.target {
-            Some(target) => target.is_held() || may_trace(target.pid()),
-            None => false,
-        };
-        traceable
+        // Looking at the process comes last: most sessions have no need of it.
+        (0..requests.len()).any(acts)
             && requests.iter().all(|request| request.data.is_of_target())
-            && (0..requests.len()).any(acts)
+            && self.target.as_ref().is_some_and(|it| it.is_held() || may_trace(it.pid()))
     }
 
     fn refuse_unarmable(&mut self) -> Result<(), Failure> {

@@ -15,6 +15,8 @@ mod reads;
 mod steps;
 mod symbol;
 
+use std::cell::LazyCell;
+
 use hwtrace_runtime::plan::{Act, Filter, Needs, Reads};
 
 use crate::ir::Module;
@@ -99,11 +101,12 @@ pub enum Late {
 
 /// The plans of the handlers, by number. The module is verified.
 pub fn plans(module: &Module) -> Vec<HandlerPlan> {
-    let stop_alone = acts::may_end(module);
+    // Of scripts that send signals alone.
+    let may_end = LazyCell::new(|| acts::may_end(module));
     let plan = |code| {
         let flow = flow::Flow::new(code);
         let (reads, listed) = reads::reads(module, code, &flow);
-        let (acts, sends) = acts::acts(module, code, &flow, stop_alone);
+        let (acts, sends) = acts::acts(module, code, &flow, &|| *may_end);
         HandlerPlan {
             needs: needs::needs(module, code),
             filter: filter::filter(module, code, &flow),

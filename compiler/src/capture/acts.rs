@@ -171,7 +171,7 @@ pub(super) fn acts(
     module: &Module,
     handler: &Code,
     flow: &Flow,
-    stop_alone: bool,
+    may_end: &dyn Fn() -> bool,
 ) -> (Vec<Act>, Vec<Sends>) {
     let mut acts: Vec<Act> = Vec::new();
     let mut listed = Vec::new();
@@ -186,7 +186,7 @@ pub(super) fn acts(
                 Means::Sends(signal) if own => Some(signal),
                 _ => None,
             };
-            let allowed = |it: &i32| !stop_alone || i64::from(*it) == SIGSTOP;
+            let allowed = |it: &i32| i64::from(*it) == SIGSTOP || !may_end();
             let act = signal
                 .filter(allowed)
                 .and_then(|signal| act(signal, &mut acts, module, code, flow));

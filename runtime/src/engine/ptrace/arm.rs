@@ -300,7 +300,11 @@ impl Tracer {
         if !compared || !watch.is_placed() {
             return;
         }
-        let value = self.read(pid, watch);
+        self.keep_value(pid, watch, self.read(pid, watch));
+    }
+
+    /// What a watch holds now; none where it could not be read.
+    pub(super) fn keep_value(&mut self, pid: u32, watch: &Watch, value: Option<u64>) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let place = (watch.address, watch.length);
         match value {

@@ -33,7 +33,9 @@ impl Tracer {
             let memory = self.read(pid, &watch);
             let at_hit = AtHit { memory, ..AtHit::default() };
             self.report(tid, number, Hit { registers, at_hit, ..Hit::default() });
-            self.remember(pid, &watch);
+            if !self.acts.is_empty() {
+                self.keep_value(pid, &watch, memory);
+            }
         }
     }
 
