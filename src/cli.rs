@@ -12,6 +12,7 @@ use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::plan::StackCapture;
 
 use crate::engines::{self, Choice};
+use crate::sharing::Sharing;
 use crate::unwinding::{self, By};
 
 /// Who touches my data? Watches variables of running programs with the
@@ -92,6 +93,9 @@ pub struct Common {
     #[arg(long, value_name = "BYTES", default_value_t = unwinding::BYTES)]
     #[arg(value_parser = stack_bytes)]
     pub stack_bytes: u32,
+    /// What is done where there are more watches than registers.
+    #[command(flatten)]
+    pub sharing: SharingArgs,
     /// Prints errors only, not the line at the end.
     #[arg(short, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -104,6 +108,36 @@ pub struct Common {
     /// The form of messages: for people, or a JSON object a line for programs.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human, value_name = "FORMAT")]
     pub message_format: MessageFormat,
+}
+
+/// What is done where there are more watches than registers.
+#[derive(Debug, Args)]
+pub struct SharingArgs {
+    /// How long a watch has a register, where they take turns; milliseconds.
+    #[arg(long, value_name = "MS", default_value = "10", value_parser = slice)]
+    pub slice: Duration,
+    /// Fails where there are more watches than registers, instead of taking turns.
+    #[arg(long)]
+    pub no_rotate: bool,
+    /// Leaves threads out that have no free register, instead of failing.
+    #[arg(long)]
+    pub partial: bool,
+    /// Watches what is hit too often part of the time, so that hits take no more than
+    /// this share of a processor's time: 5%.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub max_overhead: Option<f64>,
+}
+
+impl SharingArgs {
+    /// What they mean.
+    pub fn sharing(&self) -> Sharing {
+        Sharing {
+            rotate: !self.no_rotate,
+            slice: self.slice,
+            partial: self.partial,
+            max_overhead: self.max_overhead,
+        }
+    }
 }
 
 /// `hwtrace SCRIPT`
@@ -380,6 +414,26 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "give seconds, as in 10 or 0.5".to_owned())
+}
+
+fn slice(text: &str) -> Result<Duration, String> {
+    let milliseconds: Option<f64> = text.parse().ok();
+    let slice = milliseconds.map(|it| Duration::try_from_secs_f64(it / 1000.0));
+    let slice = slice.and_then(Result::ok).filter(|slice| SLICES.contains(slice));
+    slice.ok_or_else(|| "give milliseconds, from 0.5 to 60000".to_owned())
+}
+
+/// Shorter turns are taken up by passing registers on.
+const SLICES: std::ops::RangeInclusive<Duration> =
+    Duration::from_micros(500)..=Duration::from_secs(60);
+
+/// A share, given in percent.
+fn percent(text: &str) -> Result<f64, String> {
+    let percent: Option<f64> = text.trim_end_matches('%').parse().ok();
+    let percent = percent.filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    percent
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "give a share above 0 and up to 100 percent, as in 5%".to_owned())
 }
 
 fn stack_bytes(text: &str) -> Result<u32, String> {

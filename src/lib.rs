@@ -6,6 +6,7 @@
 mod armed;
 mod arming;
 pub mod cli;
+pub mod counts;
 pub mod demo;
 pub mod doctor;
 pub mod engines;
@@ -25,6 +26,7 @@ pub mod report;
 mod request;
 pub mod rights;
 pub mod session;
+pub mod sharing;
 mod sink;
 pub mod stacks;
 mod surroundings;

@@ -22,11 +22,13 @@ use hwtrace_runtime::schema::HitRecord;
 
 use crate::armed::{Armed, Surroundings};
 use crate::arming;
+use crate::counts::Counts;
 use crate::engines;
 use crate::events::{Events, Signals, Wake};
 use crate::names::Names;
 pub use crate::request::{Data, Request};
 use crate::rights::{self, Uses};
+use crate::sharing::Sharing;
 use crate::sink::{Round, Sink};
 use crate::survey::Survey;
 use crate::symbols::{SharedSymbols, TargetSymbols};
@@ -154,6 +156,8 @@ pub struct Context {
     pub names: Rc<Names>,
     /// Names of addresses in the traced processes.
     pub symbols: SharedSymbols,
+    /// What each request saw.
+    pub counts: Rc<RefCell<Counts>>,
     /// By what stacks are walked.
     pub stacks_by: By,
     /// By way of whom it is traced.
@@ -191,6 +195,8 @@ pub struct Options {
     pub ring_bytes: Option<usize>,
     /// What is captured of stacks.
     pub stacks: Unwinding,
+    /// What is done where there are more watches than registers.
+    pub sharing: Sharing,
     /// What names mean, where the script was checked with that; else it is looked
     /// for anew.
     pub names: Option<Rc<Names>>,
@@ -296,6 +302,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
             symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
+            counts: Rc::default(),
             stacks_by: options.stacks.by,
             kernel: Rc::clone(&kernel),
         };
@@ -368,6 +375,10 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
         self.summary.armed = armed.figures.at_start.clone();
+        self.context
+            .counts
+            .borrow_mut()
+            .begin(armed.registers.sees(), self.kernel.clock());
         self.armed = Some(armed);
         Ok(())
     }
@@ -516,6 +527,7 @@ impl<'a, C: Consumer> Session<'a, C> {
 
     fn finish(&mut self, started: Instant) {
         if let Some(armed) = &mut self.armed {
+            self.context.counts.borrow_mut().end(self.kernel.clock());
             armed.engine.disarm();
         }
         self.summary.elapsed = started.elapsed();

@@ -124,6 +124,27 @@ pub trait Engine {
         address: Option<u64>,
     ) -> Result<u64, ArmError>;
 
+    /// Which watches wait for a register, by number: from the next arming on a process has
+    /// none for them. All have one where this is not called. Numbers that are not in the
+    /// list do not wait.
+    fn set_waiting(&mut self, _waiting: &[bool]) {}
+
+    /// Whether it can [pass](Engine::pass) registers on.
+    fn passes(&self) -> bool {
+        false
+    }
+
+    /// Passes registers on, in all processes: who had one waits from now on, and who waited
+    /// has it. Watches of processes go to such, those of the kernel's data to such. A hit is
+    /// of one or the other for certain; what is stored while registers move hits nothing.
+    ///
+    /// # Errors
+    /// [`ArmError::Unable`] where the engine can not; else as [`Engine::retarget`]. Nobody
+    /// has the registers of the passes that failed then: they can be passed once more.
+    fn pass(&mut self, _passes: &[Pass]) -> Result<Passed, ArmError> {
+        Err(ArmError::Unable { engine: self.name(), what: "pass registers on" })
+    }
+
     /// Ends what was armed for a process, for the children that inherited it,
     /// too. What was counted stays.
     fn detach(&mut self, pid: u32);
@@ -200,6 +221,24 @@ impl Whose {
     }
 }
 
+/// A register goes from one watch to another, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Who has it, and waits then.
+    pub from: usize,
+    /// Who waits, and has it then.
+    pub to: usize,
+}
+
+/// When registers were passed on, in nanoseconds of CLOCK_MONOTONIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// From here on they were off: no hit of those who had them is of later.
+    pub off: u64,
+    /// From here on they were on again.
+    pub on: u64,
+}
+
 /// Whether to go on draining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -230,6 +269,9 @@ pub struct Account {
     pub filtered: Vec<u64>,
     /// Hits for which there was no room in a ring.
     pub lost: u64,
+    /// Hits where a register no longer was to be: of threads that were born while it was
+    /// passed on. They are of nobody's turn.
+    pub strays: u64,
     /// Names, births, ends and mappings for which there was no room.
     pub lost_sideband: u64,
     /// Records handed on out of the order of time.

@@ -1,6 +1,8 @@
 //! Which watch goes into which debug register: a pure function of the
 //! requests.
 
+pub mod coverage;
+
 use crate::event::Watch;
 use crate::schema::ByteRange;
 

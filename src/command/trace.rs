@@ -34,6 +34,7 @@ pub(crate) fn run<C: Consumer>(
             by: messages.common.stacks,
             bytes: messages.common.stack_bytes,
         },
+        sharing: messages.common.sharing.sharing(),
         names: Some(names),
         gives_up_rights: true,
     };

@@ -450,6 +450,7 @@ impl Session {
             counted: totals.counted,
             filtered,
             lost,
+            strays: 0,
             lost_sideband: totals.lost_sideband,
             late: self.merge.late(),
             dropped: self.figures.dropped,

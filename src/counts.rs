@@ -1,0 +1,71 @@
+//! What each request saw, and what that stands for where its watches shared registers with
+//! others.
+
+use hwtrace_runtime::slots::coverage::{Coverage, Estimate};
+
+use crate::registers::Sees;
+
+/// What each request saw.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub(crate) coverage: Coverage,
+    /// By request: its watches, with their tallies.
+    tallies: Vec<Vec<(u32, usize)>>,
+    /// Until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as long as it goes on.
+    ended: Option<u64>,
+}
+
+impl Counts {
+    /// All watches are armed, and on; given is who looks at each.
+    pub(crate) fn begin(&mut self, sees: &[Vec<Sees>], now: u64) {
+        for (watch, sees) in sees.iter().enumerate() {
+            self.coverage.add_watch();
+            self.coverage.want(watch, true, now);
+            self.coverage.turn(watch, true, now);
+            for sees in sees.iter().filter(|sees| matches!(sees, Sees::Data { .. })) {
+                self.add(sees.request(), watch);
+            }
+        }
+    }
+
+    /// A request looks at the hits of a watch.
+    fn add(&mut self, request: usize, watch: usize) {
+        if self.tallies.len() <= request {
+            self.tallies.resize(request + 1, Vec::new());
+        }
+        let tally = self.coverage.tally(watch);
+        self.tallies[request].push((watch as u32, tally));
+    }
+
+    /// All is disarmed.
+    pub(crate) fn end(&mut self, now: u64) {
+        self.ended = Some(now);
+    }
+
+    /// A request's probe fired at a hit of a watch, at a time in nanoseconds of
+    /// CLOCK_MONOTONIC.
+    pub fn fired(&mut self, request: usize, watch: u32, time: u64) {
+        let watches = self.tallies.get(request).into_iter().flatten();
+        let mut watches = watches.filter(|(own, _)| *own == watch);
+        if let Some((_, tally)) = watches.next() {
+            self.coverage.hit(*tally, time);
+        }
+    }
+
+    /// What a request saw, and what that stands for, up to now.
+    pub fn of(&self, request: usize, now: u64) -> Estimate {
+        let now = self.ended.unwrap_or(now);
+        let watches = self.tallies.get(request).into_iter().flatten();
+        watches.map(|(_, tally)| self.coverage.estimate(*tally, now)).sum()
+    }
+
+    /// The share of the time in which a watch had a register, 0 to 1.
+    pub fn share(&self, watch: u32, now: u64) -> f64 {
+        self.coverage.share(watch as usize, self.ended.unwrap_or(now))
+    }
+
+    /// Whether any request was watched part of the time only.
+    pub fn is_partial(&self, now: u64) -> bool {
+        (0..self.tallies.len()).any(|request| self.of(request, now).coverage() < 1.0)
+    }
+}
