@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hwtrace_lang::span::Span;
-use hwtrace_probes::spec::{DataSpec, KernelDataSpec, Mode, ProcessRef};
+use hwtrace_probes::spec::{DataSpec, KernelDataSpec, Mode, Only, ProcessRef};
 
 /// What is to be watched, and for whom.
 #[derive(Clone, Debug)]
@@ -39,6 +39,22 @@ impl Data {
         match self {
             Self::Process(data) => data.mode,
             Self::Kernel(data) => data.mode,
+        }
+    }
+
+    /// At which of those.
+    pub fn only(&self) -> Only {
+        match self {
+            Self::Process(data) => data.only,
+            Self::Kernel(data) => data.only,
+        }
+    }
+
+    /// Whether its watches never give their registers to others.
+    pub fn is_pinned(&self) -> bool {
+        match self {
+            Self::Process(data) => data.pinned,
+            Self::Kernel(data) => data.pinned,
         }
     }
 

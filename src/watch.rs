@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, Write};
 
 use hwtrace_probes::expr::Expression;
-use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
+use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW};
 
@@ -127,6 +127,8 @@ impl Consumer for Watcher<'_> {
                 expression: watched.expression.clone(),
                 length: watched.length,
                 mode: watched.mode,
+                only: Only::default(),
+                pinned: false,
                 follow: watched.follow,
             }),
             span: None,

@@ -6,6 +6,7 @@
 
 mod data;
 mod kernel;
+mod modifiers;
 mod pattern;
 mod process;
 mod session;
@@ -79,7 +80,7 @@ pub fn providers() -> impl Iterator<Item = &'static Provider> {
 
 /// The modifiers that may follow `data(…)`, as (syntax, what it does).
 pub fn modifiers() -> impl Iterator<Item = (&'static str, &'static str)> {
-    data::MODIFIERS.iter().copied()
+    modifiers::MODIFIERS.iter().copied()
 }
 
 /// Finds the meaning of a probe point.
@@ -91,7 +92,7 @@ pub fn modifiers() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub fn parse(components: &[Component<'_>]) -> Result<Spec, SpecError> {
     let mut failures: Vec<(Mismatch, &'static Provider)> = Vec::new();
     for provider in providers() {
-        let modifiers = if provider.is_data { data::MODIFIERS } else { &[] };
+        let modifiers = if provider.is_data { modifiers::MODIFIERS } else { &[] };
         let pattern = Pattern::parse(provider.syntax, modifiers);
         match pattern.matches(components) {
             Ok(()) => return build(provider, components),

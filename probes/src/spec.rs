@@ -5,6 +5,7 @@
 //! [`SpecError`] that says which component is wrong and what could stand there.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use crate::address::AbsAddr;
 use crate::expr::{ExprError, Expression};
@@ -106,6 +107,10 @@ pub struct DataSpec {
     pub length: Option<u32>,
     /// At which accesses the probe fires.
     pub mode: Mode,
+    /// And at which of those.
+    pub only: Only,
+    /// `.pinned`: it never gives its registers to others.
+    pub pinned: bool,
     /// `.follow`: the watch moves when a pointer on the way to the data is stored
     /// to.
     pub follow: bool,
@@ -120,6 +125,35 @@ pub struct KernelDataSpec {
     pub length: Option<u32>,
     /// At which accesses the probe fires.
     pub mode: Mode,
+    /// And at which of those.
+    pub only: Only,
+    /// `.pinned`: it never gives its registers to others.
+    pub pinned: bool,
+}
+
+/// At which of the accesses that its mode asks for a data probe fires: everywhere where
+/// nothing is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    /// `.thread(TID)`: at those of this thread.
+    pub thread: Option<u32>,
+    /// `.cpu(N)`: at those on this CPU.
+    pub cpu: Option<u32>,
+    /// `.user`, `.kernel`: at those that this side makes.
+    pub maker: Option<Maker>,
+    /// `.every(N)`: at each N-th of what is left by the others, the N-th first.
+    pub every: Option<NonZeroU64>,
+    /// `.limit(N)`: at the first N of what is left by all.
+    pub limit: Option<NonZeroU64>,
+}
+
+/// Who makes an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The process itself.
+    User,
+    /// The kernel, on its behalf or on its own.
+    Kernel,
 }
 
 /// Data of the kernel, as it is named; [`crate::kernel::KernelNames`] finds it.
@@ -265,6 +299,9 @@ pub enum SpecErrorKind {
         /// The length asked for.
         length: i64,
     },
+    /// No access is made by both sides.
+    #[error("no access is of both `.user` and `.kernel`")]
+    NothingLeft,
     /// The argument of `data` does not name data.
     #[error(transparent)]
     Expression(#[from] ExprError),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hwtrace_probes::expr::Expression;
-use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
+use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::be_traceable;
@@ -98,6 +98,8 @@ impl Consumer for Seen {
             expression: Expression::name(name),
             length: None,
             mode: Mode::Write,
+            only: Only::default(),
+            pinned: false,
             follow: false,
         };
         let data = Data::Process(data);

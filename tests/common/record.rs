@@ -4,16 +4,22 @@ use hwtrace::session::{
     Consumer, Context, Data, Failure, Options, Request, Session, Summary,
 };
 use hwtrace_probes::expr::Expression;
-use hwtrace_probes::spec::{DataSpec, Mode, ProcessRef};
+use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::schema::HitRecord;
 
 /// A watch on a variable of the target.
 pub(crate) fn request(name: &str, mode: Mode) -> Request {
     let expression = Expression::name(name);
-    let process = ProcessRef::Target;
-    let data = DataSpec { process, expression, length: None, mode, follow: false };
-    let data = Data::Process(data);
+    let data = Data::Process(DataSpec {
+        process: ProcessRef::Target,
+        expression,
+        length: None,
+        mode,
+        only: Only::default(),
+        pinned: false,
+        follow: false,
+    });
     Request { data, span: None, optional: false, instead_of: Vec::new() }
 }
 

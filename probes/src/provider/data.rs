@@ -1,10 +1,9 @@
 //! Watches on data of processes.
 
-use super::{Provider, find};
+use super::{Provider, find, modifiers};
 use crate::expr::Expression;
 use crate::spec::{
-    ArgumentRef, Component, DataSpec, Later, Mode, ProcessRef, Spec, SpecError,
-    SpecErrorKind,
+    ArgumentRef, Component, DataSpec, Mode, ProcessRef, Spec, SpecError, SpecErrorKind,
 };
 
 pub(super) const ROWS: &[Provider] = &[
@@ -47,59 +46,26 @@ pub(super) const ROWS: &[Provider] = &[
     .of_data(),
 ];
 
-/// What may follow `data(…)` and `watch(…)`, besides `.length(N)` and the mode.
-pub(super) const MODIFIERS: &[(&str, &str)] = &[
-    (".thread(TID)", "only accesses of one thread"),
-    (".cpu(N)", "only accesses on one CPU"),
-    (".every(N)", "only each N-th hit"),
-    (".limit(N)", "disarm after N hits"),
-    (".user", "only accesses made in user mode"),
-    (".kernel", "only accesses made in kernel mode"),
-    (".pinned", "never rotated out of its debug register"),
-    (".follow", "moves with the pointers on the path"),
-];
-
-/// The modifier by which watches move.
-const FOLLOW: &str = "follow";
-
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
-    let process = process(components)?;
-    let length = length(components)?;
-    let expression = expression(components)?;
-    let follow = components.iter().skip(1).any(|part| part.name == FOLLOW);
-    let spec = DataSpec { process, expression, length, mode, follow };
-    Ok(modified(components, &[FOLLOW]).unwrap_or(Spec::Data(spec)))
-}
-
-/// The modifier that nothing can arm yet, if there is one; those of `known` can be.
-pub(super) fn modified(components: &[Component<'_>], known: &[&str]) -> Option<Spec> {
-    let mut parts = components.iter().enumerate();
-    // The first is no modifier, also where it is `kernel`.
-    let found = parts.find(|(index, part)| {
-        *index > 0 && is_modifier(part.name) && !known.contains(&part.name)
-    });
-    let (index, Component { name, .. }) = found?;
-    Some(later(index, format!("`.{name}`"), "leave it out"))
-}
-
-fn later(index: usize, part: String, instead: &'static str) -> Spec {
-    Spec::Later(Later { index, part: Some(part), instead, is_data: true })
+    Ok(Spec::Data(DataSpec {
+        process: process(components)?,
+        expression: expression(components)?,
+        length: length(components)?,
+        mode,
+        only: modifiers::only(components)?,
+        pinned: modifiers::has(components, "pinned"),
+        follow: modifiers::has(components, "follow"),
+    }))
 }
 
 /// Finds what is wrong with the arguments of a point that nothing can arm yet.
 pub(super) fn check(components: &[Component<'_>]) -> Result<(), SpecError> {
     length(components)?;
+    modifiers::only(components)?;
     if find(components, "data").is_none() {
         return Ok(());
     }
     expression(components).map(|_| ())
-}
-
-fn is_modifier(name: &str) -> bool {
-    MODIFIERS.iter().any(|(syntax, _)| {
-        let word = syntax.trim_start_matches('.');
-        word.split('(').next() == Some(name)
-    })
 }
 
 fn process(components: &[Component<'_>]) -> Result<ProcessRef, SpecError> {

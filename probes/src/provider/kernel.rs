@@ -1,6 +1,6 @@
 //! Probe points in the kernel and of perf: its data, and what cannot be armed yet.
 
-use super::{Provider, data, find};
+use super::{Provider, data, find, modifiers};
 use crate::address::AbsAddr;
 use crate::kernel::path::{Path, PathError, split};
 use crate::spec::{
@@ -122,8 +122,10 @@ fn data_of(
     mode: Mode,
 ) -> Result<Spec, SpecError> {
     let length = data::length(components)?;
-    let spec = Spec::KernelData(KernelDataSpec { object, length, mode });
-    Ok(data::modified(components, &[]).unwrap_or(spec))
+    let only = modifiers::only(components)?;
+    let pinned = modifiers::has(components, "pinned");
+    let spec = Spec::KernelData(KernelDataSpec { object, length, mode, only, pinned });
+    Ok(modifiers::unknown(components, &["follow"]).unwrap_or(spec))
 }
 
 /// The argument of the component with this name, which the row's syntax demands.

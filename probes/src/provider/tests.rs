@@ -1,9 +1,12 @@
+use std::num::NonZeroU64;
+
 use super::*;
 use crate::address::AbsAddr;
 use crate::expr::Expression;
 use crate::kernel::path::{Path, split};
 use crate::spec::{
-    ArgumentRef, DataSpec, KernelDataSpec, KernelObject, Mode, ProcessRef, Timer,
+    ArgumentRef, DataSpec, KernelDataSpec, KernelObject, Maker, Mode, Only, ProcessRef,
+    Timer,
 };
 use proptest::prelude::*;
 
@@ -30,6 +33,8 @@ fn counter(mode: Mode, length: Option<u32>) -> Result<Spec, SpecError> {
         expression: Expression::name("counter"),
         length,
         mode,
+        only: Only::default(),
+        pinned: false,
         follow: false,
     }))
 }
@@ -182,7 +187,9 @@ fn arguments_are_checked() {
 fn data_of_the_kernel() {
     let (kernel, write) = (plain("kernel"), plain("write"));
     let spec = |object, length, mode| {
-        Ok(Spec::KernelData(KernelDataSpec { object, length, mode }))
+        let only = Only::default();
+        let pinned = false;
+        Ok(Spec::KernelData(KernelDataSpec { object, length, mode, only, pinned }))
     };
     let (name, path) = split("a.b[2]").expect("a path");
     let variable = KernelObject::Variable { name, path };
@@ -211,9 +218,73 @@ fn data_of_the_kernel() {
 }
 
 #[test]
+fn modifiers_come_in_any_order_and_once() {
+    let (process, data, write) = (plain("process"), string("data", "x"), plain("write"));
+    let all = [
+        long("thread", 5),
+        long("cpu", 0),
+        plain("kernel"),
+        long("every", 7),
+        long("limit", i64::MAX),
+        plain("pinned"),
+        plain("follow"),
+        long("length", 4),
+    ];
+    let only = Only {
+        thread: Some(5),
+        cpu: Some(0),
+        maker: Some(Maker::Kernel),
+        every: NonZeroU64::new(7),
+        limit: NonZeroU64::new(i64::MAX as u64),
+    };
+    for turned in 0..all.len() {
+        let mut components = vec![process, data];
+        let (before, after) = all.split_at(turned);
+        components.extend(after.iter().rev());
+        components.push(write);
+        components.extend(before);
+        let Ok(Spec::Data(spec)) = parse(&components) else {
+            panic!("{components:?}: {:?}", parse(&components));
+        };
+        assert_eq!((spec.only, spec.length), (only, Some(4)));
+        assert!(spec.pinned && spec.follow);
+        for again in all {
+            let twice = [&components[..], &[again]].concat();
+            assert_eq!(error(&twice).0, components.len(), "{twice:?}");
+        }
+    }
+    let kernel = [plain("kernel"), data, write, plain("user"), plain("pinned")];
+    let Ok(Spec::KernelData(spec)) = parse(&kernel) else { panic!("{kernel:?}") };
+    assert_eq!(spec.only, Only { maker: Some(Maker::User), ..Only::default() });
+    assert!(spec.pinned);
+}
+
+#[test]
+fn modifiers_that_leave_nothing_are_wrong() {
+    let (process, data, write) = (plain("process"), string("data", "x"), plain("write"));
+    for wrong in [
+        long("thread", 0),
+        long("thread", 1 << 31),
+        long("cpu", -1),
+        long("cpu", 8192),
+        long("every", 0),
+        long("limit", -3),
+    ] {
+        let (index, kind) = error(&[process, data, write, wrong]);
+        assert_eq!(index, 3);
+        let said = kind.to_string();
+        assert!(said.starts_with(&format!("`{}` takes ", wrong.name)), "{said}");
+        // Also where nothing can be armed yet.
+        let local = [process, string("function", "f"), data, wrong, write];
+        assert_eq!(error(&local).0, 3);
+    }
+    let both = [process, data, plain("user"), write, plain("kernel")];
+    assert_eq!(error(&both), (4, SpecErrorKind::NothingLeft));
+}
+
+#[test]
 fn what_the_language_has_and_this_version_has_not() {
     let (process, kernel, write) = (plain("process"), plain("kernel"), plain("write"));
-    let data = string("data", "x");
     let points: &[&[Component<'_>]] = &[
         &[plain("timer"), plain("profile")],
         &[plain("timer"), long("jiffies", 10), long("randomize", 2)],
@@ -231,13 +302,9 @@ fn what_the_language_has_and_this_version_has_not() {
         &[plain("perf"), long("type", 0), long("config", 0), long("sample", 1)],
     ];
     let of_data: &[&[Component<'_>]] = &[
-        &[process, data, write, plain("pinned")],
-        &[process, data, long("thread", 5), write],
-        &[process, data, long("cpu", 0), write, plain("kernel"), plain("follow")],
-        &[process, data, long("length", 4), long("every", 5), write, plain("user")],
         &[process, string("function", "f"), string("data", "x"), write],
         &[process, string("watch", "w"), long("limit", 3), plain("rw")],
-        &[kernel, string("data", "s.field"), write, plain("kernel")],
+        &[kernel, string("data", "s.field"), write, plain("follow")],
     ];
     for (points, of_data) in [(points, false), (of_data, true)] {
         for components in points {
@@ -252,13 +319,14 @@ fn what_the_language_has_and_this_version_has_not() {
 
 #[test]
 fn what_cannot_be_armed_is_pointed_at() {
-    let (process, write) = (plain("process"), plain("write"));
+    let write = plain("write");
     let part = |components: &[Component<'_>]| match parse(components) {
         Ok(Spec::Later(later)) => (later.index, later.part.unwrap_or_default()),
         other => panic!("{other:?}"),
     };
     let data = string("data", "x");
-    assert_eq!(part(&[process, data, long("every", 5), write]), (2, "`.every`".into()));
+    let kernel = [plain("kernel"), data, plain("follow"), write];
+    assert_eq!(part(&kernel), (2, "`.follow`".into()));
     assert_eq!(part(&[plain("timer"), plain("profile")]), (1, String::new()));
 }
 
