@@ -44,6 +44,8 @@ const REPEAT_REGISTERS: u64 = 0x234;
 pub struct Sampled {
     /// The CPU.
     pub cpu: bool,
+    /// The first watched byte: of a register that watches take turns on.
+    pub address: bool,
     /// User registers, one bit each.
     pub registers: u64,
     /// The calls in the kernel that led to the access, of hits there.
@@ -58,6 +60,7 @@ impl Sampled {
     /// Everything but stacks.
     pub const ALL: Self = Self {
         cpu: true,
+        address: false,
         registers: REGISTERS,
         kernel_stack: false,
         callers: false,
@@ -92,10 +95,24 @@ impl Sampled {
         Self { cpu: true, registers, kernel_stack: true, ..self }
     }
 
+    /// What both need.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu || other.cpu,
+            address: self.address || other.address,
+            registers: self.registers | other.registers,
+            kernel_stack: self.kernel_stack || other.kernel_stack,
+            callers: self.callers || other.callers,
+            stack_bytes: self.stack_bytes.max(other.stack_bytes),
+        }
+    }
+
     /// The kernel's bits.
     pub fn sample_type(&self) -> u64 {
         let asked = [
             (self.cpu, sys::PERF_SAMPLE_CPU),
+            (self.address, sys::PERF_SAMPLE_ADDR),
             (self.kernel_stack || self.callers, sys::PERF_SAMPLE_CALLCHAIN),
             (self.stack_bytes > 0, sys::PERF_SAMPLE_STACK_USER),
         ];
@@ -230,22 +247,26 @@ impl Role {
     }
 
     /// The same role, of a watch at another address.
+    #[must_use]
     pub fn moved_to(self, address: u64) -> Self {
-        let moved = |watch: Watch| Watch { address, ..watch };
+        match self.watch() {
+            Some(watch) => self.of(Watch { address, ..watch }),
+            None => self,
+        }
+    }
+
+    /// The same role, of another watch; of one that watches nothing the same.
+    #[must_use]
+    pub fn of(self, watch: Watch) -> Self {
         match self {
-            Self::Breakpoint { watch, sampled } => {
-                Self::Breakpoint { watch: moved(watch), sampled }
+            Self::Breakpoint { sampled, .. } => Self::Breakpoint { watch, sampled },
+            Self::ThreadBreakpoint { sampled, .. } => {
+                Self::ThreadBreakpoint { watch, sampled }
             }
-            Self::ThreadBreakpoint { watch, sampled } => {
-                Self::ThreadBreakpoint { watch: moved(watch), sampled }
+            Self::Programmed { own, .. } => Self::Programmed { watch, own },
+            Self::KernelBreakpoint { sampled, .. } => {
+                Self::KernelBreakpoint { watch, sampled }
             }
-            Self::Programmed { watch, own } => {
-                Self::Programmed { watch: moved(watch), own }
-            }
-            Self::KernelBreakpoint { watch, sampled } => {
-                Self::KernelBreakpoint { watch: moved(watch), sampled }
-            }
-            Self::Trap { .. } => Self::Trap { address },
             other => other,
         }
     }

@@ -124,10 +124,9 @@ pub trait Engine {
         address: Option<u64>,
     ) -> Result<u64, ArmError>;
 
-    /// Which watches wait for a register, by number: from the next arming on a process has
-    /// none for them. All have one where this is not called. Numbers that are not in the
-    /// list do not wait.
-    fn set_waiting(&mut self, _waiting: &[bool]) {}
+    /// Which watches take turns, by number, before anything is armed. Where this is not
+    /// called, and of numbers that are not in the list, none does.
+    fn set_turns(&mut self, _turns: &[Turn]) {}
 
     /// Whether it can [pass](Engine::pass) registers on.
     fn passes(&self) -> bool {
@@ -139,8 +138,8 @@ pub trait Engine {
     /// of one or the other for certain; what is stored while registers move hits nothing.
     ///
     /// # Errors
-    /// [`ArmError::Unable`] where the engine can not; else as [`Engine::retarget`]. Nobody
-    /// has the registers of the passes that failed then: they can be passed once more.
+    /// [`ArmError::Unable`] where the engine can not, or they are no such watches: then
+    /// nothing happened.
     fn pass(&mut self, _passes: &[Pass]) -> Result<Passed, ArmError> {
         Err(ArmError::Unable { engine: self.name(), what: "pass registers on" })
     }
@@ -221,6 +220,18 @@ impl Whose {
     }
 }
 
+/// How a watch has a register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    /// All the time.
+    #[default]
+    Stays,
+    /// At first, until it is [passed](Engine::pass) on.
+    Has,
+    /// Once one is passed to it.
+    Waits,
+}
+
 /// A register goes from one watch to another, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
@@ -231,12 +242,15 @@ pub struct Pass {
 }
 
 /// When registers were passed on, in nanoseconds of CLOCK_MONOTONIC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
     /// From here on they were off: no hit of those who had them is of later.
     pub off: u64,
     /// From here on they were on again.
     pub on: u64,
+    /// Watches that have one now which could not be put there, in some process: it is off
+    /// until it is passed on.
+    pub failed: Vec<usize>,
 }
 
 /// Whether to go on draining.

@@ -13,6 +13,8 @@ use crate::ring::as_bytes;
 /// the events were opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// Whether samples have the address of what was accessed, behind the time.
+    address: bool,
     /// Index of the word with the CPU, in samples that have it.
     cpu: Option<usize>,
     /// Index of the first word of what varies in length, in samples.
@@ -77,6 +79,7 @@ impl Layout {
         let cpu = SAMPLE_TIME + 1 + (fields & BEFORE_CPU).count_ones() as usize;
         let rest = cpu + (fields & at_times).count_ones() as usize;
         Some(Self {
+            address: has(sys::PERF_SAMPLE_ADDR),
             cpu: has(sys::PERF_SAMPLE_CPU).then_some(cpu),
             rest,
             callchain: has(sys::PERF_SAMPLE_CALLCHAIN),
@@ -143,6 +146,10 @@ impl Layout {
             pid,
             tid,
             time: *words.get(SAMPLE_TIME)?,
+            address: match self.address {
+                true => *words.get(SAMPLE_TIME + 1)?,
+                false => 0,
+            },
             cpu: self.cpu.map_or(Some(0), |at| Some(halves(*words.get(at)?).0))?,
             kernel: header.cpu_mode() == sys::PERF_RECORD_MISC_KERNEL,
             registers,
@@ -298,6 +305,8 @@ pub struct Sample<'a> {
     pub tid: u32,
     /// Nanoseconds of the events' clock.
     pub time: u64,
+    /// First byte of what its event watched; 0 where the layout has none.
+    pub address: u64,
     /// CPU; 0 where the layout has none.
     pub cpu: u32,
     /// Whether the CPU was in the kernel.
@@ -403,6 +412,7 @@ pub mod write {
         };
         let mut words = vec![0, sample.id, sample.ip];
         words.extend([pair(sample.pid, sample.tid), sample.time]);
+        words.extend(has(sys::PERF_SAMPLE_ADDR).then_some(sample.address));
         words.extend(has(sys::PERF_SAMPLE_CPU).then(|| pair(sample.cpu, 0)));
         if has(sys::PERF_SAMPLE_CALLCHAIN) {
             words.extend(calls(sample));

@@ -53,6 +53,11 @@ pub enum Map {
         /// Its descriptor.
         like: i32,
     },
+    /// So many programs that others go on to (`BPF_MAP_TYPE_PROG_ARRAY`, Linux 4.2).
+    Programs {
+        /// How many.
+        count: u32,
+    },
 }
 
 /// `enum bpf_cmd`
@@ -76,6 +81,7 @@ const F_SLEEPABLE: u32 = 1 << 4;
 const LICENSE: &CStr = c"GPL";
 
 const MAP_TYPE_ARRAY: u32 = 2;
+const MAP_TYPE_PROG_ARRAY: u32 = 3;
 const MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 const MAP_TYPE_RINGBUF: u32 = 27;
 /// `BPF_F_MMAPABLE`
@@ -108,10 +114,11 @@ impl MapCreate {
             Map::Shared { bytes } => (MAP_TYPE_ARRAY, 4, bytes, 1),
             Map::Records { bytes } => (MAP_TYPE_RINGBUF, 0, 0, bytes),
             Map::Maps { count, .. } => (MAP_TYPE_ARRAY_OF_MAPS, 4, 4, count),
+            Map::Programs { count } => (MAP_TYPE_PROG_ARRAY, 4, 4, count),
         };
         let (flags, inner) = match *map {
             Map::Shared { .. } => (F_MMAPABLE, 0),
-            Map::Records { .. } => (0, 0),
+            Map::Records { .. } | Map::Programs { .. } => (0, 0),
             Map::Maps { like, .. } => (0, like as u32),
         };
         let numa_node = 0;

@@ -2,6 +2,7 @@
 //! bytes from its start.
 //!
 //! - For each watch, counters.
+//! - For each register that watches take turns on, whose turn it is.
 //! - Rules: what instructions do, by owner and address. We write them, programs
 //!   read them.
 //! - Shadows: the value that the last hit left, by process (or thread) and watch.
@@ -95,9 +96,31 @@ impl Table {
     }
 }
 
+/// What is there of a register that watches take turns on, in bytes from its start.
+pub mod turn {
+    /// So many registers there are.
+    pub const REGISTERS: usize = crate::slots::CAPACITY;
+    /// Number of the watch whose turn it is; [`NOBODY`] where it is none's.
+    pub const WATCH: i16 = 0;
+    /// No watch.
+    pub const NOBODY: u64 = u32::MAX as u64;
+    /// Where it is in the processes, the rest as the last; the first is 0 where these do not suffice.
+    pub const ADDRESSES: i16 = 8;
+    /// How many that are.
+    pub const PLACES: usize = 4;
+    /// Hits that were nobody's.
+    pub const STRAYS: i16 = ADDRESSES + 8 * PLACES as i16;
+    /// All of it.
+    pub const BYTES: usize = 64;
+}
+
+/// Offset of what is there of a register.
+pub const fn turn(register: usize) -> usize {
+    WATCHES * COUNTERS_BYTES + register * turn::BYTES
+}
+
 /// The rules.
-pub const RULES: Table =
-    Table { start: WATCHES * COUNTERS_BYTES, bits: 12, entry_shift: 6 };
+pub const RULES: Table = Table { start: turn(turn::REGISTERS), bits: 12, entry_shift: 6 };
 /// The shadows.
 pub const SHADOWS: Table = Table { start: RULES.end(), bits: 13, entry_shift: 5 };
 /// The frames.

@@ -28,6 +28,7 @@
 mod acts;
 mod record;
 mod stacks;
+pub mod turn;
 mod values;
 mod who;
 

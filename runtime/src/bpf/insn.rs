@@ -137,6 +137,8 @@ pub enum Helper {
     Clock = 5,
     /// `bpf_get_smp_processor_id()`
     Cpu = 8,
+    /// `bpf_tail_call(context, programs, index)`
+    TailCall = 12,
     /// `bpf_get_current_pid_tgid()`: the process in the upper half, the thread in the
     /// lower
     PidTgid = 14,

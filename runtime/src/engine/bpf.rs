@@ -23,6 +23,7 @@
 mod ring;
 mod rules;
 mod shadows;
+mod turns;
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -33,6 +34,7 @@ use foldhash::fast::RandomState;
 pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
+use self::turns::Turns;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
 use crate::bpf::hit::{Insight, Maps, Rings, Watched, draft_bytes, program};
 use crate::bpf::shared::Shared;
@@ -156,6 +158,8 @@ pub(super) struct Programs {
     loaded: HashMap<Watched, Loaded, RandomState>,
     rules: Rules,
     shadows: Shadows,
+    /// Where watches take turns.
+    turns: Option<Turns>,
     /// Hits without room when last asked.
     lost: u64,
 }
@@ -199,6 +203,7 @@ impl Programs {
             loaded: HashMap::default(),
             rules: Rules::default(),
             shadows: Shadows::default(),
+            turns: None,
             lost: 0,
         };
         Ok((programs, rings))
@@ -238,6 +243,7 @@ impl Programs {
     pub(super) fn set_plans(&mut self, plans: &[Plan]) {
         self.plans = plans.to_vec();
         self.loaded.clear();
+        self.turns.iter_mut().for_each(Turns::forget);
     }
 
     /// Loads what is run at the hits of a watch with a plan.
@@ -268,6 +274,48 @@ impl Programs {
         let descriptor = loaded.descriptor();
         self.loaded.insert(watched, loaded);
         Ok(descriptor)
+    }
+
+    /// What is run at the hits of a register that these watches take turns on.
+    pub(super) fn turns(
+        &mut self,
+        register: usize,
+        watches: &[Watched],
+    ) -> Result<RawFd, BpfError> {
+        let programs = watches.iter().map(|watched| self.program(*watched));
+        let programs: Vec<_> = programs.collect::<Result<_, _>>()?;
+        let turns = match &mut self.turns {
+            Some(turns) => turns,
+            none => none.insert(Turns::new(&self.kernel)?),
+        };
+        for (watched, program) in watches.iter().zip(programs) {
+            turns.know(watched.number, program)?;
+        }
+        turns.register(register, self.maps.board)
+    }
+
+    /// It is nobody's turn on a register.
+    pub(super) fn clear_turn(&self, register: usize) {
+        if let Some(memory) = self.memory() {
+            turns::clear(memory, register);
+        }
+    }
+
+    /// It is a watch's turn on a register; it has these addresses.
+    pub(super) fn set_turn(&self, register: usize, watch: u32, addresses: &[u64]) {
+        if let Some(memory) = self.memory() {
+            turns::set(memory, register, watch, addresses);
+        }
+    }
+
+    /// Hits on registers that watches take turns on, and that were nobody's.
+    pub(super) fn strays(&self) -> u64 {
+        let memory = self.turns.as_ref().and_then(|_| self.memory()).into_iter();
+        memory
+            .flat_map(|memory| {
+                (0..board::turn::REGISTERS).map(|it| turns::strays(memory, it))
+            })
+            .sum()
     }
 
     fn load_planned(&self, watched: Watched) -> Result<Loaded, BpfError> {
@@ -307,11 +355,11 @@ impl Programs {
         }
     }
 
-    /// A watch was off, or was moved: nothing is known of what it holds in any
+    /// Watches were off, or were moved: nothing is known of what they hold in any
     /// process but what was expected.
-    pub(super) fn renews(&mut self, watch: u32) {
+    pub(super) fn renews(&mut self, watches: &[u32]) {
         if let Some(memory) = &self.board.memory {
-            self.shadows.renew(memory, watch);
+            self.shadows.renew(memory, watches);
         }
     }
 
@@ -351,7 +399,7 @@ impl Programs {
 
     /// Descriptors that it holds, besides those of rings.
     pub(super) fn descriptors(&self) -> usize {
-        3 + self.loaded.len()
+        3 + self.loaded.len() + self.turns.as_ref().map_or(0, Turns::descriptors)
     }
 
     /// A round begins; gives how many hits had no room since the one before.

@@ -111,6 +111,7 @@ mod guard;
 mod ids;
 mod probe;
 mod session;
+mod turns;
 
 use std::os::fd::RawFd;
 use std::rc::Rc;
@@ -123,7 +124,7 @@ use self::session::Session;
 use crate::attr::Sampled;
 use crate::bpf::hit::Insight;
 use crate::engine::bpf::Programs;
-use crate::engine::{Account, ArmError, Armed, Engine, Flow, Whose};
+use crate::engine::{Account, ArmError, Armed, Engine, Flow, Pass, Passed, Turn, Whose};
 use crate::event::{Event, Watch};
 use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Plan};
@@ -198,6 +199,7 @@ pub struct PerfEngine {
     /// Whether programs are run at hits.
     programs: bool,
     plans: Vec<Plan>,
+    turns: Vec<Turn>,
     /// Values of watches that are armed first: pid, watch, value.
     expected: Vec<(u32, u32, u64)>,
     armed: Option<(Machine, Session)>,
@@ -206,8 +208,8 @@ pub struct PerfEngine {
 impl PerfEngine {
     /// An engine that is not armed yet, of which hits are samples.
     pub fn new(kernel: Rc<dyn Kernel>, options: PerfOptions) -> Self {
-        let (plans, expected) = (Vec::new(), Vec::new());
-        Self { kernel, options, programs: false, plans, expected, armed: None }
+        let (plans, turns, expected) = (Vec::new(), Vec::new(), Vec::new());
+        Self { kernel, options, programs: false, plans, turns, expected, armed: None }
     }
 
     /// One that runs programs at the hits of processes: the `bpf` engine, where
@@ -238,6 +240,7 @@ impl PerfEngine {
         let exec_ends = machine.exec_ends_watches();
         let mut session = Session::new(rings, layout, exec_ends, programs);
         session.set_plans(&self.plans);
+        session.set_turns(&self.turns);
         if self.options.whole_system {
             let sideband = vec![machine.open_system_sideband()?];
             adopt(&machine, &mut session, sideband)?;
@@ -282,19 +285,22 @@ fn attach(
     session: &mut Session,
     pid: u32,
     watches: &[Option<Watch>],
-) -> Result<u32, ArmError> {
+) -> Result<Armed, ArmError> {
     if session.family().is_armed(pid) {
         return Err(ArmError::Armed { pid });
     }
     session.know_watches(watches.len());
+    let opened = session.opened(watches);
+    let (all, watches) = (watches, &opened[..]);
     let sideband = !session.reports_all() && !session.family().reports(pid);
     let held = session.descriptors();
-    let captures = session.captures(pid, watches, false)?;
+    let captures = session.captures(pid, all, false)?;
     let target = Target { machine, pid, watches, captures: &captures, sideband, held };
-    let opened = target.open_events()?;
+    let mut opened = target.open_events()?;
+    session.carry(pid, all, &mut opened.sets);
     adopt(machine, session, opened.sets)?;
     session.family().arm(pid, opened.threads);
-    Ok(opened.threads)
+    Ok(armed(opened.threads, watches))
 }
 
 /// What was armed with these watches.
@@ -370,9 +376,7 @@ impl Engine for PerfEngine {
     }
 
     fn attach(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<Armed, ArmError> {
-        let threads = self
-            .arm_more(pid, |machine, session| attach(machine, session, pid, watches))?;
-        Ok(armed(threads, watches))
+        self.arm_more(pid, |machine, session| attach(machine, session, pid, watches))
     }
 
     fn arm_thread(
@@ -402,15 +406,18 @@ impl Engine for PerfEngine {
         let done = self.arm_more(0, |machine, session| {
             session.know_watches(watches.len());
             let held = session.descriptors();
-            let sets = machine.open_kernel(watches, session.sampled_in_kernel(), held)?;
-            adopt(machine, session, sets)
+            let opened = session.opened(watches);
+            let mut sets =
+                machine.open_kernel(&opened, session.sampled_in_kernel(), held)?;
+            session.carry(0, watches, &mut sets);
+            adopt(machine, session, sets)?;
+            Ok(armed(0, &opened))
         });
         // Less is needed to see what all tasks do; it is what is asked for first.
         done.map_err(|error| match error {
             ArmError::SystemPermission { errno } => ArmError::KernelPermission { errno },
             error => error,
-        })?;
-        Ok(armed(0, watches))
+        })
     }
 
     fn retarget(
@@ -427,6 +434,26 @@ impl Engine for PerfEngine {
             Err(Errno::EINVAL) => Err(ArmError::BadWatch { watch }),
             Err(errno) => Err(system("PERF_EVENT_IOC_MODIFY_ATTRIBUTES", errno)),
         }
+    }
+
+    fn set_turns(&mut self, turns: &[Turn]) {
+        self.turns = turns.to_vec();
+    }
+
+    fn passes(&self) -> bool {
+        true
+    }
+
+    fn pass(&mut self, passes: &[Pass]) -> Result<Passed, ArmError> {
+        let engine = self.name();
+        let passed = self
+            .armed
+            .as_mut()
+            .and_then(|(machine, session)| session.pass(&*machine.kernel, passes));
+        passed.ok_or(ArmError::Unable {
+            engine,
+            what: "pass registers between watches that do not take turns",
+        })
     }
 
     fn detach(&mut self, pid: u32) {

@@ -43,12 +43,13 @@ pub trait Bpf {
     /// that this kernel does not have, ENOMEM.
     fn bpf_map(&self, map: &Map) -> Result<RawFd>;
 
-    /// Puts a map into an array of maps (bpf(2), BPF_MAP_UPDATE_ELEM).
+    /// Puts a map into an array of maps, or a program into one of programs (bpf(2),
+    /// BPF_MAP_UPDATE_ELEM).
     ///
     /// # Errors
-    /// E2BIG where the array has no such place, EINVAL where the map is not like
-    /// those that it was made for.
-    fn bpf_map_put(&self, array: RawFd, index: u32, map: RawFd) -> Result<()>;
+    /// E2BIG where the array has no such place, EINVAL where it is not like
+    /// those that the array was made for.
+    fn bpf_map_put(&self, array: RawFd, index: u32, what: RawFd) -> Result<()>;
 
     /// Maps the one element, of so many bytes, of an array that can be mapped.
     ///

@@ -415,6 +415,7 @@ fn sample(id: u64, access: Access, role: Role) -> Vec<u64> {
         pid: access.pid,
         tid: access.tid,
         time: access.time,
+        address: role.watch().map_or(0, |watch| watch.address),
         cpu: access.cpu,
         kernel,
         registers,

@@ -14,5 +14,6 @@ mod programs_elsewhere;
 mod stacks;
 mod starting;
 mod threads;
+mod turns;
 #[path = "../types/mod.rs"]
 mod types;

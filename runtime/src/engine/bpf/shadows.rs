@@ -59,18 +59,19 @@ impl Shadows {
         entries(memory, shadow_key(owner, watch)).for_each(|at| unset(memory, at));
     }
 
-    /// A watch may have other values than before, in whatever process.
-    pub(super) fn renew(&mut self, memory: &Shared, watch: u32) {
-        let of_watch = |at: &usize| {
+    /// Watches may have other values than before, in whatever process.
+    pub(super) fn renew(&mut self, memory: &Shared, watches: &[u32]) {
+        let of_these = |at: &usize| {
             let key = memory.word(at + SHADOW_KEY).load(Ordering::Relaxed);
-            key as u32 == shadow_key(0, watch) as u32
+            watches.iter().any(|watch| key as u32 == shadow_key(0, *watch) as u32)
         };
-        SHADOWS.all().filter(of_watch).for_each(|at| unset(memory, at));
-        self.expected.retain(|(owner, of), value| {
-            if *of == watch {
-                set(memory, shadow_key(*owner, watch), *value);
+        SHADOWS.all().filter(of_these).for_each(|at| unset(memory, at));
+        self.expected.retain(|(owner, watch), value| {
+            let renewed = watches.contains(watch);
+            if renewed {
+                set(memory, shadow_key(*owner, *watch), *value);
             }
-            *of != watch
+            !renewed
         });
     }
 
@@ -158,7 +159,7 @@ mod tests {
             }
         }
         shadows.expect(10, 0, 6);
-        shadows.renew(&memory, 0);
+        shadows.renew(&memory, &[0]);
         let values = |watch| [10, 11].map(|owner| value(&memory, owner, watch));
         assert_eq!((values(0), values(1)), ([Some(6), None], [Some(5); 2]));
     }

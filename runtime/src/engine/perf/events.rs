@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 
 use super::guard::PerfEvent;
+use super::turns::Carried;
 use crate::attr::{Role, Sampled};
 use crate::event::Watch;
 use crate::kernel::{Kernel, Result};
@@ -40,6 +41,8 @@ pub(super) struct EventSet {
     pub(super) events: Vec<PerfEvent>,
     /// The same of the sideband once more, for who wants it at once.
     pub(super) news: Vec<PerfEvent>,
+    /// Where watches take turns on its register.
+    pub(super) carried: Option<Carried>,
     /// Its process executes another image since: only children are left that
     /// inherited it.
     pub(super) left: bool,
@@ -48,7 +51,8 @@ pub(super) struct EventSet {
 impl EventSet {
     /// A set without events.
     pub(super) fn new(pid: u32, tid: u32, watch: Option<u32>) -> Self {
-        Self { pid, tid, watch, events: Vec::new(), news: Vec::new(), left: false }
+        let (events, news) = (Vec::new(), Vec::new());
+        Self { pid, tid, watch, events, news, carried: None, left: false }
     }
 
     /// How its samples are laid out; None without events.
@@ -104,6 +108,11 @@ impl EventSet {
         Ok(())
     }
 
+    /// What an identifier of its events stands for: a watch, or what they carry.
+    pub(super) fn number(&self) -> Option<u32> {
+        self.carried.map(Carried::number).or(self.watch)
+    }
+
     /// Has it watch another address, and be on or off after.
     pub(super) fn move_to(
         &mut self,
@@ -111,8 +120,40 @@ impl EventSet {
         address: u64,
         on: bool,
     ) -> Result<()> {
+        let Some(watch) = self.watched() else { return Ok(()) };
+        self.become_watch(kernel, Watch { address, ..watch }, on)
+    }
+
+    /// Passes its register on to another watch, which is there; where it is nowhere it
+    /// stays off.
+    pub(super) fn pass(
+        &mut self,
+        kernel: &dyn Kernel,
+        (number, place): (u32, Option<Watch>),
+        on: bool,
+    ) -> Result<()> {
+        self.watch = Some(number);
+        let passed = match place.filter(Watch::is_placed) {
+            Some(place) => self.become_watch(kernel, place, on),
+            None => {
+                self.unplace();
+                return Ok(());
+            }
+        };
+        passed.inspect_err(|_| {
+            let _ = self.switch(kernel, false);
+            self.unplace();
+        })
+    }
+
+    fn become_watch(
+        &mut self,
+        kernel: &dyn Kernel,
+        watch: Watch,
+        on: bool,
+    ) -> Result<()> {
         for event in &mut self.events {
-            event.spec.role = event.spec.role.moved_to(address);
+            event.spec.role = event.spec.role.of(watch);
             kernel.perf_change(event.descriptor(), &event.spec, on)?;
         }
         Ok(())

@@ -7,16 +7,18 @@ use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
 use super::ids::IdMap;
+use super::turns::{Carried, Turns};
 use crate::attr::Sampled;
 use crate::bpf::board::WATCHES;
 use crate::bpf::hit::Watched;
 use crate::engine::bpf::{Programs, Rules};
-use crate::engine::{Account, ArmError, Flow};
+use crate::engine::{Account, ArmError, Flow, Pass, Passed, Turn};
 use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
 use crate::plan::Plan;
-use crate::record::{Layout, Record};
+use crate::record::{Layout, Record, Sample};
+use crate::slots;
 
 /// So long after a thread has ended its events are looked at, which end a
 /// moment later than their last record comes.
@@ -40,6 +42,7 @@ pub(super) struct Session {
     sampled: Vec<Sampled>,
     family: Family,
     watches: Vec<WatchState>,
+    turns: Turns,
     figures: Figures,
     /// Sums over the events that were closed.
     closed: Totals,
@@ -81,6 +84,8 @@ struct Figures {
     delivered: u64,
     /// Sum of the records that report losses.
     reported_lost: u64,
+    /// Hits of registers where nobody's turn was.
+    strays: u64,
     /// Whether a record of this round made no sense.
     malformed: bool,
     /// Processes whose events the kernel ended although they go on.
@@ -105,6 +110,7 @@ impl Session {
             sampled: Vec::new(),
             family: Family::new(exec_ends),
             watches: Vec::new(),
+            turns: Turns::default(),
             figures: Figures::default(),
             closed: Totals::default(),
             reaping: Reaping::default(),
@@ -123,6 +129,47 @@ impl Session {
         if let Some(programs) = &mut self.programs {
             programs.set_plans(plans);
         }
+    }
+
+    /// Who takes turns.
+    pub(super) fn set_turns(&mut self, turns: &[Turn]) {
+        self.turns.set(turns);
+    }
+
+    /// What is to be opened where these are the watches.
+    pub(super) fn opened(&self, watches: &[Option<Watch>]) -> Vec<Option<Watch>> {
+        self.turns.opened(watches)
+    }
+
+    /// Sets that were opened for a process, or the kernel's data, carry these watches.
+    pub(super) fn carry(
+        &mut self,
+        pid: u32,
+        watches: &[Option<Watch>],
+        sets: &mut [EventSet],
+    ) {
+        let Some(arming) = self.turns.arm(pid, watches) else { return };
+        for set in sets {
+            let watch = set.watch.map(|watch| watch as usize);
+            let register = watch.and_then(|watch| self.turns.register(watch));
+            let Some(register) = register else { continue };
+            set.carried = Some(Carried { arming, register });
+            if let Some(layout) = set.layout() {
+                self.turns.lay_out(arming, layout);
+            }
+        }
+        for register in 0..slots::CAPACITY as u32 {
+            self.tell_turn(register);
+        }
+    }
+
+    /// Tells programs whose turn it is on a register.
+    fn tell_turn(&self, register: u32) {
+        let (Some(programs), Some(watch)) = (&self.programs, self.turns.on(register))
+        else {
+            return;
+        };
+        programs.set_turn(register as usize, watch, &self.turns.addresses(watch));
     }
 
     pub(super) fn rings(&self) -> &Rings {
@@ -172,24 +219,52 @@ impl Session {
         own: bool,
     ) -> std::result::Result<Vec<Capture>, ArmError> {
         let sampled = sampled_of(&self.sampled);
+        let by_turns = self.sampled_by_turns();
+        let takers = self.takers(watches);
+        let opened = self.opened(watches);
         let capture = |(number, watch): (usize, &Option<Watch>)| {
+            let takes = self.turns.takes(number);
+            let sampled = if takes { by_turns } else { sampled(number) };
             let (Some(programs), Some(watch)) = (&mut self.programs, watch) else {
-                return Ok(Capture::Sample(sampled(number)));
+                return Ok(Capture::Sample(sampled));
             };
             if number >= WATCHES {
-                return Ok(Capture::Sample(sampled(number)));
+                return Ok(Capture::Sample(sampled));
             }
-            let watched = Watched::new(number as u32, watch, own);
-            programs.begins(owner, watched.number);
-            Ok(Capture::Program(programs.program(watched)?))
+            programs.begins(owner, number as u32);
+            Ok(Capture::Program(match self.turns.register(number) {
+                Some(register) => programs.turns(register as usize, &takers)?,
+                None => programs.program(Watched::new(number as u32, watch, own))?,
+            }))
         };
-        watches.iter().enumerate().map(capture).collect()
+        opened.iter().enumerate().map(capture).collect()
+    }
+
+    /// Those of these watches that take turns, for programs.
+    fn takers(&self, watches: &[Option<Watch>]) -> Vec<Watched> {
+        let takers = watches.iter().enumerate().filter(|(it, _)| self.turns.takes(*it));
+        let takers = takers.filter_map(|(number, watch)| {
+            Some(Watched::new(number as u32, watch.as_ref()?, false))
+        });
+        takers.filter(|watched| (watched.number as usize) < WATCHES).collect()
+    }
+
+    /// What the samples of a register hold that watches take turns on: what any of them
+    /// needs.
+    fn sampled_by_turns(&self) -> Sampled {
+        let takes = (0..self.watches.len()).filter(|watch| self.turns.takes(*watch));
+        let all = takes.map(sampled_of(&self.sampled)).reduce(Sampled::and);
+        Sampled { address: true, ..all.unwrap_or(Sampled::ALL) }
     }
 
     /// The same of watches on the kernel's data, which are always sampled.
     pub(super) fn sampled_in_kernel(&self) -> impl Fn(usize) -> Sampled {
         let sampled = sampled_of(&self.sampled);
-        move |number| sampled(number).in_kernel()
+        let by_turns = self.sampled_by_turns();
+        move |number| match self.turns.takes(number) {
+            true => by_turns.in_kernel(),
+            false => sampled(number).in_kernel(),
+        }
     }
 
     /// Takes over events that are open and lead into the rings, and starts
@@ -204,7 +279,8 @@ impl Session {
         for set in &sets {
             if let Some(watch) = set.watch {
                 if !set.is_programmed() {
-                    ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, watch)));
+                    let number = set.number().unwrap_or(watch);
+                    ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, number)));
                 }
                 if let Some(layout) = set.layout() {
                     self.watches[watch as usize].layout = layout;
@@ -248,8 +324,8 @@ impl Session {
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
         let (family, figures) = (&mut self.family, &mut self.figures);
         let programmed = self.programs.is_some();
-        let (ids, watches) = (&self.ids, &self.watches);
-        let reader = Reader { ids, watches, plain: self.plain, programmed };
+        let (ids, watches, turns) = (&self.ids, &self.watches, &self.turns);
+        let reader = Reader { ids, watches, turns, plain: self.plain, programmed };
         let rules = self.programs.as_ref().map(Programs::rules);
         let merged = self.merge.round(&mut self.rings.main, bound, |source| {
             flow = reader.hand_on_from(source, rules, figures, &mut |event| {
@@ -272,6 +348,7 @@ impl Session {
         self.drained = all && to_the_end && self.disarmed;
         if to_the_end {
             self.ids.drained(bound);
+            self.turns.drained(bound);
         }
         self.settle_ends(kernel, now);
         Ok(())
@@ -294,8 +371,9 @@ impl Session {
         &mut self,
         sink: &mut dyn FnMut(Event<'_>),
     ) -> std::io::Result<()> {
-        let (ids, watches) = (&self.ids, &self.watches);
-        let reader = Reader { ids, watches, plain: self.plain, programmed: false };
+        let (ids, watches, turns) = (&self.ids, &self.watches, &self.turns);
+        let (plain, programmed) = (self.plain, false);
+        let reader = Reader { ids, watches, turns, plain, programmed };
         let mut figures = Figures::default();
         for ring in &mut self.rings.news {
             ring.refresh().map_err(bad_record)?;
@@ -319,7 +397,7 @@ impl Session {
     ) -> std::io::Result<()> {
         let number = Some(watch as u32);
         if let (Some(programs), true) = (&mut self.programs, on) {
-            programs.renews(watch as u32);
+            programs.renews(&[watch as u32]);
         }
         for set in self.sets.iter().filter(|set| set.watch == number && set.is_placed()) {
             set.switch(kernel, on)?;
@@ -340,17 +418,22 @@ impl Session {
         address: Option<u64>,
     ) -> Result<Option<u64>> {
         let on = self.watches.get(watch).is_some_and(|state| state.on);
-        let mut sets: Vec<_> =
-            self.sets.iter_mut().filter(|set| set.is_of(pid, watch)).collect();
-        if sets.is_empty() {
-            return Ok(None);
-        }
-        for set in &sets {
+        for set in self.sets.iter().filter(|set| set.is_of(pid, watch)) {
             set.switch(kernel, false)?;
         }
         let since = kernel.clock();
+        let by_turns = self.turns.moved((pid, watch), address, since);
         if let Some(programs) = &mut self.programs {
-            programs.renews(watch as u32);
+            programs.renews(&[watch as u32]);
+        }
+        if let Some(register) = self.turns.register(watch) {
+            self.tell_turn(register);
+        }
+        let mut sets: Vec<_> =
+            self.sets.iter_mut().filter(|set| set.is_of(pid, watch)).collect();
+        if sets.is_empty() {
+            // It waits, and will be there when it is its turn.
+            return Ok(by_turns.then_some(since));
         }
         let moved = address.map_or(Err(None), |address| {
             let mut sets = sets.iter_mut();
@@ -363,6 +446,47 @@ impl Session {
             set.unplace();
         }
         why.map_or(Ok(Some(since)), Err)
+    }
+
+    /// Passes registers on; none where they can not be.
+    pub(super) fn pass(
+        &mut self,
+        kernel: &dyn Kernel,
+        passes: &[Pass],
+    ) -> Option<Passed> {
+        let registers = self.turns.check(passes)?;
+        let carries = |set: &EventSet| {
+            let register = set.carried.map(|carried| carried.register)?;
+            registers.iter().position(|own| *own == register)
+        };
+        for set in self.sets.iter().filter(|set| carries(set).is_some()) {
+            // It can only fail for a descriptor that is no event.
+            let _ = set.switch(kernel, false);
+        }
+        let off = kernel.clock();
+        for (register, pass) in registers.iter().zip(passes) {
+            self.turns.pass(*register, pass.to as u32, off);
+        }
+        if let Some(programs) = &mut self.programs {
+            registers.iter().for_each(|register| programs.clear_turn(*register as usize));
+            let comers: Vec<_> = passes.iter().map(|pass| pass.to as u32).collect();
+            programs.renews(&comers);
+        }
+        registers.iter().for_each(|register| self.tell_turn(*register));
+        let mut failed = Vec::new();
+        for set in &mut self.sets {
+            let (Some(carried), Some(pass)) = (set.carried, carries(set)) else {
+                continue;
+            };
+            let to = passes[pass].to;
+            let place = self.turns.place(carried.arming, to as u32);
+            let on = self.watches.get(to).is_some_and(|state| state.on);
+            if set.pass(kernel, (to as u32, place), on).is_err() {
+                failed.push(to);
+            }
+        }
+        failed.dedup();
+        Some(Passed { off, on: kernel.clock(), failed })
     }
 
     /// Ends what was armed for a process, and what its children inherited.
@@ -383,7 +507,9 @@ impl Session {
 
     /// Closes some sets; what they counted stays.
     fn close(&mut self, kernel: &dyn Kernel, which: impl Fn(&EventSet) -> bool) {
+        let mut armings = Vec::new();
         for set in self.sets.extract_if(.., |set| which(set)) {
+            armings.extend(set.carried.map(|carried| carried.arming));
             let _ = set.switch(kernel, false);
             // It hits nothing from now on: no record of it is younger.
             let now = kernel.clock();
@@ -392,6 +518,15 @@ impl Session {
                 self.ids.retire(id, now);
             }
         }
+        armings.sort_unstable();
+        armings.dedup();
+        let open = |arming: &u32| {
+            let carries =
+                |set: &EventSet| set.carried.is_some_and(|it| it.arming == *arming);
+            self.sets.iter().any(carries)
+        };
+        armings.retain(|arming| !open(arming));
+        armings.into_iter().for_each(|it| self.turns.close(it, kernel.clock()));
     }
 
     /// Closes what is over since threads ended, or executed another image. Who
@@ -436,7 +571,8 @@ impl Session {
         let programs = self.programs.as_ref();
         let filtered: Vec<_> =
             programs.into_iter().flat_map(Programs::filtered).collect();
-        let handled = self.figures.delivered + filtered.iter().sum::<u64>();
+        let strays = self.figures.strays + programs.map_or(0, Programs::strays);
+        let handled = self.figures.delivered + filtered.iter().sum::<u64>() + strays;
         let lost = match (totals.lost_known && programs.is_none(), self.drained) {
             (true, _) => totals.lost,
             // An old kernel reports a loss with the next record that finds
@@ -450,7 +586,7 @@ impl Session {
             counted: totals.counted,
             filtered,
             lost,
-            strays: 0,
+            strays,
             lost_sideband: totals.lost_sideband,
             late: self.merge.late(),
             dropped: self.figures.dropped,
@@ -488,12 +624,15 @@ enum Skip {
     Unneeded,
     /// It makes no sense.
     Senseless,
+    /// It is a hit, and nobody's.
+    Stray,
 }
 
 /// Makes events of records.
 struct Reader<'s> {
     ids: &'s IdMap,
     watches: &'s [WatchState],
+    turns: &'s Turns,
     /// That of records that are no samples.
     plain: Layout,
     /// Whether there are events that should run programs. One that has none makes samples
@@ -542,7 +681,31 @@ impl Reader<'_> {
             }
             Err(skip) => {
                 figures.malformed |= skip == Skip::Senseless;
+                figures.strays += u64::from(skip == Skip::Stray);
                 Flow::Continue
+            }
+        }
+    }
+
+    /// How a record is laid out, that of a sample of what has this number.
+    fn layout(&self, number: Option<u32>) -> Option<&Layout> {
+        match number.map(|number| (number, Carried::of(number))) {
+            None => Some(&self.plain),
+            Some((_, Some(carried))) => self.turns.layout(carried),
+            Some((watch, None)) => {
+                let state = self.watches.get(watch as usize);
+                Some(state.map_or(&self.plain, |state| &state.layout))
+            }
+        }
+    }
+
+    /// The watch of a sample of what has this number.
+    fn watch(&self, number: u32, sample: &Sample<'_>) -> std::result::Result<u32, Skip> {
+        match Carried::of(number) {
+            None => Ok(number),
+            Some(carried) => {
+                let watch = self.turns.watch(carried, sample.time, sample.address);
+                watch.ok_or(Skip::Stray)
             }
         }
     }
@@ -553,12 +716,11 @@ impl Reader<'_> {
             return Ok(Event::Lost { count: 1 });
         }
         let hit = Layout::sample_id(words).map(|id| self.ids.watch(id));
-        let watch = hit.map(|watch| watch.ok_or(Skip::Senseless)).transpose()?;
-        let state = watch.and_then(|watch| self.watches.get(watch as usize));
-        let layout = state.map_or(&self.plain, |state| &state.layout);
+        let number = hit.map(|number| number.ok_or(Skip::Senseless)).transpose()?;
+        let layout = self.layout(number).ok_or(Skip::Stray)?;
         Ok(match layout.parse(words).ok_or(Skip::Senseless)? {
             Record::Sample(sample) => Event::Hit(RawHit {
-                watch: watch.ok_or(Skip::Senseless)?,
+                watch: self.watch(number.ok_or(Skip::Senseless)?, &sample)?,
                 pid: sample.pid,
                 tid: sample.tid,
                 cpu: sample.cpu,

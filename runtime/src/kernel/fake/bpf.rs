@@ -73,11 +73,13 @@ impl Bpf for Fake {
         self.give(Open::Map)
     }
 
-    fn bpf_map_put(&self, array: RawFd, _: u32, map: RawFd) -> Result<()> {
+    fn bpf_map_put(&self, array: RawFd, _: u32, what: RawFd) -> Result<()> {
         self.call(Call::BpfMapPut)?;
         let open = self.open.borrow();
-        let maps = [array, map].map(|it| matches!(open.get(&it), Some(Open::Map)));
-        if maps == [true; 2] { Ok(()) } else { Err(Errno::EBADF) }
+        match (open.get(&array), open.get(&what)) {
+            (Some(Open::Map), Some(Open::Map | Open::Program(_))) => Ok(()),
+            _ => Err(Errno::EBADF),
+        }
     }
 
     fn map_shared(&self, _: RawFd, bytes: usize) -> Result<Shared> {
