@@ -17,7 +17,7 @@ use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::engine::ArmError;
-use hwtrace_runtime::slots::TooMany;
+use hwtrace_runtime::slots::Shortage;
 
 use crate::armed::Refused;
 use crate::engines::{BEST, NoEngine, setcap};
@@ -45,8 +45,8 @@ pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
 
 /// There are not enough registers; so many take the data of the first request that
 /// gets none.
-pub(crate) fn too_many(error: &TooMany, alone: usize, requests: &[Request]) -> Failure {
-    let request = requests.get(error.request);
+pub(crate) fn too_many(error: &Shortage, alone: usize, requests: &[Request]) -> Failure {
+    let request = requests.get(error.claim);
     let span = request.and_then(|request| request.span);
     let message = match request {
         Some(request) if alone > error.capacity => format!(

@@ -5,12 +5,13 @@ use hwtrace_probes::resolve::{Location, Piece};
 use hwtrace_probes::spec::Mode;
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::schema::ByteRange;
-use hwtrace_runtime::slots::{self, Subscriber, TooMany};
+use hwtrace_runtime::slots::turns::{Seat, Turns};
+use hwtrace_runtime::slots::{self, Claim, Room, Scope, Shortage, Slots, Subscriber};
 use hwtrace_runtime::tracker::image;
 use hwtrace_runtime::view::{Bits, Part, View};
 
 use crate::names::{FIELD_BYTES, Names};
-use crate::session::Request;
+use crate::session::{Data, Request};
 
 /// What a request takes registers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +22,11 @@ pub(crate) enum Role {
     Link(usize),
 }
 
-/// What has the same shape wherever it is: some bytes that registers cover.
-struct Claim {
+/// Whose a claim is.
+#[derive(Clone, Copy)]
+struct Whose {
     request: usize,
     role: Role,
-    watches: Vec<Watch>,
 }
 
 /// What a subscriber of a register is told of its hits.
@@ -65,6 +66,9 @@ pub(crate) struct Registers {
     places: Vec<Vec<Place>>,
     /// By request: whether each thread has its own data.
     own: Vec<bool>,
+    /// By watch: how it takes turns.
+    seats: Vec<Seat>,
+    slots: Slots,
 }
 
 /// By what a register's address is known: so many bytes before a piece of
@@ -80,8 +84,7 @@ struct Place {
 impl Registers {
     /// Gives everything that is located a register. `intern` makes handles of
     /// names. `by_member`: whether values are to be those of the members that were
-    /// touched, also where all of them are in one register. `capacity`: registers that
-    /// a thread has.
+    /// touched, also where all of them are in one register.
     ///
     /// # Errors
     /// Where there are not enough; with the request that gets none.
@@ -89,50 +92,53 @@ impl Registers {
         requests: &[Request],
         located: &[Option<Shape>],
         by_member: bool,
-        capacity: usize,
+        room: Room,
         intern: &mut dyn FnMut(&[u8]) -> u64,
-    ) -> Result<Self, TooMany> {
-        let claims = claims(requests, located);
-        let watches: Vec<_> = claims.iter().map(|claim| &claim.watches).collect();
-        let plan = slots::plan(&watches, capacity).map_err(|error| TooMany {
-            request: claims[error.request].request,
-            ..error
-        })?;
+    ) -> Result<Self, Shortage> {
+        let (whose, claims): (Vec<_>, Vec<_>) =
+            claims(requests, located).into_iter().unzip();
+        let plan = slots::plan(&claims, room)
+            .map_err(|error| Shortage { claim: whose[error.claim].request, ..error })?;
         let own = located.iter().map(|it| it.as_ref().is_some_and(|it| it.own)).collect();
-        let mut registers = Self { watches: plan.watches(), own, ..Self::default() };
+        let mut registers = Self {
+            watches: plan.watches(),
+            own,
+            seats: plan.seats(),
+            slots: plan.slots,
+            ..Self::default()
+        };
         for register in &plan.registers {
-            let mut places = Vec::new();
-            for subscriber in &register.subscribers {
-                let claim = &claims[subscriber.request];
-                places.push(Place {
-                    request: claim.request,
-                    role: claim.role,
-                    piece: subscriber.piece,
-                    before: before(claim, subscriber),
-                });
-            }
-            registers.places.push(places);
+            let place = |subscriber: &Subscriber| {
+                let Whose { request, role } = whose[subscriber.claim];
+                let before = subscriber.window.start.into();
+                Place { request, role, piece: subscriber.piece, before }
+            };
+            registers.places.push(register.subscribers.iter().map(place).collect());
         }
         for register in &plan.registers {
             let sees = register.subscribers.iter().map(|subscriber| {
-                let claim = &claims[subscriber.request];
-                let shape = located[claim.request].as_ref();
-                match (claim.role, shape) {
+                let Whose { request, role } = whose[subscriber.claim];
+                match (role, located[request].as_ref()) {
                     (Role::Data, Some(shape)) => Sees::Data {
-                        request: claim.request,
+                        request,
                         view: view(shape, subscriber, by_member, intern),
                         whole: match by_member && !shape.is_one_member() {
                             true => None,
-                            false => registers.whole(claim.request, shape),
+                            false => registers.whole(request, shape),
                         },
                     },
-                    _ => Sees::Link { request: claim.request },
+                    _ => Sees::Link { request },
                 }
             });
             let sees = sees.collect();
             registers.sees.push(sees);
         }
         Ok(registers)
+    }
+
+    /// How they take turns.
+    pub(crate) fn turns(&self, seed: u64) -> Turns {
+        Turns::new(&self.seats, self.slots, seed)
     }
 
     /// What the engine is told of them; addresses are those of the first
@@ -283,6 +289,8 @@ pub(crate) struct Shape {
     pub(crate) placed: bool,
     /// Whether each thread has its own.
     pub(crate) own: bool,
+    /// Whether it is where the file that it is in says, and not behind pointers.
+    pub(crate) fixed: bool,
     /// Addresses of the pointers to it that are followed; of those that are not
     /// known yet [`Watch::PENDING`].
     pub(crate) links: Vec<u64>,
@@ -300,6 +308,7 @@ impl Shape {
             pieces: location.pieces.clone(),
             placed: location.thread_local.is_none(),
             own: location.thread_local.is_some(),
+            fixed: location.links.is_empty(),
             links: if follows { links.collect() } else { Vec::new() },
         }
     }
@@ -341,11 +350,12 @@ impl Shape {
     }
 }
 
-fn claims(requests: &[Request], located: &[Option<Shape>]) -> Vec<Claim> {
+fn claims(requests: &[Request], located: &[Option<Shape>]) -> Vec<(Whose, Claim)> {
     let mut claims = Vec::new();
     for (request, shape) in located.iter().enumerate() {
         let Some(shape) = shape else { continue };
-        let trigger = match requests[request].data.mode() {
+        let Request { data, .. } = &requests[request];
+        let trigger = match data.mode() {
             Mode::Write | Mode::Change => Trigger::Write,
             Mode::ReadWrite | Mode::Read => Trigger::ReadWrite,
         };
@@ -353,23 +363,26 @@ fn claims(requests: &[Request], located: &[Option<Shape>]) -> Vec<Claim> {
             let address = if shape.placed { piece.address.0 } else { Watch::PENDING };
             Watch { address, length: piece.length, trigger }
         };
-        let watches = shape.pieces.iter().map(piece).collect();
-        claims.push(Claim { request, role: Role::Data, watches });
+        let claim = Claim {
+            pieces: shape.pieces.iter().map(piece).collect(),
+            scope: match data {
+                Data::Kernel(_) => Scope::Kernel,
+                Data::Process(_) if shape.own => Scope::Own,
+                Data::Process(_) => Scope::Tasks,
+            },
+            pinned: data.is_pinned(),
+            weight: 1,
+            fixed: shape.fixed,
+        };
+        claims.push((Whose { request, role: Role::Data }, claim.clone()));
         for (number, address) in shape.links.iter().enumerate() {
             let link = Watch { address: *address, length: 8, trigger: Trigger::Write };
-            let role = Role::Link(number);
-            claims.push(Claim { request, role, watches: vec![link] });
+            // While it waited the data could go elsewhere unseen.
+            let claim = Claim { pieces: vec![link], pinned: true, ..claim.clone() };
+            claims.push((Whose { request, role: Role::Link(number) }, claim));
         }
     }
     claims
-}
-
-/// How far into the register the piece begins that it is for.
-fn before(claim: &Claim, subscriber: &Subscriber) -> u64 {
-    match claim.watches.get(subscriber.piece) {
-        Some(_) => subscriber.window.start.into(),
-        None => 0,
-    }
 }
 
 /// What a request sees of a register with a piece of its data.

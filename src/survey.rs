@@ -14,6 +14,7 @@ use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine};
 use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::slots::Room;
 
 use crate::armed::{Armed, Refused, Seek, Surroundings};
 use crate::arming;
@@ -284,10 +285,11 @@ impl Survey {
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
         let mut intern = |text: &[u8]| consumer.name(text);
+        let room = Room { capacity, held: 0, rotate: false };
         let planned =
-            Registers::plan(requests, &self.shapes, by_member, capacity, &mut intern);
+            Registers::plan(requests, &self.shapes, by_member, room, &mut intern);
         planned.map_err(|error| {
-            let shape = self.shapes.get(error.request).and_then(Option::as_ref);
+            let shape = self.shapes.get(error.claim).and_then(Option::as_ref);
             let alone = shape.map_or(0, Shape::registers);
             arming::too_many(&error, alone, requests)
         })

@@ -1,112 +1,209 @@
 //! Which watch goes into which debug register: a pure function of the
-//! requests.
+//! requests. Where there are more than registers, some of them take turns.
 
 pub mod coverage;
+mod share;
+pub mod turns;
+
+use std::fmt;
 
 use crate::event::Watch;
 use crate::schema::ByteRange;
+use share::Cell;
+use turns::Seat;
 
 /// Debug registers of a CPU: DR0 to DR3 on x86-64 (Intel SDM volume 3,
 /// chapter 19, "Debug Registers"). Others may hold some of them.
 pub const CAPACITY: usize = 4;
+
+/// What is to be watched for a request. Of which threads or CPUs hits are wanted makes no
+/// difference here: filters tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// As registers cover it.
+    pub pieces: Vec<Watch>,
+    /// Where they are armed.
+    pub scope: Scope,
+    /// Whether it has its registers all of the time.
+    pub pinned: bool,
+    /// How much of the time it has them, compared to others that take turns; at least 1.
+    pub weight: u32,
+    /// Whether its pieces are as far from those of others that are fixed wherever all of
+    /// them are, and as aligned: those that lie side by side may share.
+    pub fixed: bool,
+}
+
+/// On which threads a watch is armed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// On all threads of processes.
+    Tasks,
+    /// On single threads, for data of which each has its own. It does not take turns.
+    Own,
+    /// On all CPUs: data of the kernel. Whichever thread runs there has a register less.
+    Kernel,
+}
+
+/// The registers that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Those of a thread.
+    pub capacity: usize,
+    /// How many of them others hold.
+    pub held: usize,
+    /// Whether watches may take turns where they are too few.
+    pub rotate: bool,
+}
 
 /// A register and who looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {
     /// What it watches.
     pub watch: Watch,
-    /// Who it serves, in the order of the requests and their pieces.
+    /// Who it serves, in the order of the claims and their pieces.
     pub subscribers: Vec<Subscriber>,
+    /// How it takes turns: by the most that one of them asks for.
+    pub seat: Seat,
 }
 
 /// Who looks at a register, and at which of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscriber {
-    /// Index of the request.
-    pub request: usize,
-    /// Index of the piece among those of the request.
+    /// Index of the claim.
+    pub claim: usize,
+    /// Index of the piece among those of the claim.
     pub piece: usize,
     /// The register's bytes that are the piece's.
     pub window: ByteRange,
 }
 
-/// What to arm: one register each.
+/// What to arm.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// The registers, in the order in which they were first asked for.
+    /// What wants a register, in the order in which it was first asked for.
     pub registers: Vec<Register>,
+    /// How many of them can have one at a time, those apart that always do.
+    pub slots: Slots,
+    /// How many fewer they are as they were made wider, or report loads to those who
+    /// want stores alone.
+    pub merged: usize,
+}
+
+/// Registers for those who take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Slots {
+    /// For watches of [`Scope::Tasks`].
+    pub tasks: usize,
+    /// For those of [`Scope::Kernel`].
+    pub kernel: usize,
 }
 
 impl Plan {
-    /// The watches to arm, in the order of the registers.
+    /// The watches, in the order of the registers.
     pub fn watches(&self) -> Vec<Watch> {
         self.registers.iter().map(|register| register.watch).collect()
+    }
+
+    /// How each takes turns.
+    pub fn seats(&self) -> Vec<Seat> {
+        self.registers.iter().map(|register| register.seat).collect()
+    }
+
+    /// Whether each has a register all of the time.
+    pub fn fits(&self) -> bool {
+        let waiting = Census::of(&self.registers);
+        (waiting.tasks, waiting.kernel) == (self.slots.tasks, self.slots.kernel)
     }
 }
 
 /// More is asked for than there are registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{needed} different watches for {capacity} debug registers")]
-pub struct TooMany {
-    /// Registers that would be needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// What can not be.
+    pub why: Lack,
+    /// Registers that would be needed at least.
     pub needed: usize,
     /// Registers there are.
     pub capacity: usize,
-    /// Index of the first request for which there is none left.
-    pub request: usize,
+    /// How many of these others hold.
+    pub held: usize,
+    /// Index of the first claim for which there is none left.
+    pub claim: usize,
+    /// As [`Plan::merged`].
+    pub merged: usize,
 }
 
-/// Gives each piece of each request a register. A register serves all pieces of
-/// its mode of access that lie within it: equal ones, and those that a longer
-/// one covers. Pieces whose address is not known yet have one each: nobody
-/// knows which of them will lie together.
-///
-/// # Errors
-/// [`TooMany`] for more registers than `capacity`.
-pub fn plan<P: AsRef<[Watch]>>(requests: &[P], capacity: usize) -> Result<Plan, TooMany> {
-    let pieces = || {
-        requests.iter().enumerate().flat_map(|(request, pieces)| {
-            let pieces = pieces.as_ref().iter().enumerate();
-            pieces.map(move |(piece, watch)| (request, piece, *watch))
-        })
-    };
-    let mut registers: Vec<Register> = Vec::new();
-    let mut first_without = None;
-    for (request, piece, watch) in pieces() {
-        let widest = widest(watch, pieces().map(|it| it.2));
-        let known = registers
-            .iter_mut()
-            .find(|register| watch.is_placed() && register.watch == widest);
-        let window = window(watch, widest);
-        let subscriber = Subscriber { request, piece, window };
-        match known {
-            Some(register) => register.subscribers.push(subscriber),
-            None => {
-                if registers.len() == capacity {
-                    first_without.get_or_insert(request);
-                }
-                registers.push(Register { watch: widest, subscribers: vec![subscriber] });
-            }
+/// What registers are missing for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Those who have one all of the time do not all have one.
+    Pinned,
+    /// They do, and none is left for those who take turns.
+    Turns,
+    /// Not all have one, and they may not take turns.
+    NoTurns,
+}
+
+impl std::error::Error for Shortage {}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, capacity, held, .. } = self;
+        match self.why {
+            Lack::Pinned => write!(f, "{needed} watches that do not take turns")?,
+            Lack::Turns => write!(f, "at least {needed} watches at a time")?,
+            Lack::NoTurns => write!(f, "{needed} different watches")?,
+        }
+        write!(f, " for {capacity} debug registers")?;
+        match held {
+            0 => Ok(()),
+            _ => write!(f, ", of which others hold {held}"),
         }
     }
-    match first_without {
-        Some(request) => Err(TooMany { needed: registers.len(), capacity, request }),
-        None => Ok(Plan { registers }),
+}
+
+/// Gives each piece of each claim a register. A register serves all pieces of its mode of
+/// access that lie within it: equal ones, and those that a longer one covers. Pieces whose
+/// address is not known yet have one each: nobody knows which of them will lie together.
+///
+/// Only where that takes too many, registers serve more: those of stores alone that one of
+/// all accesses covers go into that, and those side by side into one that holds all of
+/// them, the shortest first. As few of that as make everything fit, or all where nothing
+/// does.
+///
+/// # Errors
+/// [`Shortage`] where they still are too many, and can not take turns.
+pub fn plan(claims: &[Claim], room: Room) -> Result<Plan, Shortage> {
+    let free = room.capacity.saturating_sub(room.held);
+    let mut cells = share::cells(claims);
+    let before = cells.len();
+    share::merge(&mut cells, free);
+    let merged = before - cells.len();
+    let registers: Vec<_> =
+        cells.into_iter().map(|cell| register(cell, claims)).collect();
+    match Census::of(&registers).slots(free, room.rotate) {
+        Ok(slots) => Ok(Plan { registers, slots, merged }),
+        Err((why, needed)) => {
+            let claim = first_without(&registers, free, why);
+            let Room { capacity, held, .. } = room;
+            Err(Shortage { why, needed, capacity, held, claim, merged })
+        }
     }
 }
 
-/// The longest of the watches that covers this one. Both are aligned to their
-/// lengths, which are powers of two, so that those that cover one another are
-/// nested: there is one longest.
-fn widest(watch: Watch, all: impl Iterator<Item = Watch>) -> Watch {
-    let covers = |other: &Watch| {
-        let within = watch.address.wrapping_sub(other.address);
-        watch.is_placed()
-            && other.is_placed()
-            && other.trigger == watch.trigger
-            && within.saturating_add(watch.length.into()) <= other.length.into()
-    };
-    all.filter(covers).max_by_key(|other| other.length).unwrap_or(watch)
+fn register(cell: Cell, claims: &[Claim]) -> Register {
+    let Cell { watch, scope, pieces, .. } = cell;
+    let subscribers: Vec<_> = pieces
+        .iter()
+        .map(|piece| {
+            let window = window(piece.watch, watch);
+            Subscriber { claim: piece.claim, piece: piece.number, window }
+        })
+        .collect();
+    let of = || pieces.iter().map(|piece| &claims[piece.claim]);
+    let pinned = scope == Scope::Own || of().any(|claim| claim.pinned);
+    let weight = of().map(|claim| claim.weight).max().unwrap_or(1).max(1);
+    Register { watch, subscribers, seat: Seat { pinned, weight, scope } }
 }
 
 /// The bytes of `outer` that are those of `inner`.
@@ -115,87 +212,63 @@ fn window(inner: Watch, outer: Watch) -> ByteRange {
     ByteRange { start, end: start + inner.length as u8 }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// How many there are.
+#[derive(Clone, Copy, Default)]
+struct Census {
+    pinned: usize,
+    tasks: usize,
+    kernel: usize,
+}
 
-    use super::*;
-    use crate::event::Trigger;
-
-    fn watch(address: u64, length: u32) -> Watch {
-        Watch { address, length, trigger: Trigger::Write }
-    }
-
-    fn requests(plan: &Plan) -> Vec<Vec<usize>> {
-        let of = |register: &Register| {
-            register.subscribers.iter().map(|it| it.request).collect()
-        };
-        plan.registers.iter().map(of).collect()
-    }
-
-    #[test]
-    fn watches_share_what_covers_them_and_others_do_not() {
-        let read = Watch { trigger: Trigger::ReadWrite, ..watch(8, 4) };
-        let asked =
-            [[watch(8, 4)], [watch(8, 8)], [watch(12, 4)], [read], [watch(16, 4)]];
-        let plan = plan(&asked, CAPACITY).expect("three registers");
-        assert_eq!(requests(&plan), [vec![0, 1, 2], vec![3], vec![4]]);
-        assert_eq!(plan.watches(), [watch(8, 8), read, watch(16, 4)]);
-        let windows: Vec<_> =
-            plan.registers[0].subscribers.iter().map(|it| it.window).collect();
-        let range = |start, end| ByteRange { start, end };
-        assert_eq!(windows, [range(0, 4), range(0, 8), range(4, 8)]);
-    }
-
-    #[test]
-    fn the_fifth_is_refused_with_figures() {
-        let asked: Vec<_> = (0..5).map(|index| [watch(8 + index * 8, 8)]).collect();
-        let refused = TooMany { needed: 5, capacity: 4, request: 4 };
-        assert_eq!(plan(&asked, CAPACITY), Err(refused));
-        assert_eq!(plan(&[[]; 1], CAPACITY), Ok(Plan::default()));
-        let pieces =
-            [vec![watch(8, 8)], (0..5).map(|index| watch(8 + index * 8, 8)).collect()];
-        let refused = TooMany { request: 1, ..refused };
-        assert_eq!(plan(&pieces, CAPACITY), Err(refused));
-    }
-
-    #[test]
-    fn what_is_not_placed_yet_shares_with_nobody() {
-        let pending = watch(Watch::PENDING, 4);
-        let plan = plan(&[[pending], [pending], [watch(0, 8)]], CAPACITY);
-        assert_eq!(requests(&plan.expect("three")), [vec![0], vec![1], vec![2]]);
-    }
-
-    proptest! {
-        #[test]
-        fn each_piece_is_served_once_by_a_register_that_covers_it(
-            picks in proptest::collection::vec((0u64..4, 0u32..4, 0u64..8, any::<bool>()), 0..30),
-            split in 1usize..5,
-        ) {
-            let pieces: Vec<_> = picks.iter().map(|&(word, length, within, write)| {
-                let length = 1 << length;
-                let address = 64 + word * 8 + within / u64::from(length) * u64::from(length);
-                let trigger = if write { Trigger::Write } else { Trigger::ReadWrite };
-                Watch { address, length, trigger }
-            }).collect();
-            let asked: Vec<_> = pieces.chunks(split).collect();
-            let Ok(plan) = plan(&asked, 64) else {
-                return Err(TestCaseError::fail("64 suffice"));
-            };
-            let mut served = 0;
-            for Register { watch, subscribers } in &plan.registers {
-                for Subscriber { request, piece, window } in subscribers {
-                    served += 1;
-                    let piece = asked[*request][*piece];
-                    prop_assert_eq!(piece.trigger, watch.trigger);
-                    prop_assert_eq!(piece.address, watch.address + u64::from(window.start));
-                    prop_assert_eq!(piece.length, u32::from(window.length()));
-                    prop_assert!(u32::from(window.end) <= watch.length);
-                }
-                let equal = plan.registers.iter().filter(|other| other.watch == *watch);
-                prop_assert_eq!(equal.count(), 1, "no register twice");
+impl Census {
+    fn of(registers: &[Register]) -> Self {
+        let mut census = Self::default();
+        for Register { seat, .. } in registers {
+            match (seat.pinned, seat.scope) {
+                (true, _) | (_, Scope::Own) => census.pinned += 1,
+                (_, Scope::Tasks) => census.tasks += 1,
+                (_, Scope::Kernel) => census.kernel += 1,
             }
-            prop_assert_eq!(served, pieces.len());
         }
+        census
+    }
+
+    /// Divides the registers that are free among those who take turns: by how many they
+    /// are, at least one each.
+    fn slots(self, free: usize, rotate: bool) -> Result<Slots, (Lack, usize)> {
+        let Self { pinned, tasks, kernel } = self;
+        let left = free.checked_sub(pinned).ok_or((Lack::Pinned, pinned))?;
+        let waiting = tasks + kernel;
+        if waiting <= left {
+            return Ok(Slots { tasks, kernel });
+        }
+        if !rotate {
+            return Err((Lack::NoTurns, pinned + waiting));
+        }
+        let (of_tasks, of_kernel) = (tasks.min(1), kernel.min(1));
+        if left < of_tasks + of_kernel {
+            return Err((Lack::Turns, pinned + of_tasks + of_kernel));
+        }
+        let fair = (left * kernel + waiting / 2) / waiting;
+        let kernel = fair.clamp(of_kernel, (left - of_tasks).min(kernel));
+        let tasks = tasks.min(left - kernel);
+        Ok(Slots { tasks, kernel: left - tasks })
     }
 }
+
+/// The first claim with a register for which there is none left, where those who have one
+/// all of the time come first.
+fn first_without(registers: &[Register], free: usize, why: Lack) -> usize {
+    let (pinned, others): (Vec<_>, Vec<_>) =
+        registers.iter().partition(|register| register.seat.pinned);
+    let mut all = match why {
+        Lack::NoTurns => pinned.into_iter().chain(others).skip(free),
+        Lack::Pinned => pinned.into_iter().chain(Vec::new()).skip(free),
+        Lack::Turns => others.into_iter().chain(Vec::new()).skip(0),
+    };
+    let first = all.next().and_then(|register| register.subscribers.first());
+    first.map_or(0, |subscriber| subscriber.claim)
+}
+
+#[cfg(test)]
+mod tests;
