@@ -134,12 +134,15 @@ pub enum AccessKind {
     Update = 3,
     /// It was executed.
     Exec = 4,
+    /// It was not seen: the bytes changed while no register watched them. Who did it, how
+    /// often, and when is not known.
+    Away = 5,
 }
 
 impl AccessKind {
     /// All kinds, by number.
-    pub const ALL: [Self; 5] =
-        [Self::Unknown, Self::Read, Self::Write, Self::Update, Self::Exec];
+    pub const ALL: [Self; 6] =
+        [Self::Unknown, Self::Read, Self::Write, Self::Update, Self::Exec, Self::Away];
 
     /// The name that `access()` gives.
     pub fn name(self) -> &'static str {
@@ -149,6 +152,7 @@ impl AccessKind {
             Self::Write => "write",
             Self::Update => "update",
             Self::Exec => "exec",
+            Self::Away => "away",
         }
     }
 

@@ -6,7 +6,9 @@
 //! and so its own shadow, which starts as its parent's. The kernel's memory is
 //! everybody's, and has one shadow.
 
+mod away;
 pub mod image;
+mod moves;
 mod parts;
 mod slot;
 #[cfg(test)]
@@ -18,6 +20,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 pub use self::image::Piece;
+use self::away::Away;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
 use self::values::{confirm, read, read_at, seen, value_after};
@@ -84,6 +87,8 @@ pub struct Tracker {
     wanted: Vec<Wanted>,
     decoder: Decoder,
     parts: Parts,
+    /// Watches that have a register again, and what they had changed to.
+    away: Away,
     /// What the engine can be taught of the hit that was completed last.
     lesson: Option<Lesson>,
     threads_seen: u64,
@@ -155,6 +160,7 @@ impl Tracker {
             wanted: vec![Wanted { access: true, all: true }; watches.len()],
             decoder: Decoder::new(),
             parts: Parts::default(),
+            away: Away::default(),
             lesson: None,
             threads_seen: 0,
             values_unread: 0,
@@ -276,89 +282,6 @@ impl Tracker {
         for (watch, slot) in self.watches.iter().zip(&mut self.kernel) {
             if watch.is_kernel() {
                 slot.shadow = read(slot, *watch, 0, memory, true);
-            }
-        }
-    }
-
-    /// Reads the values at one watch, before it is armed again; `now` is
-    /// CLOCK_MONOTONIC in nanoseconds.
-    pub fn refresh(&mut self, watch: usize, now: u64, memory: &mut dyn Memory) {
-        let Some(like) = self.watches.get(watch).copied() else { return };
-        self.each_slot(watch, |slot, pid| {
-            slot.renew(now);
-            slot.shadow = read(slot, like, pid, memory, true);
-        });
-    }
-
-    /// Reads them once more when it is: one that differs is not sure.
-    pub fn confirm(&mut self, watch: usize, memory: &mut dyn Memory) {
-        let Some(like) = self.watches.get(watch).copied() else { return };
-        self.each_slot(watch, |slot, pid| confirm(slot, like, pid, memory));
-    }
-
-    /// A watch is wherever it is; with each the process whose memory it is.
-    fn each_slot(&mut self, watch: usize, mut act: impl FnMut(&mut Slot, u32)) {
-        let is_kernel = self.watches.get(watch).is_some_and(Watch::is_kernel);
-        if is_kernel {
-            self.kernel.get_mut(watch).into_iter().for_each(|slot| act(slot, 0));
-            return;
-        }
-        for (pid, process) in &mut self.processes {
-            process.slots.get_mut(watch).into_iter().for_each(|slot| act(slot, *pid));
-        }
-        for own in self.own.values_mut().flatten().filter(|own| own.watch == watch) {
-            act(&mut own.slot, own.pid);
-        }
-    }
-
-    /// A watch of a process, and of those that inherited it, is about to be moved,
-    /// or to nowhere: reads what is there. To be followed by
-    /// [`Tracker::confirm_move`]; `now` as in [`Tracker::refresh`].
-    pub fn move_watch(
-        &mut self,
-        pid: u32,
-        watch: usize,
-        address: Option<u64>,
-        now: u64,
-        memory: &mut dyn Memory,
-    ) {
-        let address = address.unwrap_or(Watch::PENDING);
-        self.each_heir(pid, watch, |slot, like, pid| {
-            slot.move_to(address, now);
-            slot.shadow = read(slot, like, pid, memory, true);
-        });
-    }
-
-    /// It was moved: hits from `since` on are of the new address, as
-    /// [`Engine::retarget`] says. Reads once more what is there.
-    ///
-    /// [`Engine::retarget`]: crate::engine::Engine::retarget
-    pub fn confirm_move(
-        &mut self,
-        pid: u32,
-        watch: usize,
-        since: u64,
-        memory: &mut dyn Memory,
-    ) {
-        self.each_heir(pid, watch, |slot, like, pid| {
-            slot.renew(since);
-            confirm(slot, like, pid, memory);
-        });
-    }
-
-    /// A watch of a process and of those that inherited it, with whose it is.
-    fn each_heir(
-        &mut self,
-        pid: u32,
-        watch: usize,
-        mut act: impl FnMut(&mut Slot, Watch, u32),
-    ) {
-        let Some(like) = self.watches.get(watch).copied() else { return };
-        for (heir, process) in &mut self.processes {
-            if let (true, Some(slot)) =
-                (process.root == pid, process.slots.get_mut(watch))
-            {
-                act(slot, like, *heir);
             }
         }
     }

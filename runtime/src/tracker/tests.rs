@@ -279,3 +279,46 @@ fn a_thread_that_executes_becomes_the_process() {
     tracker.exit(1);
     assert!(tracker.processes.is_empty());
 }
+
+#[test]
+fn what_changed_without_a_register_is_told_between_the_hits() {
+    let mut tracker = tracker(5);
+    let at = |time| RawHit { time, ..hit(1, 1) };
+    // Told only after the register was passed on and came back, though it was before.
+    assert_eq!(tracker.comes_back(0, &mut Blind(Some(9))).len(), 1);
+    assert!(tracker.came_back(0, 20, &mut Blind(Some(9))).is_empty());
+    assert_eq!(tracker.away(10), None, "hits of before may come");
+    assert_eq!(values(&mut tracker, &at(10), Some(6)), (5, 6));
+    let away = tracker.away(30).expect("a change");
+    assert_eq!((away.old, away.new, away.time, away.pid, away.tid), (6, 9, 20, 1, 0));
+    assert_eq!((away.access, away.count), (AccessKind::Away as u32, 0));
+    assert_eq!(away.touched, ByteRange { start: 0, end: 1 });
+    assert_eq!(tracker.away(30), None);
+    assert_eq!(values(&mut tracker, &at(30), Some(10)), (9, 10), "the chain goes on");
+}
+
+#[test]
+fn a_watch_that_comes_back_twice_before_it_is_looked_at_is_told_of_twice() {
+    let mut tracker = tracker(5);
+    for (since, value) in [(20, 6), (40, 6)] {
+        tracker.comes_back(0, &mut Blind(Some(value)));
+        tracker.came_back(0, since, &mut Blind(Some(value)));
+    }
+    let told = |tracker: &mut Tracker, bound| {
+        let changes = std::iter::from_fn(|| tracker.away(bound));
+        changes.map(|it| (it.old, it.new)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut tracker, 25), [(5, 6)]);
+    values(&mut tracker, &RawHit { time: 30, ..hit(1, 1) }, Some(7));
+    assert_eq!(told(&mut tracker, u64::MAX), [(7, 6)]);
+}
+
+#[test]
+fn what_changes_while_the_register_is_passed_on_is_doubted() {
+    let mut tracker = tracker(5);
+    tracker.comes_back(0, &mut Blind(Some(6)));
+    let doubtful = tracker.came_back(0, 20, &mut Blind(Some(7)));
+    assert_eq!(doubtful, [Held { whose: Whose::Process(1), watch: 0, value: 6 }]);
+    let away = tracker.away(u64::MAX).expect("a change");
+    assert_eq!((away.new, away.doubts), (6, UNSURE_NEW));
+}
