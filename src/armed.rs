@@ -19,6 +19,7 @@ use hwtrace_runtime::engine::{self, ArmError, Engine, Flow, Whose};
 use hwtrace_runtime::event::Event;
 use hwtrace_runtime::event::Watch;
 use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::merge::SETTLE_NS;
 use hwtrace_runtime::plan::Plan;
 use hwtrace_runtime::tracker::{Held, Tracker};
 
@@ -233,14 +234,18 @@ impl Armed {
             pictures,
         };
         let late = books.tracker.values_late();
+        let settled = self.surroundings.kernel.clock().saturating_sub(SETTLED_NS);
         let drained = engine.drain(all, &mut |event| sink.event(&event, &mut books));
         if books.tracker.values_late() != late {
             let now = self.surroundings.kernel.clock();
             self.hurry = self.hurry.max(now + LATE_HURRY_NS);
         }
-        if drained.is_ok() && all && !sink.is_paused() {
-            books.tracker.finish();
-            sink.broken(&mut books);
+        if drained.is_ok() && !sink.is_paused() {
+            sink.away(if all { u64::MAX } else { settled }, &mut books);
+            if all {
+                books.tracker.finish();
+                sink.broken(&mut books);
+            }
         }
         lessons.give(&mut **engine);
         drained
@@ -482,6 +487,8 @@ impl Armed {
 
 /// How long hits may wait in a ring that is not full enough to wake us.
 const DRAIN_EVERY_NS: u64 = 20_000_000;
+/// Hits that are older than this when it is drained come then.
+const SETTLED_NS: u64 = 2 * SETTLE_NS;
 /// The same where an exec is to be answered, or a pointer: longer than the engine
 /// waits for other CPUs there is no reason to.
 const DRAIN_IN_HASTE_NS: u64 = 2_000_000;

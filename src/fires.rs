@@ -15,6 +15,9 @@ pub(crate) struct Fires {
 impl Fires {
     /// Whether a probe of this mode fires.
     pub(crate) fn at(&mut self, mode: Mode, record: &HitRecord) -> bool {
+        if record.access == AccessKind::Away as u32 {
+            return mode == Mode::Change;
+        }
         match mode {
             Mode::Write | Mode::ReadWrite => true,
             // What is in doubt may have changed: rather once too often.
@@ -48,7 +51,7 @@ mod tests {
     fn loads_alone_fire_read_and_what_is_not_known_is_said() {
         let mut fires = Fires::default();
         let mut fired = Vec::new();
-        for kind in AccessKind::ALL {
+        for kind in AccessKind::ALL.into_iter().filter(|kind| *kind != AccessKind::Away) {
             let record = HitRecord { access: kind as u32, ..HitRecord::default() };
             assert!(fires.at(Mode::Write, &record) && fires.at(Mode::ReadWrite, &record));
             if fires.at(Mode::Read, &record) {
@@ -67,5 +70,13 @@ mod tests {
             Fires::default().at(Mode::Change, &record)
         };
         assert!(fires(2, 0) && fires(1, 1) && !fires(1, 0));
+    }
+
+    #[test]
+    fn of_changes_that_nobody_saw_only_change_hears() {
+        let away = HitRecord { access: AccessKind::Away as u32, ..HitRecord::default() };
+        let all = [Mode::Write, Mode::Change, Mode::ReadWrite, Mode::Read];
+        let fired = all.map(|mode| Fires::default().at(mode, &away));
+        assert_eq!(fired, [false, true, false, false]);
     }
 }

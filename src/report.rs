@@ -288,7 +288,17 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "more, of string instructions that accessed the data several times: told as one \
          access each, whose access_count() has them",
     );
-    let accounted = summary.hits + summary.pointers + summary.folded + summary.lost;
+    remark(
+        summary.strays,
+        "hit",
+        "of threads that were born while registers were passed on, left out: it was not the \
+         turn of what they touched",
+    );
+    let accounted = summary.hits
+        + summary.pointers
+        + summary.folded
+        + summary.lost
+        + summary.strays;
     if summary.counted > accounted && !summary.stopped && !summary.failed {
         let missing = summary.counted - accounted;
         remark(missing, "hit", "counted after the session had ended");

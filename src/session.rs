@@ -221,6 +221,11 @@ pub struct Summary {
     pub counted: u64,
     /// Hits for which there was no room.
     pub lost: u64,
+    /// Hits of threads that were born while registers were passed on, where none was to be
+    /// any more: nobody is told of them.
+    pub strays: u64,
+    /// Changes that were found when a watch had a register again.
+    pub away: u64,
     /// Whether the consumer ended the session, so that hits are left over.
     pub stopped: bool,
     /// Whether a failure ended it, likewise.
@@ -577,6 +582,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.filtered = account.filtered.iter().sum();
         summary.hits += summary.filtered;
         summary.lost = account.lost;
+        summary.strays = account.strays;
         summary.late = account.late;
         summary.dropped = account.dropped;
         summary.lost_sideband = account.lost_sideband;

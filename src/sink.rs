@@ -130,6 +130,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
     fn hit(&mut self, hit: &RawHit<'_>, books: &mut Books<'_>) -> Flow {
         let untold = RawHit { at_hit: AtHit { told: None, ..hit.at_hit }, ..*hit };
         let hit = if books.lessons.is_void(hit.pid) { &untold } else { hit };
+        self.away(hit.time, books);
         self.name_thread(hit, books.tracker);
         // Handlers ask for symbols, too: they are given back before one runs.
         let record = {
@@ -180,6 +181,18 @@ impl<'s, C: Consumer> Sink<'s, C> {
         }
     }
 
+    /// Hands on what changed while nobody watched it, as found up to this time.
+    pub(crate) fn away(&mut self, bound: u64, books: &mut Books<'_>) {
+        while self.round != Round::Stopped
+            && let Some(record) = books.tracker.away(bound)
+        {
+            self.summary.away += 1;
+            let HitRecord { pid, .. } = record;
+            self.consumer.captured(&RawHit { pid, ..RawHit::default() });
+            self.show(&record, books);
+        }
+    }
+
     /// A hit without what tells where the kernel's own instruction is, where the kernel
     /// would not show us: what a handler knows it can print.
     fn shown<'h>(&self, hit: &RawHit<'h>) -> RawHit<'h> {
@@ -204,7 +217,11 @@ impl<'s, C: Consumer> Sink<'s, C> {
             true => self.summary.hits += 1,
             false => self.summary.pointers += 1,
         }
-        for sees in all {
+        self.show(record, books);
+    }
+
+    fn show(&mut self, record: &HitRecord, books: &mut Books<'_>) {
+        for sees in &books.registers.sees()[record.watch as usize] {
             match sees {
                 Sees::Link { request } => {
                     News::Stored { pid: record.pid, request: *request }.note(books.news);
