@@ -171,6 +171,12 @@ pub enum Role {
     Sideband,
     /// The same of every task there is, opened for all of them on one CPU.
     SystemSideband,
+    /// Reports nothing, and tells by its end that nobody is left of those who inherited it
+    /// and the programmed events that were opened with it.
+    Witness {
+        /// Whether it is for one thread alone, as [`Role::ThreadBreakpoint`].
+        own: bool,
+    },
     /// Reports every access to a watched range.
     Breakpoint {
         /// The range.
@@ -222,6 +228,7 @@ impl Role {
             | Self::RingOwner { .. }
             | Self::Sideband
             | Self::SystemSideband
+            | Self::Witness { .. }
             | Self::Trap { .. } => None,
         }
     }
@@ -286,7 +293,7 @@ impl EventSpec {
     pub fn inherit(&self) -> bool {
         match self.role {
             Role::Sideband | Role::Breakpoint { .. } => true,
-            Role::Programmed { own, .. } => !own,
+            Role::Programmed { own, .. } | Role::Witness { own } => !own,
             _ => false,
         }
     }
@@ -315,6 +322,10 @@ impl EventSpec {
             Role::Sideband | Role::SystemSideband => {
                 software_dummy(&mut attr);
                 sideband(&mut attr);
+            }
+            Role::Witness { .. } => {
+                software_dummy(&mut attr);
+                attr.set_remove_on_exec(self.features.remove_on_exec.into());
             }
             Role::Breakpoint { watch, sampled }
             | Role::ThreadBreakpoint { watch, sampled } => {

@@ -123,11 +123,6 @@ impl Layout {
         parse_sideband(header, time, body)
     }
 
-    /// Whether it is a sample that holds nothing.
-    pub fn is_empty_sample(words: &[u64]) -> bool {
-        matches!(words, [word] if Header::new(*word).kind == sys::PERF_RECORD_SAMPLE)
-    }
-
     /// The identifier in a record that is a sample, of any layout.
     pub fn sample_id(words: &[u64]) -> Option<u64> {
         let header = Header::new(*words.first()?);

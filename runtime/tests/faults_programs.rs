@@ -15,9 +15,7 @@ use hwtrace_runtime::kernel::{Errno, Kernel};
 use hwtrace_runtime::plan::{Lesson, Linear, Needs, Plan, Rule, RuleValue, StackCapture};
 use hwtrace_runtime::record::write;
 use hwtrace_runtime::schema::AccessKind;
-use perf_event_open_sys::bindings::{
-    PERF_RECORD_EXIT as EXIT, PERF_RECORD_SAMPLE as SAMPLE,
-};
+use perf_event_open_sys::bindings::PERF_RECORD_EXIT as EXIT;
 
 const PID: u32 = 10;
 const NONE: Holdings = Holdings { descriptors: 0, mappings: 0, children: 0 };
@@ -49,26 +47,6 @@ fn drain(engine: &mut PerfEngine, all: bool) -> Vec<(u32, u64)> {
     });
     drained.expect("good records");
     seen
-}
-
-#[test]
-fn a_hit_at_which_no_program_was_run_is_lost_and_no_error() {
-    let (fake, mut engine) = machine();
-    engine.arm(PID, &[WATCH]).expect("armed");
-    let empty = [write::header(SAMPLE, 2, 1)];
-    assert!(fake.push(0, &empty) && fake.push(0, &empty));
-    assert!(fake.push_record(0, &record(5, PID)));
-    let (mut lost, mut hits) = (0, 0);
-    let drained = engine.drain(true, &mut |event| {
-        match event {
-            Event::Lost { count } => lost += count,
-            Event::Hit(_) => hits += 1,
-            _ => {}
-        }
-        Flow::Continue
-    });
-    drained.expect("good records");
-    assert_eq!((lost, hits, engine.account().lost), (2, 1, 2));
 }
 
 #[test]
@@ -137,6 +115,35 @@ fn each_call_may_fail_and_nothing_is_kept() {
             assert_eq!(fake.holdings(), NONE, "{call:?} {nth}");
         }
     }
+}
+
+/// Programmed events are without a ring, and end with one that has one.
+#[test]
+fn what_has_ended_is_closed_whatever_tells_it() {
+    let (fake, mut engine) = machine();
+    engine.arm(PID, &[WATCH; 2]).expect("armed");
+    // Two watches, and the sideband on each CPU.
+    let held = fake.holdings().descriptors;
+    fake.set_listings(&[&[20]]);
+    engine.attach(20, &[Some(WATCH); 2]).expect("attached");
+    assert_eq!(fake.holdings().descriptors - held, 2 + 2);
+    assert_eq!(fake.watched(20), [0x1000; 2], "one for all CPUs");
+    engine.arm_thread((PID, 30), 2, WATCH).expect("armed");
+    // A watch, what tells its end, and the program.
+    assert_eq!(fake.holdings().descriptors - held, 2 + 2 + 3);
+    let exit = |pid, tid, time| {
+        fake.end_thread(tid);
+        let body = [write::pair(pid, 1), write::pair(tid, 1), 0];
+        assert!(fake.push(1, &write::sideband(EXIT, 0, &body, time, (pid, tid))));
+    };
+    exit(PID, 30, 5);
+    assert_eq!(drain(&mut engine, true), [(30, 5)]);
+    assert_eq!(fake.holdings().descriptors - held, 2 + 2 + 1);
+    fake.set_clock(2_000_000_000);
+    exit(20, 20, 6);
+    assert_eq!(drain(&mut engine, true), [(20, 6)]);
+    assert_eq!(fake.holdings().descriptors - held, 1);
+    assert_eq!(fake.watched(PID), [0x1000; 2], "they go on");
 }
 
 /// The board has room for the longest, whichever watch it is of.

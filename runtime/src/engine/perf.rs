@@ -9,7 +9,8 @@
 //! later. An inherited event can not be mapped with "any CPU" (EINVAL), hence
 //! one per CPU. All are redirected into the ring of their CPU, which belongs
 //! to a software event on hwtrace's own arming thread: that thread must live
-//! as long as the engine, the target's need not.
+//! as long as the engine, the target's need not. Where programs are run a watch needs
+//! no ring, and one event on each thread.
 //!
 //! The sideband is apart from the breakpoints since a lost name must not
 //! count as a lost hit (PERF_FORMAT_LOST counts all records of an event), and
@@ -53,7 +54,9 @@
 //! watches (`remove_on_exec`) and leaves the sideband, so that the next image is
 //! given watches alone. Closing an event ends it for those who inherited it, too,
 //! so those of a process that has ended stay as long as somebody has them; the
-//! kernel tells when nobody does (POLLHUP, kernel/events/core.c, `is_event_hup`).
+//! kernel tells when nobody does (POLLHUP, kernel/events/core.c, `is_event_hup`). Of an
+//! event without a ring it says so always: that ends with the sideband of its thread, or
+//! where there is none with a software event that was opened for that, its witness.
 //!
 //! A watch moves by PERF_EVENT_IOC_MODIFY_ATTRIBUTES, which reaches those who
 //! inherited it. All its events are off before the first is moved, and the time
@@ -74,7 +77,7 @@
 //! holds, but that hits on processes' watches run a program ([`super::bpf`]) and are no
 //! samples. A program is set as soon as its event is open, before the second listing:
 //! who inherits the event before that is a thread that the listing shows as new. Should
-//! one be overlooked, its hits are samples with nothing in them, and counted as lost.
+//! one be overlooked, its hits are counted and come never: they are lost at the end.
 //!
 //! # The kernel's data
 //!
@@ -392,13 +395,13 @@ impl Engine for PerfEngine {
             let captures = session.captures(tid, &watches, true)?;
             let capture = captures.last().copied();
             let capture = capture.unwrap_or(Capture::Sample(Sampled::ALL));
-            let set = machine.open_own(
+            let sets = machine.open_own(
                 (pid, tid),
                 number as u32,
                 (watch, capture),
                 session.descriptors(),
             )?;
-            adopt(machine, session, vec![set])
+            adopt(machine, session, sets)
         })
     }
 

@@ -312,8 +312,8 @@ impl Fake {
         for event in open.values_mut().filter_map(Open::event) {
             let hit =
                 event.spec.role.watch().is_some_and(|it| it.address == access.address);
-            let here =
-                [access.tid, EVERY].contains(&event.tid) && event.cpu == access.cpu;
+            let here = [access.tid, EVERY].contains(&event.tid)
+                && [access.cpu, EVERY].contains(&event.cpu);
             if hit && here && event.enabled {
                 event.counter.value += 1;
                 if matches!(event.spec.role, Role::Programmed { .. }) {
@@ -383,7 +383,8 @@ impl Fake {
         let mut table = self.open.borrow_mut();
         let events = table.values_mut().filter_map(Open::event);
         let taken = events.filter(|event| {
-            event.spec.role.watch().is_some() && (event.tid, event.cpu) == (tid, cpu)
+            let here = [event.cpu, EVERY].contains(&cpu) || event.cpu == EVERY;
+            event.spec.role.watch().is_some() && event.tid == tid && here
         });
         taken.count() < self.registers.get()
     }
@@ -466,8 +467,9 @@ impl Kernel for Fake {
     fn perf_over(&self, events: &[RawFd], over: &mut [bool]) -> Result<()> {
         self.call(Call::PerfOver)?;
         for (over, descriptor) in over.iter_mut().zip(events) {
-            let tid = self.with_event(*descriptor, |event| event.tid)?;
-            *over = self.ended.borrow().contains(&tid);
+            let (tid, output) =
+                self.with_event(*descriptor, |event| (event.tid, event.output))?;
+            *over = output.is_none() || self.ended.borrow().contains(&tid);
         }
         Ok(())
     }

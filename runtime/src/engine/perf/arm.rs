@@ -140,16 +140,27 @@ impl Machine {
         }
     }
 
-    /// Opens the events that a role needs for a thread, disabled: one for each
-    /// CPU.
+    /// The CPUs on each of which a role needs an event. Records go into the ring of a CPU.
+    /// Where there are none one event serves all: that halves, or more, what is opened,
+    /// switched and moved, and what the kernel does at each birth.
+    fn cpus_of(&self, role: Role) -> &[u32] {
+        match role {
+            Role::Programmed { .. } => &[EVERY],
+            Role::Witness { .. } => &self.cpus[..1],
+            _ => &self.cpus,
+        }
+    }
+
+    /// Opens the events that a role needs for a thread, disabled.
     fn open_set(&self, role: Role, mut set: EventSet) -> KernelResult<EventSet> {
         let spec = EventSpec { role, features: self.features };
         let open = || {
             let on = |&cpu| PerfEvent::open(&self.kernel, spec, set.tid, cpu);
-            self.cpus.iter().map(on).collect::<KernelResult<Vec<_>>>()
+            self.cpus_of(role).iter().map(on).collect::<KernelResult<Vec<_>>>()
         };
         let events = open()?;
-        let news = match self.options.prompt && role.watch().is_none() {
+        let reports = matches!(role, Role::Sideband | Role::SystemSideband);
+        let news = match self.options.prompt && reports {
             true => open()?,
             false => Vec::new(),
         };
@@ -175,22 +186,52 @@ impl Machine {
         Ok(set)
     }
 
-    /// Opens one thread's own watch, disabled, where so many descriptors are held
-    /// already.
+    /// Opens one thread's own watch, disabled, with what tells its end, where so many
+    /// descriptors are held already.
     pub(super) fn open_own(
         &self,
         (pid, tid): (u32, u32),
         number: u32,
         (watch, capture): (Watch, Capture),
         held: u64,
-    ) -> Result<EventSet, ArmError> {
-        self.raise_limit(held + self.cpus.len() as u64)?;
-        let set = EventSet::new(pid, tid, Some(number));
-        let opened = self.open_watch(watch, capture, true, set).map_err(|errno| {
-            open_error(errno, pid, tid, number as usize, self.cpus.len() as u64)
-        })?;
+    ) -> Result<Vec<EventSet>, ArmError> {
+        let needed = held + self.descriptors_of(&[capture]);
+        self.raise_limit(needed)?;
+        let opened = || {
+            let set = EventSet::new(pid, tid, Some(number));
+            let mut sets = vec![self.open_watch(watch, capture, true, set)?];
+            if sets.iter().any(EventSet::is_programmed) {
+                self.open_witness(Role::Witness { own: true }, (pid, tid), &mut sets, 0)?;
+            }
+            Ok(sets)
+        };
+        let failed = |errno| open_error(errno, pid, tid, number as usize, needed);
+        let sets = opened().map_err(failed)?;
         self.may_look_into(pid)?;
-        Ok(opened)
+        Ok(sets)
+    }
+
+    /// Opens for a thread what tells the end of the programmed ones among the sets from
+    /// `first` on.
+    fn open_witness(
+        &self,
+        role: Role,
+        (pid, tid): (u32, u32),
+        sets: &mut Vec<EventSet>,
+        first: usize,
+    ) -> KernelResult<()> {
+        let witness = self.open_set(role, EventSet::new(pid, tid, None))?;
+        sets.iter_mut().skip(first).for_each(|set| set.end_with(&witness));
+        sets.push(witness);
+        Ok(())
+    }
+
+    /// Descriptors of the events of watches of one thread, and of their witness.
+    fn descriptors_of(&self, captures: &[Capture]) -> u64 {
+        let is_programmed = |it: &&Capture| matches!(it, Capture::Program(_));
+        let programmed = captures.iter().filter(is_programmed).count();
+        let sampled = captures.len() - programmed;
+        (programmed + usize::from(programmed > 0) + sampled * self.cpus.len()) as u64
     }
 
     /// Whether a debugger of ours might read the process. CAP_PERFMON opens events on any
@@ -258,9 +299,9 @@ impl Machine {
         sets: &[EventSet],
         rings: &Rings,
     ) -> Result<(), ArmError> {
-        // Also those of programs, which write no records: of an event without a ring
-        // poll(2) says that it is over (kernel/events/core.c, `perf_poll`).
-        for set in sets {
+        // Also the witnesses, which write no records: of an event without a ring poll(2)
+        // says that it is over (kernel/events/core.c, `perf_poll`).
+        for set in sets.iter().filter(|set| !set.is_programmed()) {
             let main = rings.main.iter().filter_map(Source::perf);
             let main = set.events.iter().zip(main);
             for (event, ring) in main.chain(set.news.iter().zip(&rings.news)) {
@@ -393,19 +434,29 @@ impl Target<'_> {
         tid: u32,
         sets: &mut Vec<EventSet>,
     ) -> Result<(), (Errno, usize)> {
+        let first = sets.len();
         for (number, watch) in numbered(self.watches) {
             let set = EventSet::new(self.pid, tid, Some(number));
-            let capture = self.captures.get(number as usize).copied();
-            let capture = capture.unwrap_or(Capture::Sample(Sampled::ALL));
+            let capture = self.capture(number);
             let opened = self.machine.open_watch(watch, capture, false, set);
             sets.push(opened.map_err(|errno| (errno, number as usize))?);
         }
-        if self.sideband {
-            let set = EventSet::new(self.pid, tid, None);
-            let opened = self.machine.open_set(Role::Sideband, set);
-            sets.push(opened.map_err(|errno| (errno, 0))?);
-        }
-        Ok(())
+        // Who has the watches has the sideband: an exec leaves it, and ends no more.
+        let witness = match self.sideband {
+            true => Role::Sideband,
+            false if sets[first..].iter().any(EventSet::is_programmed) => {
+                Role::Witness { own: false }
+            }
+            false => return Ok(()),
+        };
+        let opened = self.machine.open_witness(witness, (self.pid, tid), sets, first);
+        opened.map_err(|errno| (errno, 0))
+    }
+
+    /// How hits of a watch are captured.
+    fn capture(&self, number: u32) -> Capture {
+        let capture = self.captures.get(number as usize).copied();
+        capture.unwrap_or(Capture::Sample(Sampled::ALL))
     }
 
     /// Whether it [is unchanged](Self::is_unchanged), with `patient` once the births that
@@ -461,10 +512,13 @@ impl Target<'_> {
 
     /// Descriptors of the events of so many threads, and of what there is.
     fn descriptors_for(&self, threads: usize) -> u64 {
-        let watches = numbered(self.watches).count();
-        let sidebands = 1 + usize::from(self.machine.options.prompt);
-        let each = watches + if self.sideband { sidebands } else { 0 };
-        self.held + (self.machine.cpus.len() * threads * each) as u64
+        let captures: Vec<_> =
+            numbered(self.watches).map(|it| self.capture(it.0)).collect();
+        let sidebands = 1 + u64::from(self.machine.options.prompt);
+        let sidebands = if self.sideband { sidebands } else { 0 };
+        let each = self.machine.descriptors_of(&captures)
+            + sidebands * self.machine.cpus.len() as u64;
+        self.held + threads as u64 * each
     }
 }
 

@@ -6,7 +6,7 @@ use super::guard::PerfEvent;
 use super::turns::Carried;
 use crate::attr::{Role, Sampled};
 use crate::event::Watch;
-use crate::kernel::{Kernel, Result};
+use crate::kernel::{EVERY, Kernel, Result};
 use crate::record::Layout;
 
 /// How the hits of a watch are captured.
@@ -29,7 +29,7 @@ impl Capture {
     }
 }
 
-/// The events of one thread that play one part, one for each CPU.
+/// The events of one thread that play one part: one for each CPU, or one for all.
 pub(super) struct EventSet {
     /// The process for which it was opened; 0 for all.
     pub(super) pid: u32,
@@ -37,7 +37,7 @@ pub(super) struct EventSet {
     pub(super) tid: u32,
     /// Index of its watch; None for the sideband.
     pub(super) watch: Option<u32>,
-    /// By index of the CPU.
+    /// By index of the CPU; one where it serves all.
     pub(super) events: Vec<PerfEvent>,
     /// The same of the sideband once more, for who wants it at once.
     pub(super) news: Vec<PerfEvent>,
@@ -46,30 +46,58 @@ pub(super) struct EventSet {
     /// Its process executes another image since: only children are left that
     /// inherited it.
     pub(super) left: bool,
+    /// Another event, with which it ends: it is without a ring, and can not tell.
+    witness: Option<RawFd>,
 }
 
 impl EventSet {
     /// A set without events.
     pub(super) fn new(pid: u32, tid: u32, watch: Option<u32>) -> Self {
         let (events, news) = (Vec::new(), Vec::new());
-        Self { pid, tid, watch, events, news, carried: None, left: false }
+        let carried = None;
+        Self { pid, tid, watch, events, news, carried, left: false, witness: None }
     }
 
     /// How its samples are laid out; None without events.
     pub(super) fn layout(&self) -> Option<Layout> {
-        let (sample_type, registers) = self.events.first()?.spec.role.fields();
+        let (sample_type, registers) = self.role()?.fields();
         Layout::new(sample_type, registers)
     }
 
     /// What it watches; None for the sideband.
     pub(super) fn watched(&self) -> Option<Watch> {
-        self.events.first()?.spec.role.watch()
+        self.role()?.watch()
+    }
+
+    fn role(&self) -> Option<Role> {
+        self.events.first().map(|event| event.spec.role)
     }
 
     /// Whether a program is run at its hits.
     pub(super) fn is_programmed(&self) -> bool {
-        let role = self.events.first().map(|event| event.spec.role);
-        matches!(role, Some(Role::Programmed { .. }))
+        matches!(self.role(), Some(Role::Programmed { .. }))
+    }
+
+    /// Whether it ever reports anything.
+    pub(super) fn reports(&self) -> bool {
+        !matches!(self.role(), Some(Role::Witness { .. }))
+    }
+
+    /// Has it end with another set, if it can not tell its end.
+    pub(super) fn end_with(&mut self, witness: &Self) {
+        if self.is_programmed() {
+            self.witness = witness.first();
+        }
+    }
+
+    /// Whether poll(2) of its [first event](Self::first) tells its end.
+    pub(super) fn tells_its_end(&self) -> bool {
+        self.witness.is_none() && self.tid != EVERY
+    }
+
+    /// The event that tells its end.
+    pub(super) fn end(&self) -> Option<RawFd> {
+        self.witness.or_else(|| self.first())
     }
 
     /// Whether it can have hits: not before its address is known.

@@ -1,7 +1,10 @@
 //! From the first arming until the engine goes: draining, switching, moving,
 //! disarming, accounting.
 
+use std::collections::HashSet;
 use std::os::fd::RawFd;
+
+use foldhash::fast::RandomState;
 
 use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
@@ -293,7 +296,7 @@ impl Session {
             sets.iter().partition(|set| set.watch.is_none());
         for set in sideband.into_iter().chain(hits) {
             let on = set.watch.is_none_or(|watch| self.watches[watch as usize].on);
-            if on && set.is_placed() {
+            if on && set.is_placed() && set.reports() {
                 set.switch(kernel, true)?;
             }
         }
@@ -323,9 +326,8 @@ impl Session {
         };
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
         let (family, figures) = (&mut self.family, &mut self.figures);
-        let programmed = self.programs.is_some();
         let (ids, watches, turns) = (&self.ids, &self.watches, &self.turns);
-        let reader = Reader { ids, watches, turns, plain: self.plain, programmed };
+        let reader = Reader { ids, watches, turns, plain: self.plain };
         let rules = self.programs.as_ref().map(Programs::rules);
         let merged = self.merge.round(&mut self.rings.main, bound, |source| {
             flow = reader.hand_on_from(source, rules, figures, &mut |event| {
@@ -372,8 +374,7 @@ impl Session {
         sink: &mut dyn FnMut(Event<'_>),
     ) -> std::io::Result<()> {
         let (ids, watches, turns) = (&self.ids, &self.watches, &self.turns);
-        let (plain, programmed) = (self.plain, false);
-        let reader = Reader { ids, watches, turns, plain, programmed };
+        let reader = Reader { ids, watches, turns, plain: self.plain };
         let mut figures = Figures::default();
         for ring in &mut self.rings.news {
             ring.refresh().map_err(bad_record)?;
@@ -514,8 +515,10 @@ impl Session {
             // It hits nothing from now on: no record of it is younger.
             let now = kernel.clock();
             self.closed.add(kernel, &set);
-            for id in set.ids(kernel).unwrap_or_default() {
-                self.ids.retire(id, now);
+            if set.watch.is_some() && !set.is_programmed() {
+                for id in set.ids(kernel).unwrap_or_default() {
+                    self.ids.retire(id, now);
+                }
             }
         }
         armings.sort_unstable();
@@ -550,17 +553,16 @@ impl Session {
             return;
         }
         self.reaping.next = now + REAP_EVERY_NS;
-        let of_tasks = |set: &&EventSet| set.tid != EVERY;
-        let first: Vec<_> =
-            self.sets.iter().filter(of_tasks).filter_map(EventSet::first).collect();
-        let mut over = vec![false; first.len()];
-        if kernel.perf_over(&first, &mut over).is_err() {
+        let telling = self.sets.iter().filter(|set| set.tells_its_end());
+        let ends: Vec<_> = telling.filter_map(EventSet::end).collect();
+        let mut over = vec![false; ends.len()];
+        if kernel.perf_over(&ends, &mut over).is_err() {
             return;
         }
-        let over: Vec<_> =
-            first.iter().zip(over).filter(|it| it.1).map(|it| *it.0).collect();
+        let over: HashSet<_, RandomState> =
+            ends.into_iter().zip(over).filter(|it| it.1).map(|it| it.0).collect();
         if !over.is_empty() {
-            self.close(kernel, |set| set.first().is_some_and(|it| over.contains(&it)));
+            self.close(kernel, |set| set.end().is_some_and(|it| over.contains(&it)));
         }
     }
 
@@ -635,9 +637,6 @@ struct Reader<'s> {
     turns: &'s Turns,
     /// That of records that are no samples.
     plain: Layout,
-    /// Whether there are events that should run programs. One that has none makes samples
-    /// with nothing in them.
-    programmed: bool,
 }
 
 impl Reader<'_> {
@@ -712,9 +711,6 @@ impl Reader<'_> {
 
     /// The event of a record.
     fn event<'r>(&self, words: &'r [u64]) -> std::result::Result<Event<'r>, Skip> {
-        if self.programmed && Layout::is_empty_sample(words) {
-            return Ok(Event::Lost { count: 1 });
-        }
         let hit = Layout::sample_id(words).map(|id| self.ids.watch(id));
         let number = hit.map(|number| number.ok_or(Skip::Senseless)).transpose()?;
         let layout = self.layout(number).ok_or(Skip::Stray)?;
