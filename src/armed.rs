@@ -7,7 +7,9 @@ mod lessons;
 mod news;
 mod own;
 mod seek;
+mod turns;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -28,7 +30,9 @@ pub(crate) use lessons::Lessons;
 pub(crate) use news::{Interest, News};
 use own::Roomless;
 pub(crate) use seek::Seek;
+pub(crate) use turns::Rotation;
 
+use crate::counts::Counts;
 use crate::instances::{Instance, Place};
 use crate::names::Names;
 use crate::registers::Registers;
@@ -64,6 +68,9 @@ pub(crate) struct Armed {
     pictures: [Vec<u8>; 2],
     /// What is done at the hits, by watch number.
     pub(crate) plans: Vec<Plan>,
+    /// Where watches take turns.
+    pub(crate) rotation: Option<Rotation>,
+    pub(crate) counts: Rc<RefCell<Counts>>,
 }
 
 /// Whom and what a session works with.
@@ -74,6 +81,8 @@ pub(crate) struct Surroundings {
     pub(crate) symbols: SharedSymbols,
     /// The process of `-c` or `-p`.
     pub(crate) target: Option<u32>,
+    /// What each request saw.
+    pub(crate) counts: Rc<RefCell<Counts>>,
 }
 
 /// A process that could not be armed.
@@ -103,6 +112,7 @@ impl Armed {
             figures: Figures::new(requests.len()),
             registers,
             requests,
+            counts: Rc::clone(&surroundings.counts),
             surroundings,
             instances: BTreeMap::new(),
             news: Vec::new(),
@@ -112,6 +122,7 @@ impl Armed {
             hurry: begun + LATE_HURRY_NS,
             pictures: [Vec::new(), Vec::new()],
             plans: Vec::new(),
+            rotation: None,
         }
     }
 
@@ -194,6 +205,10 @@ impl Armed {
             self.doubt(&before, &self.tracker.values_of(watch));
         }
         self.on[watch] = on;
+        let carried = self.rotation.as_ref().is_none_or(|it| it.carries(watch));
+        let coverage = &mut self.counts.borrow_mut().coverage;
+        coverage.want(watch, on, now);
+        coverage.turn(watch, on && carried, now);
         Ok(())
     }
 

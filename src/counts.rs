@@ -16,12 +16,19 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All watches are armed, and on; given is who looks at each.
-    pub(crate) fn begin(&mut self, sees: &[Vec<Sees>], now: u64) {
+    /// All watches are armed and wanted; given is who looks at each, and which of them
+    /// have a register now.
+    pub(crate) fn begin(
+        &mut self,
+        sees: &[Vec<Sees>],
+        carries: impl Fn(usize) -> bool,
+        now: u64,
+    ) {
+        *self = Self::default();
         for (watch, sees) in sees.iter().enumerate() {
             self.coverage.add_watch();
             self.coverage.want(watch, true, now);
-            self.coverage.turn(watch, true, now);
+            self.coverage.turn(watch, carries(watch), now);
             for sees in sees.iter().filter(|sees| matches!(sees, Sees::Data { .. })) {
                 self.add(sees.request(), watch);
             }

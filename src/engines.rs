@@ -27,6 +27,8 @@ pub struct Row {
     acts: bool,
     /// Watches that a thread can have.
     capacity: usize,
+    /// Whether more of them can take turns.
+    passes: bool,
     /// Why it can not be used here.
     usable: fn(&Rc<dyn Kernel>) -> Result<(), Refusal>,
     open: fn(&Rc<dyn Kernel>, PerfOptions) -> Box<dyn Engine>,
@@ -40,6 +42,7 @@ pub static ENGINES: &[Row] = &[
         at_hits: true,
         acts: true,
         capacity: slots::CAPACITY,
+        passes: true,
         usable: refusal::of_bpf,
         open: |kernel, options| {
             Box::new(PerfEngine::with_programs(Rc::clone(kernel), options))
@@ -51,6 +54,7 @@ pub static ENGINES: &[Row] = &[
         at_hits: false,
         acts: false,
         capacity: slots::CAPACITY,
+        passes: true,
         usable: refusal::of_perf,
         open: |kernel, options| Box::new(PerfEngine::new(Rc::clone(kernel), options)),
     },
@@ -60,6 +64,7 @@ pub static ENGINES: &[Row] = &[
         at_hits: false,
         acts: true,
         capacity: slots::CAPACITY,
+        passes: false,
         usable: refusal::of_ptrace,
         open: |kernel, options| {
             Box::new(PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt))
@@ -71,6 +76,7 @@ pub static ENGINES: &[Row] = &[
         at_hits: false,
         acts: true,
         capacity: usize::MAX,
+        passes: false,
         usable: refusal::of_step,
         open: |kernel, _| Box::new(PtraceEngine::with_steps(Rc::clone(kernel))),
     },
@@ -215,6 +221,11 @@ impl Taken {
     /// Watches that a thread can have.
     pub(crate) fn capacity(&self) -> usize {
         self.row.capacity
+    }
+
+    /// Whether more of them can take turns.
+    pub(crate) fn passes(&self) -> bool {
+        self.row.passes
     }
 
     /// A new one of it, not armed yet.

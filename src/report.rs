@@ -294,11 +294,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "of threads that were born while registers were passed on, left out: it was not the \
          turn of what they touched",
     );
-    let accounted = summary.hits
-        + summary.pointers
-        + summary.folded
-        + summary.lost
-        + summary.strays;
+    let accounted =
+        summary.hits + summary.pointers + summary.folded + summary.lost + summary.strays;
     if summary.counted > accounted && !summary.stopped && !summary.failed {
         let missing = summary.counted - accounted;
         remark(missing, "hit", "counted after the session had ended");

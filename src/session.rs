@@ -361,6 +361,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             names: Rc::clone(&self.context.names),
             symbols: self.context.symbols.clone(),
             target: self.context.target,
+            counts: Rc::clone(&self.context.counts),
         };
         let survey = Survey::of(requests, &surroundings, self.target.as_mut())?;
         self.context.locations = survey.locations();
@@ -374,16 +375,13 @@ impl<'a, C: Consumer> Session<'a, C> {
         let acts = self.wants_tracer(requests);
         let engine = self.options.engine.take_for(&self.kernel, acts);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
-        let (with, target) = ((&engine, options, stacks), self.target.as_mut());
+        let with = (&engine, options, stacks, self.options.sharing);
+        let target = self.target.as_mut();
         let armed = survey.arm(requests, surroundings, with, target, self.consumer)?;
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
         self.summary.armed = armed.figures.at_start.clone();
-        self.context
-            .counts
-            .borrow_mut()
-            .begin(armed.registers.sees(), self.kernel.clock());
         self.armed = Some(armed);
         Ok(())
     }
@@ -471,10 +469,16 @@ impl<'a, C: Consumer> Session<'a, C> {
         loop {
             let drain_in = match (round, &self.armed) {
                 (Round::Paused, _) => Some(0),
-                (_, Some(armed)) => Some(armed.drain_in()),
+                (_, Some(armed)) => {
+                    let turn = armed.turn_ends_in(self.kernel.clock());
+                    Some(armed.drain_in().min(turn.unwrap_or(u64::MAX)))
+                }
                 (_, None) => None,
             };
             let wake = events.wait(self.kernel.clock(), drain_in)?;
+            if let Some(armed) = &mut self.armed {
+                armed.take_turns(self.kernel.clock());
+            }
             round = self.drain(false)?;
             if round == Round::Stopped {
                 return Ok(Flow::Stop);

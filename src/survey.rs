@@ -16,7 +16,7 @@ use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::Room;
 
-use crate::armed::{Armed, Refused, Seek, Surroundings};
+use crate::armed::{Armed, Refused, Rotation, Seek, Surroundings};
 use crate::arming;
 use crate::engines::Taken;
 use crate::instances::{Instance, Place, Stop};
@@ -24,6 +24,7 @@ use crate::kernel_data::{self, KernelData};
 use crate::plans;
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
+use crate::sharing::Sharing;
 use crate::surroundings::may_read_kernel;
 use crate::target::Running;
 use crate::unwinding::Unwinding;
@@ -214,11 +215,19 @@ impl Survey {
         self,
         requests: &Rc<[Request]>,
         surroundings: Surroundings,
-        (taken, options, stacks): (&Taken, PerfOptions, Unwinding),
+        (taken, options, stacks, sharing): (&Taken, PerfOptions, Unwinding, Sharing),
         target: Option<&mut Running>,
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
-        let registers = self.plan(requests, taken.capacity(), consumer)?;
+        let room = Room {
+            capacity: taken.capacity(),
+            held: 0,
+            rotate: sharing.rotate && taken.passes(),
+        };
+        let registers = self.plan(requests, room, consumer)?;
+        let rotation =
+            Rotation::new(registers.turns(surroundings.kernel.clock()), sharing.slice);
+        let turns = rotation.first();
         let kernel_watches = self.kernel.watches(&registers);
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));
         if !may_read_kernel(&*surroundings.kernel).unwrap_or(false) {
@@ -243,6 +252,7 @@ impl Survey {
         let open = |options| {
             let mut engine = taken.open(&surroundings.kernel, options);
             engine.set_plans(&plans::taught(&plans, engine.learns()));
+            engine.set_turns(&turns);
             engine
         };
         let (engine, seek) = self.engine(requests, &surroundings.kernel, options, &open);
@@ -250,6 +260,10 @@ impl Survey {
         armed.tracker.set_plans(&plans, armed.engine.learns());
         armed.plans = plans;
         armed.seek = seek;
+        let now = armed.surroundings.kernel.clock();
+        let carries = |watch| rotation.carries(watch);
+        armed.counts.borrow_mut().begin(armed.registers.sees(), carries, now);
+        armed.rotation = Some(rotation);
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
             armed.arm_kernel(&watches).map_err(|refused| {
@@ -280,12 +294,11 @@ impl Survey {
     fn plan<C: Consumer>(
         &self,
         requests: &[Request],
-        capacity: usize,
+        room: Room,
         consumer: &mut C,
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
         let mut intern = |text: &[u8]| consumer.name(text);
-        let room = Room { capacity, held: 0, rotate: false };
         let planned =
             Registers::plan(requests, &self.shapes, by_member, room, &mut intern);
         planned.map_err(|error| {

@@ -19,8 +19,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-pub use self::image::Piece;
 use self::away::Away;
+pub use self::image::Piece;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
 use self::values::{confirm, read, read_at, seen, value_after};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hwtrace_probes::resolve::ResolveError;
-use hwtrace_runtime::engine;
+use hwtrace_runtime::engine::{self, ArmError};
 
 use super::Refused;
 use crate::instances::Place;
@@ -139,6 +139,16 @@ impl Figures {
         self.reason(format!("process {} was not armed: {}", refused.pid, refused.error));
     }
 
+    /// Registers could not be passed on.
+    pub(crate) fn not_passed(&mut self, error: &ArmError) {
+        self.reason(format!("watches could not take their turns: {error}"));
+    }
+
+    /// A watch could not be put where it is when it was its turn.
+    pub(crate) fn turn_failed(&mut self, name: &str) {
+        self.reason(format!("`{name}` could not be watched at its turn"));
+    }
+
     pub(crate) fn unknown_thread(&mut self, why: &ResolveError) {
         self.reason(why.to_string());
     }
@@ -223,8 +233,6 @@ fn never_came(request: &Request, came: &Came) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use hwtrace_runtime::engine::ArmError;
-
     use super::*;
 
     #[test]

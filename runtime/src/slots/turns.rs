@@ -99,6 +99,11 @@ impl Turns {
         &self.carried
     }
 
+    /// Whether a watch has a register all of the time.
+    pub fn keeps(&self, watch: usize) -> bool {
+        self.watches.get(watch).is_none_or(|watch| watch.seat.keeps())
+    }
+
     /// Whether there is anybody to take turns with.
     pub fn rotates(&self) -> bool {
         let rotates = |round: &Round| {

@@ -55,7 +55,8 @@ impl Tracker {
     ) -> Vec<Held> {
         let now = self.read_all(watch, memory);
         let mut backs = self.away.back.iter_mut().rev();
-        let Some(back) = backs.find(|it| it.watch == watch && it.since == u64::MAX) else {
+        let Some(back) = backs.find(|it| it.watch == watch && it.since == u64::MAX)
+        else {
             return Vec::new();
         };
         back.since = since;
@@ -103,11 +104,7 @@ impl Tracker {
     }
 
     /// What a watch holds in each process, or the kernel.
-    fn read_all(
-        &self,
-        watch: usize,
-        memory: &mut dyn Memory,
-    ) -> Vec<(Whose, Shadow)> {
+    fn read_all(&self, watch: usize, memory: &mut dyn Memory) -> Vec<(Whose, Shadow)> {
         let Some(like) = self.watches.get(watch) else { return Vec::new() };
         if like.is_kernel() {
             let slot = self.kernel.get(watch).into_iter();

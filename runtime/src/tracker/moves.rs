@@ -23,7 +23,11 @@ impl Tracker {
     }
 
     /// A watch is wherever it is; with each the process whose memory it is.
-    pub(super) fn each_slot(&mut self, watch: usize, mut act: impl FnMut(&mut Slot, u32)) {
+    pub(super) fn each_slot(
+        &mut self,
+        watch: usize,
+        mut act: impl FnMut(&mut Slot, u32),
+    ) {
         let is_kernel = self.watches.get(watch).is_some_and(Watch::is_kernel);
         if is_kernel {
             self.kernel.get_mut(watch).into_iter().for_each(|slot| act(slot, 0));
