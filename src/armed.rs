@@ -53,6 +53,8 @@ pub(crate) struct Armed {
     pub(crate) surroundings: Surroundings,
     /// By process.
     instances: BTreeMap<u32, Instance>,
+    /// The last that could not be armed.
+    refused: Option<Instance>,
     pub(crate) interest: Interest,
     pub(crate) news: Vec<News>,
     lessons: Lessons,
@@ -115,6 +117,7 @@ impl Armed {
             counts: Rc::clone(&surroundings.counts),
             surroundings,
             instances: BTreeMap::new(),
+            refused: None,
             news: Vec::new(),
             roomless: Vec::new(),
             seek: None,
@@ -147,7 +150,13 @@ impl Armed {
         self.engine.forget_code(pid);
         let before = self.tracker.values(Whose::Process(pid));
         self.tell(&before);
-        let armed = self.engine.attach(pid, &watches).map_err(refused)?;
+        let armed = match self.engine.attach(pid, &watches) {
+            Ok(armed) => armed,
+            Err(error) => {
+                self.refused = Some(instance);
+                return Err(refused(error));
+            }
+        };
         self.tracker.confirm_process(pid, &mut self.memory);
         self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
         // What can not be read any more the process took with it when it ended.
@@ -165,11 +174,16 @@ impl Armed {
         for thread in threads {
             if let Err(error) = self.arm_thread(pid, thread.tid) {
                 self.engine.detach(pid);
-                self.instances.remove(&pid);
+                self.refused = self.instances.remove(&pid);
                 return Err(refused(error));
             }
         }
         Ok(armed)
+    }
+
+    /// The processes that were armed, and the one that was not, to be armed by another.
+    pub(crate) fn give_back(self) -> impl Iterator<Item = Instance> {
+        self.instances.into_values().chain(self.refused)
     }
 
     /// Arms the watches on the kernel's data.

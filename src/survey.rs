@@ -1,6 +1,7 @@
 //! Before anything is armed: which processes there are, where the data is in each of
 //! them, and whether that is all that was asked for.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use hwtrace_lang::diagnostic::Diagnostic;
@@ -29,9 +30,41 @@ use crate::surroundings::may_read_kernel;
 use crate::target::Running;
 use crate::unwinding::Unwinding;
 
+/// By what is armed.
+#[derive(Clone, Copy)]
+pub(crate) struct With<'a> {
+    pub(crate) taken: &'a Taken,
+    pub(crate) options: &'a PerfOptions,
+    pub(crate) stacks: Unwinding,
+    pub(crate) sharing: Sharing,
+}
+
+/// Why not everything could be armed.
+struct Obstacle {
+    failure: Failure,
+    /// Registers that were free, where they were too few.
+    free: Option<u32>,
+}
+
+impl From<Failure> for Obstacle {
+    fn from(failure: Failure) -> Self {
+        Self { failure, free: None }
+    }
+}
+
+impl Obstacle {
+    fn of(refused: &Refused, requests: &[Request], registers: &Registers) -> Self {
+        let free = match refused.error {
+            ArmError::NoFreeRegister { .. } => None,
+            _ => None,
+        };
+        Self { failure: arming::failed(refused, requests, registers), free }
+    }
+}
+
 /// What was found.
 pub(crate) struct Survey {
-    instances: Vec<Instance>,
+    instances: VecDeque<Instance>,
     kernel: KernelData,
     /// By request: what its data is like, none for what is left out.
     shapes: Vec<Option<Shape>>,
@@ -55,7 +88,7 @@ impl Survey {
     ) -> Result<Self, Failure> {
         let kernel = KernelData::find(requests, surroundings)?;
         let mut survey = Self {
-            instances: Vec::new(),
+            instances: VecDeque::new(),
             kernel,
             shapes: Vec::new(),
             locations: Vec::new(),
@@ -84,7 +117,7 @@ impl Survey {
             {}
             instance = survey(target.pid(), requests, surroundings)?;
         }
-        self.instances.push(instance);
+        self.instances.push_back(instance);
         Ok(())
     }
 
@@ -114,7 +147,7 @@ impl Survey {
             match survey(pid, requests, surroundings) {
                 Ok(instance) => {
                     self.needed.extend(needed.then_some(pid));
-                    self.instances.push(instance);
+                    self.instances.push_back(instance);
                 }
                 Err(failure) if needed => return Err(failure),
                 // Of those that a path names some may be others'.
@@ -207,24 +240,59 @@ impl Survey {
         self.locations.iter().all(Option::is_none)
     }
 
-    /// Arms everything, or nothing. A target that we hold an engine may take over.
+    /// Arms everything, or nothing. A target that we hold an engine may take over. Where
+    /// others hold registers, watches take turns on those that are left.
     ///
     /// # Errors
     /// Where registers are short, or the kernel does not arm.
     pub(crate) fn arm<C: Consumer>(
-        self,
+        mut self,
         requests: &Rc<[Request]>,
-        surroundings: Surroundings,
-        (taken, options, stacks, sharing): (&Taken, PerfOptions, Unwinding, Sharing),
-        target: Option<&mut Running>,
+        surroundings: &Surroundings,
+        with: With<'_>,
+        mut target: Option<&mut Running>,
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
-        let room = Room {
-            capacity: taken.capacity(),
-            held: 0,
-            rotate: sharing.rotate && taken.passes(),
-        };
-        let registers = self.plan(requests, room, consumer)?;
+        let capacity = with.taken.capacity();
+        let rotate = with.sharing.rotate && with.taken.passes();
+        let (mut held, mut first) = (0, None);
+        loop {
+            let room = Room { capacity, held, rotate };
+            let armed = self.plan(requests, room, consumer).map_err(Obstacle::from);
+            let armed = armed.and_then(|registers| {
+                let target = target.as_deref_mut();
+                self.arm_in(registers, requests, surroundings, with, target, consumer)
+            });
+            let Obstacle { failure, free } = match armed {
+                Ok(mut armed) => {
+                    armed.figures.held = held;
+                    return Ok(armed);
+                }
+                Err(stop) => stop,
+            };
+            let failure = first.get_or_insert(failure);
+            match free.map(|free| capacity.saturating_sub(free as usize)) {
+                Some(more) if rotate && more > held => held = more,
+                _ => {
+                    return Err(std::mem::replace(
+                        failure,
+                        Failure::Diagnosed(Vec::new()),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Arms everything in these registers, or nothing.
+    fn arm_in<C: Consumer>(
+        &mut self,
+        registers: Registers,
+        requests: &Rc<[Request]>,
+        surroundings: &Surroundings,
+        With { taken, options, stacks, sharing }: With<'_>,
+        target: Option<&mut Running>,
+        consumer: &mut C,
+    ) -> Result<Armed, Obstacle> {
         let rotation =
             Rotation::new(registers.turns(surroundings.kernel.clock()), sharing.slice);
         let turns = rotation.first();
@@ -248,7 +316,7 @@ impl Survey {
             true => kernel_data::insight(&surroundings, loads, stacks),
             false => Insight::default(),
         };
-        let options = PerfOptions { prompt, whole_system, insight, ..options };
+        let options = PerfOptions { prompt, whole_system, insight, ..options.clone() };
         let open = |options| {
             let mut engine = taken.open(&surroundings.kernel, options);
             engine.set_plans(&plans::taught(&plans, engine.learns()));
@@ -256,7 +324,8 @@ impl Survey {
             engine
         };
         let (engine, seek) = self.engine(requests, &surroundings.kernel, options, &open);
-        let mut armed = Armed::new(engine, registers, Rc::clone(requests), surroundings);
+        let mut armed =
+            Armed::new(engine, registers, Rc::clone(requests), surroundings.clone());
         armed.tracker.set_plans(&plans, armed.engine.learns());
         armed.plans = plans;
         armed.seek = seek;
@@ -266,19 +335,23 @@ impl Survey {
         armed.rotation = Some(rotation);
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {
-            armed.arm_kernel(&watches).map_err(|refused| {
-                arming::failed(&refused, requests, &armed.registers)
-            })?;
+            let refused = armed.arm_kernel(&watches).err();
+            if let Some(refused) = refused {
+                return Err(Obstacle::of(&refused, requests, &armed.registers));
+            }
         }
         if let Some(target) = target.filter(|target| target.is_held()) {
             let pid = target.pid();
             let taken = armed.engine.take_over(pid, &mut || target.hand_over());
-            let refused = |error| Refused { pid, error };
             taken.map_err(|error| {
-                arming::failed(&refused(error), requests, &armed.registers)
+                Obstacle::of(&Refused { pid, error }, requests, &armed.registers)
             })?;
         }
-        self.attach(requests, &mut armed, &mut sum, consumer)?;
+        if let Err(refused) = self.attach(&mut armed, &mut sum, consumer) {
+            let stop = Obstacle::of(&refused, requests, &armed.registers);
+            self.instances.extend(armed.give_back());
+            return Err(stop);
+        }
         for (tid, name) in tasks {
             if !armed.tracker.knows_thread(tid) {
                 armed.tracker.rename(tid, tid, consumer.name(&name));
@@ -327,14 +400,13 @@ impl Survey {
 
     /// Arms the processes.
     fn attach<C: Consumer>(
-        self,
-        requests: &[Request],
+        &mut self,
         armed: &mut Armed,
         sum: &mut engine::Armed,
         consumer: &mut C,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Refused> {
         let parent = armed.surroundings.target.filter(|_| armed.seek.is_some());
-        for instance in self.instances {
+        while let Some(instance) = self.instances.pop_front() {
             // Of the target it is told what it starts, where of others it is not.
             if !instance.is_wanted() && Some(instance.pid()) != parent {
                 continue;
@@ -343,9 +415,7 @@ impl Survey {
             match armed.attach(instance, consumer) {
                 Ok(attached) => sum.threads += attached.threads,
                 Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
-                Err(refused) => {
-                    return Err(arming::failed(&refused, requests, &armed.registers));
-                }
+                Err(refused) => return Err(refused),
             }
         }
         Ok(())

@@ -16,6 +16,8 @@ use crate::session::Request;
 pub(crate) struct Figures {
     /// What was armed before the target went on.
     pub(crate) at_start: engine::Armed,
+    /// Registers that others hold on some thread.
+    pub(crate) held: usize,
     /// Registers that hold what is the kernel's.
     kernel: u32,
     /// Registers that hold what is a process's, at most.
@@ -203,6 +205,12 @@ impl Figures {
             let (data, threads) = (&requests[*request].data, counted(*count, "thread"));
             remarks.push(format!(
                 "{threads} got `{data}` at the first access to it, which was not seen"
+            ));
+        }
+        if self.held > 0 {
+            remarks.push(format!(
+                "others hold {}: watches took turns on the rest",
+                counted(self.held as u64, "debug register")
             ));
         }
         let times = |(text, count): (&String, &u64)| match count {
