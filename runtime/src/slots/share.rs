@@ -49,6 +49,16 @@ impl Cell {
         self.pieces.first().map(|piece| (piece.claim, piece.number))
     }
 
+    /// Whether it wants stores alone, and the other one all accesses to its bytes. Where it
+    /// moves, somebody must have asked for these as they are.
+    fn may_join(&self, other: &Self) -> bool {
+        let covered = || other.pieces.iter().any(|it| covers(it.watch, self.watch));
+        self.watch.trigger == Trigger::Write
+            && other.watch.trigger == Trigger::ReadWrite
+            && covers(other.watch, self.watch)
+            && (self.fixed && other.fixed || covered())
+    }
+
     fn take(&mut self, other: Self) {
         self.pieces.extend(other.pieces);
         self.pieces.sort_unstable_by_key(|piece| (piece.claim, piece.number));
@@ -145,12 +155,8 @@ impl Word {
     fn join(&mut self, surplus: &mut usize) {
         let mut at = 0;
         while at < self.cells.len() && *surplus > 0 {
-            let own = self.cells[at].watch;
-            let other = self.cells.iter().position(|other| {
-                own.trigger == Trigger::Write
-                    && other.watch.trigger == Trigger::ReadWrite
-                    && covers(other.watch, own)
-            });
+            let own = &self.cells[at];
+            let other = self.cells.iter().position(|other| own.may_join(other));
             let Some(other) = other else {
                 at += 1;
                 continue;

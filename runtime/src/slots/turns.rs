@@ -211,9 +211,9 @@ impl Turns {
         for at in &chosen {
             self.round(scope).order.remove(at);
             let step = STEP / u64::from(self.watches[at.watch].seat.weight);
-            // Who always has one and still does not get what its weight would give it
-            // does not save that up.
-            let behind = time.saturating_sub(2 * step);
+            // Who always has one and still gets less than by its weight does not save
+            // that up; others are never that far behind.
+            let behind = time.saturating_sub(2 * STEP);
             self.enter(at.watch, at.time.max(behind) + step);
         }
         chosen.into_iter().map(|at| at.watch).collect()
