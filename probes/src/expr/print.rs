@@ -40,7 +40,7 @@ impl fmt::Display for Expression {
 
 impl Expression {
     /// The text with what makes it one word to `[…]`: parentheses where needed.
-    pub(crate) fn as_whole(&self) -> String {
+    pub fn as_whole(&self) -> String {
         Postfix(self).to_string()
     }
 
