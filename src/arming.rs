@@ -204,6 +204,10 @@ fn code_of(error: &ResolveError) -> Code {
         | ResolveError::NotAPointer { .. }
         | ResolveError::NoElements { .. }
         | ResolveError::OutOfBounds { .. }
+        | ResolveError::EmptyRange { .. }
+        | ResolveError::RangeBeyond { .. }
+        | ResolveError::OpenRange { .. }
+        | ResolveError::TooManyElements { .. }
         | ResolveError::Null { .. }
         | ResolveError::Dangling { .. }
         | ResolveError::Unreadable { .. } => Code::NoParts,

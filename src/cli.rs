@@ -179,7 +179,8 @@ pub struct ScriptArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = WATCH_USAGE)]
 pub struct WatchArgs {
-    /// What to watch: a variable, variable+offset, or an address.
+    /// What to watch: a variable, a member or element, elements from one to another as in
+    /// 'table[0..64].refs', variable+offset, or an address.
     #[arg(required = true, value_name = "EXPR")]
     pub expressions: Vec<String>,
     /// Watches a process that runs.
@@ -194,6 +195,10 @@ pub struct WatchArgs {
     /// Moves the watch when a pointer on the way to the data changes.
     #[arg(long)]
     pub follow: bool,
+    /// The form of what is printed at the end.
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Human)]
+    #[arg(value_name = "FORMAT")]
+    pub format: ReportFormat,
     /// What every way of running takes.
     #[command(flatten)]
     pub common: Common,
@@ -205,6 +210,10 @@ pub struct WatchArgs {
 /// `hwtrace demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// The form of what is printed at the end.
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Human)]
+    #[arg(value_name = "FORMAT")]
+    pub format: ReportFormat,
     /// What every way of running takes.
     #[command(flatten)]
     pub common: Common,
@@ -294,6 +303,15 @@ pub enum MessageFormat {
     /// Text with the marked lines of the script.
     Human,
     /// A JSON object a line.
+    Json,
+}
+
+/// The form of what `watch` prints at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables.
+    Human,
+    /// One JSON object.
     Json,
 }
 

@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use hwtrace_probes::expr::Expression;
-use hwtrace_probes::spec::Mode;
-
-use crate::watch::Watched;
+use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 
 /// The argument that makes hwtrace the program that is watched.
 pub const TARGET_ARGUMENT: &str = "demo-target";
@@ -21,10 +19,20 @@ const ROUNDS: u64 = 2_000;
 static BALANCE: AtomicU64 = AtomicU64::new(1_000_000);
 
 /// What the demo watches: the program's balance, loads and stores.
-pub fn watched() -> Watched {
+pub fn watched() -> DataSpec {
     let name = concat!(module_path!(), "::BALANCE").to_owned();
     let expression = Expression::name(name);
-    Watched { expression, length: None, mode: Mode::ReadWrite, follow: false }
+    let (process, mode) = (ProcessRef::Target, Mode::ReadWrite);
+    let only = Only::default();
+    DataSpec {
+        process,
+        expression,
+        length: None,
+        mode,
+        only,
+        pinned: false,
+        follow: false,
+    }
 }
 
 /// The program that is watched.

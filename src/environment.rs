@@ -16,6 +16,7 @@ use hwtrace_runtime::abi::registers::REGISTER_NAMES;
 
 use crate::arming;
 use crate::names::Names;
+use crate::request::Data;
 
 /// A probe point that was understood.
 #[derive(Clone, Debug)]
@@ -33,6 +34,17 @@ pub struct Point {
     pub optional: bool,
     /// Points of the same probe: left out where the data of one of them exists.
     pub instead_of: Vec<PointId>,
+    /// All data whose accesses fire it: that of the point, or each element of its ranges.
+    pub data: Vec<Data>,
+}
+
+impl Point {
+    /// The range whose elements its data is, where it is one.
+    pub(crate) fn range(&self) -> Option<Rc<str>> {
+        let Spec::Data(data) = &self.spec else { return None };
+        data.expression.ranged()?;
+        Some(data.expression.to_string().into())
+    }
 }
 
 /// The probe points of a script, as they are met.
@@ -64,23 +76,41 @@ impl Environment {
         })
     }
 
-    /// What is known at a point.
+    /// The data whose accesses fire a point.
+    ///
+    /// # Errors
+    /// It has ranges, and which elements they mean can not be told.
+    fn data(&self, spec: &Spec, span: Span) -> Result<Vec<Data>, Box<Diagnostic>> {
+        Ok(match spec {
+            Spec::Data(data) => {
+                let elements = self
+                    .names
+                    .elements(data)
+                    .map_err(|why| Box::new(arming::unresolved(&why, Some(span))))?;
+                elements.into_iter().map(Data::Process).collect()
+            }
+            Spec::KernelData(data) => vec![Data::Kernel(data.clone())],
+            _ => Vec::new(),
+        })
+    }
+
+    /// What is known at a point, by the first of its data.
     ///
     /// # Errors
     /// It can be done without, and its data is not there.
     fn look_at(
         &mut self,
-        spec: &Spec,
+        (spec, data): (&Spec, Option<&Data>),
         optional: bool,
         span: Span,
     ) -> Result<(), Box<Diagnostic>> {
-        let (known, why) = match spec {
-            Spec::Data(data) => match self.names.typed(data).transpose() {
+        let (known, why) = match data {
+            Some(Data::Process(data)) => match self.names.typed(data).transpose() {
                 Ok(typed) => (typed.map(|typed| self.names.of_process(&typed)), None),
                 Err(why) => (None, Some(why)),
             },
-            Spec::KernelData(data) => (self.names.of_kernel(data), None),
-            _ => (None, None),
+            Some(Data::Kernel(data)) => (self.names.of_kernel(data), None),
+            None => (None, None),
         };
         let why = why.filter(|why| !why.may_come_later());
         if let Some(why) = why.as_ref().filter(|why| optional && arming::is_absent(why)) {
@@ -129,7 +159,9 @@ impl environment::Environment for Environment {
             _ => point.span,
         };
         let id = PointId(self.points.len() as u32);
-        self.look_at(&spec, point.demand != Demand::Required, point.span)?;
+        let data = self.data(&spec, point.span)?;
+        let optional = point.demand != Demand::Required;
+        self.look_at((&spec, data.first()), optional, point.span)?;
         self.points.push(Point {
             spec,
             name: point.to_string(),
@@ -137,6 +169,7 @@ impl environment::Environment for Environment {
             span,
             optional: false,
             instead_of: Vec::new(),
+            data,
         });
         Ok(environment::Point { id, context })
     }
@@ -193,9 +226,14 @@ fn explain(kind: &SpecErrorKind, span: Span) -> Diagnostic {
         SpecErrorKind::BadLength { .. } => {
             diagnostic.help("leave it out: then it is that of the data's type")
         }
+        SpecErrorKind::FollowedRange { .. } => diagnostic.help(FOLLOW_ONE),
         _ => diagnostic,
     }
 }
+
+/// What to do where a range was to follow pointers.
+pub const FOLLOW_ONE: &str = "leave it out: pointers are followed once, at the start; or \
+                              watch one element with it";
 
 /// What is wrong with an expression that names data.
 pub fn explain_expression(

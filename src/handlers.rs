@@ -80,28 +80,19 @@ enum Ending {
     Autoprint,
 }
 
-/// The points of data probes in order: their positions are the numbers of the
-/// requests.
+/// The points of data probes in order, each as often as it has data: their positions are
+/// the numbers of the requests.
 struct Requests(Vec<PointId>);
-
-/// The data whose accesses fire a point.
-fn data_of(spec: &Spec) -> Option<Data> {
-    match spec {
-        Spec::Data(data) => Some(Data::Process(data.clone())),
-        Spec::KernelData(data) => Some(Data::Kernel(data.clone())),
-        _ => None,
-    }
-}
 
 impl Requests {
     fn of(points: &[Point]) -> Self {
-        let data = points.iter().filter(|point| data_of(&point.spec).is_some());
-        Self(data.map(|point| point.id).collect())
+        let ids = |point: &Point| point.data.iter().map(|_| point.id).collect::<Vec<_>>();
+        Self(points.iter().flat_map(ids).collect())
     }
 
     fn numbers(&self, points: &[PointId]) -> Vec<usize> {
-        let number = |point: &PointId| self.0.iter().position(|own| own == point);
-        points.iter().filter_map(number).collect()
+        let all = self.0.iter().enumerate();
+        all.filter(|(_, own)| points.contains(own)).map(|(number, _)| number).collect()
     }
 }
 
@@ -110,9 +101,9 @@ impl<'a> Handlers<'a> {
     pub fn new(script: &'a Compiled, out: Box<dyn Write + 'a>) -> Self {
         let world = World::new(script.program.layout(), &script.limits);
         let points = || script.points.iter().enumerate();
-        let data = points().filter_map(|(handler, point)| {
-            let mode = data_of(&point.spec)?.mode();
-            Some(DataHandler { handler, mode })
+        let data = points().flat_map(|(handler, point)| {
+            let of = move |data: &Data| DataHandler { handler, mode: data.mode() };
+            point.data.iter().map(of)
         });
         let timers = points().filter_map(|(handler, point)| match point.spec {
             Spec::Timer(timer) => Some((timer, handler)),
@@ -257,15 +248,19 @@ fn only(asked: Option<&Filter>, act: &Act) -> Act {
 impl Consumer for Handlers<'_> {
     fn requests(&self) -> Vec<Request> {
         let numbers = Requests::of(&self.script.points);
-        let request = |point: &Point| {
-            Some(Request {
-                data: data_of(&point.spec)?,
+        let requests = |point: &Point| -> Vec<Request> {
+            let instead_of = numbers.numbers(&point.instead_of);
+            let range = point.range();
+            let request = |data: &Data| Request {
+                data: data.clone(),
                 span: Some(point.span),
                 optional: point.optional,
-                instead_of: numbers.numbers(&point.instead_of),
-            })
+                instead_of: instead_of.clone(),
+                range: range.clone(),
+            };
+            point.data.iter().map(request).collect()
         };
-        self.script.points.iter().filter_map(request).collect()
+        self.script.points.iter().flat_map(requests).collect()
     }
 
     fn plan(&self, request: usize) -> Plan {

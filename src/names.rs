@@ -214,6 +214,27 @@ impl Names {
         self.known(&data.process, |known| known.ask_of(data, ask))
     }
 
+    /// The elements that the ranges in watched data mean, each as data of its own; of data
+    /// without ranges, it alone. Where nothing is known of its process yet, ranges of
+    /// plain numbers still are; others stay what they are.
+    ///
+    /// # Errors
+    /// Which elements they mean can not be told.
+    pub fn elements(&self, data: &DataSpec) -> Result<Vec<DataSpec>, ResolveError> {
+        let whole = &data.expression;
+        if whole.ranged().is_none() {
+            return Ok(vec![data.clone()]);
+        }
+        let ask = |image: &Image| resolve::elements(image, whole);
+        let elements = match self.known(&data.process, |known| known.ask_of(data, ask)) {
+            Some(Ok(elements)) => elements,
+            Some(Err(why)) if !why.may_come_later() => return Err(why),
+            _ => resolve::numbered(whole)?.unwrap_or_else(|| vec![whole.clone()]),
+        };
+        let of = |expression| DataSpec { expression, ..data.clone() };
+        Ok(elements.into_iter().map(of).collect())
+    }
+
     /// What watched data is like wherever it may be; none where nothing is known of
     /// its process.
     pub(crate) fn unplaced(

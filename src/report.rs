@@ -1,8 +1,12 @@
 //! What a session shows at its end: tables, and the line on what happened.
 
-use std::fmt::Write;
+mod columns;
+mod overview;
+mod table;
+
 use std::time::Duration;
 
+use hwtrace_probes::AbsAddr;
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::symbols::kallsyms::addresses_are_shown;
 use hwtrace_probes::types::{Types, type_name, unwrapped};
@@ -11,172 +15,69 @@ use nix::sys::signal::Signal;
 
 use crate::session::Summary;
 use crate::target::Fate;
+pub use overview::{Entry, UNTOUCHED_MAX, legend, overview};
+pub use table::{Row, Table};
 
 /// Number of SIGTRAP, the same on all architectures (signal(7)).
 const SIGTRAP: i32 = 5;
 
-/// One instruction of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// How often it touched the data.
-    pub hits: u64,
-    /// What it did.
-    pub access: &'static str,
-    /// The member that it touched; empty of data without members.
-    pub member: String,
-    /// Function and offset, or the address.
-    pub place: String,
-    /// File and line of its source; empty where that is not known.
-    pub line: String,
-    /// The address, by which rows of equal hits are sorted.
-    pub address: u64,
-    /// The smallest and the largest value after the access, as text; none where no
-    /// value is known.
-    pub values: Option<String>,
-    /// Whether values are missing, or were read from memory a moment later.
-    pub doubtful: bool,
-    /// Number of threads that did it.
-    pub threads: usize,
-}
-
-/// A table of the instructions that touched some data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
-    title: String,
-    noun: &'static str,
-    rows: Vec<Row>,
-}
-
-const COLUMNS: usize = 8;
-const HEADINGS: [&str; COLUMNS] =
-    ["hits", "%", "access", "member", "where", "line", "values", "threads"];
-/// Columns between two columns.
-const GAP: usize = 2;
-/// Which columns hold numbers, and are aligned to the right.
-const RIGHT: [bool; COLUMNS] = [true, true, false, false, false, false, false, true];
-const PLACE: usize = 4;
-/// Left out where nothing is in them.
-const AT_TIMES: [usize; 2] = [3, 5];
-/// A place is never cut below this.
-const PLACE_WIDTH_MIN: usize = 12;
-
-impl Table {
-    /// A table under `title` of things called `noun` (hits, changes); the row
-    /// with most of them comes first.
-    pub fn new(title: String, noun: &'static str, mut rows: Vec<Row>) -> Self {
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.hits), row.address));
-        Self { title, noun, rows }
-    }
-
-    /// The table as text, `width` columns wide where names allow.
-    pub fn text(&self, width: usize) -> String {
-        let total: u64 = self.rows.iter().map(|row| row.hits).sum();
-        let mut text = format!("{}, {}\n", self.title, counted(total, self.noun));
-        if self.rows.is_empty() {
-            return text;
-        }
-        let mut lines = vec![HEADINGS.map(str::to_owned)];
-        lines.extend(self.rows.iter().map(|row| cells(row, total)));
-        for column in AT_TIMES {
-            if lines[1..].iter().all(|line| line[column].is_empty()) {
-                lines[0][column].clear();
-            }
-        }
-        let widths = widths(&lines, width);
-        for line in &lines {
-            let mut shown = String::new();
-            let there = line.iter().enumerate().filter(|(column, _)| widths[*column] > 0);
-            for (column, cell) in there {
-                let cell = shorten(cell, widths[column]);
-                let padding = " ".repeat(widths[column] - cell.chars().count());
-                let (before, after) =
-                    if RIGHT[column] { (&*padding, "") } else { ("", &*padding) };
-                // Writing to a string can not fail.
-                let _ = write!(shown, "{before}{cell}{after}{}", " ".repeat(GAP));
-            }
-            text.push_str(shown.trim_end());
-            text.push('\n');
-        }
-        text
-    }
-}
-
-fn cells(row: &Row, total: u64) -> [String; COLUMNS] {
-    let share = row.hits as f64 * 100.0 / total as f64;
-    [
-        grouped(row.hits),
-        format!("{share:.1}"),
-        row.access.to_owned(),
-        row.member.clone(),
-        row.place.clone(),
-        row.line.clone(),
-        values(row),
-        row.threads.to_string(),
-    ]
-}
-
-/// `0..9`; `~0..9` where not every value is certain, `?` where none is known.
-fn values(row: &Row) -> String {
-    let Some(values) = &row.values else { return "?".to_owned() };
-    let doubt = if row.doubtful { "~" } else { "" };
-    format!("{doubt}{values}")
-}
-
-/// The widest cell of each column; the place gives way where the line would
-/// be too wide.
-fn widths(lines: &[[String; COLUMNS]], width: usize) -> [usize; COLUMNS] {
-    let mut widths = [0; COLUMNS];
-    for line in lines {
-        for (column, cell) in line.iter().enumerate() {
-            widths[column] = widths[column].max(cell.chars().count());
-        }
-    }
-    let there = widths.iter().filter(|width| **width > 0).count();
-    let all: usize = widths.iter().sum::<usize>() + GAP * (there - 1);
-    let room = widths[PLACE].saturating_sub(all.saturating_sub(width));
-    widths[PLACE] = widths[PLACE].min(room.max(PLACE_WIDTH_MIN));
-    widths
-}
-
-/// Keeps the end, which tells most: `…handler::run+0x1f`.
-fn shorten(cell: &str, width: usize) -> String {
-    let length = cell.chars().count();
-    if length <= width {
-        return cell.to_owned();
-    }
-    let kept = cell.chars().skip(length + 1 - width);
-    std::iter::once('…').chain(kept).collect()
-}
-
 /// `counter: unsigned long, 8 bytes at 0x404028`
 pub fn title(location: &Location, types: &dyn Types) -> String {
-    let bytes = match location.bits {
+    title_of(&location.name, &length(location), location, types)
+}
+
+/// `table[0..64].refs: int, 64 elements of 4 bytes, the first at 0x404040`
+pub fn title_of_range(
+    range: &str,
+    elements: &[&Location],
+    types: &dyn Types,
+) -> Option<String> {
+    let first = elements.first()?;
+    let count = counted(elements.len() as u64, "element");
+    let lengths = format!("{count} of {}, the first", length(first));
+    Some(title_of(range, &lengths, first, types))
+}
+
+fn title_of(name: &str, lengths: &str, location: &Location, types: &dyn Types) -> String {
+    let ty = shown_type(location, types).map_or(String::new(), |ty| ty + ", ");
+    let place = match shown_address(location) {
+        Ok(address) => format!("at {address}"),
+        Err(place) => place.to_owned(),
+    };
+    format!("{name}: {ty}{lengths} {place}")
+}
+
+fn length(location: &Location) -> String {
+    match location.bits {
         Some(bits) => counted(bits.width.into(), "bit"),
         None => counted(location.size, "byte"),
-    };
-    let shown = |ty| {
-        // Of what is wrapped what is inside, as its values are shown.
-        let inner = unwrapped(types, ty);
-        let wrapped = inner != types.plain(ty).0;
-        type_name(types, if wrapped { inner } else { ty }) + ", "
-    };
-    let ty = location.ty.map_or(String::new(), shown);
-    let place = match location.thread_local {
-        Some(_) => "of each thread".to_owned(),
-        None if location.address.0 == 0 => "not there yet".to_owned(),
-        None if location.address.is_kernel() && !addresses_are_shown() => {
-            "of the kernel".to_owned()
-        }
-        None => format!("at {}", location.address),
-    };
-    format!("{}: {ty}{bytes} {place}", location.name)
+    }
+}
+
+/// The name of the type of data: of what is wrapped that of what is inside, as its
+/// values are shown.
+pub(crate) fn shown_type(location: &Location, types: &dyn Types) -> Option<String> {
+    let ty = location.ty?;
+    let inner = unwrapped(types, ty);
+    let wrapped = inner != types.plain(ty).0;
+    Some(type_name(types, if wrapped { inner } else { ty }))
+}
+
+/// Where data is, if it has one address that may be shown; else where it is instead.
+pub(crate) fn shown_address(location: &Location) -> Result<AbsAddr, &'static str> {
+    match location.address {
+        _ if location.thread_local.is_some() => Err("of each thread"),
+        AbsAddr(0) => Err("not there yet"),
+        address if address.is_kernel() && !addresses_are_shown() => Err("of the kernel"),
+        address => Ok(address),
+    }
 }
 
 /// `1 hit`, `80,000 hits`
 pub fn counted(count: u64, noun: &str) -> String {
     let plural = match noun {
         _ if count == 1 => "",
-        noun if noun.ends_with('s') => "es",
+        noun if noun.ends_with('s') || noun.ends_with("ch") => "es",
         _ => "s",
     };
     format!("{} {noun}{plural}", grouped(count))
@@ -198,14 +99,19 @@ pub fn grouped(number: u64) -> String {
 /// What was armed, before the target goes on.
 pub fn armed_line(armed: &Armed) -> String {
     let threads = counted(armed.threads.into(), "thread");
-    format!("armed {threads}, slots {}", slots(armed))
+    format!("armed {threads}, {}", slots(armed))
 }
 
 /// Registers in use of those there are; an engine without bound has as many as it needs.
 fn slots(armed: &Armed) -> String {
-    match armed.capacity {
-        u32::MAX => armed.slots.to_string(),
-        capacity => format!("{}/{capacity}", armed.slots),
+    let Armed { watches, slots, capacity, .. } = *armed;
+    match capacity {
+        _ if watches > 0 => {
+            let watches = counted(watches.into(), "watch");
+            format!("{watches} by turns on {slots} of {capacity} slots")
+        }
+        u32::MAX => format!("slots {slots}"),
+        capacity => format!("slots {slots}/{capacity}"),
     }
 }
 
@@ -224,7 +130,7 @@ pub fn summary_line(summary: &Summary) -> String {
     };
     let armed = &summary.armed;
     format!(
-        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, slots {}",
+        "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, {}",
         counted(summary.hits, "hit"),
         grouped(summary.lost),
         summary.threads,
@@ -335,21 +241,6 @@ fn end(fate: Fate) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn row(hits: u64, place: &str) -> Row {
-        let place = place.to_owned();
-        Row {
-            hits,
-            access: "write",
-            member: String::new(),
-            place,
-            line: String::new(),
-            address: hits,
-            values: Some("0..9".to_owned()),
-            doubtful: false,
-            threads: 2,
-        }
-    }
-
     #[test]
     fn numbers_are_grouped() {
         let grouped: Vec<_> = [0, 999, 1000, 1234567].into_iter().map(grouped).collect();
@@ -357,48 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn the_row_with_most_hits_is_first_and_columns_are_aligned() {
-        let table = Table::new(
-            "x: 8 bytes at 0x10".into(),
-            "hit",
-            vec![row(1, "a+0x1"), row(3, "b+0x2")],
-        );
-        let expected = "x: 8 bytes at 0x10, 4 hits\n\
-                        hits     %  access  where  values  threads\n   \
-                        3  75.0  write   b+0x2  0..9          2\n   \
-                        1  25.0  write   a+0x1  0..9          2\n";
-        assert_eq!(table.text(80), expected);
-    }
-
-    #[test]
-    fn lines_have_a_column_where_one_is_known() {
-        let known = Row { line: "x.c:12".into(), ..row(3, "b+0x2") };
-        let table = Table::new("x".into(), "hit", vec![row(1, "a+0x1"), known]);
-        let expected = "x, 4 hits\n\
-                        hits     %  access  where  line    values  threads\n   \
-                        3  75.0  write   b+0x2  x.c:12  0..9          2\n   \
-                        1  25.0  write   a+0x1          0..9          2\n";
-        assert_eq!(table.text(80), expected);
-    }
-
-    #[test]
-    fn members_have_a_column_where_there_are_some() {
-        let member = Row { member: ".max".into(), ..row(3, "b+0x2") };
-        let expected = "x, 3 hits\n\
-                        hits      %  access  member  where  values  threads\n   \
-                        3  100.0  write   .max    b+0x2  0..9          2\n";
-        assert_eq!(Table::new("x".into(), "hit", vec![member]).text(80), expected);
-    }
-
-    #[test]
-    fn long_names_give_way_so_that_lines_fit() {
-        let name = "a_namespace::".repeat(10) + "function+0x12";
-        for line in ["", "demo.rs:58"] {
-            let row = Row { line: line.into(), ..row(3, &name) };
-            let text = Table::new("x".into(), "hit", vec![row]).text(80);
-            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-            assert!(text.contains("function+0x12"), "{text}");
-            assert!(text.contains(line), "{text}");
-        }
+    fn watches_that_take_turns_are_told_with_their_registers() {
+        let armed = Armed { slots: 3, capacity: 4, ..Armed::default() };
+        assert_eq!(slots(&armed), "slots 3/4");
+        assert_eq!(slots(&Armed { capacity: u32::MAX, ..armed.clone() }), "slots 3");
+        let turns = Armed { watches: 64, ..armed };
+        assert_eq!(slots(&turns), "64 watches by turns on 3 of 4 slots");
     }
 }

@@ -1,6 +1,7 @@
 //! What is to be watched, and for whom.
 
 use std::fmt;
+use std::rc::Rc;
 
 use hwtrace_lang::span::Span;
 use hwtrace_probes::spec::{DataSpec, KernelDataSpec, Mode, Only, ProcessRef};
@@ -16,6 +17,9 @@ pub struct Request {
     pub optional: bool,
     /// Requests in front of it: left out where the data of one of them exists.
     pub instead_of: Vec<usize>,
+    /// Of an element of a range: the whole range as it is written, one for all of its
+    /// elements.
+    pub range: Option<Rc<str>>,
 }
 
 /// Data of processes or of the kernel.

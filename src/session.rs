@@ -128,6 +128,14 @@ pub trait Consumer {
         Ok(())
     }
 
+    /// What happened in the session, the last that it is told. Nothing is armed any more.
+    ///
+    /// # Errors
+    /// A failure of the output.
+    fn sum_up(&mut self, _summary: &Summary) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// What went missing in it, for the session's summary.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
@@ -272,6 +280,8 @@ pub struct Session<'a, C> {
     armed: Option<Armed>,
     context: Context,
     options: Options,
+    /// What is left out of ranges, as sentences.
+    left_out: Vec<String>,
     summary: Summary,
     failure: Option<Failure>,
 }
@@ -319,6 +329,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             armed: None,
             context,
             options,
+            left_out: Vec::new(),
             summary: Summary::default(),
             failure: None,
         };
@@ -346,6 +357,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.context.names.types()
     }
 
+    /// Which elements of ranges are not watched, and why.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
     /// Where the data is that is watched.
     pub fn locations(&self) -> impl Iterator<Item = &Location> {
         self.context.locations.iter().flatten()
@@ -365,6 +381,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         };
         let survey = Survey::of(requests, &surroundings, self.target.as_mut())?;
         self.context.locations = survey.locations();
+        self.left_out = survey.left_out();
         self.refuse_unarmable()?;
         if survey.is_empty() {
             return Ok(());
@@ -426,6 +443,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             let _ = self.kernel.set_nice(nice);
         }
         self.summary.failed = self.failure.is_some();
+        self.sum_up();
         let summary = std::mem::take(&mut self.summary);
         (summary, self.failure.take().map_or(Ok(()), Err))
     }
@@ -572,6 +590,16 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
         if let Some(target) = &mut self.target {
             self.summary.fate = target.let_go();
+        }
+    }
+
+    /// Lets the consumer have the last word.
+    fn sum_up(&mut self) {
+        let summed = self.consumer.sum_up(&self.summary);
+        let flushed = self.consumer.flush().map_err(Failure::Output);
+        if let Err(failure) = summed.and(flushed) {
+            self.summary.failed = true;
+            self.failure.get_or_insert(failure);
         }
     }
 

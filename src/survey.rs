@@ -1,12 +1,14 @@
 //! Before anything is armed: which processes there are, where the data is in each of
 //! them, and whether that is all that was asked for.
 
+mod missing;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Process, processes_of};
-use hwtrace_probes::resolve::Location;
+use hwtrace_probes::resolve::{Location, ResolveError};
 use hwtrace_probes::spec::ProcessRef;
 use hwtrace_probes::stack;
 use hwtrace_runtime::bpf::hit::Insight;
@@ -29,6 +31,7 @@ use crate::sharing::Sharing;
 use crate::surroundings::may_read_kernel;
 use crate::target::Running;
 use crate::unwinding::Unwinding;
+use missing::Wrong;
 
 /// By what is armed.
 #[derive(Clone, Copy)]
@@ -73,6 +76,8 @@ pub(crate) struct Survey {
     later: bool,
     /// Processes that are asked for by number.
     needed: Vec<u32>,
+    /// What is left out of ranges, as sentences.
+    left_out: Vec<String>,
 }
 
 impl Survey {
@@ -94,6 +99,7 @@ impl Survey {
             locations: Vec::new(),
             later: requests.iter().any(|request| request.data.executable().is_some()),
             needed: surroundings.target.into_iter().collect(),
+            left_out: Vec::new(),
         };
         if let Some(target) = target {
             survey.look_at_target(target, requests, surroundings)?;
@@ -164,7 +170,7 @@ impl Survey {
         requests: &[Request],
         surroundings: &Surroundings,
     ) -> Result<(), Failure> {
-        let mut diagnostics = Vec::new();
+        let mut wrong = Vec::new();
         for (number, request) in requests.iter().enumerate() {
             let exists = |rival: &usize| self.locations[*rival].is_some();
             let settled = match request.instead_of.iter().any(exists) {
@@ -174,7 +180,8 @@ impl Survey {
             let (location, shape) = match settled {
                 Ok(settled) => settled.unzip(),
                 Err(diagnostic) => {
-                    diagnostics.push(*diagnostic);
+                    let nowhere = self.leads_nowhere(number);
+                    wrong.push(Wrong { number, nowhere, diagnostic: *diagnostic });
                     (None, None)
                 }
             };
@@ -184,10 +191,18 @@ impl Survey {
             self.locations.push(location);
             self.shapes.push(shape);
         }
+        let (diagnostics, left_out) = missing::judge(requests, wrong, self);
+        self.left_out = left_out;
         match diagnostics.is_empty() {
             true => Ok(()),
             false => Err(Failure::Diagnosed(diagnostics)),
         }
+    }
+
+    /// Whether a pointer on the way to the data leads nowhere.
+    fn leads_nowhere(&self, number: usize) -> bool {
+        let mut places = self.instances.iter().map(|instance| &instance.places[number]);
+        places.any(|place| matches!(place.why(), Some(ResolveError::Null { .. })))
     }
 
     fn leave_out(&mut self, number: usize) {
@@ -233,6 +248,11 @@ impl Survey {
     /// Where the data is, by request.
     pub(crate) fn locations(&self) -> Vec<Option<Location>> {
         self.locations.clone()
+    }
+
+    /// What is left out of ranges, as sentences.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.left_out.clone()
     }
 
     /// Whether there is nothing to arm.

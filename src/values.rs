@@ -66,6 +66,22 @@ impl Values {
         }
     }
 
+    /// One value as a program reads it: a number, or `true` and `false`. What JSON has no
+    /// number for (a float that is none) is a string.
+    pub fn json(&self, value: u64) -> serde_json::Value {
+        match &self.kind {
+            Kind::Signed(bits) | Kind::Named(bits, _) => signed(value, *bits).into(),
+            Kind::Float(4) => {
+                // Its shortest text, not the nearest number of 8 bytes.
+                let shortest = f32::from_bits(value as u32).to_string();
+                number(shortest.parse().unwrap_or(f64::NAN))
+            }
+            Kind::Float(_) => number(f64::from_bits(value)),
+            Kind::Bool if value <= 1 => (value == 1).into(),
+            _ => value.into(),
+        }
+    }
+
     /// The lower and the higher one as text: `0..9`, `RED`, `-2.5..1`.
     pub fn range(
         &self,
@@ -119,6 +135,11 @@ impl Values {
     }
 }
 
+fn number(value: f64) -> serde_json::Value {
+    serde_json::Number::from_f64(value)
+        .map_or_else(|| value.to_string().into(), Into::into)
+}
+
 fn signed(value: u64, bits: u32) -> i64 {
     let unused = 64u32.saturating_sub(bits).min(63);
     (value << unused).cast_signed() >> unused
@@ -160,6 +181,23 @@ mod tests {
         assert_eq!(shown(Kind::Named(32, colors), 2, 0xffff_ffff), "BLUE..NONE");
         assert_eq!(shown(Kind::Named(8, vec![(200, "C8".to_owned())]), 3, 200), "3..C8");
         assert_eq!(shown(Kind::Pointer, 0, 0x4000), "0x0..0x4000 <&table[2]>");
+    }
+
+    #[test]
+    fn programs_are_given_numbers() {
+        let json = |kind, value| Values { kind }.json(value).to_string();
+        assert_eq!(json(Kind::Unknown, u64::MAX), "18446744073709551615");
+        assert_eq!(json(Kind::Signed(16), 0xfffe), "-2");
+        assert_eq!(json(Kind::Named(8, vec![(-1, "NONE".to_owned())]), 0xff), "-1");
+        assert_eq!(json(Kind::Float(8), 2.5f64.to_bits()), "2.5");
+        assert_eq!(json(Kind::Float(4), 0.1f32.to_bits().into()), "0.1");
+        assert_eq!(json(Kind::Float(8), f64::NAN.to_bits()), "\"NaN\"");
+        assert_eq!(json(Kind::Float(8), f64::NEG_INFINITY.to_bits()), "\"-inf\"");
+        assert_eq!(
+            (json(Kind::Bool, 1), json(Kind::Bool, 2)),
+            ("true".into(), "2".into())
+        );
+        assert_eq!(json(Kind::Char, 65), "65");
     }
 
     #[test]

@@ -1,149 +1,304 @@
 //! `hwtrace watch`: a table of who touched the data, by instruction.
 
+mod json;
 mod members;
+mod sites;
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write};
+use std::ops::Range;
+use std::rc::Rc;
 
-use hwtrace_probes::expr::Expression;
-use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
+use hwtrace_lang::code::Code;
+use hwtrace_lang::diagnostic::Diagnostic;
+use hwtrace_probes::resolve::Location;
+use hwtrace_probes::spec::{DataSpec, Mode};
 use hwtrace_runtime::engine::Flow;
-use hwtrace_runtime::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW};
+use hwtrace_runtime::schema::{AccessKind, HitRecord};
+use hwtrace_runtime::slots::coverage::Estimate;
 
+use crate::arming;
+use crate::counts::Counts;
+use crate::environment::FOLLOW_ONE;
 use crate::fires::Fires;
-use crate::report::{self, Row, Table};
-use crate::session::{Consumer, Context, Data, Failure, Request};
+use crate::names::Names;
+use crate::report::{self, Entry, Row, Table};
+use crate::session::{Consumer, Context, Data, Failure, Request, Summary};
 use crate::symbols::SharedSymbols;
 use crate::values::Values;
 use members::Members;
+use sites::{Gathered, Sites};
 
-/// What to watch, and how.
-#[derive(Clone, Debug)]
-pub struct Watched {
-    /// What.
-    pub expression: Expression,
-    /// Its length, where not the symbol's.
-    pub length: Option<u32>,
-    /// At which accesses.
-    pub mode: Mode,
-    /// Whether it moves with the pointers on the way to it.
-    pub follow: bool,
+/// How it is told at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Tables for people.
+    Tables {
+        /// How many columns of text they have at most, where names allow.
+        width: usize,
+    },
+    /// One JSON object for programs.
+    Json,
 }
 
 /// The consumer that gathers the table.
 pub struct Watcher<'a> {
-    watched: Vec<Watched>,
-    titles: Vec<String>,
-    /// How the values of each are shown, of those without members.
-    values: Vec<Values>,
+    tables: Vec<Asked>,
+    /// By request: each is an element of what was asked for, or all of it.
+    data: Vec<DataSpec>,
+    shown: Vec<Shown>,
     members: Members,
-    sites: Vec<HashMap<Site, Tally>>,
+    sites: Vec<Sites>,
+    counts: Rc<RefCell<Counts>>,
     fires: Fires,
     symbols: Option<SharedSymbols>,
-    width: usize,
+    /// When it ended, nanoseconds of CLOCK_MONOTONIC.
+    ended: u64,
+    form: Form,
     out: Box<dyn Write + 'a>,
 }
 
-/// An instruction, and what it does.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Site {
-    address: u64,
-    access: u32,
-    /// Handle of the name of the data, or of the member, that it touches.
-    name: u64,
+/// What was asked for, and has one table.
+struct Asked {
+    requests: Range<usize>,
+    /// Of a range: what is written, and what it is of.
+    range: Option<(Rc<str>, String)>,
+    title: String,
 }
 
-/// What an instruction did.
-struct Tally {
-    hits: u64,
-    /// A process in which the address has its meaning.
-    pid: u32,
-    /// The lowest and the highest one; none as long as no value is known.
-    values: Option<(u64, u64)>,
-    doubtful: bool,
-    last_thread: u32,
-    threads: BTreeSet<u32>,
+/// What is known of the data of a request; nothing of what is not watched.
+#[derive(Default)]
+struct Shown {
+    watched: bool,
+    name: String,
+    ty: Option<String>,
+    address: Option<String>,
+    length: u64,
+    /// How its values are shown, where it has no members.
+    values: Values,
 }
 
 impl<'a> Watcher<'a> {
-    /// Watches these, and prints a table of `width` columns to `out` at the
-    /// end.
-    pub fn new(watched: Vec<Watched>, width: usize, out: Box<dyn Write + 'a>) -> Self {
-        let sites = watched.iter().map(|_| HashMap::new()).collect();
-        Self {
-            watched,
-            titles: Vec::new(),
-            values: Vec::new(),
+    /// Watches these, and tells of them to `out` at the end. `names` tell which elements
+    /// are meant by ranges.
+    ///
+    /// # Errors
+    /// That can not be told, or they were to follow pointers.
+    pub fn new(
+        watched: &[DataSpec],
+        names: &Names,
+        form: Form,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Self, Box<Diagnostic>> {
+        let (mut tables, mut data) = (Vec::new(), Vec::new());
+        for spec in watched {
+            let range = spec.expression.ranged();
+            if spec.follow && range.is_some() {
+                let text = format!(
+                    "`--follow` moves one watch, and `{}` is several",
+                    spec.expression
+                );
+                let refused = Diagnostic::new(Code::BadProbeArgument, None, text);
+                return Err(Box::new(refused.help(FOLLOW_ONE)));
+            }
+            let elements = names.elements(spec);
+            let elements = elements.map_err(|why| arming::unresolved(&why, None))?;
+            let requests = data.len()..data.len() + elements.len();
+            let range =
+                range.map(|of| (spec.expression.to_string().into(), of.as_whole()));
+            tables.push(Asked { requests, range, title: String::new() });
+            data.extend(elements);
+        }
+        Ok(Self {
+            tables,
+            shown: Vec::new(),
             members: Members::default(),
-            sites,
+            sites: data.iter().map(|_| Sites::default()).collect(),
+            data,
+            counts: Rc::default(),
             fires: Fires::default(),
             symbols: None,
-            width,
+            ended: 0,
+            form,
             out,
-        }
+        })
+    }
+
+    fn asked(&self, request: usize) -> Option<&Asked> {
+        self.tables.iter().find(|asked| asked.requests.contains(&request))
+    }
+
+    /// The range that a request is an element of, as it is written.
+    fn range_of(&self, request: usize) -> Option<String> {
+        let (range, _) = self.asked(request)?.range.as_ref()?;
+        Some(range.to_string())
+    }
+
+    /// The requests that are watched.
+    fn located(&self) -> impl Iterator<Item = usize> {
+        (0..self.shown.len()).filter(|request| self.shown[*request].watched)
     }
 
     /// How values are shown of what has this name.
-    fn values_of(&self, number: usize, name: u64) -> &Values {
-        let member = self.members.of(number, name);
-        member.map_or(&self.values[number], |member| &member.values)
+    fn values_of(&self, request: usize, name: u64) -> &Values {
+        let member = self.members.of(request, name);
+        member.map_or(&self.shown[request].values, |member| &member.values)
     }
 
-    fn table(&self, number: usize) -> Table {
+    fn member(&self, request: usize, name: u64) -> String {
+        self.members.shown(request, name)
+    }
+
+    fn place(&self, pid: u32, address: u64) -> String {
+        match &self.symbols {
+            Some(symbols) => symbols.borrow_mut().place(pid, address),
+            None => format!("{address:#x}"),
+        }
+    }
+
+    fn line(&self, pid: u32, address: u64) -> String {
         let symbols = self.symbols.as_ref();
-        let row = |(site, tally): (&Site, &Tally)| Row {
+        symbols
+            .map_or_else(String::new, |symbols| symbols.borrow_mut().line(pid, address))
+    }
+
+    /// What was seen of a request, and what that stands for.
+    fn estimate(&self, request: usize) -> Estimate {
+        self.counts.borrow().of(request, self.ended)
+    }
+
+    /// Who touched the data of a request.
+    fn gathered(&self, request: usize) -> Vec<Gathered> {
+        let counts = self.counts.borrow();
+        let share = |watch| counts.share(watch, self.ended);
+        self.sites[request].gather(&share, &|name| self.values_of(request, name))
+    }
+
+    fn row(&self, request: usize, gathered: &Gathered, range: Option<&str>) -> Row {
+        let Gathered { site, tally, estimated, coverage } = gathered;
+        let away = site.is_away();
+        let told = |text: String| if away { String::new() } else { text };
+        let mut name =
+            |address| self.symbols.as_ref()?.borrow_mut().pointed_to(tally.pid, address);
+        let values = self.values_of(request, site.name);
+        Row {
             hits: tally.hits,
+            estimated: *estimated,
+            coverage: *coverage,
+            away,
             access: AccessKind::from_number(site.access).name(),
-            member: self.members.shown(number, site.name),
-            place: symbols.map_or_else(
-                || format!("{:#x}", site.address),
-                |symbols| symbols.borrow_mut().place(tally.pid, site.address),
-            ),
-            line: symbols.map_or_else(String::new, |symbols| {
-                symbols.borrow_mut().line(tally.pid, site.address)
-            }),
+            member: match range {
+                Some(range) => self.members.element(request, site.name, range),
+                None => self.member(request, site.name),
+            },
+            place: told(self.place(tally.pid, site.address)),
+            line: told(self.line(tally.pid, site.address)),
             address: site.address,
-            values: tally.values.map(|range| {
-                let mut name =
-                    |address| symbols?.borrow_mut().pointed_to(tally.pid, address);
-                self.values_of(number, site.name).range(range, &mut name)
-            }),
+            values: tally.values.map(|range| values.range(range, &mut name)),
             doubtful: tally.doubtful,
             threads: tally.threads.len(),
+        }
+    }
+
+    fn table(&self, asked: &Asked) -> Table {
+        let range = asked.range.as_ref().map(|(_, of)| &**of);
+        let rows = |request: usize| {
+            let gathered = self.gathered(request).into_iter();
+            gathered.map(move |gathered| self.row(request, &gathered, range))
         };
-        let rows = self.sites[number].iter().map(row).collect();
-        let title = self.titles.get(number).cloned().unwrap_or_default();
-        let change = self.watched[number].mode == Mode::Change;
-        Table::new(title, if change { "change" } else { "hit" }, rows)
+        let requests = || asked.requests.clone();
+        let change = requests().any(|request| self.data[request].mode == Mode::Change);
+        let estimate = requests().map(|request| self.estimate(request)).sum();
+        let noun = if change { "change" } else { "hit" };
+        Table::new(
+            asked.title.clone(),
+            noun,
+            estimate,
+            requests().flat_map(rows).collect(),
+        )
+    }
+
+    /// All that people are told at the end.
+    fn text(&self, width: usize) -> String {
+        let entry = |request: usize| Entry {
+            name: self.shown[request].name.clone(),
+            estimate: self.estimate(request),
+        };
+        let entries: Vec<_> = self.located().map(entry).collect();
+        let estimates: Vec<_> = entries.iter().map(|entry| entry.estimate).collect();
+        let partial = estimates.iter().filter(|it| it.coverage() < 1.0).count();
+        let untouched = estimates.iter().filter(|it| it.seen == 0).count();
+        let shortened = partial > 1 && untouched > report::UNTOUCHED_MAX;
+        let mut parts = Vec::new();
+        if partial > 1 {
+            parts.push(report::overview(entries, width));
+        }
+        let tables = self.tables.iter().filter(|asked| !asked.title.is_empty());
+        let tables = tables.map(|asked| self.table(asked));
+        // Those that are not listed one by one have no table either.
+        let tables = tables.filter(|table| !shortened || !table.is_empty());
+        parts.extend(tables.map(|table| table.text(width)));
+        let legend = report::legend(&estimates);
+        parts.extend(Some(legend).filter(|legend| !legend.is_empty()));
+        parts.join("\n")
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), Failure> {
+        ignore_closed(self.out.write_all(text.as_bytes())).map_err(Failure::Output)
+    }
+
+    /// Learns of the data of the next request.
+    fn learn(&mut self, location: Option<&Location>, names: &Names) {
+        let Some(location) = location else {
+            self.members.skip();
+            self.shown.push(Shown::default());
+            return;
+        };
+        self.members.add(location, names);
+        self.shown.push(Shown {
+            watched: true,
+            name: location.name.clone(),
+            ty: report::shown_type(location, names.types()),
+            address: report::shown_address(location).ok().map(|it| it.to_string()),
+            length: location.size,
+            values: names.values(location),
+        });
     }
 }
 
 impl Consumer for Watcher<'_> {
     fn requests(&self) -> Vec<Request> {
-        let request = |watched: &Watched| Request {
-            data: Data::Process(DataSpec {
-                process: ProcessRef::Target,
-                expression: watched.expression.clone(),
-                length: watched.length,
-                mode: watched.mode,
-                only: Only::default(),
-                pinned: false,
-                follow: watched.follow,
-            }),
-            span: None,
-            optional: false,
-            instead_of: Vec::new(),
+        let of = |asked: &Asked| {
+            let range = asked.range.as_ref().map(|(range, _)| Rc::clone(range));
+            let request = move |data: &DataSpec| Request {
+                data: Data::Process(data.clone()),
+                span: None,
+                optional: false,
+                instead_of: Vec::new(),
+                range: range.clone(),
+            };
+            self.data[asked.requests.clone()].iter().map(request)
         };
-        self.watched.iter().map(request).collect()
+        self.tables.iter().flat_map(of).collect()
     }
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.symbols = Some(context.symbols.clone());
-        for location in context.locations.iter().flatten() {
-            self.titles.push(report::title(location, context.names.types()));
-            self.values.push(context.names.values(location));
-            self.members.add(location, &context.names);
+        self.counts = Rc::clone(&context.counts);
+        let names = &*context.names;
+        for location in &context.locations {
+            self.learn(location.as_ref(), names);
+        }
+        for asked in &mut self.tables {
+            let located = &context.locations[asked.requests.clone()];
+            let located: Vec<_> = located.iter().flatten().collect();
+            let title = match &asked.range {
+                Some((range, _)) => {
+                    report::title_of_range(range, &located, names.types())
+                }
+                None => located.first().map(|it| report::title(it, names.types())),
+            };
+            asked.title = title.unwrap_or_default();
         }
         Ok(Flow::Continue)
     }
@@ -158,47 +313,39 @@ impl Consumer for Watcher<'_> {
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        if !self.fires.at(self.watched[request].mode, record) {
-            return Ok(Flow::Continue);
+        let away = record.access == AccessKind::Away as u32;
+        if !away {
+            if !self.fires.at(self.data[request].mode, record) {
+                return Ok(Flow::Continue);
+            }
+            self.counts.borrow_mut().fired(request, record.watch, record.time);
         }
         let name = self.members.row(request, record.data_name);
-        let site = Site { address: record.address, access: record.access, name };
         let member = self.members.of(request, name);
-        let values = member.map_or(&self.values[request], |member| &member.values);
-        let tally = self.sites[request].entry(site).or_insert_with(|| Tally {
-            hits: 0,
-            pid: record.pid,
-            values: None,
-            doubtful: false,
-            last_thread: 0,
-            threads: BTreeSet::new(),
-        });
-        tally.hits += 1;
-        tally.doubtful |= record.doubts & (UNSURE_NEW | UNKNOWN_NEW) != 0;
-        if record.doubts & UNKNOWN_NEW == 0 {
-            let (new, values) = (record.new, values);
-            let (low, high) = tally.values.unwrap_or((new, new));
-            let less = |left, right| values.compare(left, right) == Ordering::Less;
-            let low = if less(new, low) { new } else { low };
-            let high = if less(high, new) { new } else { high };
-            tally.values = Some((low, high));
-        }
-        if tally.last_thread != record.tid {
-            tally.last_thread = record.tid;
-            tally.threads.insert(record.tid);
-        }
+        let values = member.map_or(&self.shown[request].values, |member| &member.values);
+        self.sites[request].add(record, name, values);
         Ok(Flow::Continue)
     }
 
-    fn end(&mut self, _failed: bool, _now: u64) -> Result<(), Failure> {
-        let tables: Vec<_> =
-            (0..self.titles.len()).map(|number| self.table(number)).collect();
-        for (number, table) in tables.iter().enumerate() {
-            let gap = if number == 0 { "" } else { "\n" };
-            let written = write!(self.out, "{gap}{}", table.text(self.width));
-            ignore_closed(written).map_err(Failure::Output)?;
+    fn end(&mut self, _failed: bool, now: u64) -> Result<(), Failure> {
+        self.ended = now;
+        match self.form {
+            Form::Tables { width } => {
+                let text = self.text(width);
+                self.put(&text)
+            }
+            Form::Json => Ok(()),
         }
-        Ok(())
+    }
+
+    fn sum_up(&mut self, summary: &Summary) -> Result<(), Failure> {
+        match self.form {
+            Form::Tables { .. } => Ok(()),
+            Form::Json => {
+                let object = json::object(self, summary);
+                self.put(&object)
+            }
+        }
     }
 
     fn remarks(&self) -> Vec<String> {

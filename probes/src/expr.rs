@@ -10,6 +10,7 @@
 //! | `x.member`, `x.0`, `x.Base::member` | a member, through C++ references too |
 //! | `p->member`, `*p` | what a pointer points to, and a member of it |
 //! | `a[3]`, `p[-1]`, `a[MAX - 1]` | an element; constants of enumerations have names |
+//! | `a[0..64]`, `p[2..N]`, `a[..]` | each of some elements, without the last; all of an array |
 //! | `(struct conn *)0x55…`, `(node_t *)p` | the data that the cast pointer points to |
 //! | `*&x`, `(&x)[1]` | `&` makes a pointer of data, and is nothing by itself |
 //!
@@ -26,6 +27,7 @@
 //! [`Expression`] prints itself in one form, which parses to itself again.
 
 mod constant;
+mod elements;
 mod error;
 mod parse;
 mod print;
@@ -34,6 +36,8 @@ mod scan;
 mod tests;
 
 pub use constant::{Constant, Operator};
+pub use elements::MAX_ELEMENTS;
+pub(crate) use elements::TooMany;
 pub use error::{ExprError, ExprErrorKind};
 
 /// A parsed expression that names data.
@@ -78,6 +82,16 @@ pub enum Expression {
         of: Box<Expression>,
         /// Which element.
         index: Constant,
+    },
+    /// `of[from..to]`: each of these elements by itself, without the last. Where the first
+    /// or the last is left out, as far as the array goes.
+    Range {
+        /// The array or pointer.
+        of: Box<Expression>,
+        /// The first element.
+        from: Option<Constant>,
+        /// The element after the last.
+        to: Option<Constant>,
     },
     /// `*of`.
     Dereference(Box<Expression>),
@@ -128,18 +142,38 @@ impl Expression {
 
     /// What it begins with: a variable or an address.
     pub(crate) fn start(&self) -> &Expression {
+        let mut start = self;
+        while let Some(of) = start.operand() {
+            start = of;
+        }
+        start
+    }
+
+    /// What it is made of; none of a variable and of an address.
+    fn operand(&self) -> Option<&Expression> {
         match self {
             Expression::Name { .. }
             | Expression::Address(_)
-            | Expression::Decimal { .. } => self,
+            | Expression::Decimal { .. } => None,
             Expression::Member { of, .. }
             | Expression::Arrow { of, .. }
             | Expression::Index { of, .. }
+            | Expression::Range { of, .. }
             | Expression::Dereference(of)
             | Expression::Reference(of)
             | Expression::Cast { of, .. }
-            | Expression::Offset { of, .. } => of.start(),
+            | Expression::Offset { of, .. } => Some(of),
         }
+    }
+
+    /// What its first range is of: `table` of `table[0..4].slots[..]`. None where it names
+    /// one thing.
+    pub fn ranged(&self) -> Option<&Expression> {
+        let inner = self.operand().and_then(Expression::ranged);
+        inner.or(match self {
+            Expression::Range { of, .. } => Some(of),
+            _ => None,
+        })
     }
 
     /// The variable of this name, in whatever file has it.

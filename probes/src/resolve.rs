@@ -6,6 +6,7 @@
 //! expression means is said at the head of [`crate::expr`].
 
 mod describe;
+mod elements;
 mod error;
 pub mod in_kernel;
 mod members;
@@ -17,6 +18,7 @@ mod tls;
 mod walk;
 
 pub use describe::describe;
+pub use elements::{elements, numbered};
 pub use error::{Choice, ResolveError};
 pub use memory::Memory;
 pub use path::{PathAt, leaf_at, path_at};

@@ -302,6 +302,12 @@ pub enum SpecErrorKind {
     /// No access is made by both sides.
     #[error("no access is of both `.user` and `.kernel`")]
     NothingLeft,
+    /// Elements of a range, of which each is at a place of its own.
+    #[error("`.follow` moves one watch, and `{expression}` is several")]
+    FollowedRange {
+        /// The expression.
+        expression: String,
+    },
     /// The argument of `data` does not name data.
     #[error(transparent)]
     Expression(#[from] ExprError),

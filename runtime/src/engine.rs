@@ -271,6 +271,8 @@ pub struct Armed {
     pub slots: u32,
     /// Debug registers each has.
     pub capacity: u32,
+    /// Watches that take turns on the registers; 0 where each has one of its own.
+    pub watches: u32,
 }
 
 /// What happened to the hits.

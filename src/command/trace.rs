@@ -48,6 +48,9 @@ pub(crate) fn run<C: Consumer>(
             location.address
         ));
     }
+    for text in session.left_out() {
+        messages.warning(text);
+    }
     let is_news = messages.common.verbose || session.is_second_best();
     if is_news && !messages.common.quiet && !session.engine().is_empty() {
         messages.line(session.engine());

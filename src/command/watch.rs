@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::rc::Rc;
 
-use hwtrace::cli::{Common, DemoArgs, ModeChoice, WatchArgs};
+use hwtrace::cli::{Common, DemoArgs, ModeChoice, ReportFormat, WatchArgs};
 use hwtrace::engines::Choice;
 use hwtrace::names::Names;
 use hwtrace::target::Target;
-use hwtrace::watch::{Watched, Watcher};
+use hwtrace::watch::{Form, Watcher};
 use hwtrace::{demo, environment};
 use hwtrace_lang::span::Source;
 use hwtrace_probes::expr::Expression;
-use hwtrace_probes::spec::Mode;
+use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 
 use super::{RUN_TIME, USAGE, trace};
 use crate::messages::Messages;
@@ -30,7 +30,17 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), u8> {
         match Expression::parse(text) {
             Ok(expression) => {
                 let WatchArgs { length, follow, .. } = *args;
-                watched.push(Watched { expression, length, mode, follow });
+                let process = ProcessRef::Target;
+                let (only, pinned) = (Only::default(), false);
+                watched.push(DataSpec {
+                    process,
+                    expression,
+                    length,
+                    mode,
+                    only,
+                    pinned,
+                    follow,
+                });
             }
             Err(error) => {
                 let diagnostic = environment::explain_expression(&error, None);
@@ -54,7 +64,7 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), u8> {
         }
         None => Target::Command(args.command.clone()),
     };
-    watch(watched, &target, &messages)
+    watch(&watched, &target, args.format, &messages)
 }
 
 pub(crate) fn demo(args: &DemoArgs) -> Result<(), u8> {
@@ -72,19 +82,27 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), u8> {
     }
     let own = own.to_string_lossy().into_owned();
     let target = Target::Command(vec![own, demo::TARGET_ARGUMENT.to_owned()]);
-    watch(vec![demo::watched()], &target, &messages)
+    watch(&[demo::watched()], &target, args.format, &messages)
 }
 
 fn watch(
-    watched: Vec<Watched>,
+    watched: &[DataSpec],
     target: &Target,
+    format: ReportFormat,
     messages: &Messages<'_>,
 ) -> Result<(), u8> {
+    let names = Rc::new(Names::of(target));
     let out =
         trace::open_output(messages.common).map_err(|text| messages.usage(&text))?;
-    let width = table_width(messages.common);
-    let names = Rc::new(Names::of(target));
-    let mut watcher = Watcher::new(watched, width, Box::new(out.clone()));
+    let form = match format {
+        ReportFormat::Human => Form::Tables { width: table_width(messages.common) },
+        ReportFormat::Json => Form::Json,
+    };
+    let watcher = Watcher::new(watched, &names, form, Box::new(out.clone()));
+    let mut watcher = watcher.map_err(|refused| {
+        messages.diagnostics(&[*refused]);
+        USAGE
+    })?;
     trace::run(&mut watcher, (target, names), &out, messages)
 }
 

@@ -103,7 +103,13 @@ impl Consumer for Seen {
             follow: false,
         };
         let data = Data::Process(data);
-        vec![Request { data, span: None, optional: false, instead_of: Vec::new() }]
+        vec![Request {
+            data,
+            span: None,
+            optional: false,
+            instead_of: Vec::new(),
+            range: None,
+        }]
     }
 
     fn begin(&mut self, _context: &Context) -> Result<Flow, Failure> {

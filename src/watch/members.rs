@@ -18,12 +18,14 @@ pub(super) struct Members {
     handles: HashMap<Vec<u8>, u64>,
     /// By what is watched, and there by handle; none of what has no members.
     of: Vec<HashMap<u64, Member>>,
+    /// By what is watched: its name.
+    wholes: Vec<String>,
 }
 
 /// A member.
 pub(super) struct Member {
-    /// As the table has it: `.limits[2].max`.
-    shown: String,
+    /// What to write to name it: `cfg.limits[2].max`.
+    name: String,
     /// Of an element of a text: the handle of the text, which has one row.
     row: Option<u64>,
     /// How its values are shown.
@@ -50,7 +52,7 @@ impl Members {
                     members.insert(
                         handle,
                         Member {
-                            shown: below(name, &location.name).to_owned(),
+                            name: name.to_owned(),
                             row: row.as_ref().map(|it| it.1),
                             values: part.ty.map_or_else(Values::default, |ty| {
                                 Values::of(names.types(), ty)
@@ -61,6 +63,13 @@ impl Members {
             }
         }
         self.of.push(members);
+        self.wholes.push(location.name.clone());
+    }
+
+    /// The next is not watched.
+    pub(super) fn skip(&mut self) {
+        self.of.push(HashMap::new());
+        self.wholes.push(String::new());
     }
 
     /// The text that a character is one of: its name and handle.
@@ -81,13 +90,20 @@ impl Members {
         self.of(watched, name).and_then(|member| member.row).unwrap_or(name)
     }
 
-    /// The text for a table; empty of what has no members.
+    /// What was touched of what is watched: `.limits[2].max`; empty of what has no members.
     pub(super) fn shown(&self, watched: usize, name: u64) -> String {
         match self.of(watched, name) {
-            Some(member) => member.shown.clone(),
+            Some(member) => below(&member.name, &self.wholes[watched]).to_owned(),
             None if self.of.get(watched).is_none_or(HashMap::is_empty) => String::new(),
             None => UNTOLD.to_owned(),
         }
+    }
+
+    /// The same of an element, as it is told from others: `[3].refs`. `range` is what the
+    /// range is of.
+    pub(super) fn element(&self, watched: usize, name: u64, range: &str) -> String {
+        let member = self.of(watched, name).map(|member| &member.name);
+        below(member.unwrap_or(&self.wholes[watched]), range).to_owned()
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn request(name: &str, mode: Mode) -> Request {
         pinned: false,
         follow: false,
     });
-    Request { data, span: None, optional: false, instead_of: Vec::new() }
+    Request { data, span: None, optional: false, instead_of: Vec::new(), range: None }
 }
 
 /// All that came of a session.

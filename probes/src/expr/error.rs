@@ -104,6 +104,9 @@ impl ExprError {
             ExprErrorKind::Syntax { found: '-', .. } => {
                 Some("a member behind a pointer is `p->member`".to_owned())
             }
+            ExprErrorKind::Syntax { found: '=', .. } => {
+                Some("the last of a range is not in it: `table[0..64]` has 64".to_owned())
+            }
             ExprErrorKind::Syntax { found: '(', .. } => {
                 Some("functions of the program are not called".to_owned())
             }

@@ -3,7 +3,8 @@
 //! ```text
 //! whole   := unary { ("+" | "-") NUMBER }
 //! unary   := "*" unary | "&" unary | "(" TYPE stars ")" unary | postfix
-//! postfix := primary { "." NAME | "->" NAME | "[" constant "]" }
+//! postfix := primary { "." NAME | "->" NAME | "[" constant "]"
+//!                    | "[" [ constant ] ".." [ constant ] "]" }
 //! primary := NUMBER | [ MODULE ":" ] NAME | "(" whole ")"
 //! ```
 
@@ -192,7 +193,7 @@ impl<'a> Parser<'a> {
             } else if self.rest().starts_with('[') {
                 let open = self.at;
                 self.take(1);
-                let index = self.sum()?;
+                of = self.elements(of)?;
                 if !self.takes("]") {
                     let unclosed = ExprErrorKind::Unclosed { bracket: '[' };
                     return match self.rest().is_empty() {
@@ -200,7 +201,6 @@ impl<'a> Parser<'a> {
                         false => Err(self.unexpected("`]`")),
                     };
                 }
-                of = Expression::Index { of: Box::new(of), index };
             } else {
                 return Ok(of);
             }
@@ -284,7 +284,28 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// What is in `[…]`.
+    /// What is in `[…]`: an element, or some of them.
+    fn elements(&mut self, of: Expression) -> Parsed {
+        if self.takes("..") {
+            return self.range(of, None);
+        }
+        let index = self.sum()?;
+        match self.takes("..") {
+            true => self.range(of, Some(index)),
+            false => Ok(Expression::Index { of: Box::new(of), index }),
+        }
+    }
+
+    /// What is behind the dots of a range.
+    fn range(&mut self, of: Expression, from: Option<Constant>) -> Parsed {
+        let to = match self.rest().starts_with(']') {
+            true => None,
+            false => Some(self.sum()?),
+        };
+        Ok(Expression::Range { of: Box::new(of), from, to })
+    }
+
+    /// A constant.
     fn sum(&mut self) -> Parsed<Constant> {
         let mut left = self.product()?;
         loop {

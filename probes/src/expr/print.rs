@@ -21,6 +21,13 @@ impl fmt::Display for Expression {
             Expression::Member { of, name } => write!(f, "{}.{name}", Postfix(of)),
             Expression::Arrow { of, name } => write!(f, "{}->{name}", Postfix(of)),
             Expression::Index { of, index } => write!(f, "{}[{index}]", Postfix(of)),
+            Expression::Range { of, from, to } => {
+                write!(f, "{}[", Postfix(of))?;
+                from.iter().try_for_each(|from| from.fmt(f))?;
+                f.write_str("..")?;
+                to.iter().try_for_each(|to| to.fmt(f))?;
+                f.write_str("]")
+            }
             Expression::Dereference(of) => write!(f, "*{}", Operand(of)),
             Expression::Reference(of) => write!(f, "&{}", Operand(of)),
             Expression::Cast { to, stars, of } => {
@@ -33,7 +40,7 @@ impl fmt::Display for Expression {
 
 impl Expression {
     /// The text with what makes it one word to `[…]`: parentheses where needed.
-    pub(crate) fn as_whole(&self) -> String {
+    pub fn as_whole(&self) -> String {
         Postfix(self).to_string()
     }
 

@@ -99,6 +99,9 @@ fn forms_and_how_they_print() {
         ("p[2*3 - 1]", "p[5]"),
         ("p[ns::MAX - 1]", "p[ns::MAX - 1]"),
         ("p[-(A+1)*2]", "p[(0 - (A + 1)) * 2]"),
+        ("table[0 .. 64].refs", "table[0..64].refs"),
+        ("p[-2..N - 1]->x[..]", "p[-2..N - 1]->x[..]"),
+        ("*t[0x2..][..3]", "*t[2..][..3]"),
         ("libz.so.1:crc_table", "libz.so.1:crc_table"),
         ("prog:ns::counter.x", "prog:ns::counter.x"),
         ("\"/a b/libz.so\":crc", "\"/a b/libz.so\":crc"),
@@ -143,6 +146,10 @@ fn nonsense_is_refused() {
     assert_eq!(kind("&x"), ExprErrorKind::AddressOf { of: "x".to_owned() });
     assert_eq!(kind("(&x)+1"), ExprErrorKind::AddressOf { of: "x".to_owned() });
     assert_eq!(kind("(int)x"), ExprErrorKind::NotAPointer { to: "int".to_owned() });
+    assert_eq!(kind("x[0..=3]"), syntax(5, '='));
+    assert_eq!(kind("x[0...3]"), syntax(5, '.'));
+    assert_eq!(kind("x[0..3..4]"), syntax(6, '.'));
+    assert_eq!(kind("x[0..3"), ExprErrorKind::Unclosed { bracket: '[' });
     assert_eq!(kind("(x"), ExprErrorKind::Unclosed { bracket: '(' });
     assert_eq!(kind("x[1"), ExprErrorKind::Unclosed { bracket: '[' });
     assert_eq!(kind("\"x"), ExprErrorKind::Unclosed { bracket: '"' });
@@ -198,6 +205,8 @@ fn expressions() -> impl Strategy<Value = Expression> {
             (inner.clone(), member).prop_map(|(of, name)| Expression::Arrow { of, name }),
             (inner.clone(), constants())
                 .prop_map(|(of, index)| Expression::Index { of, index }),
+            (inner.clone(), prop::option::of(constants()), prop::option::of(constants()))
+                .prop_map(|(of, from, to)| Expression::Range { of, from, to }),
             inner.clone().prop_map(Expression::Dereference),
             inner.clone().prop_map(|of| Expression::Dereference(Box::new(
                 Expression::Reference(of)
@@ -214,6 +223,15 @@ fn expressions() -> impl Strategy<Value = Expression> {
             }),
         ]
     })
+}
+
+#[test]
+fn what_ranges_are_of() {
+    for (text, of) in [("a[0..2].b[..]", "a"), ("*(p->t[1..])", "p->t"), ("x[1]", "")] {
+        let parsed = Expression::parse(text).expect(text);
+        let ranged = parsed.ranged().map(ToString::to_string);
+        assert_eq!(ranged.unwrap_or_default(), of, "{text}");
+    }
 }
 
 proptest! {

@@ -47,14 +47,21 @@ pub(super) const ROWS: &[Provider] = &[
 ];
 
 fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
+    let expression = expression(components)?;
+    let follow = components.iter().position(|part| part.name == "follow");
+    if let Some(index) = follow.filter(|_| expression.ranged().is_some()) {
+        let expression = expression.to_string();
+        let kind = SpecErrorKind::FollowedRange { expression };
+        return Err(SpecError { index, kind });
+    }
     Ok(Spec::Data(DataSpec {
         process: process(components)?,
-        expression: expression(components)?,
+        expression,
         length: length(components)?,
         mode,
         only: modifiers::only(components)?,
         pinned: modifiers::has(components, "pinned"),
-        follow: modifiers::has(components, "follow"),
+        follow: follow.is_some(),
     }))
 }
 

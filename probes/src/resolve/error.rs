@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::address::{AbsAddr, USER_SPACE_END};
+use crate::expr::MAX_ELEMENTS;
 use crate::image::debug_package;
 use crate::types::Line;
 
@@ -169,6 +170,52 @@ pub enum ResolveError {
         /// How many elements it has.
         length: u64,
     },
+    /// A range with no element in it.
+    #[error("there is no element in `{range}`: the one behind `..` is not in it")]
+    EmptyRange {
+        /// The expression up to the range's end.
+        range: String,
+        /// What it is of.
+        of: String,
+        /// The first element.
+        from: i64,
+    },
+    /// A range goes further than the array.
+    #[error("`{range}` goes beyond `{of}`, which has {}", elements_of(*.length))]
+    RangeBeyond {
+        /// The expression up to the range's end.
+        range: String,
+        /// The array.
+        of: String,
+        /// How many elements it has.
+        length: u64,
+    },
+    /// A range without an end, of what does not tell how many elements it has.
+    #[error("nothing tells how many elements `{of}` has")]
+    OpenRange {
+        /// Of what.
+        of: String,
+        /// The first element.
+        from: i64,
+    },
+    /// A range has too many elements.
+    #[error("`{name}` is {count} elements, and {} are watched at most", MAX_ELEMENTS)]
+    TooManyElements {
+        /// The expression.
+        name: String,
+        /// How many.
+        count: u64,
+    },
+    /// A range, where which elements it has is not known yet.
+    #[error(
+        "`{name}` is several elements, and which is not known before `{of}` is there"
+    )]
+    Several {
+        /// The expression up to the range's end.
+        name: String,
+        /// What it is of.
+        of: String,
+    },
     /// No enumeration has the constant.
     #[error("there is no constant `{name}`")]
     NoSuchConstant {
@@ -330,6 +377,25 @@ impl ResolveError {
             ResolveError::NotAPointer { name, .. } => {
                 format!("a number that holds an address is cast: `(char*){name}`")
             }
+            ResolveError::EmptyRange { of, from, .. } => match from.checked_add(1) {
+                Some(end) => format!("element {from} alone is `{of}[{from}..{end}]`"),
+                None => return None,
+            },
+            ResolveError::RangeBeyond { of, .. } => {
+                format!("all of them are `{of}[..]`")
+            }
+            ResolveError::OpenRange { of, from, .. } => {
+                format!(
+                    "write where they end: `{of}[{from}..{}]`",
+                    from.saturating_add(8)
+                )
+            }
+            ResolveError::TooManyElements { .. } => {
+                "watch some of them, as in `table[0..64]`".to_owned()
+            }
+            ResolveError::Several { of, .. } => {
+                format!("write which, as numbers: `{of}[0..8]`")
+            }
             ResolveError::BitField { name } => format!("watch it by name: `{name}`"),
             ResolveError::Outside { there: Some(there), .. } => {
                 format!("watch it by its own name: `{there}`")
@@ -347,6 +413,14 @@ impl ResolveError {
             }
             _ => return None,
         })
+    }
+}
+
+/// "1 element", "64 elements"
+fn elements_of(length: u64) -> String {
+    match length {
+        1 => "1 element".to_owned(),
+        _ => format!("{length} elements"),
     }
 }
 

@@ -231,6 +231,111 @@ fn what_is_wrong_is_said() {
     assert_eq!(prog.address.0, 0x4000);
 }
 
+fn all_of(text: &str) -> Result<Vec<String>, ResolveError> {
+    let expression = Expression::parse(text).expect(text);
+    let found = elements(&Fixture::new().image, &expression)?;
+    Ok(found.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn ranges_are_their_elements() {
+    for (text, expected) in [
+        ("cfg.level", &["cfg.level"][..]),
+        ("cfg.limits[1..3].max", &["cfg.limits[1].max", "cfg.limits[2].max"]),
+        ("cfg.limits[LAST - 1..]", &["cfg.limits[2]", "cfg.limits[3]"]),
+        ("cfg.limits[..LAST - 1]", &["cfg.limits[0]", "cfg.limits[1]"]),
+        ("cfg.next[-1..1].level", &["cfg.next[-1].level", "cfg.next[0].level"]),
+        (
+            "cfg.next[0..2].limits[2..].min",
+            &[
+                "cfg.next[0].limits[2].min",
+                "cfg.next[0].limits[3].min",
+                "cfg.next[1].limits[2].min",
+                "cfg.next[1].limits[3].min",
+            ],
+        ),
+        ("slice[0..2].max", &["slice[0].max", "slice[1].max"]),
+        ("*(cfg.limits[0..1])", &["*cfg.limits[0]"]),
+        ("((struct config*)0x6000)[1..2]", &["((struct config*)0x6000)[1]"]),
+        ("cfg.limits[0..1]+4", &["cfg.limits[0]+4"]),
+    ] {
+        let found = all_of(text);
+        assert_eq!(found.unwrap_or_else(|error| panic!("{text}: {error}")), expected);
+    }
+    let all = all_of("cfg.limits[..]").expect("an array");
+    assert_eq!((all.len(), &*all[3]), (4, "cfg.limits[3]"));
+    let most = format!("cfg.next[0..{}]", crate::expr::MAX_ELEMENTS);
+    assert_eq!(all_of(&most).expect("just so many").len(), 1024);
+}
+
+#[test]
+fn ranges_of_nothing_are_refused() {
+    for (text, message, help) in [
+        (
+            "cfg.limits[0..5]",
+            "`cfg.limits[0..5]` goes beyond `cfg.limits`, which has 4 elements",
+            "all of them are `cfg.limits[..]`",
+        ),
+        (
+            "cfg.limits[-1..]",
+            "`cfg.limits[-1..]` goes beyond `cfg.limits`, which has 4 elements",
+            "all of them are `cfg.limits[..]`",
+        ),
+        (
+            "cfg.limits[4..4]",
+            "`cfg.limits[4..4]` goes beyond `cfg.limits`, which has 4 elements",
+            "all of them are `cfg.limits[..]`",
+        ),
+        (
+            "cfg.limits[3..3].max",
+            "there is no element in `cfg.limits[3..3]`: the one behind `..` is not in it",
+            "element 3 alone is `cfg.limits[3..4]`",
+        ),
+        (
+            "cfg.next[..]",
+            "nothing tells how many elements `cfg.next` has",
+            "write where they end: `cfg.next[0..8]`",
+        ),
+        (
+            "((long*)0x6000)[2..]",
+            "nothing tells how many elements `((long*)0x6000)` has",
+            "write where they end: `((long*)0x6000)[2..10]`",
+        ),
+        ("cfg.level[0..2]", "`cfg.level` has no elements: it is of type `int`", ""),
+        ("cfg.limits[0..MOST]", "there is no constant `MOST`", ""),
+        (
+            "cfg.next[0..4].limits[0..300]",
+            "`cfg.next[0].limits[0..300]` goes beyond `cfg.next[0].limits`, which has 4 \
+             elements",
+            "all of them are `cfg.next[0].limits[..]`",
+        ),
+        (
+            "cfg.next[0..300].limits[..]",
+            "`cfg.next[0..300].limits[..]` is 1200 elements, and 1024 are watched at most",
+            "watch some of them, as in `table[0..64]`",
+        ),
+    ] {
+        let error = all_of(text).expect_err(text);
+        assert_eq!(error.to_string(), message, "{text}");
+        assert_eq!(error.help().unwrap_or_default(), help, "{text}");
+    }
+    let several = fails("cfg.limits[..]");
+    assert!(matches!(several, ResolveError::Several { .. }), "{several}");
+}
+
+#[test]
+fn ranges_of_numbers_need_no_types() {
+    let of = |text| numbered(&Expression::parse(text).expect(text));
+    let found = of("later[..2]->x[3..4]").expect("elements").expect("numbers");
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["later[0]->x[3]", "later[1]->x[3]"]);
+    assert!(matches!(of("later[0..N]"), Ok(None)));
+    assert!(matches!(of("later[..]"), Ok(None)));
+    assert!(matches!(of("later[2..2]"), Err(ResolveError::EmptyRange { .. })));
+    let many = of("later[0..9223372036854775807][0..9]");
+    assert!(matches!(many, Err(ResolveError::TooManyElements { .. })), "{many:?}");
+}
+
 #[test]
 fn addresses_have_names() {
     let fixture = Fixture::new();

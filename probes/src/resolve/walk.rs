@@ -55,13 +55,13 @@ impl Data {
 
 /// An address, which is in no memory itself.
 #[derive(Clone, Copy, Debug)]
-struct Pointer {
+pub(super) struct Pointer {
     at: At,
     to: Option<TypeId>,
 }
 
 /// What an expression is.
-enum Found {
+pub(super) enum Found {
     Data(Data),
     Pointer(Pointer),
 }
@@ -69,7 +69,7 @@ enum Found {
 /// An expression on its way to an address.
 pub(super) struct Walk<'a> {
     pub(super) image: &'a Image,
-    types: &'a dyn Types,
+    pub(super) types: &'a dyn Types,
     memory: Option<&'a mut dyn Memory>,
     tid: Option<u32>,
     pub(super) links: Vec<Link>,
@@ -161,7 +161,10 @@ impl<'a> Walk<'a> {
         size.filter(|&size| size > 0)
     }
 
-    fn walk(&mut self, expression: &Expression) -> Result<Found, ResolveError> {
+    pub(super) fn walk(
+        &mut self,
+        expression: &Expression,
+    ) -> Result<Found, ResolveError> {
         let found = self.step(expression)?;
         // What a reference refers to is meant, wherever it stands.
         if let Found::Data(data) = &found
@@ -189,6 +192,12 @@ impl<'a> Walk<'a> {
             },
             Expression::Arrow { of, name } => Found::Data(self.arrow(of, name)?),
             Expression::Index { of, index } => Found::Data(self.element(of, index)?),
+            Expression::Range { of, .. } => {
+                return Err(ResolveError::Several {
+                    name: expression.to_string(),
+                    of: of.to_string(),
+                });
+            }
             Expression::Dereference(of) => {
                 let pointer = self.pointer(of)?;
                 Found::Data(self.target(pointer))
@@ -344,10 +353,7 @@ impl<'a> Walk<'a> {
         of: &Expression,
         index: &Constant,
     ) -> Result<Data, ResolveError> {
-        let constant = |name: &str| self.types.constant(name);
-        let index = index
-            .value(&constant)
-            .map_err(|name| ResolveError::NoSuchConstant { name })?;
+        let index = self.number(index)?;
         let found = self.walk(of)?;
         let pointer = match &found {
             Found::Pointer(pointer) => *pointer,
@@ -375,12 +381,18 @@ impl<'a> Walk<'a> {
         Ok(self.target(self.elements_on(pointer, index)))
     }
 
-    fn no_elements(&self, of: &Expression, ty: TypeId) -> ResolveError {
+    /// The value of a constant.
+    pub(super) fn number(&self, constant: &Constant) -> Result<i64, ResolveError> {
+        let named = |name: &str| self.types.constant(name);
+        constant.value(&named).map_err(|name| ResolveError::NoSuchConstant { name })
+    }
+
+    pub(super) fn no_elements(&self, of: &Expression, ty: TypeId) -> ResolveError {
         ResolveError::NoElements { name: of.to_string(), ty: type_name(self.types, ty) }
     }
 
     /// Rust's slices are records of a pointer and a length.
-    fn slice(&self, data: &Data, record: &Record) -> Option<(Data, TypeId)> {
+    pub(super) fn slice(&self, data: &Data, record: &Record) -> Option<(Data, TypeId)> {
         members::find(self.types, record, "length")?;
         let pointer = members::find(self.types, record, "data_ptr")?;
         match &*self.types.plain(pointer.ty).1 {
@@ -549,7 +561,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Why the type of data is not known.
-    fn untyped(&self, of: &Expression) -> ResolveError {
+    pub(super) fn untyped(&self, of: &Expression) -> ResolveError {
         let name = of.to_string();
         let module = match of.start() {
             Expression::Name { module, name } => {

@@ -309,7 +309,7 @@ fn attach(
 /// What was armed with these watches.
 fn armed(threads: u32, watches: &[Option<Watch>]) -> Armed {
     let slots = watches.iter().flatten().count() as u32;
-    Armed { threads, slots, capacity: slots::CAPACITY as u32 }
+    Armed { threads, slots, capacity: slots::CAPACITY as u32, watches: 0 }
 }
 
 impl Engine for PerfEngine {

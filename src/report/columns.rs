@@ -1,0 +1,111 @@
+//! Text in columns.
+
+/// Columns between two columns.
+const GAP: usize = 2;
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    /// What stands over it.
+    pub(super) heading: &'static str,
+    /// Whether it holds numbers, and is aligned to the right.
+    pub(super) right: bool,
+    /// Whether it is left out where nothing is in it.
+    pub(super) at_times: bool,
+}
+
+impl Column {
+    pub(super) const fn left(heading: &'static str) -> Self {
+        Self { heading, right: false, at_times: false }
+    }
+
+    pub(super) const fn right(heading: &'static str) -> Self {
+        Self { heading, right: true, at_times: false }
+    }
+
+    pub(super) const fn at_times(self) -> Self {
+        Self { at_times: true, ..self }
+    }
+}
+
+/// Which columns give way where lines would be too wide.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Yields {
+    /// Cut, the first of them in front, each never below a width.
+    pub(super) cut: &'static [(usize, usize)],
+    /// Left out, where that does not suffice.
+    pub(super) leave_out: &'static [usize],
+}
+
+/// Rows under their headings, `width` columns wide where those that give way can.
+pub(super) fn text<const N: usize>(
+    columns: &[Column; N],
+    rows: &[[String; N]],
+    yields: Yields,
+    width: usize,
+) -> String {
+    let mut lines = vec![columns.map(|column| column.heading.to_owned())];
+    lines.extend_from_slice(rows);
+    for (number, column) in columns.iter().enumerate() {
+        if column.at_times && rows.iter().all(|row| row[number].is_empty()) {
+            lines[0][number].clear();
+        }
+    }
+    let widths = widths(&lines, yields, width);
+    let mut text = String::new();
+    for line in &lines {
+        let mut shown = String::new();
+        for (number, cell) in line.iter().enumerate() {
+            if widths[number] == 0 {
+                continue;
+            }
+            let cell = shorten(cell, widths[number]);
+            let padding = " ".repeat(widths[number] - cell.chars().count());
+            let (before, after) =
+                if columns[number].right { (&*padding, "") } else { ("", &*padding) };
+            shown.extend([before, &cell, after, &" ".repeat(GAP)]);
+        }
+        text.push_str(shown.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The widest cell of each column; some give way.
+fn widths<const N: usize>(
+    lines: &[[String; N]],
+    yields: Yields,
+    width: usize,
+) -> [usize; N] {
+    let mut widths = [0; N];
+    for line in lines {
+        for (column, cell) in line.iter().enumerate() {
+            widths[column] = widths[column].max(cell.chars().count());
+        }
+    }
+    let excess = |widths: &[usize; N]| {
+        let there = widths.iter().filter(|width| **width > 0).count();
+        let all = widths.iter().sum::<usize>() + GAP * there.saturating_sub(1);
+        all.saturating_sub(width)
+    };
+    for &(column, least) in yields.cut {
+        let room = widths[column].saturating_sub(excess(&widths));
+        widths[column] = widths[column].min(room.max(least));
+    }
+    for &column in yields.leave_out {
+        if excess(&widths) > 0 {
+            widths[column] = 0;
+        }
+    }
+    widths
+}
+
+/// Keeps the end, which tells most: `…handler::run+0x1f`.
+fn shorten(cell: &str, width: usize) -> String {
+    let length = cell.chars().count();
+    if length <= width {
+        return cell.to_owned();
+    }
+    let kept = cell.chars().skip(length + 1 - width);
+    std::iter::once('…').chain(kept).collect()
+}

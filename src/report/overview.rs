@@ -1,0 +1,151 @@
+//! What was seen of each watch, where they were watched part of the time only.
+
+use hwtrace_runtime::slots::coverage::Estimate;
+
+use super::columns::{self, Column, Yields};
+use super::grouped;
+
+/// A watch, and what was seen of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What is watched.
+    pub name: String,
+    /// What was seen, and what that stands for.
+    pub estimate: Estimate,
+}
+
+/// More watches without a hit are not listed one by one.
+pub const UNTOUCHED_MAX: usize = 20;
+
+const COLUMNS: [Column; 4] = [
+    Column::left("name"),
+    Column::right("seen"),
+    Column::right("coverage"),
+    Column::right("estimated"),
+];
+
+/// The name gives way.
+const YIELDS: Yields = Yields { cut: &[(0, 12)], leave_out: &[] };
+
+/// A line for each watch, that with most hits first.
+pub fn overview(mut entries: Vec<Entry>, width: usize) -> String {
+    entries.sort_by(|left, right| {
+        let (left, right) = (&left.estimate, &right.estimate);
+        let more = right.estimated.total_cmp(&left.estimated);
+        more.then(right.seen.cmp(&left.seen))
+    });
+    let touched = entries.iter().filter(|entry| entry.estimate.seen > 0).count();
+    let untouched = entries.len() - touched;
+    if untouched > UNTOUCHED_MAX {
+        entries.retain(|entry| entry.estimate.seen > 0);
+    }
+    let cells: Vec<_> = entries.iter().map(cells).collect();
+    let mut text = match cells.is_empty() {
+        true => String::new(),
+        false => columns::text(&COLUMNS, &cells, YIELDS, width),
+    };
+    if untouched > UNTOUCHED_MAX {
+        let more = if touched > 0 { " more" } else { "" };
+        text.push_str(&format!("{}{more}, not touched\n", grouped(untouched as u64)));
+    }
+    text
+}
+
+fn cells(entry: &Entry) -> [String; COLUMNS.len()] {
+    let Entry { name, estimate } = entry;
+    [
+        name.clone(),
+        grouped(estimate.seen),
+        percent(estimate.coverage()),
+        estimated(estimate),
+    ]
+}
+
+/// `24.8 %`; never all of it, nor nothing, where that is not so.
+pub(super) fn percent(share: f64) -> String {
+    let percent = match share {
+        whole if whole >= 1.0 => 100.0,
+        none if none <= 0.0 => 0.0,
+        share => (share * 100.0).clamp(0.1, 99.9),
+    };
+    format!("{percent:.1} %")
+}
+
+/// `4,850 ± 150`, `4,850 ± ?` where nobody can tell, `4,850` where it is certain.
+pub(super) fn estimated(estimate: &Estimate) -> String {
+    let number = grouped(estimate.estimated.round() as u64);
+    match estimate.error() {
+        _ if estimate.coverage() >= 1.0 => number,
+        Some(error) => format!("{number} ± {}", grouped(error.ceil() as u64)),
+        None => format!("{number} ± ?"),
+    }
+}
+
+/// What the signs mean, said once below everything; nothing where there are none.
+pub fn legend(estimates: &[Estimate]) -> String {
+    let mut partial = estimates.iter().filter(|it| it.coverage() < 1.0).peekable();
+    if partial.peek().is_none() {
+        return String::new();
+    }
+    let unknown = partial.any(|estimate| estimate.error().is_none());
+    let unknown =
+        if unknown { "\n? stands where too little was seen to tell it" } else { "" };
+    format!(
+        "± is the 95 % interval, if the rest of the time was like what was seen{unknown}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, seen: u64, part: u64, variance: Option<f64>) -> Entry {
+        let estimate = Estimate {
+            seen,
+            on_ns: part,
+            wanted_ns: 1000,
+            estimated: seen as f64 * 1000.0 / part as f64,
+            variance,
+        };
+        Entry { name: name.to_owned(), estimate }
+    }
+
+    #[test]
+    fn the_most_frequent_comes_first_and_all_is_aligned() {
+        let entries = vec![
+            entry("b", 300, 1000, Some(0.0)),
+            entry("table[3].refs", 1203, 248, Some(5856.0)),
+            entry("c", 100, 250, None),
+            entry("d", 0, 1, Some(0.0)),
+        ];
+        let expected = "\
+            name            seen  coverage    estimated\n\
+            table[3].refs  1,203    24.8 %  4,851 ± 150\n\
+            c                100    25.0 %      400 ± ?\n\
+            b                300   100.0 %          300\n\
+            d                  0     0.1 %        0 ± 0\n";
+        assert_eq!(overview(entries, 80), expected);
+    }
+
+    #[test]
+    fn many_that_nobody_touched_are_counted() {
+        let mut entries = vec![entry("hit", 1, 999, None)];
+        entries.extend((0..UNTOUCHED_MAX).map(|_| entry("none", 0, 250, None)));
+        assert_eq!(overview(entries.clone(), 80).lines().count(), UNTOUCHED_MAX + 2);
+        entries.push(entry("none", 0, 250, None));
+        let text = overview(entries.clone(), 80);
+        let expected = "name  seen  coverage  estimated\n\
+                        hit      1    99.9 %      1 ± ?\n\
+                        21 more, not touched\n";
+        assert_eq!(text, expected);
+        assert_eq!(overview(entries.split_off(1), 80), "21, not touched\n");
+    }
+
+    #[test]
+    fn long_names_give_way() {
+        let entries = vec![entry(&("a_namespace::".repeat(10) + "last"), 1, 250, None)];
+        let text = overview(entries, 60);
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.contains("…") && text.contains("::last"), "{text}");
+    }
+}

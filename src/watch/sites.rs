@@ -1,0 +1,165 @@
+//! What instructions did with watched data, gathered hit by hit.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
+
+use hwtrace_runtime::schema::{AccessKind, HitRecord, UNKNOWN_NEW, UNSURE_NEW};
+
+use crate::values::Values;
+
+/// What was done with the data of a request, by whom.
+#[derive(Default)]
+pub(super) struct Sites(HashMap<Seen, Tally>);
+
+/// An instruction, and what it does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Site {
+    pub(super) address: u64,
+    pub(super) access: u32,
+    /// Handle of the name of the data, or of the member, that it touches.
+    pub(super) name: u64,
+}
+
+/// The same, and by which watch it was seen: each has its own share of the time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Seen {
+    site: Site,
+    watch: u32,
+}
+
+/// What an instruction did.
+#[derive(Clone, Default)]
+pub(super) struct Tally {
+    pub(super) hits: u64,
+    /// A process in which the address has its meaning.
+    pub(super) pid: u32,
+    /// The lowest and the highest one; none as long as no value is known.
+    pub(super) values: Option<(u64, u64)>,
+    pub(super) doubtful: bool,
+    last_thread: u32,
+    pub(super) threads: BTreeSet<u32>,
+}
+
+/// What an instruction did in all, by whatever watches it was seen.
+pub(super) struct Gathered {
+    pub(super) site: Site,
+    pub(super) tally: Tally,
+    /// How often it did that, seen or not.
+    pub(super) estimated: f64,
+    /// The share of the time in which it could be seen, 0 to 1.
+    pub(super) coverage: f64,
+}
+
+impl Site {
+    /// Whether it is no instruction: the value had changed while nobody looked.
+    pub(super) fn is_away(&self) -> bool {
+        self.access == AccessKind::Away as u32
+    }
+}
+
+impl Sites {
+    /// Counts a hit; `name` is by which it is counted, `values` how its values compare.
+    pub(super) fn add(&mut self, record: &HitRecord, name: u64, values: &Values) {
+        let HitRecord { address, access, watch, .. } = *record;
+        let seen = Seen { site: Site { address, access, name }, watch };
+        let new = || Tally { pid: record.pid, ..Tally::default() };
+        self.0.entry(seen).or_insert_with(new).add(record, values);
+    }
+
+    /// All sites, in the order of their addresses. `share` tells of a watch in which share of the time it was watched,
+    /// `values` of a name how its values compare.
+    pub(super) fn gather<'v>(
+        &self,
+        share: &dyn Fn(u32) -> f64,
+        values: &dyn Fn(u64) -> &'v Values,
+    ) -> Vec<Gathered> {
+        let mut all: HashMap<Site, Vec<(f64, &Tally)>> = HashMap::new();
+        for (Seen { site, watch }, tally) in &self.0 {
+            all.entry(*site).or_default().push((share(*watch), tally));
+        }
+        let gathered = |(site, parts): (Site, Vec<(f64, &Tally)>)| {
+            let values = values(site.name);
+            let mut tally = Tally::default();
+            let (mut estimated, mut shares) = (0.0, 0.0);
+            for (share, part) in &parts {
+                tally.merge(part, values);
+                shares += share;
+                // What was seen was watched.
+                let share = if *share > 0.0 { *share } else { 1.0 };
+                estimated += part.hits as f64 / share;
+            }
+            Gathered { site, tally, estimated, coverage: shares / parts.len() as f64 }
+        };
+        let mut all: Vec<_> = all.into_iter().map(gathered).collect();
+        all.sort_unstable_by_key(|it| (it.site.address, it.site.name, it.site.access));
+        all
+    }
+}
+
+impl Tally {
+    fn add(&mut self, record: &HitRecord, values: &Values) {
+        self.hits += 1;
+        self.doubtful |= record.doubts & (UNSURE_NEW | UNKNOWN_NEW) != 0;
+        if record.doubts & UNKNOWN_NEW == 0 {
+            self.widen((record.new, record.new), values);
+        }
+        if self.last_thread != record.tid {
+            self.last_thread = record.tid;
+            self.threads.insert(record.tid);
+        }
+    }
+
+    fn merge(&mut self, other: &Self, values: &Values) {
+        self.hits += other.hits;
+        self.pid = other.pid;
+        self.doubtful |= other.doubtful;
+        if let Some(range) = other.values {
+            self.widen(range, values);
+        }
+        self.threads.extend(&other.threads);
+    }
+
+    fn widen(&mut self, (least, most): (u64, u64), values: &Values) {
+        let (low, high) = self.values.unwrap_or((least, most));
+        let less = |left, right| values.compare(left, right) == Ordering::Less;
+        let low = if less(least, low) { least } else { low };
+        let high = if less(high, most) { most } else { high };
+        self.values = Some((low, high));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_watches_saw_of_an_instruction_is_one_row() {
+        let mut sites = Sites::default();
+        let values = Values::default();
+        let mut hit = |watch, tid, new, access: AccessKind| {
+            let access = access as u32;
+            let record = HitRecord {
+                address: 16,
+                watch,
+                tid,
+                new,
+                access,
+                ..HitRecord::default()
+            };
+            sites.add(&record, 7, &values);
+        };
+        hit(0, 1, 5, AccessKind::Write);
+        hit(0, 2, 9, AccessKind::Write);
+        hit(1, 2, 3, AccessKind::Write);
+        hit(1, 2, 4, AccessKind::Read);
+        let share = |watch| if watch == 0 { 0.25 } else { 0.5 };
+        let all = sites.gather(&share, &|_| &values);
+        let [read, write] = &all[..] else { panic!("two accesses") };
+        assert_eq!((read.tally.hits, read.estimated, read.coverage), (1, 2.0, 0.5));
+        // Two in a quarter of the time are 8, one in half of it is 2.
+        assert_eq!((write.tally.hits, write.estimated, write.coverage), (3, 10.0, 0.375));
+        assert_eq!(write.tally.values, Some((3, 9)));
+        assert_eq!(write.tally.threads.len(), 2);
+        assert_eq!((write.site.address, write.site.name), (16, 7));
+    }
+}
