@@ -24,6 +24,7 @@ mod ring;
 mod rules;
 mod shadows;
 mod turns;
+mod tickets;
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -35,6 +36,7 @@ pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
 use self::turns::Turns;
+pub use self::tickets::Tickets;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
 use crate::bpf::hit::{Insight, Maps, Rings, Watched, draft_bytes, program};
 use crate::bpf::shared::Shared;
@@ -49,6 +51,7 @@ const WHAT: &str = "is run at hits";
 static EVERYTHING: Plan = Plan {
     needs: Needs::ALL,
     filter: None,
+    gate: None,
     reads: crate::plan::Reads::NONE,
     blind: false,
     stack: StackCapture { callers: false, bytes: 0 },
@@ -149,7 +152,7 @@ impl Drop for Board {
 pub(super) struct Programs {
     kernel: Rc<dyn Kernel>,
     maps: Maps,
-    board: Board,
+    board: Rc<Board>,
     /// The rings, by CPU; of each the reader has a descriptor, too.
     _rings: Option<OpenMap>,
     /// Becomes readable when a ring wakes.
@@ -196,7 +199,7 @@ impl Programs {
         let programs = Self {
             kernel: Rc::clone(kernel),
             maps,
-            board,
+            board: Rc::new(board),
             _rings: array,
             wakes: OpenMap { kernel: Rc::clone(kernel), descriptor: wakes },
             plans: Vec::new(),
@@ -385,6 +388,11 @@ impl Programs {
         if let Some(memory) = &self.board.memory {
             self.rules.forget(memory, pid);
         }
+    }
+
+    /// The numbers that hits of a watch take at its plan's gate.
+    pub(super) fn tickets(&self, watch: usize) -> Option<Tickets> {
+        Tickets::new(&self.board, watch)
     }
 
     /// The rules by which records are told.

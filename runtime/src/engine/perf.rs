@@ -128,6 +128,7 @@ use crate::attr::Sampled;
 use crate::bpf::hit::Insight;
 use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Pass, Passed, Turn, Whose};
+use crate::engine::bpf::{Programs, Tickets};
 use crate::event::{Event, Watch};
 use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Plan};
@@ -355,6 +356,10 @@ impl Engine for PerfEngine {
         if let Some(programs) = self.programs() {
             programs.forget_code(pid);
         }
+    }
+
+    fn tickets(&self, watch: usize) -> Option<Tickets> {
+        self.armed.as_ref().and_then(|(_, session)| session.tickets(watch))
     }
 
     fn learns(&self) -> bool {
