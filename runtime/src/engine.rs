@@ -35,7 +35,7 @@ pub trait Engine {
     fn forget_code(&mut self, _pid: u32) {}
 
     /// The numbers that hits of a watch take at its plan's [gate](crate::plan::Gate), where
-    /// that is done at the hit: once it is armed.
+    /// that is done at the hit.
     fn tickets(&self, _watch: usize) -> Option<bpf::Tickets> {
         None
     }

@@ -23,8 +23,8 @@
 mod ring;
 mod rules;
 mod shadows;
-mod turns;
 mod tickets;
+mod turns;
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -35,8 +35,9 @@ use foldhash::fast::RandomState;
 pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
-use self::turns::Turns;
+pub(super) use self::tickets::Counters;
 pub use self::tickets::Tickets;
+use self::turns::Turns;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
 use crate::bpf::hit::{Insight, Maps, Rings, Watched, draft_bytes, program};
 use crate::bpf::shared::Shared;
@@ -390,9 +391,9 @@ impl Programs {
         }
     }
 
-    /// The numbers that hits of a watch take at its plan's gate.
-    pub(super) fn tickets(&self, watch: usize) -> Option<Tickets> {
-        Tickets::new(&self.board, watch)
+    /// The numbers that hits take at gates are taken here from now on.
+    pub(super) fn count_at(&self, counters: &Counters) {
+        counters.set(&self.board);
     }
 
     /// The rules by which records are told.

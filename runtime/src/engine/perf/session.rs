@@ -14,7 +14,7 @@ use super::turns::{Carried, Turns};
 use crate::attr::Sampled;
 use crate::bpf::board::WATCHES;
 use crate::bpf::hit::Watched;
-use crate::engine::bpf::{Programs, Rules, Tickets};
+use crate::engine::bpf::{Programs, Rules};
 use crate::engine::{Account, ArmError, Flow, Pass, Passed, Turn};
 use crate::event::{Event, RawHit, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
@@ -181,10 +181,6 @@ impl Session {
 
     pub(super) fn programs(&mut self) -> Option<&mut Programs> {
         self.programs.as_mut()
-    }
-
-    pub(super) fn tickets(&self, watch: usize) -> Option<Tickets> {
-        self.programs.as_ref().and_then(|programs| programs.tickets(watch))
     }
 
     pub(super) fn family(&mut self) -> &mut Family {
