@@ -21,7 +21,7 @@ use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::World;
 
 use crate::arming;
-use crate::counts::Counts;
+use crate::counts::{Counts, SharedCounts};
 use crate::environment::Point;
 use crate::fires::Fires;
 use crate::fires::gates::{self, Gates};
@@ -290,6 +290,8 @@ impl Consumer for Handlers<'_> {
     fn plan(&self, request: usize) -> Plan {
         let DataHandler { handler, mode, only } = self.data[request];
         let HandlerPlan { needs, filter, reads, acts, .. } = &self.script.plans[handler];
+        // Who asks how often it fired is told of all.
+        let filter = filter.as_ref().filter(|_| !self.script.program.layout().counts);
         let by_mode = match mode {
             Mode::Change => Some(Filter::changes()),
             // Those of which that is not known are to be counted.
@@ -301,14 +303,14 @@ impl Consumer for Handlers<'_> {
         let asked = both(gates::filter(only), by_mode);
         let act = |act| acts_at(asked.as_ref(), act);
         let plan = Plan { needs, reads: reads.clone(), ..Plan::default() };
-        let gate = gates::gate(only, filter.clone());
+        let gate = gates::gate(only, filter.cloned());
         match (gate, self.script.program.has_condition(handler)) {
             // One that is off by its condition sends nothing, and counts nothing.
             (Some(_), true) => Plan { filter: asked, ..plan },
-            (None, true) => Plan { filter: both(asked, filter.clone()), ..plan },
+            (None, true) => Plan { filter: both(asked, filter.cloned()), ..plan },
             (None, false) => {
                 let acts = acts.iter().map(act).collect();
-                Plan { filter: both(asked, filter.clone()), acts, ..plan }
+                Plan { filter: both(asked, filter.cloned()), acts, ..plan }
             }
             (gate, false) => {
                 let acts = acts.iter().map(act).collect();
@@ -344,6 +346,11 @@ impl Consumer for Handlers<'_> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
         self.gates.begin(&context.tickets);
         self.counts = Rc::clone(&context.counts);
+        let data = self.data.iter().map(|data| &self.script.points[data.handler].data);
+        let names =
+            data.zip(0..).filter_map(|(name, request)| Some((name.as_deref()?, request)));
+        let counts = Box::new(SharedCounts(Rc::clone(&context.counts)));
+        self.world.set_counts(counts, names);
         self.stacks_by = context.stacks_by;
         self.world.set_stacks(Box::new(TargetStacks(context.symbols.clone())));
         surroundings::set(&mut self.world, &context.kernel, context.target);
