@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use hwtrace_probes::process::Process;
 use hwtrace_probes::resolve::ResolveError;
+use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::engine::{self, ArmError, Engine, Flow, Whose};
 use hwtrace_runtime::event::Event;
 use hwtrace_runtime::event::Watch;
@@ -323,6 +324,13 @@ impl Armed {
             }
             Flow::Continue
         })
+    }
+
+    /// With what the engine counts the hits of a request that go on, where it does.
+    pub(crate) fn tickets(&self, request: usize) -> Option<Tickets> {
+        let watch = self.registers.of(request).next()?;
+        self.plans.get(watch)?.gate.as_ref()?;
+        self.engine.tickets(watch)
     }
 
     /// What is to be said of it at the end.

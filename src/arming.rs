@@ -17,6 +17,7 @@ use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::Shortage;
 
 use crate::armed::Refused;
@@ -30,6 +31,26 @@ pub(crate) fn no_target(request: &Request) -> Diagnostic {
     let message = "the script watches a process, but none is given";
     Diagnostic::new(Code::NoTarget, request.span, message)
         .help("start one with `-c ./prog`, or name one that runs with `-p PID`")
+}
+
+/// Refuses what is to be watched on CPUs that are not there: it would never fire.
+pub(crate) fn refuse_cpus(
+    requests: &[Request],
+    kernel: &dyn Kernel,
+) -> Result<(), Failure> {
+    let asked = requests.iter().filter_map(|it| Some((it.data.only().cpu?, it)));
+    let Ok(online) = kernel.online_cpus() else { return Ok(()) };
+    for (cpu, request) in asked {
+        if !online.contains(&cpu) {
+            let message = format!("no CPU {cpu} is online here");
+            let last = online.last().copied().unwrap_or_default();
+            let diagnostic =
+                Diagnostic::new(Code::BadProbeArgument, request.span, message)
+                    .help(format!("CPUs have numbers from 0 to {last}"));
+            return Err(diagnostic.into());
+        }
+    }
+    Ok(())
 }
 
 /// What is said of a point that nothing can arm yet.

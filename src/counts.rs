@@ -1,7 +1,11 @@
 //! What each request saw, and what that stands for where its watches shared registers with
 //! others.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use hwtrace_runtime::slots::coverage::{Coverage, Estimate};
+use hwtrace_runtime::world;
 
 use crate::registers::Sees;
 
@@ -66,6 +70,12 @@ impl Counts {
         watches.map(|(_, tally)| self.coverage.estimate(*tally, now)).sum()
     }
 
+    /// The share of the time in which all of them together had registers, 0 to 1.
+    pub fn whole(&self, now: u64) -> f64 {
+        let all = (0..self.tallies.len()).map(|request| self.of(request, now));
+        all.sum::<Estimate>().coverage()
+    }
+
     /// The share of the time in which a watch had a register, 0 to 1.
     pub fn share(&self, watch: u32, now: u64) -> f64 {
         self.coverage.share(watch as usize, self.ended.unwrap_or(now))
@@ -74,5 +84,19 @@ impl Counts {
     /// Whether any request was watched part of the time only.
     pub fn is_partial(&self, now: u64) -> bool {
         (0..self.tallies.len()).any(|request| self.of(request, now).coverage() < 1.0)
+    }
+}
+
+/// The counts of a session, as its handlers ask for them.
+pub(crate) struct SharedCounts(pub(crate) Rc<RefCell<Counts>>);
+
+impl world::Counts for SharedCounts {
+    fn of(&self, request: usize, now: u64) -> Estimate {
+        self.0.borrow().of(request, now)
+    }
+
+    fn share(&self, watch: Option<u32>, now: u64) -> f64 {
+        let counts = self.0.borrow();
+        watch.map_or_else(|| counts.whole(now), |watch| counts.share(watch, now))
     }
 }

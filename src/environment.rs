@@ -25,6 +25,8 @@ pub struct Point {
     pub spec: Spec,
     /// As it is written in the script.
     pub name: String,
+    /// What its data is called there, where it has a name.
+    pub data_name: Option<String>,
     /// Its number, by which others refer to it.
     pub id: PointId,
     /// Where it stands in the script; of one that cannot be armed yet, the part
@@ -165,6 +167,7 @@ impl environment::Environment for Environment {
         self.points.push(Point {
             spec,
             name: point.to_string(),
+            data_name: components.iter().find_map(data_name),
             id,
             span,
             optional: false,
@@ -187,12 +190,24 @@ impl environment::Environment for Environment {
         REGISTER_NAMES
     }
 
+    fn watched(&self) -> Option<Vec<String>> {
+        Some(self.points.iter().filter_map(|point| point.data_name.clone()).collect())
+    }
+
     fn variables(&self, point: PointId) -> &[TargetVariable] {
         self.variables.get(point.0 as usize).map_or(&[], Vec::as_slice)
     }
 
     fn types(&self) -> &dyn DataTypes {
         &*self.names
+    }
+}
+
+/// What the data is called that a component names.
+fn data_name(component: &Component<'_>) -> Option<String> {
+    match (component.name, component.argument) {
+        ("data" | "watch", Some(ArgumentRef::Str(name))) => Some(name.to_owned()),
+        _ => None,
     }
 }
 

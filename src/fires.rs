@@ -1,5 +1,7 @@
 //! Which hits fire a probe: what its mode says beyond what a debug register can.
 
+pub(crate) mod gates;
+
 use hwtrace_probes::spec::Mode;
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
 

@@ -3,14 +3,16 @@
 mod commands;
 mod faults;
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write};
+use std::rc::Rc;
 
 use hwtrace_compiler::capture::HandlerPlan;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::PointId;
 use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_probes::resolve::Location;
-use hwtrace_probes::spec::{Mode, Spec, Timer};
+use hwtrace_probes::spec::{Mode, Only, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Captured, RawHit};
@@ -19,8 +21,10 @@ use hwtrace_runtime::schema::{AccessKind, HitRecord};
 use hwtrace_runtime::world::World;
 
 use crate::arming;
+use crate::counts::{Counts, SharedCounts};
 use crate::environment::Point;
 use crate::fires::Fires;
+use crate::fires::gates::{self, Gates};
 use crate::pipeline::Compiled;
 use crate::report;
 use crate::rights::Uses;
@@ -46,6 +50,9 @@ pub struct Handlers<'a> {
     on: Vec<Armed>,
     commands: Commands,
     fires: Fires,
+    gates: Gates,
+    /// What each request saw.
+    counts: Rc<RefCell<Counts>>,
     /// The record of probes that no hit fires.
     own: HitRecord,
     out: Box<dyn Write + 'a>,
@@ -59,6 +66,7 @@ pub struct Handlers<'a> {
 struct DataHandler {
     handler: usize,
     mode: Mode,
+    only: Only,
 }
 
 /// Whether a handler runs when its probe point fires.
@@ -102,19 +110,26 @@ impl<'a> Handlers<'a> {
         let world = World::new(script.program.layout(), &script.limits);
         let points = || script.points.iter().enumerate();
         let data = points().flat_map(|(handler, point)| {
-            let of = move |data: &Data| DataHandler { handler, mode: data.mode() };
+            let of = move |data: &Data| DataHandler {
+                handler,
+                mode: data.mode(),
+                only: data.only(),
+            };
             point.data.iter().map(of)
         });
+        let data: Vec<_> = data.collect();
         let timers = points().filter_map(|(handler, point)| match point.spec {
             Spec::Timer(timer) => Some((timer, handler)),
             _ => None,
         });
         Self {
-            data: data.collect(),
+            gates: Gates::of(data.iter().map(|data| data.only)),
+            data,
             timers: timers.collect(),
             on: vec![Armed::Yes; script.points.len()],
             commands: Commands::default(),
             fires: Fires::default(),
+            counts: Rc::default(),
             script,
             world,
             own: HitRecord::default(),
@@ -237,8 +252,16 @@ impl<'a> Handlers<'a> {
     }
 }
 
-/// The same act, at hits that a mode asks for.
-fn only(asked: Option<&Filter>, act: &Act) -> Act {
+/// Hits that pass both.
+fn both(first: Option<Filter>, second: Option<Filter>) -> Option<Filter> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(first.and(second)),
+        (first, second) => first.or(second),
+    }
+}
+
+/// The same act, at hits that mode and modifiers ask for.
+fn acts_at(asked: Option<&Filter>, act: &Act) -> Act {
     match asked {
         None => act.clone(),
         Some(asked) => Act { when: asked.clone().and(act.when.clone()), ..*act },
@@ -264,30 +287,40 @@ impl Consumer for Handlers<'_> {
     }
 
     fn plan(&self, request: usize) -> Plan {
-        let DataHandler { handler, mode } = self.data[request];
+        let DataHandler { handler, mode, only } = self.data[request];
         let HandlerPlan { needs, filter, reads, acts, .. } = &self.script.plans[handler];
-        let asked = match mode {
+        // Who asks how often it fired is told of all.
+        let filter = filter.as_ref().filter(|_| !self.script.program.layout().counts);
+        let by_mode = match mode {
             Mode::Change => Some(Filter::changes()),
             // Those of which that is not known are to be counted.
             Mode::Read => Some(Filter::of_kind(AccessKind::Read)),
             Mode::Write | Mode::ReadWrite => None,
         };
-        // One that is off by its condition sends nothing.
-        let acts = match self.script.program.has_condition(handler) {
-            true => Vec::new(),
-            false => acts.iter().map(|act| only(asked.as_ref(), act)).collect(),
-        };
-        let access = needs.access || asked.is_some();
-        let filter = match (asked, filter.clone()) {
-            (Some(asked), Some(filter)) => Some(asked.and(filter)),
-            (asked, filter) => asked.or(filter),
-        };
-        let needs = Needs { access, ..*needs };
-        Plan { needs, filter, reads: reads.clone(), acts, ..Plan::default() }
+        let access = needs.access || by_mode.is_some();
+        let needs = Needs { access, cpu: needs.cpu || only.cpu.is_some(), ..*needs };
+        let asked = both(gates::filter(only), by_mode);
+        let act = |act| acts_at(asked.as_ref(), act);
+        let plan = Plan { needs, reads: reads.clone(), ..Plan::default() };
+        let gate = gates::gate(only, filter.cloned());
+        match (gate, self.script.program.has_condition(handler)) {
+            // One that is off by its condition sends nothing, and counts nothing.
+            (Some(_), true) => Plan { filter: asked, ..plan },
+            (None, true) => Plan { filter: both(asked, filter.cloned()), ..plan },
+            (None, false) => {
+                let acts = acts.iter().map(act).collect();
+                Plan { filter: both(asked, filter.cloned()), acts, ..plan }
+            }
+            (gate, false) => {
+                let acts = acts.iter().map(act).collect();
+                Plan { filter: asked, gate, acts, ..plan }
+            }
+        }
     }
 
     fn wants(&self, request: usize) -> bool {
         self.on[self.data[request].handler] == Armed::Yes
+            && !self.gates.is_closed(request)
     }
 
     fn uses(&self) -> Uses {
@@ -310,6 +343,14 @@ impl Consumer for Handlers<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
+        self.gates.begin(&context.tickets);
+        self.counts = Rc::clone(&context.counts);
+        let data =
+            self.data.iter().map(|data| &self.script.points[data.handler].data_name);
+        let names =
+            data.zip(0..).filter_map(|(name, request)| Some((name.as_deref()?, request)));
+        let counts = Box::new(SharedCounts(Rc::clone(&context.counts)));
+        self.world.set_counts(counts, names);
         self.stacks_by = context.stacks_by;
         self.world.set_stacks(Box::new(TargetStacks(context.symbols.clone())));
         surroundings::set(&mut self.world, &context.kernel, context.target);
@@ -340,6 +381,7 @@ impl Consumer for Handlers<'_> {
     }
 
     fn captured(&mut self, hit: &RawHit<'_>) {
+        self.gates.captured(hit.at_hit.let_through);
         if self.script.program.layout().registers {
             self.world.set_registers(hit);
         }
@@ -365,10 +407,14 @@ impl Consumer for Handlers<'_> {
     }
 
     fn hit(&mut self, request: usize, record: &HitRecord) -> Result<Flow, Failure> {
-        let DataHandler { handler, mode } = self.data[request];
-        if !self.fires.at(mode, record) {
-            return Ok(Flow::Continue);
+        let DataHandler { handler, mode, .. } = self.data[request];
+        let Self { fires, gates, .. } = self;
+        if self.on[handler] != Armed::Yes
+            || !gates.pass(request, record, || fires.at(mode, record))
+        {
+            return Ok(self.flow());
         }
+        self.counts.borrow_mut().fired(request, record.watch, record.time);
         self.run(handler, record)
     }
 
@@ -400,7 +446,8 @@ impl Consumer for Handlers<'_> {
             };
             format!("{stacks} cut, as `...` shows; more is captured with {more}")
         });
-        cut.into_iter().chain(stacks).chain(self.fires.remark()).collect()
+        let own = cut.into_iter().chain(stacks).chain(self.fires.remark());
+        own.chain(self.gates.remarks()).collect()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -10,10 +10,15 @@ use crate::registers::{Registers, Sees};
 /// The plans of all registers, by watch number; `of` tells what each request wants.
 pub(crate) fn of(registers: &Registers, of: &dyn Fn(usize) -> Plan) -> Vec<Plan> {
     let watches = registers.watches();
+    // Hits are counted where all of a request's come by.
+    let of = |request: usize, shared: bool| match shared || !registers.is_alone(request) {
+        true => without_gate(of(request)),
+        false => of(request),
+    };
     let mut plans: Vec<_> = watches
         .iter()
         .zip(registers.sees())
-        .map(|(watch, sees)| of_register(watch.length, sees, of))
+        .map(|(watch, sees)| of_register(watch.length, sees, &of))
         .collect();
     // What is read by the program of one register, another that reports loads may
     // report.
@@ -33,7 +38,23 @@ fn blind(plan: &mut Plan) {
         steps.into_iter().any(|step| matches!(step.does, Does::Load { .. }))
     };
     plan.filter = plan.filter.take().filter(|filter| !reads(filter));
+    keep_then(plan, |filter| !reads(filter));
     plan.acts.retain(|act| !reads(&act.when));
+}
+
+/// The same plan for hits that are counted later: nobody knows here who goes on.
+fn without_gate(mut plan: Plan) -> Plan {
+    if plan.gate.take().is_some() {
+        plan.acts.clear();
+    }
+    plan
+}
+
+/// Keeps what is asked of those whom a gate lets through, where that may be asked.
+fn keep_then(plan: &mut Plan, may: impl Fn(&Filter) -> bool) {
+    if let Some(gate) = &mut plan.gate {
+        gate.then = gate.then.take().filter(may);
+    }
 }
 
 /// Leaves the kernel's memory alone at the hits: of those who may not read it. All memory
@@ -55,6 +76,7 @@ pub(crate) fn without_kernel(plans: &mut [Plan]) {
             plan.reads = Reads::NONE;
         }
         plan.filter = plan.filter.take().filter(|filter| !reads(filter));
+        keep_then(plan, |filter| !reads(filter));
         plan.acts.retain(|act| !reads(&act.when));
     }
 }
@@ -63,18 +85,25 @@ pub(crate) fn without_kernel(plans: &mut [Plan]) {
 /// to nothing, and others ask it of the first hit at each address.
 pub(crate) fn taught(plans: &[Plan], learns: bool) -> Vec<Plan> {
     let mut plans = plans.to_vec();
-    plans.iter_mut().for_each(|plan| plan.needs.access |= learns);
+    for plan in &mut plans {
+        plan.needs.access |= learns;
+        // Who can not be taught does not count at the hit, either.
+        if !learns && plan.gate.is_some() {
+            plan.acts.clear();
+        }
+    }
     plans
 }
 
-fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
+fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize, bool) -> Plan) -> Plan {
+    let shared = sees.len() > 1;
     let mut sum = Plan::default();
     let mut filters = Vec::new();
     for sees in sees {
-        let Plan { needs, filter, reads, stack, acts, .. } = match sees {
+        let Plan { needs, filter, gate, reads, stack, acts, .. } = match sees {
             Sees::Link { .. } => Plan::default(),
             Sees::Data { request, view, whole } => {
-                let plan = of(*request);
+                let plan = of(*request, shared);
                 match whole.is_none() && view.is_identity(length) {
                     true => plan,
                     // What its numbers are is found out later; and an object in
@@ -92,6 +121,7 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize) -> Plan) -> Plan {
         sum.stack = sum.stack.and(stack);
         sum.acts.extend(acts);
         sum.acts.truncate(ACTS_MAX);
+        sum.gate = gate;
         filters.push(filter);
     }
     // Who has none wants all.

@@ -169,6 +169,11 @@ impl Registers {
             .map(|it| it.0)
     }
 
+    /// Whether all that a request sees are the hits of one register.
+    pub(crate) fn is_alone(&self, request: usize) -> bool {
+        self.of(request).nth(1).is_none()
+    }
+
     /// The registers in a process where data is: none for those that nothing
     /// asks for there. `Found` tells of a request.
     pub(crate) fn placed<'a>(

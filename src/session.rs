@@ -12,6 +12,7 @@ use hwtrace_probes::process::{Process, yama_ptrace_scope};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::Timer;
 use hwtrace_probes::types::Types;
+use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{self, Flow};
 use hwtrace_runtime::event::RawHit;
@@ -164,6 +165,8 @@ pub struct Context {
     pub names: Rc<Names>,
     /// Names of addresses in the traced processes.
     pub symbols: SharedSymbols,
+    /// By request: with what the engine counts its hits at their modifiers, where it does.
+    pub tickets: Vec<Option<Tickets>>,
     /// What each request saw.
     pub counts: Rc<RefCell<Counts>>,
     /// By what stacks are walked.
@@ -304,6 +307,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let kernel: Rc<dyn Kernel> = Rc::new(Linux);
         let signals = Signals::take(&kernel)?;
         let requests: Rc<[Request]> = consumer.requests().into();
+        arming::refuse_cpus(&requests, &*kernel)?;
         let needed = requests.iter().find(|it| !it.optional && it.data.is_of_target());
         if let (Target::None, Some(first)) = (target, needed) {
             return Err(arming::no_target(first).into());
@@ -317,6 +321,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             time_of_day_offset_ns: time_of_day_offset(&*kernel),
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
             symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
+            tickets: Vec::new(),
             counts: Rc::default(),
             stacks_by: options.stacks.by,
             kernel: Rc::clone(&kernel),
@@ -400,6 +405,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
         self.summary.armed = armed.figures.at_start.clone();
+        self.context.tickets =
+            (0..requests.len()).map(|request| armed.tickets(request)).collect();
         self.armed = Some(armed);
         Ok(())
     }

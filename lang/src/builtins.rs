@@ -54,6 +54,8 @@ pub enum Topic {
     Context,
     /// The access to watched data.
     Access,
+    /// How much was seen of what happened.
+    Counts,
     /// Clocks and times.
     Time,
     /// Names of addresses.
@@ -72,9 +74,10 @@ pub enum Topic {
 
 impl Topic {
     /// All topics, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Context,
         Self::Access,
+        Self::Counts,
         Self::Time,
         Self::Symbols,
         Self::Stacks,
@@ -89,6 +92,7 @@ impl Topic {
         match self {
             Self::Context => "Context",
             Self::Access => "Access",
+            Self::Counts => "Counts",
             Self::Time => "Time",
             Self::Symbols => "Symbols",
             Self::Stacks => "Stacks",

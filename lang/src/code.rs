@@ -121,6 +121,7 @@ codes! {
     NoAddress "E0133" Error "a value lies in no memory";
     BadDataCall "E0134" Error "`@cast`, `@var` or `@enum` has other arguments";
     UnknownRegister "E0135" Error "there is no such register";
+    UnknownWatch "E0136" Error "no probe watches data of this name";
 
     // Script arguments and overrides.
     MissingArgument "E0201" Error "a script argument is used but not given";

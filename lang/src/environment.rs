@@ -92,6 +92,12 @@ pub trait Environment {
         &[]
     }
 
+    /// What the data of the script's points is called, of those that were asked for up to
+    /// now; none where that is not known, and any name will do.
+    fn watched(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// The types of the target's data. None are known unless implemented.
     fn types(&self) -> &dyn DataTypes {
         &NoTypes

@@ -115,6 +115,7 @@ pub fn check_with(
     infer.allow_unsafe = options.allow_unsafe;
     infer.script = Some(script);
     infer.registers = environment.registers().to_vec();
+    infer.watched = environment.watched();
     let (bodies, handlers) = infer_all(&planned, &mut infer);
     let doubtful = std::mem::take(&mut infer.warnings);
     let (globals, functions, types) = infer.finish();

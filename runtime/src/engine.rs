@@ -34,6 +34,12 @@ pub trait Engine {
     /// A process has other code than before: what was taught of it is void.
     fn forget_code(&mut self, _pid: u32) {}
 
+    /// The numbers that hits of a watch take at its plan's [gate](crate::plan::Gate), where
+    /// that is done at the hit.
+    fn tickets(&self, _watch: usize) -> Option<bpf::Tickets> {
+        None
+    }
+
     /// Whether it can be taught.
     fn learns(&self) -> bool {
         false

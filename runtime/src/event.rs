@@ -134,6 +134,9 @@ pub struct AtHit {
     pub told: Option<Told>,
     /// Which of the plan's [acts](crate::plan::Plan::acts) were done: a bit each.
     pub acted: u8,
+    /// Whether it took a number at the plan's [gate](crate::plan::Gate), which let it
+    /// through.
+    pub let_through: bool,
 }
 
 /// What an instruction did, by a [`Rule`](crate::plan::Rule). It covered all watched

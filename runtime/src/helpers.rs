@@ -7,6 +7,7 @@
 
 mod arrays;
 mod context;
+mod counts;
 mod memory;
 mod printing;
 mod session;
@@ -21,6 +22,7 @@ use crate::world::World;
 
 use arrays::*;
 use context::*;
+use counts::*;
 use memory::*;
 use printing::*;
 use session::*;
@@ -142,6 +144,12 @@ pub static HELPERS: &[Helper] = &[
     row!(usymline(Long) -> String, !),
     row!(usymname(Long) -> String, !),
     row!(usymptr(Long) -> String, !),
+    // What was seen.
+    row!(coverage(String) -> Double, !),
+    row!(estimated(String) -> Long, !),
+    row!(estimated_error(String) -> Long, !),
+    row!(seen(String) -> Long, !),
+    row!(weight() -> Double),
     // Stacks.
     row!(backtrace() -> Long, !),
     row!(caller() -> String, !),

@@ -11,6 +11,9 @@
 
 mod combine;
 pub mod eval;
+mod gate;
+
+pub use gate::Gate;
 
 use crate::schema::AccessKind;
 
@@ -21,6 +24,8 @@ pub struct Plan {
     pub needs: Needs,
     /// Which hits get a record; all of them where none.
     pub filter: Option<Filter>,
+    /// Which of those that pass it for certain get one, by how many there were.
+    pub gate: Option<Gate>,
     /// What is read at the hit.
     pub reads: Reads,
     /// Whether the process's memory is left alone at the hit, the watched bytes too: as

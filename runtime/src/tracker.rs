@@ -175,7 +175,8 @@ impl Tracker {
         let wanted = self.wanted.iter_mut().zip(&self.watches);
         for ((wanted, watch), plan) in wanted.zip(plans) {
             // All hits on the kernel's data are samples.
-            let all = !filtered || watch.is_kernel() || plan.filter.is_none();
+            let left_out = plan.filter.is_some() || plan.gate.is_some();
+            let all = !filtered || watch.is_kernel() || !left_out;
             *wanted = Wanted { access: plan.needs.access, all };
         }
     }

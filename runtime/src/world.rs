@@ -23,7 +23,9 @@ use crate::map::{Array, Shape, Walk};
 use crate::schema::{AccessKind, HitRecord};
 use crate::strings::{StringHandle, Strings};
 pub(crate) use outside::Outside;
-pub use outside::{Credentials, ProcessInfo, Signals, SymbolForm, Symbols, UserMemory};
+pub use outside::{
+    Counts, Credentials, ProcessInfo, Signals, SymbolForm, Symbols, UserMemory,
+};
 pub use session::Random;
 use stacks::AllStacks;
 
@@ -49,6 +51,8 @@ pub struct Layout {
     pub probes: Vec<String>,
     /// Whether a handler asks for registers.
     pub registers: bool,
+    /// Whether a handler asks how much was seen.
+    pub counts: bool,
     /// Whether a handler asks for the stacks at a hit.
     pub stacks: bool,
     /// What the values of the target's enumerations are called, each by value,

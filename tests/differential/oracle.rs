@@ -398,7 +398,8 @@ impl Host for Session<'_> {
                     .push((if hit { record.pid } else { TARGET }, *signal as i32));
                 Datum::Long(0)
             }
-            ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
+            ("usymaddr" | "is_counted", [Datum::Text(_)]) => Datum::Long(0),
+            ("coverage", [_]) | ("weight", []) => Datum::double_of(1.0),
             (
                 "usymname" | "usymdata" | "usymptr" | "usymfileline" | "usymfile"
                 | "usymline" | "symname" | "symdata" | "symptr" | "symfileline"

@@ -41,6 +41,7 @@ pub fn lower(program: &typed::Program, limits: &Limits) -> Module {
         regexes: HashMap::new(),
         wants_groups: false,
         wants_registers: false,
+        wants_counts: false,
     };
     for names in &program.names {
         pool.module.layout.enumerations.push(names.names.clone());
@@ -65,6 +66,7 @@ fn finish(pool: Pool, limits: &Limits) -> Module {
     let wants_groups = pool.wants_groups;
     let mut module = pool.module;
     module.layout.registers = pool.wants_registers;
+    module.layout.counts = pool.wants_counts;
     let asks_for_stacks = module.codes().any(effects::asks_for_stacks);
     module.layout.stacks = asks_for_stacks;
     for code in module.codes_mut() {
@@ -164,6 +166,7 @@ struct Pool {
     wants_groups: bool,
     /// Whether a register is asked for anywhere.
     wants_registers: bool,
+    wants_counts: bool,
 }
 
 impl Pool {

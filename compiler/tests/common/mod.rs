@@ -371,7 +371,8 @@ impl Host for Session {
                 Datum::Long(0)
             }
             ("umodname" | "modname", [_]) => text("<unknown>"),
-            ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
+            ("usymaddr" | "is_counted", [Datum::Text(_)]) => Datum::Long(0),
+            ("coverage", [_]) | ("weight", []) => Datum::double_of(1.0),
             (
                 "usymdata" | "usymname" | "usymptr" | "symname" | "symdata" | "symptr",
                 [Datum::Long(address)],

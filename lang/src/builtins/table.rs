@@ -3,7 +3,7 @@
 use super::Available::{self, DataProbes, Everywhere, NotYet};
 use super::Body::{Field, Helper};
 use super::{Builtin, Param, Topic};
-use crate::types::Type::{Long, Stack, String};
+use crate::types::Type::{Double, Long, Stack, String};
 
 /// Watches are not armed from handlers yet.
 const WATCHES: Available = NotYet(
@@ -102,6 +102,18 @@ builtins! {
             "how often the instruction accessed the data: once, but for string instructions with a rep prefix, which are one access", "bytes += access_count()";
         syscall_name() -> String, DataProbes, Helper("syscall_name"),
             "name of the system call in which the kernel made the access, \"\" for the process's own accesses and where it is not known", "how[syscall_name()]++";
+    }
+    Counts {
+        seen(name: String) -> Long, Everywhere, Helper("seen"),
+            "how often the probe with this `data(\"…\")` has fired, whatever its handler did then; of several the first", "println(seen(\"counter\"))";
+        estimated(name: String) -> Long, Everywhere, Helper("estimated"),
+            "how often it would have fired, had its data been watched all the time: what was seen, and what that stands for", "println(estimated(\"counter\"))";
+        estimated_error(name: String) -> Long, Everywhere, Helper("estimated_error"),
+            "by how much estimated() is off at most, in 95 of 100 cases; -1 where too little was seen to tell", r#"printf("%d +- %d\n", estimated("counter"), estimated_error("counter"))"#;
+        coverage(name: String) -> Double, Everywhere, Helper("coverage"),
+            "the share of the time in which its data was watched, 0 to 1; without a name of the data of the hit, outside of data probes of all", r#"printf("%.1f %%\n", 100.0 * coverage("counter"))"#, required(0);
+        weight() -> Double, DataProbes, Helper("weight"),
+            "how many hits this one stands for: 1 / coverage()", "total += weight()";
     }
     Time {
         gettimeofday_ns() -> Long, Everywhere, Helper("gettimeofday_ns"),

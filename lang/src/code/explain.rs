@@ -301,6 +301,11 @@ static TABLE: &[(Code, Explanation)] = &[
         r#"probe process.data("counter").write { println(register("rxa")) }"#,
         r#"probe process.data("counter").write { println(register("rax")) }"#,
     )),
+    (Code::UnknownWatch, example(
+        "`seen()`, `estimated()`, `estimated_error()` and `coverage()` are asked of data that a probe watches, by the name that stands in its `data(\"…\")`.",
+        r#"probe process.data("counter").write { } probe end { println(seen("count")) }"#,
+        r#"probe process.data("counter").write { } probe end { println(seen("counter")) }"#,
+    )),
     (Code::MissingArgument, example(
         "The script uses `$1` or `@1`, and so it needs an argument behind its name on the command line.",
         "probe begin { print($1) }",

@@ -45,6 +45,8 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) script: Option<&'s Script>,
     /// Registers that can be asked for; none where any may.
     pub(super) registers: Vec<&'static str>,
+    /// What the data of all points is called; none where any name will do.
+    pub(super) watched: Option<Vec<String>>,
     /// The handler in work.
     pub(super) handler: Handler,
     /// How many loops are around the statement in work.
@@ -81,6 +83,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             warnings: Vec::new(),
             script: None,
             registers: Vec::new(),
+            watched: None,
             handler: Handler::anywhere(),
             loops: 0,
             pending: Vec::new(),

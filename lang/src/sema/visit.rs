@@ -11,7 +11,8 @@ use crate::types::Type;
 /// What a script makes use of anywhere.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Features {
-    /// Doubles, by a literal, a declared type, or a type of the target's.
+    /// Doubles, by a literal, a declared type, a function that gives them, or a type of the
+    /// target's.
     pub(super) doubles: bool,
     /// Statistics.
     pub(super) statistics: bool,
@@ -69,7 +70,9 @@ impl Features {
             ExpressionKind::Accumulate { .. } => self.statistics = true,
             ExpressionKind::Call { ref function, .. } => {
                 let builtin = builtins::lookup(&function.text);
-                self.stacks |= builtin.is_some_and(|it| it.returns == Some(Type::Stack));
+                let returns = builtin.and_then(|builtin| builtin.returns);
+                self.stacks |= returns == Some(Type::Stack);
+                self.doubles |= returns == Some(Type::Double);
             }
             ExpressionKind::At { ref name, .. } => match name.text.as_str() {
                 "cast" | "var" => self.doubles = true,

@@ -24,11 +24,13 @@ pub const WATCHES: usize = 256;
 pub const PROBES: usize = 4;
 
 /// Bytes of a watch's counters.
-const COUNTERS_BYTES: usize = 16;
+const COUNTERS_BYTES: usize = 32;
 /// Hits that a filter left out, within them.
 pub const DROPPED: usize = 0;
 /// Hits for which there was no room.
 pub const LOST: usize = 8;
+/// Hits that took a number at a gate.
+pub const TICKETS: usize = 16;
 
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +147,7 @@ pub fn bytes(cpus: usize, draft_bytes: usize) -> usize {
 /// Bytes of a stack that are read at once at most: a page, as pages are there or not.
 pub(super) const READ_AT_ONCE: usize = 4096;
 
-/// Offset of a counter of a watch, [`DROPPED`] or [`LOST`].
+/// Offset of a counter of a watch, [`DROPPED`], [`LOST`] or [`TICKETS`].
 pub fn counter(watch: usize, which: usize) -> usize {
     watch * COUNTERS_BYTES + which
 }

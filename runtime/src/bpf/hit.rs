@@ -6,7 +6,7 @@
 //! 1. who made it (`hit/who.rs`), where, and whether by himself or in the kernel;
 //! 2. the value after the access (`hit/values.rs`): by a rule where one was taught, else
 //!    from memory; and the one before, from the shadow that it then replaces;
-//! 3. the filter, where all that it looks at is known;
+//! 3. the filter, where all that it looks at is known, and the gate (`hit/gate.rs`);
 //! 4. the signals that the plan sends then (`hit/acts.rs`);
 //! 5. a record (`hit/record.rs`), if there is room, with what is read for it, and the
 //!    stacks (`hit/stacks.rs`).
@@ -26,6 +26,7 @@
 //! and then the record.
 
 mod acts;
+mod gate;
 mod record;
 mod stacks;
 pub mod turn;
@@ -43,7 +44,7 @@ use super::insn::{
 use super::steps::at;
 use super::{Program, Role, Walk, filter};
 use crate::event::{Trigger, Watch};
-use crate::plan::{ACTS_MAX, Act, Filter, Input, Needs, Plan, Reads};
+use crate::plan::{ACTS_MAX, Act, Filter, Gate, Input, Needs, Plan, Reads};
 
 pub use record::{BODY, HEAD_BYTES, flag};
 use stacks::Stacks;
@@ -138,11 +139,29 @@ pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
     let reads = if filter::are_sound(&plan.reads) { &plan.reads } else { &nothing };
     let acts = plan.acts.iter().take(ACTS_MAX).enumerate();
     let acts = acts.filter(|(_, act)| filter::is_sound(&act.when)).collect();
-    let mut hit = Hit::new(watched, maps, plan.needs, (filter, acts), reads);
+    // Who is not asked all of it takes no number here.
+    let decided = filter.is_some() == plan.filter.is_some();
+    let counted = (watched.number as usize) < board::WATCHES;
+    let gate = plan.gate.as_ref().filter(|_| decided && counted);
+    let asked = Asked { filter, gate, acts };
+    let mut hit = Hit::new(watched, maps, plan.needs, asked, reads);
     hit.blind = plan.blind;
     hit.stacks = Stacks::of(plan).filter(|_| draft_bytes(plan) <= maps.draft_bytes);
     let instructions = hit.write()?;
     Some(Program { role: Role::Hit, instructions })
+}
+
+/// What is asked at a hit.
+struct Asked<'a> {
+    filter: Option<&'a Filter>,
+    gate: Option<&'a Gate>,
+    /// With their numbers.
+    acts: Vec<(usize, &'a Act)>,
+}
+
+/// What is asked of those whom a gate lets through.
+fn then(gate: &Gate) -> Option<&Filter> {
+    gate.then.as_ref().filter(|filter| filter::is_sound(filter))
 }
 
 /// What writes a program.
@@ -151,6 +170,7 @@ struct Hit<'a> {
     maps: Maps,
     needs: Needs,
     filter: Option<&'a Filter>,
+    gate: Option<&'a Gate>,
     /// With their numbers.
     acts: Vec<(usize, &'a Act)>,
     reads: &'a Reads,
@@ -173,6 +193,8 @@ struct Labels {
     filter: Label,
     /// The hit has a record; first it is acted upon.
     record: Label,
+    /// It has a record, and is not acted upon: nobody knows whether it is to go on.
+    undecided: Label,
     /// The filter left it out.
     dropped: Label,
     /// There is no room for it.
@@ -185,7 +207,7 @@ impl<'a> Hit<'a> {
         watched: Watched,
         maps: Maps,
         needs: Needs,
-        (filter, acts): (Option<&'a Filter>, Vec<(usize, &'a Act)>),
+        Asked { filter, gate, acts }: Asked<'a>,
         reads: &'a Reads,
     ) -> Self {
         let mut asm = Assembler::default();
@@ -193,14 +215,18 @@ impl<'a> Hit<'a> {
         let labels = Labels {
             filter: label(),
             record: label(),
+            undecided: label(),
             dropped: label(),
             lost: label(),
             end: label(),
         };
-        let asked = filter.into_iter().chain(acts.iter().map(|(_, act)| &act.when));
+        let then = gate.and_then(then);
+        let asked = filter.into_iter().chain(then);
+        let asked = asked.chain(acts.iter().map(|(_, act)| &act.when));
         let steps = asked.flat_map(filter::steps).chain(&reads.steps);
         let inputs: Vec<_> = filter::inputs(steps).collect();
         let values = needs.access
+            || gate.is_some()
             || acts.iter().any(|(_, act)| !act.is_stop())
             || [Input::Old, Input::New, Input::Access]
                 .iter()
@@ -220,6 +246,7 @@ impl<'a> Hit<'a> {
             maps,
             needs,
             filter,
+            gate,
             acts,
             reads,
             blind: false,
@@ -302,10 +329,20 @@ impl<'a> Hit<'a> {
         }
     }
 
-    /// Asks the filter, where all that it looks at is known.
+    /// Asks the filter, and the gate.
     fn filter(&mut self) {
-        let Some(filter) = self.filter else { return };
         let Labels { record, dropped, .. } = self.labels;
+        match (self.gate, self.filter) {
+            (Some(gate), filter) => self.gate(gate, filter),
+            (None, Some(filter)) => {
+                self.ask(filter, Ends { pass: record, drop: dropped, unknown: record });
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Asks a filter, where all that it looks at is known.
+    fn ask(&mut self, filter: &Filter, ends: Ends) {
         // What no rule tells is to be seen, so that it can be taught. And what memory
         // held may be what another CPU stored since, which its own hit then does not
         // change.
@@ -323,10 +360,9 @@ impl<'a> Hit<'a> {
                 load(Width::Double, R1, R7, at(frame::FLAGS)),
                 alu_constant(Alu::And, R1, looked_at),
             ]);
-            self.asm.jump_if(Test::NotEqual, R1, wanted, record);
+            self.asm.jump_if(Test::NotEqual, R1, wanted, ends.unknown);
         }
         let forbidden = self.forbidden();
-        let ends = Ends { pass: record, drop: dropped, unknown: record };
         filter::write(&mut self.asm, filter, forbidden, ends);
     }
 

@@ -23,6 +23,7 @@
 mod ring;
 mod rules;
 mod shadows;
+mod tickets;
 mod turns;
 
 use std::collections::HashMap;
@@ -34,6 +35,8 @@ use foldhash::fast::RandomState;
 pub(super) use self::ring::HitRing;
 pub(super) use self::rules::Rules;
 use self::shadows::Shadows;
+pub(super) use self::tickets::Counters;
+pub use self::tickets::Tickets;
 use self::turns::Turns;
 use crate::bpf::board::{self, DROPPED, LOST, WATCHES};
 use crate::bpf::hit::{Insight, Maps, Rings, Watched, draft_bytes, program};
@@ -49,6 +52,7 @@ const WHAT: &str = "is run at hits";
 static EVERYTHING: Plan = Plan {
     needs: Needs::ALL,
     filter: None,
+    gate: None,
     reads: crate::plan::Reads::NONE,
     blind: false,
     stack: StackCapture { callers: false, bytes: 0 },
@@ -149,7 +153,7 @@ impl Drop for Board {
 pub(super) struct Programs {
     kernel: Rc<dyn Kernel>,
     maps: Maps,
-    board: Board,
+    board: Rc<Board>,
     /// The rings, by CPU; of each the reader has a descriptor, too.
     _rings: Option<OpenMap>,
     /// Becomes readable when a ring wakes.
@@ -196,7 +200,7 @@ impl Programs {
         let programs = Self {
             kernel: Rc::clone(kernel),
             maps,
-            board,
+            board: Rc::new(board),
             _rings: array,
             wakes: OpenMap { kernel: Rc::clone(kernel), descriptor: wakes },
             plans: Vec::new(),
@@ -385,6 +389,11 @@ impl Programs {
         if let Some(memory) = &self.board.memory {
             self.rules.forget(memory, pid);
         }
+    }
+
+    /// The numbers that hits take at gates are taken here from now on.
+    pub(super) fn count_at(&self, counters: &Counters) {
+        counters.set(&self.board);
     }
 
     /// The rules by which records are told.

@@ -126,7 +126,7 @@ use self::events::{Capture, EventSet};
 use self::session::Session;
 use crate::attr::Sampled;
 use crate::bpf::hit::Insight;
-use crate::engine::bpf::Programs;
+use crate::engine::bpf::{Counters, Programs, Tickets};
 use crate::engine::{Account, ArmError, Armed, Engine, Flow, Pass, Passed, Turn, Whose};
 use crate::event::{Event, Watch};
 use crate::kernel::{Errno, Kernel};
@@ -205,6 +205,8 @@ pub struct PerfEngine {
     turns: Vec<Turn>,
     /// Values of watches that are armed first: pid, watch, value.
     expected: Vec<(u32, u32, u64)>,
+    /// What hits at gates take.
+    counters: Counters,
     armed: Option<(Machine, Session)>,
 }
 
@@ -212,7 +214,8 @@ impl PerfEngine {
     /// An engine that is not armed yet, of which hits are samples.
     pub fn new(kernel: Rc<dyn Kernel>, options: PerfOptions) -> Self {
         let (plans, turns, expected) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernel, options, programs: false, plans, turns, expected, armed: None }
+        let (programs, counters, armed) = (false, Counters::default(), None);
+        Self { kernel, options, programs, plans, turns, expected, counters, armed }
     }
 
     /// One that runs programs at the hits of processes: the `bpf` engine, where
@@ -236,6 +239,7 @@ impl PerfEngine {
         let (mut rings, layout) = machine.open_rings(pid, &self.plans)?;
         let mut programs = machine.open_programs(&mut rings, &self.plans)?;
         if let Some(programs) = &mut programs {
+            programs.count_at(&self.counters);
             for (pid, watch, value) in &self.expected {
                 programs.expect(*pid, *watch, *value);
             }
@@ -355,6 +359,10 @@ impl Engine for PerfEngine {
         if let Some(programs) = self.programs() {
             programs.forget_code(pid);
         }
+    }
+
+    fn tickets(&self, watch: usize) -> Option<Tickets> {
+        self.counters.of(watch).filter(|_| self.programs)
     }
 
     fn learns(&self) -> bool {

@@ -26,6 +26,11 @@ impl Filter {
         is(kind).or(is(AccessKind::Unknown))
     }
 
+    /// Hits of which this is known.
+    pub fn of(input: Input, value: i64) -> Self {
+        Self::comparing(Does::Input(input), Comparison::Equal, Does::Constant(value))
+    }
+
     fn comparing(left: Does, how: Comparison, right: Does) -> Self {
         let [first, second, holds] = [Slot(0), Slot(1), Slot(2)];
         let steps =

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 
 use super::captured::AtHit;
 use crate::abi::{FaultCode, PICTURE_NEW, PICTURE_OLD};
+use crate::slots::coverage::Estimate;
 use crate::strings::{StringHandle, Strings};
 
 /// So many texts of symbols are remembered at most; then all are asked for anew.
@@ -108,6 +109,16 @@ pub trait UserMemory {
     }
 }
 
+/// Knows how much was seen of what happened.
+pub trait Counts {
+    /// What was seen of data by its number ([`World::set_counts`](super::World::set_counts)),
+    /// up to a time in nanoseconds of CLOCK_MONOTONIC.
+    fn of(&self, number: usize, now: u64) -> Estimate;
+    /// The share of the time up to then, 0 to 1, in which a watch had a register; of all
+    /// watches where none is given.
+    fn share(&self, watch: Option<u32>, now: u64) -> f64;
+}
+
 /// Sends signals to traced processes.
 pub trait Signals {
     /// Sends signal number `signal` to the process that had the id `pid` at
@@ -131,6 +142,16 @@ impl Symbols for Nothing {
             }
             _ => out.extend_from_slice(format!("{address:#x}").as_bytes()),
         }
+    }
+}
+
+impl Counts for Nothing {
+    fn of(&self, _: usize, _: u64) -> Estimate {
+        Estimate::default()
+    }
+
+    fn share(&self, _: Option<u32>, _: u64) -> f64 {
+        1.0
     }
 }
 
@@ -166,6 +187,9 @@ pub(crate) struct Outside {
     pub(super) processes: Box<dyn ProcessInfo>,
     pub(super) memory: Box<dyn UserMemory>,
     pub(crate) signals: Box<dyn Signals>,
+    pub(crate) counts: Box<dyn Counts>,
+    /// Names of data that is counted, with its numbers.
+    pub(super) counted: Vec<(StringHandle, usize)>,
     symbol_texts: HashMap<(SymbolForm, u32, u64), StringHandle, RandomState>,
     /// By process and expression.
     addresses: HashMap<(u32, u64), u64, RandomState>,
@@ -185,6 +209,8 @@ impl Default for Outside {
             processes: Box::new(Nothing),
             memory: Box::new(Nothing),
             signals: Box::new(Nothing),
+            counts: Box::new(Nothing),
+            counted: Vec::new(),
             symbol_texts: HashMap::default(),
             addresses: HashMap::default(),
             pictures: [Vec::new(), Vec::new()],
@@ -241,6 +267,18 @@ impl Outside {
             self.addresses.insert((pid, expression.0), address);
         }
         Ok(address)
+    }
+
+    /// What was seen of data with this name; none where nothing is called so.
+    pub(crate) fn counted(
+        &self,
+        strings: &Strings,
+        name: StringHandle,
+        now: u64,
+    ) -> Option<Estimate> {
+        let name = strings.known(name)?;
+        let (_, number) = self.counted.iter().find(|(own, _)| *own == name)?;
+        Some(self.counts.of(*number, now))
     }
 
     /// Where the pictures of a wide object are written, to be read by the next

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Layout, ProcessInfo, Signals, Symbols, UserMemory, World};
+use super::{Counts, Layout, ProcessInfo, Signals, Symbols, UserMemory, World};
 use crate::abi::FaultCode;
 use crate::abi::registers::IP;
 use crate::aggregate::Aggregate;
@@ -34,6 +34,22 @@ impl World {
     /// Sets who sends signals from now on.
     pub fn set_signals(&mut self, signals: Box<dyn Signals>) {
         self.outside.signals = signals;
+    }
+
+    /// Sets who knows from now on how much was seen, and of what: names with the numbers
+    /// of their data, of which the first counts.
+    pub fn set_counts<'n>(
+        &mut self,
+        counts: Box<dyn Counts>,
+        names: impl Iterator<Item = (&'n str, usize)>,
+    ) {
+        self.outside.counts = counts;
+        for (name, number) in names {
+            // One beyond the bound on kept text no script can have.
+            if let Ok(name) = self.strings.intern(name.as_bytes()) {
+                self.outside.counted.push((name, number));
+            }
+        }
     }
 
     /// Sets the registers that the next run finds, to be called only where

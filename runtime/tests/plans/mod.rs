@@ -1,10 +1,11 @@
 //! Plans made up at random, and what filters mean, told by plain Rust.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 
 use hwtrace_runtime::plan::{
-    Binary, Block, Comparison, Does, Filter, Input, KEEP_MAX, Load, Needs, Next, Plan,
-    Reads, SLOTS_MAX, Slot, Space, StackCapture, Step, Unary,
+    Binary, Block, Comparison, Does, Filter, Gate, Input, KEEP_MAX, Load, Needs, Next,
+    Plan, Reads, SLOTS_MAX, Slot, Space, StackCapture, Step, Unary,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -165,15 +166,27 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     ];
     let stack = (any::<bool>(), bytes)
         .prop_map(|(callers, bytes)| StackCapture { callers, bytes });
-    (needs, proptest::option::of(filter(0x1000, 64)), reads, stack, any::<bool>())
-        .prop_map(|(needs, filter, reads, stack, blind)| Plan {
+    let every = prop_oneof![Just(1), 2..9_u64, any::<u64>()];
+    let then = proptest::option::of(filter(0x1000, 64));
+    let gate = (every, proptest::option::of(any::<u64>()), then).prop_map(
+        |(every, limit, then)| {
+            let every = NonZeroU64::new(every).unwrap_or(NonZeroU64::MAX);
+            Gate { every, limit: limit.and_then(NonZeroU64::new), then }
+        },
+    );
+    let gate = proptest::option::of(gate);
+    let filter = proptest::option::of(filter(0x1000, 64));
+    (needs, filter, gate, reads, stack, any::<bool>()).prop_map(
+        |(needs, filter, gate, reads, stack, blind)| Plan {
             needs,
             filter,
+            gate,
             reads,
             stack,
             blind,
             ..Plan::default()
-        })
+        },
+    )
 }
 
 /// Whether a hit passes, as `plan.rs` says.

@@ -105,6 +105,15 @@ impl Run<'_, '_> {
                     _ => register.unsigned(whole),
                 }))
             }
+            ("seen" | "estimated" | "estimated_error" | "coverage", [wanted])
+                if name != "coverage" || !wanted.text().is_empty() =>
+            {
+                if self.host.call("is_counted", args) == Datum::Long(0) {
+                    let why = [b"no probe watches `", wanted.text(), b"`"].concat();
+                    return self.state.fail(FaultCode::UserError, why);
+                }
+                Ok(self.host.call(name, args))
+            }
             ("abort", []) => {
                 self.host.call("exit", &[]);
                 Err(Trap::Ended)

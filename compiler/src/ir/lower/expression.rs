@@ -1,6 +1,6 @@
 //! Expressions.
 
-use hwtrace_lang::builtins::{Body, Builtin};
+use hwtrace_lang::builtins::{Body, Builtin, Topic};
 use hwtrace_lang::span::Span;
 use hwtrace_lang::typed::{AssignOp, Expression, ExpressionKind, Literal, Place};
 use hwtrace_runtime::abi::{self, registers};
@@ -456,6 +456,7 @@ impl Builder<'_> {
             unreachable!("no helper for `{}`; a test compares the tables", builtin.name)
         };
         self.pool.wants_groups |= helper.name == "matched";
+        self.pool.wants_counts |= builtin.topic == Topic::Counts;
         if let "register" | "u_register" | "print_regs" = helper.name {
             self.pool.wants_registers = true;
             if let Some(value) = self.register(helper.name, args) {

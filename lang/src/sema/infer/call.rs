@@ -2,7 +2,7 @@
 
 use super::{Infer, Use, both};
 use crate::ast::{Expression, ExpressionKind, Name};
-use crate::builtins::{self, Available, Builtin};
+use crate::builtins::{self, Available, Builtin, Topic};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::environment::Context;
@@ -73,6 +73,9 @@ impl Infer<'_, '_> {
         if let ("register" | "u_register", [name]) = (builtin.name, arguments) {
             self.check_register(name);
         }
+        if let (Topic::Counts, [name]) = (builtin.topic, arguments) {
+            self.check_watched(name);
+        }
         match builtin.returns {
             Some(ty) => Term::Known(ty),
             None => {
@@ -97,6 +100,28 @@ impl Infer<'_, '_> {
         let all = || known().collect::<Vec<_>>().join(" ");
         self.report
             .push(error.help(near.unwrap_or_else(|| format!("there are {}", all()))));
+    }
+
+    /// An error for data that no probe of the script watches. A name that is no literal is
+    /// looked up when it is asked for.
+    fn check_watched(&mut self, name: &Expression) {
+        let (ExpressionKind::String(text), Some(watched)) = (&name.kind, &self.watched)
+        else {
+            return;
+        };
+        let known = || watched.iter().map(String::as_str);
+        if known().any(|known| known == text.value) {
+            return;
+        }
+        let message = format!("no probe watches `{}`", text.value);
+        let error =
+            Diagnostic::new(Code::UnknownWatch, name.span, message).label("not watched");
+        let near = suggest::did_you_mean(&text.value, known());
+        let help = match watched.is_empty() {
+            true => "a probe that does is `probe process.data(\"counter\").write { … }`",
+            false => "give the name as it stands in the `data(\"…\")` of a probe",
+        };
+        self.report.push(error.help(near.unwrap_or_else(|| help.to_owned())));
     }
 
     /// A call of a function of the script.

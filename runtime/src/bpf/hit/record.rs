@@ -49,6 +49,8 @@ pub mod flag {
     pub const ACTED: i32 = 1 << ACTED_BIT;
     /// Which bit that is.
     pub const ACTED_BIT: u32 = 8;
+    /// It took a number at the gate, which let it through.
+    pub const LET_THROUGH: i32 = 1 << (ACTED_BIT + crate::plan::ACTS_MAX as u32);
 }
 
 /// What is asked of a ring, `BPF_RB_AVAIL_DATA`: bytes that nobody has read.
@@ -62,6 +64,7 @@ const FORCE_WAKEUP: i32 = 2;
 impl Hit<'_> {
     /// Writes it.
     pub(super) fn record(&mut self) {
+        self.asm.place(self.labels.undecided);
         let lost = self.labels.lost;
         let [small, code, both, written] = [(); 4].map(|()| self.asm.label());
         match self.stacks {

@@ -132,6 +132,7 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
             old_read: is(flag::OLD_READ),
             memory: has(flag::MEMORY, new),
             told,
+            let_through: is(flag::LET_THROUGH),
             acted: ((known >> 1) >> flag::ACTED_BIT) as u8 & ((1 << ACTS_MAX) - 1),
         },
         captured: Captured { words: captured },

@@ -336,6 +336,7 @@ fn hit(time: u64, words: &[u64]) -> Option<RawHit<'_>> {
             memory: has(1).then_some(memory),
             told: has(3).then_some(told),
             acted: (flags >> 16) as u8,
+            let_through: false,
         },
         ..RawHit::default()
     })

@@ -213,7 +213,7 @@ impl Tracer {
             new,
             exact: true,
         });
-        let at_hit = AtHit { old, old_read: !alone, memory, told, acted: 0 };
+        let at_hit = AtHit { old, old_read: !alone, memory, told, ..AtHit::default() };
         self.report(tid, number, Hit { registers: *after, at_hit, ..Hit::default() });
         self.remember(pid, &watch);
     }
