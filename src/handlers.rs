@@ -345,10 +345,15 @@ impl Consumer for Handlers<'_> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
         self.gates.begin(&context.tickets);
         self.counts = Rc::clone(&context.counts);
-        let data =
-            self.data.iter().map(|data| &self.script.points[data.handler].data_name);
-        let names =
-            data.zip(0..).filter_map(|(name, request)| Some((name.as_deref()?, request)));
+        // The requests of a point follow one another.
+        let mut end = 0;
+        let names = self.data.chunk_by(|one, other| one.handler == other.handler);
+        let names = names.filter_map(|data| {
+            let start = end;
+            end += data.len();
+            let point = self.script.points.get(data.first()?.handler)?;
+            Some((point.data_name.as_deref()?, start..end))
+        });
         let counts = Box::new(SharedCounts(Rc::clone(&context.counts)));
         self.world.set_counts(counts, names);
         self.stacks_by = context.stacks_by;

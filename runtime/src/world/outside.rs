@@ -2,6 +2,7 @@
 //! Asked when a script wants to know, not when a hit comes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
@@ -189,7 +190,7 @@ pub(crate) struct Outside {
     pub(crate) signals: Box<dyn Signals>,
     pub(crate) counts: Box<dyn Counts>,
     /// Names of data that is counted, with its numbers.
-    pub(super) counted: Vec<(StringHandle, usize)>,
+    pub(super) counted: Vec<(StringHandle, Range<usize>)>,
     symbol_texts: HashMap<(SymbolForm, u32, u64), StringHandle, RandomState>,
     /// By process and expression.
     addresses: HashMap<(u32, u64), u64, RandomState>,
@@ -277,8 +278,8 @@ impl Outside {
         now: u64,
     ) -> Option<Estimate> {
         let name = strings.known(name)?;
-        let (_, number) = self.counted.iter().find(|(own, _)| *own == name)?;
-        Some(self.counts.of(*number, now))
+        let (_, numbers) = self.counted.iter().find(|(own, _)| *own == name)?;
+        Some(numbers.clone().map(|number| self.counts.of(number, now)).sum())
     }
 
     /// Where the pictures of a wide object are written, to be read by the next

@@ -1,5 +1,6 @@
 //! What the session sets and asks.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,13 +42,13 @@ impl World {
     pub fn set_counts<'n>(
         &mut self,
         counts: Box<dyn Counts>,
-        names: impl Iterator<Item = (&'n str, usize)>,
+        names: impl Iterator<Item = (&'n str, Range<usize>)>,
     ) {
         self.outside.counts = counts;
-        for (name, number) in names {
+        for (name, numbers) in names {
             // One beyond the bound on kept text no script can have.
             if let Ok(name) = self.strings.intern(name.as_bytes()) {
-                self.outside.counted.push((name, number));
+                self.outside.counted.push((name, numbers));
             }
         }
     }
