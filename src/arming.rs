@@ -1,6 +1,8 @@
 //! From requests to registers, and what can be wrong on the way: each error
 //! says what happened, why, and what to do next.
 
+mod shortage;
+
 use std::path::Path;
 
 use hwtrace_lang::code::Code;
@@ -18,13 +20,13 @@ use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::bpf::BpfError;
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::kernel::Kernel;
-use hwtrace_runtime::slots::Shortage;
 
 use crate::armed::Refused;
 use crate::engines::{BEST, NoEngine, setcap};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
+pub(crate) use shortage::too_many;
 
 /// A script that watches a process was given none.
 pub(crate) fn no_target(request: &Request) -> Diagnostic {
@@ -62,31 +64,6 @@ pub(crate) fn not_yet(point: &Point) -> Option<Diagnostic> {
     };
     let diagnostic = Diagnostic::new(Code::NotAvailableYet, point.span, message);
     Some(diagnostic.help(later.instead))
-}
-
-/// There are not enough registers; so many take the data of the first request that
-/// gets none.
-pub(crate) fn too_many(error: &Shortage, alone: usize, requests: &[Request]) -> Failure {
-    let request = requests.get(error.claim);
-    let span = request.and_then(|request| request.span);
-    let message = match request {
-        Some(request) if alone > error.capacity => format!(
-            "`{}` takes {alone} debug registers, but a thread has {}",
-            request.data, error.capacity
-        ),
-        _ => format!(
-            "{} different watches, but a thread has {} debug registers",
-            error.needed, error.capacity
-        ),
-    };
-    Diagnostic::new(Code::TooManyWatches, span, message)
-        .note(
-            "data in the same 8 aligned bytes shares a register where it is watched for the \
-             same accesses; what is longer takes one for each 8 bytes, and `.follow` one \
-             for each pointer",
-        )
-        .help("watch fewer at a time, or a part of what is long: a member, or `.length(8)`")
-        .into()
 }
 
 /// Nothing runs that the probe point could mean.

@@ -10,8 +10,10 @@ use crate::report::counted;
 /// Decides, and counts what it could not decide.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fires {
-    /// Hits of which nobody knows whether they were loads.
+    /// Hits of which nobody knows whether they were loads: where these are asked for, and
+    /// where stores are and the register reports both.
     unknown: u64,
+    perhaps_loads: u64,
 }
 
 impl Fires {
@@ -20,27 +22,34 @@ impl Fires {
         if record.access == AccessKind::Away as u32 {
             return mode == Mode::Change;
         }
+        let is_load = record.access == AccessKind::Read as u32;
+        let unknown = u64::from(record.access == AccessKind::Unknown as u32);
         match mode {
-            Mode::Write | Mode::ReadWrite => true,
+            Mode::ReadWrite => true,
+            // Of a register that reports stores alone all are known.
+            Mode::Write => {
+                self.perhaps_loads += unknown;
+                !is_load
+            }
             // What is in doubt may have changed: rather once too often.
-            Mode::Change => record.old != record.new || record.doubts != 0,
+            Mode::Change => !is_load && (record.old != record.new || record.doubts != 0),
             // x86 has no register for loads alone.
             Mode::Read => {
-                let unknown = record.access == AccessKind::Unknown as u32;
-                self.unknown += u64::from(unknown);
-                record.access == AccessKind::Read as u32
+                self.unknown += unknown;
+                is_load
             }
         }
     }
 
     /// For the summary: what it could not decide.
-    pub(crate) fn remark(self) -> Option<String> {
-        (self.unknown > 0).then(|| {
-            format!(
-                "{} of which nobody knows whether they were loads: `.read` did not fire; \
-                 `.rw` shows them",
-                counted(self.unknown, "hit")
-            )
+    pub(crate) fn remarks(self) -> impl Iterator<Item = String> {
+        let all = [
+            (self.unknown, "`.read` did not fire; `.rw` shows them"),
+            (self.perhaps_loads, "`.write` fired all the same"),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| {
+            let hits = counted(count, "hit");
+            format!("{hits} of which nobody knows whether they were loads: {what}")
         })
     }
 }
@@ -50,19 +59,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loads_alone_fire_read_and_what_is_not_known_is_said() {
-        let mut fires = Fires::default();
-        let mut fired = Vec::new();
-        for kind in AccessKind::ALL.into_iter().filter(|kind| *kind != AccessKind::Away) {
-            let record = HitRecord { access: kind as u32, ..HitRecord::default() };
-            assert!(fires.at(Mode::Write, &record) && fires.at(Mode::ReadWrite, &record));
-            if fires.at(Mode::Read, &record) {
-                fired.push(kind);
-            }
-        }
-        assert_eq!(fired, [AccessKind::Read]);
-        assert!(fires.remark().is_some_and(|text| text.starts_with("1 hit of which")));
-        assert_eq!(Fires::default().remark(), None);
+    fn each_mode_fires_at_its_accesses_and_what_is_not_known_is_said() {
+        let fired = |mode: Mode| -> (Vec<AccessKind>, Vec<String>) {
+            let mut fires = Fires::default();
+            let seen =
+                AccessKind::ALL.into_iter().filter(|kind| *kind != AccessKind::Away);
+            let fired = seen.filter(|kind| {
+                let record = HitRecord { access: *kind as u32, ..HitRecord::default() };
+                fires.at(mode, &HitRecord { new: 1, ..record })
+            });
+            (fired.collect(), fires.remarks().collect())
+        };
+        let stores = [
+            AccessKind::Unknown,
+            AccessKind::Write,
+            AccessKind::Update,
+            AccessKind::Exec,
+        ];
+        assert_eq!(fired(Mode::ReadWrite), (AccessKind::ALL[..5].to_vec(), vec![]));
+        assert_eq!(fired(Mode::Change), (stores.to_vec(), vec![]));
+        let (kinds, remarks) = fired(Mode::Write);
+        assert_eq!(kinds, stores);
+        assert!(remarks[0].starts_with("1 hit of which") && remarks[0].contains("fired"));
+        let (kinds, remarks) = fired(Mode::Read);
+        assert_eq!(kinds, [AccessKind::Read]);
+        assert!(remarks.len() == 1 && remarks[0].contains("did not fire"), "{remarks:?}");
     }
 
     #[test]

@@ -451,7 +451,7 @@ impl Consumer for Handlers<'_> {
             };
             format!("{stacks} cut, as `...` shows; more is captured with {more}")
         });
-        let own = cut.into_iter().chain(stacks).chain(self.fires.remark());
+        let own = cut.into_iter().chain(stacks).chain(self.fires.remarks());
         own.chain(self.gates.remarks()).collect()
     }
 

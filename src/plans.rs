@@ -81,6 +81,18 @@ pub(crate) fn without_kernel(plans: &mut [Plan]) {
     }
 }
 
+/// The same at stores alone, where the register reports loads, too: of who does not want
+/// them. What is not known may be a store, but nothing is sent at it.
+fn without_loads(plan: Plan) -> Plan {
+    let needs = Needs { access: true, ..plan.needs };
+    let filter = plan.filter.map(|filter| Filter::no_loads().and(filter));
+    let mut acts = plan.acts;
+    for act in &mut acts {
+        act.when = Filter::stores().and(act.when.clone());
+    }
+    Plan { needs, filter, acts, ..plan }
+}
+
 /// The plans for an engine. To one that can be taught what an access was costs next
 /// to nothing, and others ask it of the first hit at each address.
 pub(crate) fn taught(plans: &[Plan], learns: bool) -> Vec<Plan> {
@@ -102,8 +114,9 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize, bool) -> Plan) -> 
     for sees in sees {
         let Plan { needs, filter, gate, reads, stack, acts, .. } = match sees {
             Sees::Link { .. } => Plan::default(),
-            Sees::Data { request, view, whole } => {
+            Sees::Data { request, view, whole, stores } => {
                 let plan = of(*request, shared);
+                let plan = if *stores { without_loads(plan) } else { plan };
                 match whole.is_none() && view.is_identity(length) {
                     true => plan,
                     // What its numbers are is found out later; and an object in

@@ -39,6 +39,8 @@ pub(crate) enum Sees {
         view: View,
         /// Of data in several registers: all of them.
         whole: Option<Box<[image::Piece]>>,
+        /// Whether the register reports loads, too, and these are not for it.
+        stores: bool,
     },
     /// That a pointer was stored to.
     Link {
@@ -118,6 +120,7 @@ impl Registers {
         for register in &plan.registers {
             let sees = register.subscribers.iter().map(|subscriber| {
                 let Whose { request, role } = whose[subscriber.claim];
+                let own = claims[subscriber.claim].pieces[subscriber.piece].trigger;
                 match (role, located[request].as_ref()) {
                     (Role::Data, Some(shape)) => Sees::Data {
                         request,
@@ -126,6 +129,7 @@ impl Registers {
                             true => None,
                             false => registers.whole(request, shape),
                         },
+                        stores: own != register.watch.trigger,
                     },
                     _ => Sees::Link { request },
                 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{self, AtHit, Event, RawHit};
 use hwtrace_runtime::plan::Plan;
-use hwtrace_runtime::schema::{HitRecord, UNSURE_NEW, UNSURE_OLD};
+use hwtrace_runtime::schema::{AccessKind, HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::image::Piece;
 use hwtrace_runtime::tracker::{Ended, Tracker};
 
@@ -223,10 +223,12 @@ impl<'s, C: Consumer> Sink<'s, C> {
     fn show(&mut self, record: &HitRecord, books: &mut Books<'_>) {
         for sees in &books.registers.sees()[record.watch as usize] {
             match sees {
+                // A register that reports loads may serve it, too.
+                Sees::Link { .. } if record.access == AccessKind::Read as u32 => {}
                 Sees::Link { request } => {
                     News::Stored { pid: record.pid, request: *request }.note(books.news);
                 }
-                Sees::Data { request, view, whole } => {
+                Sees::Data { request, view, whole, .. } => {
                     let Some(mut narrow) = view.narrow(record) else { continue };
                     if let Some(whole) =
                         whole.as_ref().filter(|_| self.consumer.wants(*request))

@@ -278,7 +278,7 @@ impl Survey {
         let (mut held, mut first) = (0, None);
         loop {
             let room = Room { capacity, held, rotate };
-            let armed = self.plan(requests, room, consumer).map_err(Obstacle::from);
+            let armed = self.plan(requests, room, with.sharing, consumer).map_err(Obstacle::from);
             let armed = armed.and_then(|registers| {
                 let target = target.as_deref_mut();
                 self.arm_in(registers, requests, surroundings, with, target, consumer)
@@ -388,6 +388,7 @@ impl Survey {
         &self,
         requests: &[Request],
         room: Room,
+        sharing: Sharing,
         consumer: &mut C,
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
@@ -395,9 +396,10 @@ impl Survey {
         let planned =
             Registers::plan(requests, &self.shapes, by_member, room, &mut intern);
         planned.map_err(|error| {
-            let shape = self.shapes.get(error.claim).and_then(Option::as_ref);
-            let alone = shape.map_or(0, Shape::registers);
-            arming::too_many(&error, alone, requests)
+            let takes =
+                |shape: &Option<Shape>| shape.as_ref().map_or(0, Shape::registers);
+            let takes: Vec<_> = self.shapes.iter().map(takes).collect();
+            arming::too_many(&error, &takes, requests, !sharing.rotate)
         })
     }
 

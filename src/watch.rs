@@ -349,7 +349,7 @@ impl Consumer for Watcher<'_> {
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.fires.remark().into_iter().collect()
+        self.fires.remarks().collect()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -48,14 +48,15 @@ fn a_fifth_variable_is_refused_and_the_command_not_begun() {
         return;
     }
     let script = counting(&["a", "b", "c", "d", "e"]);
-    let ended = Hwtrace::script(&script, c("obey")).run().expect(2);
+    let hwtrace = Hwtrace::script(&script, c("obey")).with(&["--no-rotate"]);
+    let ended = hwtrace.run().expect(2);
     let fifth = "process.data(\"e\").write";
     ended.says(&[
         "error[E0411]",
         "5 different watches",
         "4 debug registers",
         fifth,
-        "help: ",
+        "help: leave `--no-rotate` out",
     ]);
     assert_eq!(ended.out, [""; 0]);
 }
@@ -77,6 +78,56 @@ fn two_probes_on_the_same_data_share_a_register_and_both_fire() {
     // The first store, of 0 where 0 was, changes nothing.
     assert_eq!(ended.numbers("fired "), [[100, 4950, 99]]);
     ended.expect_figures(100, 1, 1);
+}
+
+#[test]
+fn eight_neighbours_share_four_registers_and_are_told_apart() {
+    if !live() {
+        return;
+    }
+    let mut script = String::from("global n, others\n");
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for (index, name) in names.iter().enumerate() {
+        script += &format!(
+            "probe process.data(\"set.{name}\").write {{
+                 n[data_name()]++
+                 if ($new / 1000 != {} || data_len() != 4) others++
+             }}\n",
+            index + 1
+        );
+    }
+    script += "probe end { printf(\"others %d\\n\", others)
+                   foreach (name in n) printf(\"%s %d\\n\", name, n[name]) }";
+    let ended = despite_lost_traps(|| {
+        let hwtrace = Hwtrace::script(&script, c("neighbours"));
+        hwtrace.with(&["--no-rotate"]).run_with("go").done("bye, the sum is 25225")
+    });
+    assert_eq!(ended.numbers("others "), [[0]]);
+    for (index, name) in (1..).zip(names) {
+        assert_eq!(ended.numbers(&format!("set.{name} ")), [[10 * index]], "{ended:#?}");
+    }
+    ended.expect_figures(360, 1, 4);
+}
+
+#[test]
+fn who_wants_stores_shares_with_who_wants_all_where_registers_are_short() {
+    if !live() {
+        return;
+    }
+    let script = r#"global stores, changes, all, others
+        probe process.data("set.a").write { stores++ }
+        probe process.data("set.a").change { changes++ }
+        probe process.data("set.a").rw { all++ }
+        probe process.data("set.c").write { others++ }
+        probe process.data("set.e").write { others++ }
+        probe process.data("set.g").write { others++ }
+        probe end { printf("fired %d %d %d %d\n", stores, changes, all, others) }"#;
+    let ended = despite_lost_traps(|| {
+        let hwtrace = Hwtrace::script(script, c("neighbours"));
+        hwtrace.with(&["--no-rotate"]).run_with("go").done("bye, the sum is 25225")
+    });
+    assert_eq!(ended.numbers("fired "), [[10, 10, 35, 150]]);
+    ended.expect_figures(185, 1, 4);
 }
 
 #[test]

@@ -154,7 +154,8 @@ fn only_changes_of_it_where_these_are_asked_for() {
 #[test]
 fn too_wide_an_object_says_how_many_registers_it_takes() {
     let script = r#"probe process.data("big").write { println($new[0]) }"#;
-    let ended = Hwtrace::script(script, wide()).run().expect(2);
+    let hwtrace = Hwtrace::script(script, wide()).with(&["--no-rotate"]);
+    let ended = hwtrace.run().expect(2);
     ended.says(&[
         "error[E0411]: `big` takes 6 debug registers, but a thread has 4",
         "a part of what is long",

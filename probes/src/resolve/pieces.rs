@@ -238,3 +238,52 @@ impl Leaves<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTHS: [u64; 4] = [1, 2, 4, REGISTER];
+
+    /// The fewest registers that cover all bytes of a range: the first byte is in one of
+    /// some length, and what that leaves is covered likewise.
+    fn fewest(from: u64, to: u64, known: &mut [Option<u64>]) -> u64 {
+        if from >= to {
+            return 0;
+        }
+        if let Some(known) = known[from as usize] {
+            return known;
+        }
+        let ends = LENGTHS.map(|length| (from / length + 1) * length);
+        let fewest = ends.map(|end| 1 + fewest(end, to, known)).into_iter().min();
+        known[from as usize] = fewest;
+        fewest.unwrap_or(0)
+    }
+
+    #[test]
+    fn every_range_takes_the_fewest_registers() {
+        for start in 0..64 {
+            for size in 1..=64 {
+                let (end, pieces) = (start + size, cover(AbsAddr(start), size));
+                let mut known = vec![None; end as usize];
+                assert_eq!(pieces.len() as u64, fewest(start, end, &mut known));
+                assert_eq!(count(AbsAddr(start), size), pieces.len() as u64);
+                let mut next = start;
+                for Piece { address, length, window, .. } in pieces {
+                    let own = |bytes: u32| address.0 + u64::from(bytes);
+                    assert_eq!(
+                        (own(window.start), address.0 % u64::from(length)),
+                        (next, 0)
+                    );
+                    assert!(LENGTHS.contains(&length.into()) && window.end <= length);
+                    // No shorter one would do.
+                    let half = |bytes: u32| bytes >= length / 2;
+                    let both = !half(window.start) && half(window.end - 1);
+                    assert!(length == 1 || both, "{start} {size}");
+                    next = own(window.end);
+                }
+                assert_eq!(next, end);
+            }
+        }
+    }
+}

@@ -31,6 +31,18 @@ impl Filter {
         Self::comparing(Does::Input(input), Comparison::Equal, Does::Constant(value))
     }
 
+    /// Accesses that are not known to be loads.
+    pub fn no_loads() -> Self {
+        let load = Does::Constant(AccessKind::Read as i64);
+        Self::comparing(Does::Input(Input::Access), Comparison::NotEqual, load)
+    }
+
+    /// Accesses that are known to be stores, of instructions that loaded before or not.
+    pub fn stores() -> Self {
+        let store = Does::Constant(AccessKind::Write as i64);
+        Self::comparing(Does::Input(Input::Access), Comparison::GreaterOrEqual, store)
+    }
+
     fn comparing(left: Does, how: Comparison, right: Does) -> Self {
         let [first, second, holds] = [Slot(0), Slot(1), Slot(2)];
         let steps =
