@@ -295,6 +295,15 @@ impl Shortfall {
     /// So many are listed at most.
     pub const LISTED_MAX: usize = 8;
 
+    /// Those of another process, too.
+    pub fn merge(&mut self, other: &Self) {
+        self.needed = self.needed.max(other.needed);
+        self.threads += other.threads;
+        self.of += other.of;
+        let room = Self::LISTED_MAX.saturating_sub(self.listed.len());
+        self.listed.extend(other.listed.iter().take(room));
+    }
+
     /// One more thread has fewer.
     pub fn add(&mut self, tid: u32, free: u32) {
         self.threads += 1;

@@ -127,9 +127,7 @@ use self::session::Session;
 use crate::attr::Sampled;
 use crate::bpf::hit::Insight;
 use crate::engine::bpf::Programs;
-use crate::engine::{
-    Account, ArmError, Armed, Engine, Flow, Pass, Passed, Shortfall, Turn, Whose,
-};
+use crate::engine::{Account, ArmError, Armed, Engine, Flow, Pass, Passed, Turn, Whose};
 use crate::event::{Event, Watch};
 use crate::kernel::{Errno, Kernel};
 use crate::plan::{Lesson, Plan};
