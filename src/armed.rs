@@ -172,8 +172,13 @@ impl Armed {
         self.figures.places(&instance.places);
         self.figures.shared(armed.slots);
         self.instances.insert(pid, instance);
+        self.figures.leave_out(pid, &armed.left_out);
         for thread in threads {
-            if let Err(error) = self.arm_thread(pid, thread.tid) {
+            if let Err(mut error) = self.arm_thread(pid, thread.tid) {
+                // Its own come after those of its process.
+                if let ArmError::NoFreeRegister { free, .. } = &mut error {
+                    *free += armed.slots;
+                }
                 self.engine.detach(pid);
                 self.refused = self.instances.remove(&pid);
                 return Err(refused(error));

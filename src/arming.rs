@@ -18,13 +18,14 @@ use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::bpf::BpfError;
-use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::engine::{ArmError, Shortfall};
 use hwtrace_runtime::kernel::Kernel;
 
 use crate::armed::Refused;
 use crate::engines::{BEST, NoEngine, setcap};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
+use crate::report::{counted, shortfall};
 use crate::session::{Failure, Request};
 pub(crate) use shortage::too_many;
 
@@ -278,11 +279,15 @@ pub(crate) fn failed(
     let new = |code, span| Diagnostic::new(code, span, error.to_string());
     let diagnostic = match error {
         ArmError::Gone { .. } => new(Code::TargetExited, None),
-        ArmError::NoFreeRegister { watch, tid } => {
+        ArmError::NoFreeRegister { watch, tid, short, .. } => {
+            let whose = match tid {
+                0 => "each CPU".to_owned(),
+                tid => format!("thread {tid}"),
+            };
             let message =
-                format!("no free debug register on thread {tid} for `{}`", name(*watch));
+                format!("no free debug register on {whose} for `{}`", name(*watch));
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
-            held(diagnostic, &register_holders(*pid))
+            held(diagnostic, short, &register_holders(*pid))
         }
         ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
         ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
@@ -349,9 +354,14 @@ fn may_with(diagnostic: Diagnostic, capabilities: &str) -> Diagnostic {
     diagnostic.help(format!("run hwtrace as root with `sudo`, or once {setcap}"))
 }
 
-fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
+/// Who holds registers, as far as is to be seen, and what may be done about it.
+fn held(diagnostic: Diagnostic, short: &Shortfall, holders: &[Holder]) -> Diagnostic {
     let mut diagnostic =
         diagnostic.note("a thread has four debug registers, shared by all who watch it");
+    if short.threads > 0 {
+        let of = format!("{} of {}", short.threads, counted(short.of.into(), "thread"));
+        diagnostic = diagnostic.note(format!("{of} lack them: {}", shortfall(short)));
+    }
     for holder in holders {
         let what = match holder.kind {
             HolderKind::Tracer => "traces the target and may hold some",
@@ -366,7 +376,15 @@ fn held(diagnostic: Diagnostic, holders: &[Holder]) -> Diagnostic {
              left its registers reserved until the thread ends",
         );
     }
-    diagnostic.help("watch fewer at a time, or end the other program and try again")
+    let diagnostic =
+        diagnostic.help("watch fewer at a time, or end the other program and try again");
+    match short.of.saturating_sub(short.threads) {
+        0 => diagnostic,
+        left => diagnostic.help(format!(
+            "or leave those threads out with `--partial`, and watch {left} of {}",
+            short.of
+        )),
+    }
 }
 
 /// perf itself is refused, and not for whose process it is.

@@ -10,7 +10,7 @@ use hwtrace_probes::AbsAddr;
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::symbols::kallsyms::addresses_are_shown;
 use hwtrace_probes::types::{Types, type_name, unwrapped};
-use hwtrace_runtime::engine::Armed;
+use hwtrace_runtime::engine::{Armed, Shortfall};
 use nix::sys::signal::Signal;
 
 use crate::session::Summary;
@@ -98,8 +98,27 @@ pub fn grouped(number: u64) -> String {
 
 /// What was armed, before the target goes on.
 pub fn armed_line(armed: &Armed) -> String {
-    let threads = counted(armed.threads.into(), "thread");
+    let threads = match armed.left_out.threads {
+        0 => counted(armed.threads.into(), "thread"),
+        left_out => format!("{}/{} threads", armed.threads, armed.threads + left_out),
+    };
     format!("armed {threads}, {}", slots(armed))
+}
+
+/// Which threads lack registers, and how many each has.
+pub(crate) fn shortfall(short: &Shortfall) -> String {
+    let listed: Vec<_> = short
+        .listed
+        .iter()
+        .map(|(tid, free)| format!("{free} free on thread {tid}"))
+        .collect();
+    let more = short.threads as usize - short.listed.len().min(short.threads as usize);
+    let more = match more {
+        0 => String::new(),
+        more => format!(", fewer on {more} more"),
+    };
+    let needed = counted(short.needed.into(), "debug register");
+    format!("{needed} needed, {}{more}", listed.join(", "))
 }
 
 /// Registers in use of those there are; an engine without bound has as many as it needs.
@@ -133,7 +152,7 @@ pub fn summary_line(summary: &Summary) -> String {
         "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, {}",
         counted(summary.hits, "hit"),
         grouped(summary.lost),
-        summary.threads,
+        summary.threads.saturating_sub(summary.left_out),
         summary.threads,
         if summary.threads == 1 { "thread" } else { "threads" },
         slots(armed),

@@ -266,8 +266,11 @@ pub struct Summary {
     pub elapsed: Duration,
     /// What was armed.
     pub armed: engine::Armed,
-    /// Threads that were there or came, all armed.
+    /// Threads that were there or came.
     pub threads: u64,
+    /// Those of them that were left out, having too few free registers; all others were
+    /// armed, but for those that they created.
+    pub left_out: u64,
     /// What became of the target.
     pub fate: Fate,
     /// What the consumer has to say of what went missing in it.
@@ -391,8 +394,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         if survey.is_empty() {
             return Ok(());
         }
-        let options =
-            PerfOptions { ring_bytes: self.options.ring_bytes, ..PerfOptions::default() };
+        let options = PerfOptions {
+            ring_bytes: self.options.ring_bytes,
+            partial: self.options.sharing.partial,
+            ..PerfOptions::default()
+        };
         let stacks = self.options.stacks;
         let acts = self.wants_tracer(requests);
         let engine = self.options.engine.take_for(&self.kernel, acts);
@@ -618,6 +624,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let summary = &mut self.summary;
         summary.executed = figures.executed;
         summary.armed.slots = figures.slots();
+        summary.left_out = figures.left_out();
         summary.counted = account.counted.iter().sum();
         summary.filtered = account.filtered.iter().sum();
         summary.hits += summary.filtered;

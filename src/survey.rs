@@ -58,7 +58,7 @@ impl From<Failure> for Obstacle {
 impl Obstacle {
     fn of(refused: &Refused, requests: &[Request], registers: &Registers) -> Self {
         let free = match refused.error {
-            ArmError::NoFreeRegister { .. } => None,
+            ArmError::NoFreeRegister { free, .. } => Some(free),
             _ => None,
         };
         Self { failure: arming::failed(refused, requests, registers), free }
@@ -435,7 +435,10 @@ impl Survey {
             }
             let needed = self.needed.contains(&instance.pid());
             match armed.attach(instance, consumer) {
-                Ok(attached) => sum.threads += attached.threads,
+                Ok(attached) => {
+                    sum.threads += attached.threads;
+                    sum.left_out.merge(&attached.left_out);
+                }
                 Err(Refused { error: ArmError::Gone { .. }, .. }) if !needed => {}
                 Err(refused) => return Err(refused),
             }

@@ -279,6 +279,44 @@ pub struct Armed {
     pub capacity: u32,
     /// Watches that take turns on the registers; 0 where each has one of its own.
     pub watches: u32,
+    /// Threads that were left out, where that was asked for: too few of their registers
+    /// are free.
+    pub left_out: Shortfall,
+}
+
+/// Threads that have fewer free registers than are needed.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Shortfall {
+    /// Registers that each thread needs.
+    pub needed: u32,
+    /// How many threads have fewer.
+    pub threads: u32,
+    /// Of how many threads.
+    pub of: u32,
+    /// The first of those that have fewer, and how many each has.
+    pub listed: Vec<(u32, u32)>,
+}
+
+impl Shortfall {
+    /// So many are listed at most.
+    pub const LISTED_MAX: usize = 8;
+
+    /// Those of another process, too.
+    pub fn merge(&mut self, other: &Self) {
+        self.needed = self.needed.max(other.needed);
+        self.threads += other.threads;
+        self.of += other.of;
+        let room = Self::LISTED_MAX.saturating_sub(self.listed.len());
+        self.listed.extend(other.listed.iter().take(room));
+    }
+
+    /// One more thread has fewer.
+    pub fn add(&mut self, tid: u32, free: u32) {
+        self.threads += 1;
+        if self.listed.len() < Self::LISTED_MAX {
+            self.listed.push((tid, free));
+        }
+    }
 }
 
 /// What happened to the hits.
@@ -317,10 +355,14 @@ pub enum ArmError {
     /// All debug registers of a thread are taken.
     #[error("no free debug register on thread {tid} for watch {watch}")]
     NoFreeRegister {
-        /// The thread.
+        /// The thread, of several the one that has the fewest.
         tid: u32,
         /// Index of the watch.
         watch: usize,
+        /// So many watches could be opened on that thread.
+        free: u32,
+        /// All that have too few; nobody where that is not known.
+        short: Shortfall,
     },
     /// The kernel refuses to let us trace the process.
     #[error("not permitted to trace process {pid}")]

@@ -48,7 +48,7 @@ fn drain(engine: &mut PerfEngine, all: bool) -> Vec<(u32, u32, u64)> {
 fn hits_of_all_cpus_come_by_time_and_settled() {
     let (fake, mut engine) = machine();
     let armed = engine.arm(PID, &watches(2)).expect("armed");
-    assert_eq!(armed, Armed { threads: 2, slots: 2, capacity: 4 });
+    assert_eq!(armed, Armed { threads: 2, slots: 2, capacity: 4, ..Armed::default() });
     let start = 1_000_000_000;
     fake.access(access(0x1000, PID, 0, start + 1));
     fake.access(access(0x1008, 11, 0, start + 3));
@@ -120,7 +120,10 @@ fn errors_of_opening_a_breakpoint_say_why() {
         error
     };
     use ArmError as E;
-    assert!(matches!(meaning(Errno::ENOSPC), E::NoFreeRegister { tid: PID, watch: 0 }));
+    assert!(matches!(
+        meaning(Errno::ENOSPC),
+        E::NoFreeRegister { tid: PID, watch: 0, free: 0, .. }
+    ));
     assert!(matches!(meaning(Errno::EINVAL), E::BadWatch { watch: 0 }));
     for errno in [Errno::EACCES, Errno::EPERM] {
         assert!(matches!(meaning(errno), E::Permission { pid: PID, .. }));

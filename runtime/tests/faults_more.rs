@@ -187,7 +187,10 @@ fn a_thread_has_a_watch_and_the_kernel_another() {
     let held = fake.holdings();
     fake.fail(Call::PerfEventOpen, 1, Errno::ENOSPC);
     let error = engine.arm_thread((PID, 13), 1, own).expect_err("made to fail");
-    assert!(matches!(error, ArmError::NoFreeRegister { tid: 13, watch: 1 }), "{error}");
+    assert!(
+        matches!(error, ArmError::NoFreeRegister { tid: 13, watch: 1, free: 0, .. }),
+        "{error}"
+    );
     fake.fail(Call::PerfEventOpen, 0, Errno::EPERM);
     let error = engine.arm_kernel(&[Some(kernel)]).expect_err("made to fail");
     assert!(matches!(error, ArmError::KernelPermission { .. }), "{error}");

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hwtrace_probes::resolve::ResolveError;
-use hwtrace_runtime::engine::{self, ArmError};
+use hwtrace_runtime::engine::{self, ArmError, Shortfall};
 
 use super::Refused;
 use crate::instances::Place;
-use crate::report::counted;
+use crate::report::{self, counted};
 use crate::session::Request;
 
 /// Counted as it happens.
@@ -39,6 +39,10 @@ pub(crate) struct Figures {
     libraries: BTreeMap<usize, Later>,
     /// By request: how many threads were given their own data after they had started.
     rooms: BTreeMap<usize, u64>,
+    /// Threads that were left out, by process, the first of these.
+    left_out: Vec<(u32, Shortfall)>,
+    /// How many there are in all.
+    left_out_threads: u64,
     /// Why something was not armed, with how often.
     refused: BTreeMap<String, u64>,
     /// How often something was not armed besides.
@@ -98,6 +102,19 @@ impl Figures {
             }
             _ => {}
         }
+    }
+
+    /// Threads of a process were left out.
+    pub(crate) fn leave_out(&mut self, pid: u32, short: &Shortfall) {
+        self.left_out_threads += u64::from(short.threads);
+        if short.threads > 0 && self.left_out.len() < REASONS_MAX {
+            self.left_out.push((pid, short.clone()));
+        }
+    }
+
+    /// Threads that were left out.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out_threads
     }
 
     /// A process has so many registers in use.
@@ -213,6 +230,14 @@ impl Figures {
                 counted(self.held as u64, "debug register")
             ));
         }
+        let left_out = self.left_out.iter();
+        remarks.extend(left_out.map(|(pid, short)| {
+            format!(
+                "{} of process {pid} not watched, nor what they create: {}",
+                counted(short.threads.into(), "thread"),
+                report::shortfall(short)
+            )
+        }));
         let times = |(text, count): (&String, &u64)| match count {
             1 => text.clone(),
             more => format!("{text} ({more} times)"),

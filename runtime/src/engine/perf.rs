@@ -155,6 +155,9 @@ pub struct PerfOptions {
     pub whole_system: bool,
     /// What programs at hits know of the kernel's inside.
     pub insight: Insight,
+    /// Threads that have too few free registers are left out, as long as any has enough;
+    /// else it is an error that there are such. Threads that they create are not watched.
+    pub partial: bool,
 }
 
 /// Bytes of all rings together, unless asked for otherwise.
@@ -179,6 +182,7 @@ impl Default for PerfOptions {
             prompt: false,
             whole_system: false,
             insight: Insight::default(),
+            partial: false,
         }
     }
 }
@@ -306,14 +310,15 @@ fn attach(
     let mut opened = target.open_events()?;
     session.carry(pid, all, &mut opened.sets);
     adopt(machine, session, opened.sets)?;
-    session.family().arm(pid, opened.threads);
-    Ok(armed(opened.threads, watches))
+    let (threads, left_out) = (opened.threads, opened.short);
+    session.family().arm(pid, threads + left_out.threads);
+    Ok(Armed { left_out, ..armed(threads, watches) })
 }
 
 /// What was armed with these watches.
 fn armed(threads: u32, watches: &[Option<Watch>]) -> Armed {
     let slots = watches.iter().flatten().count() as u32;
-    Armed { threads, slots, capacity: slots::CAPACITY as u32, watches: 0 }
+    Armed { threads, slots, capacity: slots::CAPACITY as u32, ..Armed::default() }
 }
 
 impl Engine for PerfEngine {

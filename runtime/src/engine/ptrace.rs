@@ -227,7 +227,7 @@ impl Engine for PtraceEngine {
         let threads = answer.first().map_or(0, |threads| *threads as u32);
         let slots = watches.iter().flatten().count() as u32;
         let capacity = if self.setup.steps { slots } else { slots::CAPACITY as u32 };
-        Ok(Armed { threads, slots, capacity, watches: 0 })
+        Ok(Armed { threads, slots, capacity, ..Armed::default() })
     }
 
     fn arm_thread(

@@ -104,6 +104,8 @@ pub struct Fake {
     limit: Cell<(u64, u64)>,
     /// Debug registers of each thread and CPU.
     registers: Cell<usize>,
+    /// Those of threads that have another number.
+    scarce: RefCell<BTreeMap<u32, usize>>,
     /// Pages that may be mapped in all.
     lockable: Cell<usize>,
     waits: RefCell<VecDeque<Wait>>,
@@ -156,6 +158,7 @@ impl Fake {
             listings: RefCell::new([threads.to_vec()].into()),
             limit: Cell::new((1024, 4096)),
             registers: Cell::new(4),
+            scarce: RefCell::default(),
             lockable: Cell::new(usize::MAX),
             waits: RefCell::default(),
             exec_failure: Cell::default(),
@@ -217,6 +220,11 @@ impl Fake {
     /// Sets how many debug registers each thread has on each CPU.
     pub fn set_registers(&self, count: usize) {
         self.registers.set(count);
+    }
+
+    /// Sets how many of them others leave to one thread.
+    pub fn set_registers_of(&self, tid: u32, count: usize) {
+        self.scarce.borrow_mut().insert(tid, count);
     }
 
     /// Sets how many pages of rings may be mapped in all.
@@ -386,7 +394,8 @@ impl Fake {
             let here = [event.cpu, EVERY].contains(&cpu) || event.cpu == EVERY;
             event.spec.role.watch().is_some() && event.tid == tid && here
         });
-        taken.count() < self.registers.get()
+        let all = self.registers.get();
+        taken.count() < self.scarce.borrow().get(&tid).copied().unwrap_or(all)
     }
 }
 
@@ -430,9 +439,7 @@ fn sample(id: u64, access: Access, role: Role) -> Vec<u64> {
 impl Kernel for Fake {
     fn perf_event_open(&self, spec: &EventSpec, tid: u32, cpu: u32) -> Result<RawFd> {
         self.call(Call::PerfEventOpen)?;
-        let breakpoint =
-            matches!(spec.role, Role::Breakpoint { .. } | Role::Programmed { .. });
-        if breakpoint && !self.has_register(tid, cpu) {
+        if spec.role.watch().is_some() && !self.has_register(tid, cpu) {
             return Err(Errno::ENOSPC);
         }
         let lost = spec.features.format_lost.then_some(0);

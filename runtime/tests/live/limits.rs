@@ -81,7 +81,7 @@ fn the_fifth_watch_is_refused_and_nothing_stays() {
     let mut engine = engine();
     let refused = engine.arm(pid, &watches).expect_err("five of four");
     assert!(
-        matches!(refused, ArmError::NoFreeRegister { tid, watch: 4 } if tid == pid),
+        matches!(refused, ArmError::NoFreeRegister { tid, watch: 4, free: 4, .. } if tid == pid),
         "{refused}"
     );
     assert_eq!(perf_holdings(), (0, 0));

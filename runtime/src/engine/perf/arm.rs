@@ -8,8 +8,8 @@ use super::guard::{CpuRing, PerfEvent, RingError, Source};
 use super::session::Rings;
 use super::{PerfOptions, births};
 use crate::attr::{EventSpec, Features, REGISTERS, Role, SAMPLE_TYPE, Sampled};
-use crate::engine::ArmError;
 use crate::engine::bpf::Programs;
+use crate::engine::{ArmError, Shortfall};
 use crate::event::Watch;
 use crate::kernel::{EVERY, Errno, Kernel, Result as KernelResult};
 use crate::plan::Plan;
@@ -18,6 +18,9 @@ use crate::record::Layout;
 /// So many tries wait for births that are under way. Where threads come faster than that
 /// takes, the others do not.
 const PATIENT_TRIES: u32 = 64;
+/// So many tries begin again where a thread has no free register and the threads change:
+/// it may be held by what the try before has closed.
+const SHORT_TRIES: u32 = 4;
 /// Listings of the threads within one try, at most.
 const LISTINGS_MAX: usize = 8;
 /// Descriptors that the rest of hwtrace may need besides the events.
@@ -266,20 +269,24 @@ impl Machine {
     ) -> Result<Vec<EventSet>, ArmError> {
         let needed = held + (self.cpus.len() * watches.len()) as u64;
         self.raise_limit(needed)?;
-        numbered(watches)
-            .map(|(number, watch)| {
-                let set = EventSet::new(0, EVERY, Some(number));
-                let sampled = sampled(number as usize);
-                let opened =
-                    self.open_set(Role::KernelBreakpoint { watch, sampled }, set);
-                opened.map_err(|errno| match errno {
-                    Errno::EACCES | Errno::EPERM => {
-                        ArmError::KernelPermission { errno: errno as i32 }
-                    }
-                    errno => open_error(errno, 0, 0, number as usize, needed),
-                })
-            })
-            .collect()
+        let mut sets = Vec::new();
+        for (number, watch) in numbered(watches) {
+            let set = EventSet::new(0, EVERY, Some(number));
+            let number = number as usize;
+            let sampled = sampled(number);
+            let opened = self.open_set(Role::KernelBreakpoint { watch, sampled }, set);
+            sets.push(opened.map_err(|errno| match errno {
+                Errno::EACCES | Errno::EPERM => {
+                    ArmError::KernelPermission { errno: errno as i32 }
+                }
+                Errno::ENOSPC | Errno::EBUSY => {
+                    let (free, short) = (sets.len() as u32, Shortfall::default());
+                    ArmError::NoFreeRegister { tid: 0, watch: number, free, short }
+                }
+                errno => open_error(errno, 0, 0, number, needed),
+            })?);
+        }
+        Ok(sets)
     }
 
     /// Opens the sideband of all tasks, disabled.
@@ -348,9 +355,25 @@ pub(super) struct Target<'a> {
 }
 
 /// Events that are open on all threads, still disabled.
+#[derive(Default)]
 pub(super) struct Opened {
     pub(super) sets: Vec<EventSet>,
     pub(super) threads: u32,
+    /// Threads on which no watch is.
+    pub(super) short: Shortfall,
+    /// Of these the one that has the fewest registers: it, how many, and the watch that
+    /// was refused.
+    fewest: Option<(u32, u32, usize)>,
+}
+
+impl Opened {
+    /// A thread has fewer free registers than are needed.
+    fn lacks(&mut self, tid: u32, free: u32, watch: usize) {
+        self.short.add(tid, free);
+        if self.fewest.is_none_or(|fewest| free < fewest.1) {
+            self.fewest = Some((tid, free, watch));
+        }
+    }
 }
 
 /// Finds out what the kernel takes and lets us do.
@@ -391,14 +414,18 @@ impl Target<'_> {
             let threads = self.list()?;
             self.machine.raise_limit(self.descriptors_for(threads.len()))?;
             let opened = self.open_threads(&threads)?;
-            if self.is_settled(&threads, attempt < PATIENT_TRIES)? {
-                // Threads without one that could be opened are on their way
-                // out, and so is the process.
-                if opened.threads == 0 {
-                    return Err(self.gone());
+            let refused = self.refused(&opened);
+            let settled = (refused.is_none() || attempt < SHORT_TRIES)
+                && self.is_settled(&threads, attempt < PATIENT_TRIES)?;
+            match refused {
+                Some(refused) if settled || attempt >= SHORT_TRIES => {
+                    return Err(refused);
                 }
-                self.machine.may_look_into(self.pid)?;
-                return Ok(opened);
+                None if settled => {
+                    self.machine.may_look_into(self.pid)?;
+                    return Ok(opened);
+                }
+                _ => {}
             }
             drop(opened);
             // At first at once; then at ever other moments, lest we keep
@@ -411,8 +438,26 @@ impl Target<'_> {
         Err(ArmError::Unstable { pid: self.pid })
     }
 
+    /// Why what was opened will not do.
+    fn refused(&self, opened: &Opened) -> Option<ArmError> {
+        match opened.fewest {
+            Some((tid, free, watch))
+                if opened.threads == 0 || !self.machine.options.partial =>
+            {
+                let short = opened.short.clone();
+                Some(ArmError::NoFreeRegister { tid, watch, free, short })
+            }
+            Some(_) => None,
+            // Threads without one that could be opened are on their way out, and so is
+            // the process.
+            None => (opened.threads == 0).then(|| self.gone()),
+        }
+    }
+
+    /// Opens what it can: threads that have too few registers are noted, with how many
+    /// they have.
     fn open_threads(&self, threads: &[u32]) -> Result<Opened, ArmError> {
-        let mut opened = Opened { sets: Vec::new(), threads: 0 };
+        let mut opened = Opened::default();
         let needed = self.descriptors_for(threads.len());
         for &tid in threads {
             let before = opened.sets.len();
@@ -420,12 +465,38 @@ impl Target<'_> {
                 Ok(()) => opened.threads += 1,
                 // It ended since it was listed.
                 Err((Errno::ESRCH, _)) => opened.sets.truncate(before),
+                // EBUSY: a register that another user claims for a whole CPU.
+                Err((Errno::ENOSPC | Errno::EBUSY, watch)) => {
+                    let free = opened.sets.len() - before;
+                    opened.sets.truncate(before);
+                    match self.open_sideband(tid, &mut opened.sets) {
+                        Ok(()) => opened.lacks(tid, free as u32, watch),
+                        Err(Errno::ESRCH) => {}
+                        Err(errno) => {
+                            return Err(open_error(errno, self.pid, tid, 0, needed));
+                        }
+                    }
+                }
                 Err((errno, watch)) => {
                     return Err(open_error(errno, self.pid, tid, watch, needed));
                 }
             }
         }
+        if opened.short.threads > 0 {
+            opened.short.needed = numbered(self.watches).count() as u32;
+            opened.short.of = opened.threads + opened.short.threads;
+        }
         Ok(opened)
+    }
+
+    /// Opens the sideband of a thread that is left out, if any: that it executes another
+    /// image, or ends, is to be known.
+    fn open_sideband(&self, tid: u32, sets: &mut Vec<EventSet>) -> KernelResult<()> {
+        if self.sideband {
+            let set = EventSet::new(self.pid, tid, None);
+            sets.push(self.machine.open_set(Role::Sideband, set)?);
+        }
+        Ok(())
     }
 
     /// Opens the events of one thread; on an error names the watch too.
@@ -525,8 +596,11 @@ impl Target<'_> {
 /// What an error of perf_event_open(2) means for a breakpoint on a thread.
 fn open_error(errno: Errno, pid: u32, tid: u32, watch: usize, needed: u64) -> ArmError {
     match errno {
-        // EBUSY: a register that another user claims for a whole CPU.
-        Errno::ENOSPC | Errno::EBUSY => ArmError::NoFreeRegister { tid, watch },
+        Errno::ENOSPC | Errno::EBUSY => {
+            let mut short = Shortfall { needed: 1, of: 1, ..Shortfall::default() };
+            short.add(tid, 0);
+            ArmError::NoFreeRegister { tid, watch, free: 0, short }
+        }
         Errno::EACCES | Errno::EPERM => ArmError::Permission { pid, errno: errno as i32 },
         Errno::EINVAL => ArmError::BadWatch { watch },
         Errno::ENOENT | Errno::EOPNOTSUPP | Errno::ENODEV | Errno::ENOSYS => {

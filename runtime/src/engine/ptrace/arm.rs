@@ -11,9 +11,10 @@ use super::debug::{Registers, Slot};
 use super::proc;
 use super::tracer::{At, Figures, Method, Process, Thread, Tracer};
 use super::wire::system;
-use crate::engine::ArmError;
+use crate::engine::{ArmError, Shortfall};
 use crate::event::Watch;
 use crate::kernel::Errno;
+use crate::slots::CAPACITY;
 
 /// So often, a millisecond each, it is looked whether all threads stand. One that does
 /// not come out of the kernel for longer, as it waits for a disk, may not for long.
@@ -380,7 +381,7 @@ impl Tracer {
             return Ok(());
         }
         let wanted = Registers::of(self.watches_of(tid))
-            .map_err(|watch| ArmError::NoFreeRegister { tid, watch })?;
+            .map_err(|watch| no_free(tid, watch, CAPACITY))?;
         let Some(thread) = self.threads.get_mut(&tid) else { return Ok(()) };
         if thread.vforks && thread.at == At::Running {
             return Ok(());
@@ -393,8 +394,9 @@ impl Tracer {
                 let _ = thread.registers.clear(&*self.kernel, tid);
                 thread.registers = Registers::default();
                 let watch = number.unwrap_or(0);
+                let free = wanted.place(watch).unwrap_or(0);
                 return Err(match errno {
-                    Errno::ENOSPC => ArmError::NoFreeRegister { tid, watch },
+                    Errno::ENOSPC => no_free(tid, watch, free),
                     Errno::EINVAL if number.is_some() => ArmError::BadWatch { watch },
                     errno => system("ptrace", errno),
                 });
@@ -402,6 +404,12 @@ impl Tracer {
         }
         Ok(())
     }
+}
+
+/// A thread has so many registers, and none for a watch.
+fn no_free(tid: u32, watch: usize, free: usize) -> ArmError {
+    let (free, short) = (free as u32, Shortfall::default());
+    ArmError::NoFreeRegister { tid, watch, free, short }
 }
 
 /// What came of an attempt to trace a thread.

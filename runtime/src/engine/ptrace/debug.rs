@@ -41,6 +41,12 @@ impl Registers {
         Ok(registers)
     }
 
+    /// The place of a watch.
+    pub(super) fn place(&self, number: usize) -> Option<usize> {
+        let is = |slot: &Option<Slot>| slot.is_some_and(|slot| slot.number == number);
+        self.slots.iter().position(is)
+    }
+
     /// Those that DR6 says have hit.
     pub(super) fn hit(&self, status: u64) -> impl Iterator<Item = Slot> + use<> {
         let slots = self.slots.into_iter().enumerate();

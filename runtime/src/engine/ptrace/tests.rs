@@ -393,7 +393,10 @@ fn a_thread_has_watches_of_its_own() {
     assert_eq!(fake.debug_registers(PID).expect("traced")[1], 0);
     fake.fail(Call::SetDebugRegister, 1, Errno::ENOSPC);
     let refused = tracer.arm_thread((PID, PID), 1, watch(9));
-    assert!(matches!(refused, Err(ArmError::NoFreeRegister { tid: PID, watch: 1 })));
+    assert!(matches!(
+        refused,
+        Err(ArmError::NoFreeRegister { tid: PID, watch: 1, free: 1, .. })
+    ));
     let [address, .., control] = fake.debug_registers(PID).expect("traced");
     assert_eq!((address, control & 0b1111), (0x1000, 1), "what it had it has");
 }

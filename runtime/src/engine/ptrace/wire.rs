@@ -1,7 +1,7 @@
 //! What hwtrace and its guardian say to each other: words, in frames that begin with
 //! their number of words. Both are the same program, so there are no versions.
 
-use crate::engine::{Account, ArmError};
+use crate::engine::{Account, ArmError, Shortfall};
 use crate::event::{Trigger, Watch};
 use crate::kernel::Errno;
 use crate::plan::StackCapture;
@@ -155,7 +155,9 @@ pub(super) fn answer_words(answer: &Answer) -> Vec<u64> {
     let pid = |pid: u32| u64::from(pid);
     match *error {
         ArmError::Gone { pid: of } => vec![1, pid(of)],
-        ArmError::NoFreeRegister { tid, watch } => vec![2, pid(tid), watch as u64],
+        ArmError::NoFreeRegister { tid, watch, free, .. } => {
+            vec![2, pid(tid), watch as u64, u64::from(free)]
+        }
         ArmError::PtracePermission { pid: of, errno } => vec![3, pid(of), errno as u64],
         ArmError::Traced { pid: of, tracer } => vec![8, pid(of), pid(tracer)],
         ArmError::Armed { pid: of } => vec![4, pid(of)],
@@ -178,9 +180,12 @@ pub(super) fn answer_of(words: &[u64]) -> Answer {
     Err(match *words {
         [0, ref words @ ..] => return Ok(words.to_vec()),
         [1, pid] => ArmError::Gone { pid: pid as u32 },
-        [2, tid, watch] => {
-            ArmError::NoFreeRegister { tid: tid as u32, watch: watch as usize }
-        }
+        [2, tid, watch, free] => ArmError::NoFreeRegister {
+            tid: tid as u32,
+            watch: watch as usize,
+            free: free as u32,
+            short: Shortfall::default(),
+        },
         [3, pid, errno] => {
             ArmError::PtracePermission { pid: pid as u32, errno: errno as i32 }
         }
@@ -257,7 +262,12 @@ mod tests {
     fn answers_come_as_they_were_given() {
         for error in [
             ArmError::Gone { pid: 1 },
-            ArmError::NoFreeRegister { tid: 1, watch: 2 },
+            ArmError::NoFreeRegister {
+                tid: 1,
+                watch: 2,
+                free: 3,
+                short: Shortfall::default(),
+            },
             ArmError::PtracePermission { pid: 1, errno: 13 },
             ArmError::Traced { pid: 1, tracer: 5 },
             ArmError::Armed { pid: 1 },
@@ -265,9 +275,9 @@ mod tests {
             ArmError::Unstable { pid: 1 },
             system("waitpid", Errno::EIO),
         ] {
-            let said = error.to_string();
+            let said = format!("{error:?}");
             let came = answer_of(&answer_words(&Err(error))).expect_err("an error");
-            assert_eq!(came.to_string(), said);
+            assert_eq!(format!("{came:?}"), said);
         }
         assert_eq!(answer_of(&[0, 5, 6]).expect("words"), [5, 6]);
         assert!(answer_of(&[1]).is_err());
