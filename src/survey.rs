@@ -14,7 +14,7 @@ use hwtrace_probes::stack;
 use hwtrace_runtime::bpf::hit::Insight;
 use hwtrace_runtime::engine;
 use hwtrace_runtime::engine::perf::PerfOptions;
-use hwtrace_runtime::engine::{ArmError, Engine};
+use hwtrace_runtime::engine::{ArmError, Engine, Turn};
 use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::Room;
@@ -378,6 +378,9 @@ impl Survey {
             }
         }
         sum.slots = armed.figures.slots();
+        if turns.iter().any(|turn| *turn != Turn::Stays) {
+            sum.watches = turns.len() as u32;
+        }
         sum.capacity = u32::try_from(taken.capacity()).unwrap_or(u32::MAX);
         armed.figures.at_start = sum;
         Ok(armed)

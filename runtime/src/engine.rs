@@ -277,7 +277,7 @@ pub struct Armed {
     pub slots: u32,
     /// Debug registers each has.
     pub capacity: u32,
-    /// Watches that take turns on the registers; 0 where each has one of its own.
+    /// Watches, where some of them take turns on the registers; 0 where each has one.
     pub watches: u32,
     /// Threads that were left out, where that was asked for: too few of their registers
     /// are free.

@@ -28,20 +28,21 @@ impl Column {
     }
 }
 
-/// Which columns give way where lines would be too wide.
+/// How a column gives way where lines would be too wide, by its number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Yields {
-    /// Cut, the first of them in front, each never below a width.
-    pub(super) cut: &'static [(usize, usize)],
-    /// Left out, where that does not suffice.
-    pub(super) leave_out: &'static [usize],
+pub(super) enum Yield {
+    /// It is cut, never below this width.
+    Cut(usize, usize),
+    /// It is left out.
+    LeaveOut(usize),
 }
 
-/// Rows under their headings, `width` columns wide where those that give way can.
+/// Rows under their headings, `width` columns wide where those that give way can, one after
+/// the other as `yields` has them.
 pub(super) fn text<const N: usize>(
     columns: &[Column; N],
     rows: &[[String; N]],
-    yields: Yields,
+    yields: &[Yield],
     width: usize,
 ) -> String {
     let mut lines = vec![columns.map(|column| column.heading.to_owned())];
@@ -74,7 +75,7 @@ pub(super) fn text<const N: usize>(
 /// The widest cell of each column; some give way.
 fn widths<const N: usize>(
     lines: &[[String; N]],
-    yields: Yields,
+    yields: &[Yield],
     width: usize,
 ) -> [usize; N] {
     let mut widths = [0; N];
@@ -88,13 +89,14 @@ fn widths<const N: usize>(
         let all = widths.iter().sum::<usize>() + GAP * there.saturating_sub(1);
         all.saturating_sub(width)
     };
-    for &(column, least) in yields.cut {
-        let room = widths[column].saturating_sub(excess(&widths));
-        widths[column] = widths[column].min(room.max(least));
-    }
-    for &column in yields.leave_out {
-        if excess(&widths) > 0 {
-            widths[column] = 0;
+    for &give in yields {
+        match (give, excess(&widths)) {
+            (_, 0) => break,
+            (Yield::LeaveOut(column), _) => widths[column] = 0,
+            (Yield::Cut(column, least), excess) => {
+                let room = widths[column].saturating_sub(excess);
+                widths[column] = widths[column].min(room.max(least));
+            }
         }
     }
     widths

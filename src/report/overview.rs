@@ -2,7 +2,7 @@
 
 use hwtrace_runtime::slots::coverage::Estimate;
 
-use super::columns::{self, Column, Yields};
+use super::columns::{self, Column, Yield};
 use super::grouped;
 
 /// A watch, and what was seen of it.
@@ -25,7 +25,7 @@ const COLUMNS: [Column; 4] = [
 ];
 
 /// The name gives way.
-const YIELDS: Yields = Yields { cut: &[(0, 12)], leave_out: &[] };
+const YIELDS: &[Yield] = &[Yield::Cut(0, 12)];
 
 /// A line for each watch, that with most hits first.
 pub fn overview(mut entries: Vec<Entry>, width: usize) -> String {

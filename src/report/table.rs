@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use hwtrace_runtime::slots::coverage::Estimate;
 
-use super::columns::{self, Column, Yields};
+use super::columns::{self, Column, Yield};
 use super::overview::{estimated, percent};
 use super::{counted, grouped};
 
@@ -62,10 +62,18 @@ const COLUMNS: [Column; 10] = [
 ];
 
 /// The place gives way to the others.
-const YIELDS: Yields = Yields { cut: &[(6, 12)], leave_out: &[] };
-/// Where there are estimates, there is less room: then values, members and lines do, too.
-const PARTIAL_YIELDS: Yields =
-    Yields { cut: &[(6, 12), (8, 8), (5, 8), (7, 8)], leave_out: &[7, 3, 9] };
+const YIELDS: &[Yield] = &[Yield::Cut(6, 12)];
+/// Where there are estimates, there is less room.
+const PARTIAL_YIELDS: &[Yield] = &[
+    Yield::LeaveOut(3),
+    Yield::Cut(6, 12),
+    Yield::Cut(8, 12),
+    Yield::Cut(5, 12),
+    Yield::LeaveOut(7),
+    Yield::Cut(5, 8),
+    Yield::Cut(8, 8),
+    Yield::LeaveOut(9),
+];
 
 impl Table {
     /// A table under `title` of things called `noun` (hits, changes); the row with most of

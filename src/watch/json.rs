@@ -69,7 +69,7 @@ struct Armed {
     threads: u64,
     slots: u32,
     capacity: Option<u32>,
-    turns: u32,
+    watches: u32,
 }
 
 /// The object, on one line.
@@ -85,7 +85,7 @@ pub(super) fn object(watcher: &Watcher<'_>, summary: &Summary) -> String {
             threads: summary.threads.saturating_sub(summary.left_out),
             slots: armed.slots,
             capacity: Some(armed.capacity).filter(|capacity| *capacity != u32::MAX),
-            turns: armed.watches,
+            watches: armed.watches,
         },
         remarks: report::remarks(summary),
     };

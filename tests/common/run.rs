@@ -208,7 +208,11 @@ impl Ended {
             lost: lost.parse().unwrap(),
             armed: after("armed", 1),
             threads: after("armed", 2),
-            slots: after("slots", 1),
+            // `slots 4/4`, or `64 watches by turns on 4 of 4 slots`.
+            slots: match words.last() {
+                Some(&"slots") => after("turns", 2),
+                _ => after("slots", 1),
+            },
         }
     }
 
