@@ -278,7 +278,8 @@ impl Survey {
         let (mut held, mut first) = (0, None);
         loop {
             let room = Room { capacity, held, rotate };
-            let armed = self.plan(requests, room, with.sharing, consumer).map_err(Obstacle::from);
+            let armed =
+                self.plan(requests, room, with.sharing, consumer).map_err(Obstacle::from);
             let armed = armed.and_then(|registers| {
                 let target = target.as_deref_mut();
                 self.arm_in(registers, requests, surroundings, with, target, consumer)
