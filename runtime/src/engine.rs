@@ -250,10 +250,13 @@ pub struct Pass {
 /// When registers were passed on, in nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// From here on they were off: no hit of those who had them is of later.
+    /// All of them were off: hits of those who had them are older, and of those who have
+    /// them now none is.
+    pub since: u64,
+    /// When they went off, on the average of all threads.
     pub off: u64,
-    /// From here on they were on again.
-    pub on: u64,
+    /// When they went on, by pass.
+    pub on: Vec<u64>,
     /// Watches that have one now which could not be put there, in some process: it is off
     /// until it is passed on.
     pub failed: Vec<usize>,

@@ -12,10 +12,15 @@ use super::Armed;
 /// as there are many threads, turns are longer.
 const COST_PARTS: u64 = 50;
 
+/// That is the least of so many.
+const COSTS: usize = 8;
+
 /// Whose turn it is, and until when.
 pub(crate) struct Rotation {
     turns: Turns,
     slice: Duration,
+    /// How long the last ones took to begin, nanoseconds.
+    costs: [u64; COSTS],
     /// When the turn ends, nanoseconds of CLOCK_MONOTONIC; none before the first begins.
     until: Option<u64>,
 }
@@ -23,7 +28,7 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// Turns of `slice` at least.
     pub(crate) fn new(turns: Turns, slice: Duration) -> Self {
-        Self { turns, slice, until: None }
+        Self { turns, slice, costs: [0; COSTS], until: None }
     }
 
     /// How each watch has a register at first.
@@ -77,15 +82,16 @@ impl Armed {
     }
 
     fn passed(&mut self, passes: &[Pass], passed: &Passed) {
-        for pass in passes {
-            let doubtful = self.tracker.came_back(pass.to, passed.on, &mut self.memory);
+        for (pass, on) in passes.iter().zip(&passed.on) {
+            let doubtful =
+                self.tracker.came_back(pass.to, passed.since, &mut self.memory);
             for held in doubtful {
                 self.engine.doubt(held.whose, held.watch);
             }
             let comes = self.on[pass.to] && !passed.failed.contains(&pass.to);
             let coverage = &mut self.counts.borrow_mut().coverage;
             coverage.turn(pass.from, false, passed.off);
-            coverage.turn(pass.to, comes, passed.on);
+            coverage.turn(pass.to, comes, *on);
         }
         for watch in &passed.failed {
             for sees in &self.registers.sees()[*watch] {
@@ -99,7 +105,11 @@ impl Armed {
     fn begin_turn(&mut self, asked: u64) {
         let now = self.surroundings.kernel.clock();
         let Some(rotation) = &mut self.rotation else { return };
-        let least = Duration::from_nanos((now - asked).saturating_mul(COST_PARTS));
+        rotation.costs.rotate_right(1);
+        rotation.costs[0] = now.saturating_sub(asked);
+        // What took longer once in a while was not the work.
+        let cost = rotation.costs.iter().min().copied().unwrap_or(0);
+        let least = Duration::from_nanos(cost.saturating_mul(COST_PARTS));
         let slice = rotation.turns.slice(rotation.slice.max(least));
         let slice = u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX);
         rotation.until = Some(now.saturating_add(slice));

@@ -456,17 +456,42 @@ impl Session {
         passes: &[Pass],
     ) -> Option<Passed> {
         let registers = self.turns.check(passes)?;
-        let carries = |set: &EventSet| {
-            let register = set.carried.map(|carried| carried.register)?;
-            registers.iter().position(|own| *own == register)
+        let of = |register: u32| {
+            move |set: &&mut EventSet| {
+                set.carried.is_some_and(|carried| carried.register == register)
+            }
         };
-        for set in self.sets.iter().filter(|set| carries(set).is_some()) {
-            // It can only fail for a descriptor that is no event.
-            let _ = set.switch(kernel, false);
+        let begun = kernel.clock();
+        for register in &registers {
+            for set in self.sets.iter_mut().filter(of(*register)) {
+                // It can only fail for a descriptor that is no event.
+                let _ = set.switch(kernel, false);
+            }
         }
-        let off = kernel.clock();
+        let since = kernel.clock();
+        self.begin_turns(&registers, passes, since);
+        let mut passed =
+            Passed { since, off: begun.midpoint(since), ..Passed::default() };
+        for (register, Pass { to, .. }) in registers.iter().zip(passes) {
+            let begun = kernel.clock();
+            let on = self.watches.get(*to).is_some_and(|state| state.on);
+            for set in self.sets.iter_mut().filter(of(*register)) {
+                let place =
+                    set.carried.and_then(|it| self.turns.place(it.arming, *to as u32));
+                if set.pass(kernel, (*to as u32, place), on).is_err() {
+                    passed.failed.push(*to);
+                }
+            }
+            passed.on.push(begun.midpoint(kernel.clock()));
+        }
+        passed.failed.dedup();
+        Some(passed)
+    }
+
+    /// It is the turn of other watches on registers, all of which are off.
+    fn begin_turns(&mut self, registers: &[u32], passes: &[Pass], since: u64) {
         for (register, pass) in registers.iter().zip(passes) {
-            self.turns.pass(*register, pass.to as u32, off);
+            self.turns.pass(*register, pass.to as u32, since);
         }
         if let Some(programs) = &mut self.programs {
             registers.iter().for_each(|register| programs.clear_turn(*register as usize));
@@ -474,20 +499,6 @@ impl Session {
             programs.renews(&comers);
         }
         registers.iter().for_each(|register| self.tell_turn(*register));
-        let mut failed = Vec::new();
-        for set in &mut self.sets {
-            let (Some(carried), Some(pass)) = (set.carried, carries(set)) else {
-                continue;
-            };
-            let to = passes[pass].to;
-            let place = self.turns.place(carried.arming, to as u32);
-            let on = self.watches.get(to).is_some_and(|state| state.on);
-            if set.pass(kernel, (to as u32, place), on).is_err() {
-                failed.push(to);
-            }
-        }
-        failed.dedup();
-        Some(Passed { off, on: kernel.clock(), failed })
     }
 
     /// Ends what was armed for a process, and what its children inherited.
