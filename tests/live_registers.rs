@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Hwtrace, Started, Target, c, despite_lost_traps, live};
+use common::{Hwtrace, Started, Target, c, c_with, despite_lost_traps, live};
 
 /// Counts the stores to each of these variables.
 fn counting(names: &[&str]) -> String {
@@ -99,7 +99,7 @@ fn eight_neighbours_share_four_registers_and_are_told_apart() {
     script += "probe end { printf(\"others %d\\n\", others)
                    foreach (name in n) printf(\"%s %d\\n\", name, n[name]) }";
     let ended = despite_lost_traps(|| {
-        let hwtrace = Hwtrace::script(&script, c("neighbours"));
+        let hwtrace = Hwtrace::script(&script, c_with("neighbours", &["-g"]));
         hwtrace.with(&["--no-rotate"]).run_with("go").done("bye, the sum is 25225")
     });
     assert_eq!(ended.numbers("others "), [[0]]);
@@ -123,7 +123,7 @@ fn who_wants_stores_shares_with_who_wants_all_where_registers_are_short() {
         probe process.data("set.g").write { others++ }
         probe end { printf("fired %d %d %d %d\n", stores, changes, all, others) }"#;
     let ended = despite_lost_traps(|| {
-        let hwtrace = Hwtrace::script(script, c("neighbours"));
+        let hwtrace = Hwtrace::script(script, c_with("neighbours", &["-g"]));
         hwtrace.with(&["--no-rotate"]).run_with("go").done("bye, the sum is 25225")
     });
     assert_eq!(ended.numbers("fired "), [[10, 10, 35, 150]]);

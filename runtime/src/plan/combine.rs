@@ -129,6 +129,8 @@ impl super::Reads {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Space;
+    use super::super::eval::Hit;
     use super::*;
 
     fn kinds(filter: &Filter) -> Vec<Next> {
@@ -182,5 +184,36 @@ mod tests {
             all.add(&one);
         }
         assert!(all.slots <= super::super::SLOTS_MAX);
+    }
+
+    /// A hit of which only the access is known, or not even that.
+    struct Kind(AccessKind);
+
+    impl Hit for Kind {
+        fn input(&self, input: Input) -> i64 {
+            if input == Input::Access { self.0 as i64 } else { 0 }
+        }
+
+        fn memory(&mut self, _: Space, _: u64, _: &mut [u8]) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_load_and_no_store() {
+        let kinds = [
+            (AccessKind::Unknown, true, false),
+            (AccessKind::Read, false, false),
+            (AccessKind::Write, true, true),
+            (AccessKind::Update, true, true),
+        ];
+        for (kind, no_load, store) in kinds {
+            assert_eq!(Filter::no_loads().passes(&mut Kind(kind)), no_load, "{kind:?}");
+            assert_eq!(
+                Filter::stores().passes_surely(&mut Kind(kind)),
+                store,
+                "{kind:?}"
+            );
+        }
     }
 }

@@ -223,7 +223,7 @@ proptest! {
 
     #[test]
     fn each_is_carried_in_each_cycle_and_meets_every_other(
-        watches in 3usize..24,
+        watches in 3usize..14,
         slots in 2usize..5,
         seed in any::<u64>(),
     ) {
