@@ -27,8 +27,9 @@ fn watch(arguments: &[&str], target: &[&str]) -> Ended {
 fn rows(ended: &Ended, title: &str, words: usize) -> (String, Vec<Vec<String>>) {
     let position = ended.out.iter().position(|line| line.starts_with(title));
     let position = position.unwrap_or_else(|| panic!("no `{title}`: {ended:#?}"));
-    let lines = ended.out[position + 2..].iter();
-    let lines = lines.take_while(|line| line.contains(" write "));
+    let is_row = |line: &&String| line.contains(" write ");
+    let lines = ended.out[position..].iter().skip_while(|line| !is_row(line));
+    let lines = lines.take_while(is_row);
     let row =
         |line: &String| line.split_whitespace().take(words).map(str::to_owned).collect();
     (ended.out[position].clone(), lines.map(row).collect())

@@ -94,7 +94,7 @@ fn what_was_watched_part_of_the_time_has_estimates() {
         "                                   away    2 times changed while away  0..9",
     ];
     assert_eq!(table.text(90).lines().collect::<Vec<_>>(), lines);
-    let narrow: Vec<_> = table.text(80).lines().map(str::to_owned).collect();
+    let narrow: Vec<_> = table.text(79).lines().map(str::to_owned).collect();
     assert_eq!(narrow[1], "  estimated 12,000 ± 98");
     assert_eq!(narrow[3], lines[2].replace("  100.0", ""));
     let unknown = Table::new("x".into(), "change", quarter(1, None), Vec::new());
