@@ -43,6 +43,8 @@ pub(super) struct EventSet {
     pub(super) news: Vec<PerfEvent>,
     /// Where watches take turns on its register.
     pub(super) carried: Option<Carried>,
+    /// Hits that were counted before the turn on its register began.
+    before: u64,
     /// Its process executes another image since: only children are left that
     /// inherited it.
     pub(super) left: bool,
@@ -54,8 +56,8 @@ impl EventSet {
     /// A set without events.
     pub(super) fn new(pid: u32, tid: u32, watch: Option<u32>) -> Self {
         let (events, news) = (Vec::new(), Vec::new());
-        let carried = None;
-        Self { pid, tid, watch, events, news, carried, left: false, witness: None }
+        let (carried, witness, left) = (None, None, false);
+        Self { pid, tid, watch, events, news, carried, before: 0, left, witness }
     }
 
     /// How its samples are laid out; None without events.
@@ -152,6 +154,18 @@ impl EventSet {
         self.become_watch(kernel, Watch { address, ..watch }, on)
     }
 
+    /// Adds what was counted in the turn that ends, while it is off: of events that are on
+    /// the kernel asks other CPUs.
+    pub(super) fn count_turn(&mut self, kernel: &dyn Kernel, totals: &mut Totals) {
+        let counter = |event: &PerfEvent| {
+            // Nothing can fail here but a bad descriptor.
+            kernel.perf_read(event.descriptor(), &event.spec).unwrap_or_default().value
+        };
+        let counted = self.events.iter().map(counter).sum();
+        totals.count(self.watch, u64::saturating_sub(counted, self.before));
+        self.before = counted;
+    }
+
     /// Passes its register on to another watch, which is there; where it is nowhere it
     /// stays off.
     pub(super) fn pass(
@@ -211,19 +225,25 @@ pub(super) struct Totals {
 impl Totals {
     /// Adds what the kernel counts in a set.
     pub(super) fn add(&mut self, kernel: &dyn Kernel, set: &EventSet) {
+        let mut sum = 0;
         for event in &set.events {
             self.lost_known |= event.spec.features.format_lost;
             // Nothing can fail here but a bad descriptor.
             let counter = kernel.perf_read(event.descriptor(), &event.spec);
             let counter = counter.unwrap_or_default();
+            sum += counter.value;
             let lost = counter.lost.unwrap_or(0);
-            match set.watch.and_then(|watch| self.counted.get_mut(watch as usize)) {
-                Some(counted) => {
-                    *counted += counter.value;
-                    self.lost += lost;
-                }
+            match set.watch {
+                Some(_) => self.lost += lost,
                 None => self.lost_sideband += lost,
             }
         }
+        // Those of earlier turns were added then.
+        self.count(set.watch, sum.saturating_sub(set.before));
+    }
+
+    fn count(&mut self, watch: Option<u32>, hits: u64) {
+        let counted = watch.and_then(|watch| self.counted.get_mut(watch as usize));
+        counted.into_iter().for_each(|counted| *counted += hits);
     }
 }

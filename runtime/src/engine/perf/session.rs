@@ -476,6 +476,7 @@ impl Session {
             let begun = kernel.clock();
             let on = self.watches.get(*to).is_some_and(|state| state.on);
             for set in self.sets.iter_mut().filter(of(*register)) {
+                set.count_turn(kernel, &mut self.closed);
                 let place =
                     set.carried.and_then(|it| self.turns.place(it.arming, *to as u32));
                 if set.pass(kernel, (*to as u32, place), on).is_err() {
