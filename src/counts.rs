@@ -1,6 +1,7 @@
 //! What each request saw, and what that stands for where its watches shared registers with
 //! others.
 
+mod objects;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ pub struct Counts {
     pub(crate) coverage: Coverage,
     /// By request: its watches, with their tallies.
     tallies: Vec<Vec<(u32, usize)>>,
+    objects: objects::Objects,
     /// Until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as long as it goes on.
     ended: Option<u64>,
 }
@@ -48,6 +50,27 @@ impl Counts {
         self.tallies[request].push((watch as u32, tally));
     }
 
+    /// Objects came that lie in a cell, which waits for a register; gives by what number
+    /// hits on it are counted.
+    pub(crate) fn add_cell(&mut self, now: u64) -> u32 {
+        self.objects.add(now)
+    }
+
+    /// A request looks at the hits on a cell.
+    pub(crate) fn join_cell(&mut self, cell: u32, request: usize) {
+        self.objects.join(cell, request);
+    }
+
+    /// A cell has a register from now on, or not.
+    pub(crate) fn turn_cell(&mut self, cell: u32, on: bool, now: u64) {
+        self.objects.turn(cell, on, now);
+    }
+
+    /// Nobody watches a cell any more.
+    pub(crate) fn remove_cell(&mut self, cell: u32, now: u64) {
+        self.objects.remove(cell, now);
+    }
+
     /// All is disarmed.
     pub(crate) fn end(&mut self, now: u64) {
         self.ended = Some(now);
@@ -56,6 +79,9 @@ impl Counts {
     /// A request's probe fired at a hit of a watch, at a time in nanoseconds of
     /// CLOCK_MONOTONIC.
     pub fn fired(&mut self, request: usize, watch: u32, time: u64) {
+        if objects::Objects::has(watch) {
+            return self.objects.fired(request, watch, time);
+        }
         let watches = self.tallies.get(request).into_iter().flatten();
         let mut watches = watches.filter(|(own, _)| *own == watch);
         if let Some((_, tally)) = watches.next() {
@@ -67,7 +93,8 @@ impl Counts {
     pub fn of(&self, request: usize, now: u64) -> Estimate {
         let now = self.ended.unwrap_or(now);
         let watches = self.tallies.get(request).into_iter().flatten();
-        watches.map(|(_, tally)| self.coverage.estimate(*tally, now)).sum()
+        let watches = watches.map(|(_, tally)| self.coverage.estimate(*tally, now));
+        watches.chain([self.objects.of(request, now)]).sum()
     }
 
     /// The share of the time in which all of them together had registers, 0 to 1.
@@ -78,12 +105,17 @@ impl Counts {
 
     /// The share of the time in which a watch had a register, 0 to 1.
     pub fn share(&self, watch: u32, now: u64) -> f64 {
-        self.coverage.share(watch as usize, self.ended.unwrap_or(now))
+        let now = self.ended.unwrap_or(now);
+        match objects::Objects::has(watch) {
+            true => self.objects.share(watch, now),
+            false => self.coverage.share(watch as usize, now),
+        }
     }
 
     /// Whether any request was watched part of the time only.
     pub fn is_partial(&self, now: u64) -> bool {
-        (0..self.tallies.len()).any(|request| self.of(request, now).coverage() < 1.0)
+        let requests = self.tallies.len().max(self.objects.requests());
+        (0..requests).any(|request| self.of(request, now).coverage() < 1.0)
     }
 }
 
