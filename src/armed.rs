@@ -5,6 +5,7 @@
 mod figures;
 mod lessons;
 mod news;
+mod objects;
 mod own;
 mod relief;
 mod seek;
@@ -30,6 +31,7 @@ use hwtrace_runtime::tracker::{Held, Tracker};
 pub(crate) use figures::Figures;
 pub(crate) use lessons::Lessons;
 pub(crate) use news::{Interest, News};
+pub(crate) use objects::Objects;
 use own::Roomless;
 pub(crate) use relief::{Relief, heavy_remark, measured};
 pub(crate) use seek::Seek;
@@ -80,6 +82,8 @@ pub(crate) struct Armed {
     /// Where hits may take a part of the time only.
     pub(crate) relief: Option<Relief>,
     pub(crate) counts: Rc<RefCell<Counts>>,
+    /// Those that handlers name, where probes ask for any.
+    pub(crate) objects: Option<Objects>,
 }
 
 /// Whom and what a session works with.
@@ -135,6 +139,7 @@ impl Armed {
             plans: Vec::new(),
             rotation: None,
             relief: None,
+            objects: None,
         }
     }
 
@@ -278,7 +283,7 @@ impl Armed {
     ) -> io::Result<()> {
         let Self { engine, tracker, memory, registers, interest, news, .. } = self;
         let (lessons, pictures) = (&mut self.lessons, &mut self.pictures);
-        let plans = &self.plans;
+        let (plans, objects) = (&self.plans, &mut self.objects);
         let mut books = Books {
             tracker,
             memory,
@@ -288,6 +293,7 @@ impl Armed {
             news,
             lessons,
             pictures,
+            objects,
         };
         let late = books.tracker.values_late();
         let settled = self.surroundings.kernel.clock().saturating_sub(SETTLED_NS);
@@ -312,7 +318,7 @@ impl Armed {
     pub(crate) fn uses(&self) -> Uses {
         let asks =
             |what: fn(&Data) -> bool| self.requests.iter().any(|it| what(&it.data));
-        let arming = asks(|data| matches!(data, Data::Process(_)));
+        let arming = asks(|data| matches!(data, Data::Process(_) | Data::Objects(_)));
         let mut pids = self.instances.keys();
         Uses {
             arming,
@@ -366,6 +372,9 @@ impl Armed {
         let mut remarks = self.figures.remarks(&self.requests, &asked);
         remarks.extend(self.seek.as_ref().map(Seek::remark));
         remarks.extend(self.relief_remarks());
+        let now = self.surroundings.kernel.clock();
+        let objects = self.objects.iter().flat_map(|objects| objects.remarks(now));
+        remarks.extend(objects);
         remarks
     }
 
@@ -374,7 +383,11 @@ impl Armed {
     pub(crate) fn drain_in(&self) -> u64 {
         let hurries =
             self.interest.follows() || self.surroundings.kernel.clock() < self.hurry;
-        if hurries { DRAIN_IN_HASTE_NS } else { DRAIN_EVERY_NS }
+        let turns = self.objects.as_ref().filter(|objects| objects.rotates());
+        match hurries {
+            true => DRAIN_IN_HASTE_NS,
+            false => turns.map_or(DRAIN_EVERY_NS, |it| it.slice().min(DRAIN_EVERY_NS)),
+        }
     }
 
     /// Looks for what was reported at once, where that is asked for.
@@ -420,11 +433,13 @@ impl Armed {
         }
         // Their numbers may be given out again.
         self.instances.retain(|pid, _| self.tracker.follows(*pid));
+        self.forget_ended_objects(consumer);
     }
 
     /// A process executes another image. Its watches are gone; what the new image
     /// has of the data is armed.
     fn executed(&mut self, pid: u32, time: u64, consumer: &mut dyn Consumer) {
+        self.forget_objects(pid, consumer);
         let known = self.instances.remove(&pid).is_some();
         let followed = known || self.tracker.follows(pid);
         let Ok(process) = Process::open(pid) else {
@@ -508,22 +523,31 @@ impl Armed {
             if self.tracker.address(pid, watch) == Some(wanted.address) {
                 continue;
             }
-            let now = self.surroundings.kernel.clock();
-            self.tracker.move_watch(pid, watch, address, now, &mut self.memory);
-            let mut before = self.tracker.values(Whose::Process(pid));
-            before.retain(|held| held.watch == watch);
-            self.tell(&before);
-            match self.engine.retarget(pid, watch, address) {
-                Ok(since) => {
-                    self.tracker.confirm_move(pid, watch, since, &mut self.memory);
-                    self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
-                    moved |= address.is_some();
-                }
+            match self.place(pid, watch, address) {
+                Ok(_) => moved |= address.is_some(),
                 Err(ArmError::Gone { .. }) => {}
                 Err(error) => self.figures.refused(&Refused { pid, error }),
             }
         }
         moved
+    }
+
+    /// Moves a watch of a process; gives since when it is there.
+    fn place(
+        &mut self,
+        pid: u32,
+        watch: usize,
+        address: Option<u64>,
+    ) -> Result<u64, ArmError> {
+        let now = self.surroundings.kernel.clock();
+        self.tracker.move_watch(pid, watch, address, now, &mut self.memory);
+        let mut before = self.tracker.values(Whose::Process(pid));
+        before.retain(|held| held.watch == watch);
+        self.tell(&before);
+        let since = self.engine.retarget(pid, watch, address)?;
+        self.tracker.confirm_move(pid, watch, since, &mut self.memory);
+        self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
+        Ok(since)
     }
 
     /// A pointer on the way to data was stored to.

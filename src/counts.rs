@@ -1,6 +1,7 @@
 //! What each request saw, and what that stands for where its watches shared registers with
 //! others.
 
+mod objects;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -18,6 +19,7 @@ pub struct Counts {
     /// By watch: nanoseconds in which the target was kept up by hits while only part of the
     /// time was watched. It did not go on then.
     kept_up: Vec<u64>,
+    objects: objects::Objects,
     /// Until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as long as it goes on.
     ended: Option<u64>,
 }
@@ -51,6 +53,27 @@ impl Counts {
         self.tallies[request].push((watch as u32, tally));
     }
 
+    /// Objects came that lie in a cell, which waits for a register; gives by what number
+    /// hits on it are counted.
+    pub(crate) fn add_cell(&mut self, now: u64) -> u32 {
+        self.objects.add(now)
+    }
+
+    /// A request looks at the hits on a cell.
+    pub(crate) fn join_cell(&mut self, cell: u32, request: usize) {
+        self.objects.join(cell, request);
+    }
+
+    /// A cell has a register from now on, or not.
+    pub(crate) fn turn_cell(&mut self, cell: u32, on: bool, now: u64) {
+        self.objects.turn(cell, on, now);
+    }
+
+    /// Nobody watches a cell any more.
+    pub(crate) fn remove_cell(&mut self, cell: u32, now: u64) {
+        self.objects.remove(cell, now);
+    }
+
     /// All is disarmed.
     pub(crate) fn end(&mut self, now: u64) {
         self.ended = Some(now);
@@ -59,6 +82,9 @@ impl Counts {
     /// A request's probe fired at a hit of a watch, at a time in nanoseconds of
     /// CLOCK_MONOTONIC.
     pub fn fired(&mut self, request: usize, watch: u32, time: u64) {
+        if objects::Objects::has(watch) {
+            return self.objects.fired(request, watch, time);
+        }
         let watches = self.tallies.get(request).into_iter().flatten();
         let mut watches = watches.filter(|(own, _)| *own == watch);
         if let Some((_, tally)) = watches.next() {
@@ -88,7 +114,7 @@ impl Counts {
                 ..estimate
             }
         };
-        watches.map(estimate).sum()
+        watches.map(estimate).chain([self.objects.of(request, now)]).sum()
     }
 
     /// By how much more the target does in the time in which a watch is off than in that in
@@ -111,12 +137,17 @@ impl Counts {
 
     /// The share of the time in which a watch had a register, 0 to 1.
     pub fn share(&self, watch: u32, now: u64) -> f64 {
-        self.coverage.share(watch as usize, self.ended.unwrap_or(now))
+        let now = self.ended.unwrap_or(now);
+        match objects::Objects::has(watch) {
+            true => self.objects.share(watch, now),
+            false => self.coverage.share(watch as usize, now),
+        }
     }
 
     /// Whether any request was watched part of the time only.
     pub fn is_partial(&self, now: u64) -> bool {
-        (0..self.tallies.len()).any(|request| self.of(request, now).coverage() < 1.0)
+        let requests = self.tallies.len().max(self.objects.requests());
+        (0..requests).any(|request| self.of(request, now).coverage() < 1.0)
     }
 }
 

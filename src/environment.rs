@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use hwtrace_lang::ast::{ArgumentValue, Demand, ProbePoint};
 use hwtrace_lang::code::Code;
-use hwtrace_lang::data::DataTypes;
+use hwtrace_lang::data::{DataTypes, TypeRef};
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{self, Context, PointId, TargetVariable};
 use hwtrace_lang::span::Span;
@@ -16,7 +16,7 @@ use hwtrace_runtime::abi::registers::REGISTER_NAMES;
 
 use crate::arming;
 use crate::names::Names;
-use crate::request::Data;
+use crate::request::{Data, Objects};
 
 /// A probe point that was understood.
 #[derive(Clone, Debug)]
@@ -47,6 +47,15 @@ impl Point {
         data.expression.ranged()?;
         Some(data.expression.to_string().into())
     }
+}
+
+/// What is known of all objects that are watched by a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectShape {
+    /// Their bytes; none where they have several lengths.
+    pub length: Option<u32>,
+    /// Whether handlers read them from a picture.
+    pub pictured: bool,
 }
 
 /// The probe points of a script, as they are met.
@@ -92,6 +101,11 @@ impl Environment {
                 elements.into_iter().map(Data::Process).collect()
             }
             Spec::KernelData(data) => vec![Data::Kernel(data.clone())],
+            Spec::Objects(spec) => vec![Data::Objects(Objects {
+                spec: spec.clone(),
+                shape: ObjectShape::default(),
+                number: None,
+            })],
             _ => Vec::new(),
         })
     }
@@ -112,7 +126,7 @@ impl Environment {
                 Err(why) => (None, Some(why)),
             },
             Some(Data::Kernel(data)) => (self.names.of_kernel(data), None),
-            None => (None, None),
+            Some(Data::Objects(_)) | None => (None, None),
         };
         let why = why.filter(|why| !why.may_come_later());
         if let Some(why) = why.as_ref().filter(|why| optional && arming::is_absent(why)) {
@@ -186,6 +200,25 @@ impl environment::Environment for Environment {
         })
     }
 
+    fn objects(&self, point: PointId) -> Option<&str> {
+        match &self.points.get(point.0 as usize)?.spec {
+            Spec::Objects(objects) => Some(&objects.name),
+            _ => None,
+        }
+    }
+
+    fn set_object_type(&mut self, point: PointId, ty: Option<TypeRef>) {
+        let at = point.0 as usize;
+        let (variables, pictured) = self.names.object_variables(ty);
+        let names: &dyn DataTypes = &*self.names;
+        let length = ty.and_then(|ty| names.size(ty));
+        let length = length.and_then(|length| u32::try_from(length).ok());
+        if let [Data::Objects(objects)] = &mut self.points[at].data[..] {
+            objects.shape = ObjectShape { length, pictured };
+        }
+        self.variables[at] = variables;
+    }
+
     fn registers(&self) -> &[&'static str] {
         REGISTER_NAMES
     }
@@ -214,7 +247,7 @@ fn data_name(component: &Component<'_>) -> Option<String> {
 /// Whether accesses to data are what fires it.
 fn is_data(spec: &Spec) -> bool {
     match spec {
-        Spec::Data(_) | Spec::KernelData(_) => true,
+        Spec::Data(_) | Spec::KernelData(_) | Spec::Objects(_) => true,
         Spec::Later(later) => later.is_data,
         _ => false,
     }

@@ -14,6 +14,7 @@ use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Only, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
+use hwtrace_runtime::abi::objects::Wishes;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Captured, RawHit};
 use hwtrace_runtime::plan::{Act, Filter, Needs, Plan};
@@ -271,11 +272,12 @@ fn acts_at(asked: Option<&Filter>, act: &Act) -> Act {
 impl Consumer for Handlers<'_> {
     fn requests(&self) -> Vec<Request> {
         let numbers = Requests::of(&self.script.points);
+        let names = &self.script.program.layout().objects;
         let requests = |point: &Point| -> Vec<Request> {
             let instead_of = numbers.numbers(&point.instead_of);
             let range = point.range();
             let request = |data: &Data| Request {
-                data: data.clone(),
+                data: data.clone().numbered(names),
                 span: Some(point.span),
                 optional: point.optional,
                 instead_of: instead_of.clone(),
@@ -321,6 +323,22 @@ impl Consumer for Handlers<'_> {
     fn wants(&self, request: usize) -> bool {
         self.on[self.data[request].handler] == Armed::Yes
             && !self.gates.is_closed(request)
+    }
+
+    fn wishes(&mut self) -> Wishes {
+        self.world.objects().take_wishes()
+    }
+
+    fn wants_object(&mut self, id: u64) -> bool {
+        self.world.objects().is_watched(id)
+    }
+
+    fn refuse_object(&mut self, id: u64) {
+        self.world.objects().refuse(id);
+    }
+
+    fn forget_objects(&mut self, pid: u32) {
+        self.world.objects().forget(pid);
     }
 
     fn uses(&self) -> Uses {

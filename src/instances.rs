@@ -41,6 +41,8 @@ pub(crate) enum Place {
     EachThread(Location),
     /// It is there.
     At(Location),
+    /// Where its objects are the consumer tells while the session runs.
+    Told,
 }
 
 impl Place {
@@ -71,6 +73,7 @@ impl Place {
         match self {
             Self::NotHere | Self::Missing(_) | Self::EachThread(_) => Found::NotHere,
             Self::Pending { links, .. } => Found::Pending(links),
+            Self::Told => Found::Pending(&[]),
             Self::At(location) => Found::At(location),
         }
     }
@@ -102,6 +105,11 @@ impl Instance {
         Ok(instance)
     }
 
+    /// Whether the consumer tells of objects of a request in it.
+    pub(crate) fn is_told(&self, request: usize) -> bool {
+        matches!(self.places.get(request), Some(Place::Told))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
@@ -128,10 +136,10 @@ impl Instance {
         request: &Request,
         target: Option<u32>,
     ) -> Result<bool, ProcessError> {
-        let Data::Process(data) = &request.data else { return Ok(false) };
-        match &data.process {
-            ProcessRef::Target => Ok(target == Some(self.pid())),
-            other => self.process.is_named_by(other),
+        match request.data.process() {
+            None => Ok(false),
+            Some(ProcessRef::Target) => Ok(target == Some(self.pid())),
+            Some(other) => self.process.is_named_by(other),
         }
     }
 
@@ -185,7 +193,11 @@ impl Instance {
         request: &Request,
         (names, kernel): (&Names, &Rc<dyn Kernel>),
     ) -> Place {
-        let Data::Process(data) = &request.data else { return Place::NotHere };
+        let data = match &request.data {
+            Data::Process(data) => data,
+            Data::Objects(_) => return Place::Told,
+            Data::Kernel(_) => return Place::NotHere,
+        };
         let mut memory = ProcessMemory::new(kernel, self.pid());
         let length = data.length.map(u64::from);
         let image = &*self.image;

@@ -82,7 +82,7 @@ impl KernelData {
         };
         let found = |request: &Request| match &request.data {
             Data::Kernel(data) => Some(finder.find(data, request)),
-            Data::Process(_) => None,
+            Data::Process(_) | Data::Objects(_) => None,
         };
         Ok(Self { found: requests.iter().map(found).collect() })
     }

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hwtrace_lang::data::{DataType, DataTypes, Named, NotFound, Space, TypeId, Variable};
+use hwtrace_lang::data::{
+    DataType, DataTypes, Named, NotFound, Space, TypeId, TypeRef, Variable,
+};
 use hwtrace_lang::environment::{self, TargetVariable};
 use hwtrace_probes::btf::Btf;
 use hwtrace_probes::dwarf::Dwarf;
@@ -301,6 +303,35 @@ impl Names {
             TargetVariable { space, ty, ..part }
         };
         vec![whole(0), whole(1), part(0), part(1)]
+    }
+
+    /// The `$` variables of objects of a type, and whether these are read from a picture.
+    pub(crate) fn object_variables(
+        &self,
+        ty: Option<TypeRef>,
+    ) -> (Vec<TargetVariable>, bool) {
+        let Some(ty) = ty else { return (self.variables(None), false) };
+        let of = DataTypes::get(self, ty.base);
+        let pictured = ty.pointers == 0
+            && matches!(&*of, DataType::Record(_) | DataType::Array { .. });
+        let variable = |name, field, picture, whole| {
+            let variable = TargetVariable::field(name, field);
+            match pictured {
+                false => variable.of(ty),
+                true if whole => TargetVariable {
+                    location: environment::Location::Picture(picture),
+                    ..variable.of(ty)
+                },
+                true => variable,
+            }
+        };
+        let variables = vec![
+            variable("new", "new", PICTURE_NEW, true),
+            variable("old", "old", PICTURE_OLD, true),
+            variable("new_part", "new", PICTURE_NEW, false),
+            variable("old_part", "old", PICTURE_OLD, false),
+        ];
+        (variables, pictured)
     }
 
     /// Whether handlers read data from a picture of it: what is wider than a field of

@@ -221,11 +221,11 @@ impl Lowered {
         let plans = capture::plans(module);
         let handlers = self.points.iter().zip(&plans).enumerate();
         let data = handlers.filter(|(_, (point, _))| {
-            matches!(point.spec, Spec::Data(_) | Spec::KernelData(_))
+            matches!(point.spec, Spec::Data(_) | Spec::KernelData(_) | Spec::Objects(_))
         });
         let shown = data.map(|(handler, (point, plan))| {
             let late = plan.late();
-            let is_kernel = matches!(point.spec, Spec::KernelData(_));
+            let is_kernel = !matches!(point.spec, Spec::Data(_));
             let plan = if is_kernel || !at_hits { &late } else { plan };
             Shown { source, module, handler, plan }.to_string()
         });

@@ -114,6 +114,12 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize, bool) -> Plan) -> 
     for sees in sees {
         let Plan { needs, filter, gate, reads, stack, acts, .. } = match sees {
             Sees::Link { .. } => Plan::default(),
+            // Which object it is shows when the hit is handed on.
+            Sees::Objects { request } => {
+                let Plan { needs, stack, .. } = of(*request, shared);
+                let needs = Needs { access: true, ..needs };
+                Plan { needs, stack, ..Plan::default() }
+            }
             Sees::Data { request, view, whole, stores } => {
                 let plan = of(*request, shared);
                 let plan = if *stores { without_loads(plan) } else { plan };

@@ -1,6 +1,10 @@
 //! Which registers a session's requests take, and what each request sees of the
 //! hits of its registers.
 
+mod objects;
+
+use std::ops::Range;
+
 use hwtrace_probes::resolve::{Location, Piece};
 use hwtrace_probes::spec::Mode;
 use hwtrace_runtime::event::{Trigger, Watch};
@@ -20,6 +24,8 @@ pub(crate) enum Role {
     Data,
     /// A pointer on the way to it, by number, which is followed.
     Link(usize),
+    /// Objects, wherever they are.
+    Objects,
 }
 
 /// Whose a claim is.
@@ -42,6 +48,11 @@ pub(crate) enum Sees {
         /// Whether the register reports loads, too, and these are not for it.
         stores: bool,
     },
+    /// Accesses to objects, wherever the register is at the time.
+    Objects {
+        /// Whose probe may be for them.
+        request: usize,
+    },
     /// That a pointer was stored to.
     Link {
         /// The request whose path leads through it.
@@ -53,7 +64,9 @@ impl Sees {
     /// The request that it is for.
     pub(crate) fn request(&self) -> usize {
         match self {
-            Self::Data { request, .. } | Self::Link { request } => *request,
+            Self::Data { request, .. }
+            | Self::Objects { request }
+            | Self::Link { request } => *request,
         }
     }
 }
@@ -71,6 +84,8 @@ pub(crate) struct Registers {
     /// By watch: how it takes turns.
     seats: Vec<Seat>,
     slots: Slots,
+    /// The watches that are kept for objects.
+    for_objects: Range<usize>,
 }
 
 /// By what a register's address is known: so many bytes before a piece of
@@ -256,7 +271,7 @@ impl Place {
     fn link(&self, links: &[u64]) -> Option<u64> {
         match self.role {
             Role::Link(number) => links.get(number).copied(),
-            Role::Data => None,
+            Role::Data | Role::Objects => None,
         }
     }
 
@@ -267,6 +282,8 @@ impl Place {
                 let link = location.links.get(number)?.address.0;
                 (link, link.checked_add(8)?)
             }
+            // That handlers tell.
+            Role::Objects => return None,
             Role::Data => {
                 let piece = location.pieces.get(self.piece)?;
                 let start = piece.address.0;
@@ -377,7 +394,7 @@ fn claims(requests: &[Request], located: &[Option<Shape>]) -> Vec<(Whose, Claim)
             scope: match data {
                 Data::Kernel(_) => Scope::Kernel,
                 Data::Process(_) if shape.own => Scope::Own,
-                Data::Process(_) => Scope::Tasks,
+                Data::Process(_) | Data::Objects(_) => Scope::Tasks,
             },
             pinned: data.is_pinned(),
             weight: 1,

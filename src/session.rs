@@ -12,6 +12,7 @@ use hwtrace_probes::process::{Process, yama_ptrace_scope};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::Timer;
 use hwtrace_probes::types::Types;
+use hwtrace_runtime::abi::objects::Wishes;
 use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{self, Flow};
@@ -21,13 +22,13 @@ use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{Needs, Plan};
 use hwtrace_runtime::schema::HitRecord;
 
-use crate::armed::{Armed, Relief, Surroundings, heavy_remark, measured};
+use crate::armed::{self, Armed, Relief, Surroundings, heavy_remark, measured};
 use crate::arming;
 use crate::counts::Counts;
 use crate::engines;
 use crate::events::{Events, Signals, Wake};
 use crate::names::Names;
-pub use crate::request::{Data, Request};
+pub use crate::request::{Data, Objects, Request};
 use crate::rights::{self, Uses};
 use crate::sharing::Sharing;
 use crate::sink::{Round, Sink};
@@ -76,6 +77,23 @@ pub trait Consumer {
     fn plan(&self, _request: usize) -> Plan {
         Plan { needs: Needs::ALL, ..Plan::default() }
     }
+
+    /// What it wants of objects since it was last asked; these are of requests for
+    /// [`Data::Objects`].
+    fn wishes(&mut self) -> Wishes {
+        Wishes::default()
+    }
+
+    /// Whether it wants the hits of an object still.
+    fn wants_object(&mut self, _id: u64) -> bool {
+        true
+    }
+
+    /// An object that it wanted can not be watched.
+    fn refuse_object(&mut self, _id: u64) {}
+
+    /// A process has ended or executes another image: its objects are gone.
+    fn forget_objects(&mut self, _pid: u32) {}
 
     /// What it does besides that takes rights; what the session itself uses is added.
     fn uses(&self) -> Uses {
@@ -412,7 +430,16 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.relief = bound.map(|bound| (bound, measured(&self.kernel, &engine)));
         let with = With { taken: &engine, options: &options, stacks, sharing };
         let target = self.target.as_mut();
-        let armed = survey.arm(requests, &surroundings, with, target, self.consumer)?;
+        let mut armed =
+            survey.arm(requests, &surroundings, with, target, self.consumer)?;
+        let slice = sharing.slice.as_nanos();
+        armed.objects = armed::Objects::of(
+            requests,
+            &armed.registers,
+            u64::try_from(slice).unwrap_or(u64::MAX),
+            &Rc::clone(&armed.counts),
+            &mut |name| self.consumer.name(name),
+        );
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
@@ -565,6 +592,7 @@ impl<'a, C: Consumer> Session<'a, C> {
                 .wish(watch, on)
                 .map_err(|e| Failure::System("switching a watch on or off", e))?;
         }
+        armed.follow_objects(self.consumer);
         Ok(())
     }
 

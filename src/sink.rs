@@ -10,7 +10,7 @@ use hwtrace_runtime::schema::{AccessKind, HitRecord, UNSURE_NEW, UNSURE_OLD};
 use hwtrace_runtime::tracker::image::Piece;
 use hwtrace_runtime::tracker::{Ended, Tracker};
 
-use crate::armed::{Interest, Lessons, News};
+use crate::armed::{Interest, Lessons, News, Objects};
 use crate::names::FIELD_BYTES;
 use crate::registers::{Registers, Sees};
 use crate::session::{Consumer, Context, Failure, Summary};
@@ -43,6 +43,7 @@ pub(crate) struct Books<'a> {
     pub(crate) lessons: &'a mut Lessons,
     /// Room for objects in several registers: before and after the access.
     pub(crate) pictures: &'a mut [Vec<u8>; 2],
+    pub(crate) objects: &'a mut Option<Objects>,
 }
 
 /// The taker of one round.
@@ -53,6 +54,8 @@ pub(crate) struct Sink<'s, C> {
     started: Instant,
     round: Round,
     failure: Option<Failure>,
+    /// The objects that a hit touched.
+    touched: Vec<u64>,
 }
 
 impl<'s, C: Consumer> Sink<'s, C> {
@@ -62,7 +65,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
         summary: &'s mut Summary,
     ) -> Self {
         let (started, round) = (Instant::now(), Round::Done);
-        Self { consumer, context, summary, started, round, failure: None }
+        let touched = Vec::new();
+        Self { consumer, context, summary, started, round, failure: None, touched }
     }
 
     /// Whether there may be more.
@@ -186,11 +190,20 @@ impl<'s, C: Consumer> Sink<'s, C> {
         while self.round != Round::Stopped
             && let Some(record) = books.tracker.away(bound)
         {
-            self.summary.away += 1;
-            let HitRecord { pid, .. } = record;
-            self.consumer.captured(&RawHit { pid, ..RawHit::default() });
-            self.show(&record, books);
+            self.show_away(&record, books);
         }
+        while self.round != Round::Stopped
+            && let Some(record) = books.objects.as_mut().and_then(|it| it.away(bound))
+        {
+            self.show_away(&record, books);
+        }
+    }
+
+    fn show_away(&mut self, record: &HitRecord, books: &mut Books<'_>) {
+        self.summary.away += 1;
+        let HitRecord { pid, .. } = *record;
+        self.consumer.captured(&RawHit { pid, ..RawHit::default() });
+        self.show(record, books);
     }
 
     /// A hit without what tells where the kernel's own instruction is, where the kernel
@@ -213,7 +226,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
     /// Hands a record on to all who see something of its register.
     fn deliver(&mut self, record: &HitRecord, books: &mut Books<'_>) {
         let all = &books.registers.sees()[record.watch as usize];
-        match all.iter().any(|sees| matches!(sees, Sees::Data { .. })) {
+        match all.iter().any(|sees| !matches!(sees, Sees::Link { .. })) {
             true => self.summary.hits += 1,
             false => self.summary.pointers += 1,
         }
@@ -223,6 +236,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
     fn show(&mut self, record: &HitRecord, books: &mut Books<'_>) {
         for sees in &books.registers.sees()[record.watch as usize] {
             match sees {
+                Sees::Objects { .. } => return self.show_objects(record, books),
                 // A register that reports loads may serve it, too.
                 Sees::Link { .. } if record.access == AccessKind::Read as u32 => {}
                 Sees::Link { request } => {
@@ -242,6 +256,29 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 return;
             }
         }
+    }
+
+    /// Hands on a hit of a register for objects to all who look at one that was touched.
+    fn show_objects(&mut self, record: &HitRecord, books: &mut Books<'_>) {
+        let Some(objects) = books.objects else { return };
+        let root = books.tracker.root(record.pid).unwrap_or(record.pid);
+        let mut touched = std::mem::take(&mut self.touched);
+        objects.at(root, record, &mut touched);
+        for id in touched.iter().copied() {
+            let Some(mut narrow) = objects.narrow(id, record) else { continue };
+            let place = (id, record.data_address);
+            if objects.picture(place, &mut narrow, books.memory, books.pictures) {
+                let [old, new] = &*books.pictures;
+                self.consumer.picture(old, new);
+            }
+            for request in objects.requests(id) {
+                // Also the handler of another request may end it.
+                if self.round != Round::Stopped && self.consumer.wants_object(id) {
+                    self.hand_on(*request, &narrow);
+                }
+            }
+        }
+        self.touched = touched;
     }
 
     /// A thread that was there before anything of it was reported: of the whole

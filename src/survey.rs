@@ -78,6 +78,8 @@ pub(crate) struct Survey {
     needed: Vec<u32>,
     /// What is left out of ranges, as sentences.
     left_out: Vec<String>,
+    /// Whether there are objects whose places the consumer tells later.
+    objects: bool,
 }
 
 impl Survey {
@@ -100,6 +102,7 @@ impl Survey {
             later: requests.iter().any(|request| request.data.executable().is_some()),
             needed: surroundings.target.into_iter().collect(),
             left_out: Vec::new(),
+            objects: false,
         };
         if let Some(target) = target {
             survey.look_at_target(target, requests, surroundings)?;
@@ -135,11 +138,10 @@ impl Survey {
     ) -> Result<(), Failure> {
         let mut pids = Vec::new();
         for request in requests {
-            let Some(data) = request.data.of_process() else { continue };
-            match &data.process {
-                ProcessRef::Target => {}
-                ProcessRef::Pid(pid) => pids.push((*pid, !request.optional)),
-                ProcessRef::Path(path) => {
+            match request.data.process() {
+                None | Some(ProcessRef::Target) => {}
+                Some(ProcessRef::Pid(pid)) => pids.push((*pid, !request.optional)),
+                Some(ProcessRef::Path(path)) => {
                     pids.extend(processes_of(path).into_iter().map(|pid| (pid, false)));
                 }
             }
@@ -172,6 +174,12 @@ impl Survey {
     ) -> Result<(), Failure> {
         let mut wrong = Vec::new();
         for (number, request) in requests.iter().enumerate() {
+            if matches!(request.data, Data::Objects(_)) {
+                self.locations.push(None);
+                self.shapes.push(None);
+                self.objects = true;
+                continue;
+            }
             let exists = |rival: &usize| self.locations[*rival].is_some();
             let settled = match request.instead_of.iter().any(exists) {
                 true => Ok(None),
@@ -257,7 +265,7 @@ impl Survey {
 
     /// Whether there is nothing to arm.
     pub(crate) fn is_empty(&self) -> bool {
-        self.locations.iter().all(Option::is_none)
+        !self.objects && self.locations.iter().all(Option::is_none)
     }
 
     /// Arms everything, or nothing. A target that we hold an engine may take over. Where
@@ -397,14 +405,18 @@ impl Survey {
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
         let mut intern = |text: &[u8]| consumer.name(text);
+        // One at least is for objects, which take turns on it.
+        let others = Room { held: room.held + usize::from(self.objects), ..room };
         let planned =
-            Registers::plan(requests, &self.shapes, by_member, room, &mut intern);
-        planned.map_err(|error| {
+            Registers::plan(requests, &self.shapes, by_member, others, &mut intern);
+        let mut registers = planned.map_err(|error| {
             let takes =
                 |shape: &Option<Shape>| shape.as_ref().map_or(0, Shape::registers);
             let takes: Vec<_> = self.shapes.iter().map(takes).collect();
             arming::too_many(&error, &takes, requests, !sharing.rotate)
-        })
+        })?;
+        registers.keep_for_objects(requests, room.capacity.saturating_sub(room.held));
+        Ok(registers)
     }
 
     /// The engine; with it who looks for processes that start later, where the

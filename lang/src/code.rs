@@ -122,6 +122,8 @@ codes! {
     BadDataCall "E0134" Error "`@cast`, `@var` or `@enum` has other arguments";
     UnknownRegister "E0135" Error "there is no such register";
     UnknownWatch "E0136" Error "no probe watches data of this name";
+    UnknownObjects "E0137" Error "no probe is for objects of this name";
+    BadObject "E0138" Error "this can not be watched as an object";
 
     // Script arguments and overrides.
     MissingArgument "E0201" Error "a script argument is used but not given";
@@ -171,6 +173,7 @@ codes! {
     NoKernelConfig "W0001" Warning "the configuration of the kernel could not be read";
     Unused "W0002" Warning "a global is never used";
     NeverRead "W0003" Warning "a variable is assigned and never read";
+    NoObjects "W0004" Warning "no handler watches objects of this name";
 }
 
 impl fmt::Display for Code {

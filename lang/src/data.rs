@@ -307,7 +307,7 @@ impl dyn DataTypes + '_ {
     }
 
     /// The bytes of a type; none where that is not known.
-    pub(crate) fn size(&self, ty: TypeRef) -> Option<u64> {
+    pub fn size(&self, ty: TypeRef) -> Option<u64> {
         self.size_within(ty, ARRAY_DEPTH_MAX)
     }
 

@@ -86,6 +86,16 @@ pub trait Environment {
     /// The `$` variables known at the point.
     fn variables(&self, point: PointId) -> &[TargetVariable];
 
+    /// The name of the objects at whose accesses the point fires, where it is one for
+    /// objects that handlers watch.
+    fn objects(&self, _point: PointId) -> Option<&str> {
+        None
+    }
+
+    /// The objects of a point all have this type; none where they have several, or none
+    /// that is known. [`Environment::variables`] is asked again then.
+    fn set_object_type(&mut self, _point: PointId, _ty: Option<TypeRef>) {}
+
     /// Names of the registers that `register()` can be asked for; none where
     /// they are not known, and any name will do.
     fn registers(&self) -> &[&'static str] {

@@ -12,6 +12,7 @@ mod functions;
 mod hints;
 mod infer;
 mod lower;
+mod objects;
 mod plan;
 mod print;
 mod report;
@@ -102,11 +103,12 @@ pub fn check_with(
     let mut types = Types::default();
     let globals = Globals::declare(script, &mut report);
     let functions = Functions::declare(script, &mut types, &mut report);
-    let planned = plan::plan(script, environment, &mut report);
+    let mut planned = plan::plan(script, environment, &mut report);
     if planned.is_empty() {
         report.push(no_probes());
         return Err(report.finish());
     }
+    let objects = objects::settle(script, &mut planned, environment);
     let mut features = Features::of(script);
     features.doubles |= planned.iter().any(|planned| planned.has_doubles());
     let data_types = environment.types();
@@ -116,6 +118,7 @@ pub fn check_with(
     infer.script = Some(script);
     infer.registers = environment.registers().to_vec();
     infer.watched = environment.watched();
+    infer.objects = objects.names;
     let (bodies, handlers) = infer_all(&planned, &mut infer);
     let doubtful = std::mem::take(&mut infer.warnings);
     let (globals, functions, types) = infer.finish();
@@ -134,6 +137,7 @@ pub fn check_with(
     let mut warnings = script.warnings.clone();
     warnings.extend(unused(&globals));
     warnings.extend(doubtful);
+    warnings.extend(objects.doubtful);
     warnings.sort_by_key(|warning| warning.span.map(|span| span.start));
     // A handler with several points is looked at for each.
     warnings.dedup();

@@ -68,6 +68,8 @@ pub enum Spec {
     Data(DataSpec),
     /// At accesses to data of the kernel.
     KernelData(KernelDataSpec),
+    /// At accesses to objects that handlers watch.
+    Objects(ObjectsSpec),
     /// What the language has and this version cannot arm.
     Later(Later),
 }
@@ -114,6 +116,19 @@ pub struct DataSpec {
     /// `.follow`: the watch moves when a pointer on the way to the data is stored
     /// to.
     pub follow: bool,
+}
+
+/// Watches on objects of processes, which handlers name while they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectsSpec {
+    /// Whose objects.
+    pub process: ProcessRef,
+    /// By which name they are watched.
+    pub name: String,
+    /// At which accesses the probe fires.
+    pub mode: Mode,
+    /// And at which of those.
+    pub only: Only,
 }
 
 /// A watch on data of the kernel.

@@ -4,6 +4,7 @@
 mod fault;
 pub mod format;
 pub mod frames;
+pub mod objects;
 pub mod registers;
 pub mod syscalls;
 pub mod text;

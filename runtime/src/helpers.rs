@@ -9,6 +9,7 @@ mod arrays;
 mod context;
 mod counts;
 mod memory;
+mod objects;
 mod printing;
 mod session;
 mod stacks;
@@ -24,6 +25,7 @@ use arrays::*;
 use context::*;
 use counts::*;
 use memory::*;
+use objects::*;
 use printing::*;
 use session::*;
 use stacks::*;
@@ -223,6 +225,8 @@ pub static HELPERS: &[Helper] = &[
     row!(signal(Long), !),
     row!(stop(), !),
     row!(system(String), !),
+    row!(unwatch(String, Long) -> Long),
+    row!(watch(String, Long, Long) -> Long),
 ];
 
 /// The world and the record of the running handler.

@@ -1,6 +1,7 @@
 //! Which watch goes into which debug register: a pure function of the
 //! requests. Where there are more than registers, some of them take turns.
 
+pub mod activity;
 pub mod coverage;
 mod share;
 pub mod turns;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::abi::objects::Objects;
 use crate::abi::registers::RegisterFile;
 use crate::abi::text::{Groups, Indent, Regexes, Tokenizer};
 use crate::abi::{FaultCode, Limits};
@@ -58,6 +59,8 @@ pub struct Layout {
     /// What the values of the target's enumerations are called, each by value,
     /// ascending.
     pub enumerations: Vec<Vec<(i64, String)>>,
+    /// Names of the objects that handlers watch: distinct, and constants of the script.
+    pub objects: Vec<String>,
 }
 
 /// Things that the helpers of one run of a handler may walk over, move or
@@ -103,6 +106,8 @@ pub struct World {
     pub(crate) random: Random,
     pub(crate) outside: Outside,
     pub(crate) acted: acted::Acted,
+    pub(crate) object_names: Vec<StringHandle>,
+    pub(crate) objects: Objects,
     /// The registers at the hit, where the layout says that they are wanted.
     pub(crate) registers: RegisterFile,
     pub(crate) stacks: AllStacks,
@@ -128,6 +133,7 @@ impl World {
             intern(constant);
         }
         let probes = layout.probes.iter().map(&mut intern).collect();
+        let object_names = layout.objects.iter().map(&mut intern).collect();
         let mut names = |names: &Vec<(i64, String)>| {
             names.iter().map(|(value, name)| (*value, intern(name))).collect()
         };
@@ -166,6 +172,8 @@ impl World {
             random: Random::from_clock(),
             outside: Outside::default(),
             acted: acted::Acted::default(),
+            object_names,
+            objects: Objects::default(),
             registers: RegisterFile::default(),
             stacks: AllStacks::default(),
         }

@@ -96,7 +96,7 @@ impl Figures {
     pub(crate) fn place(&mut self, request: usize, place: &Place) {
         let came = &mut self.came[request];
         match place {
-            Place::At(_) | Place::EachThread(_) => *came = Came::Yes,
+            Place::At(_) | Place::EachThread(_) | Place::Told => *came = Came::Yes,
             Place::Pending { why, .. } if *came != Came::Yes => {
                 *came = Came::NotYet(why.to_string());
             }

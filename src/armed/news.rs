@@ -73,11 +73,11 @@ impl Interest {
     pub(crate) fn of(requests: &[Request]) -> Self {
         let libraries = requests.iter().map(|request| match &request.data {
             Data::Process(data) => data.expression.module().is_some(),
-            Data::Kernel(_) => false,
+            Data::Kernel(_) | Data::Objects(_) => false,
         });
         let follows = |request: &Request| match &request.data {
             Data::Process(data) => data.follow,
-            Data::Kernel(_) => false,
+            Data::Kernel(_) | Data::Objects(_) => false,
         };
         Self {
             libraries: libraries.collect(),

@@ -79,6 +79,9 @@ const FUNCTIONS: [Function; 7] = [
     Function { params: &[("k0", Stack), ("l0", Long)], returns: Some(Stack) },
 ];
 
+/// Names of objects.
+const OBJECTS: [&str; 2] = ["one", "two"];
+
 /// Globals, and locals, of each type.
 const NAMES: usize = 3;
 
@@ -195,6 +198,10 @@ impl Generator {
         let used = names(&code);
         self.globals(&mut out, &used);
         dump(&mut out, &used);
+        if code.contains("watch(\"") {
+            let points = OBJECTS.map(|name| format!("process.watch(\"{name}\").rw"));
+            writeln!(code, "probe {} {{ }}", points.join(", ")).unwrap();
+        }
         out + &code
     }
 
@@ -298,11 +305,28 @@ impl Generator {
         let row = self.choices.pick(&fitting);
         let least = row.params.len() - row.required + 1;
         let count = row.params.len() - self.choices.below(least);
+        if let "watch" | "unwatch" = row.name {
+            return self.object(row.name, count, depth);
+        }
         if let "register" | "u_register" = row.name {
             return format!("{}({})", row.name, self.register(depth));
         }
         let types = row.params.iter().take(count).map(|param| param.ty);
         format!("{}({})", row.name, self.arguments(types, depth))
+    }
+
+    /// Watches an object or ends to: of few addresses, so that some are the same.
+    fn object(&mut self, function: &str, count: usize, depth: usize) -> String {
+        let name = self.choices.pick(&OBJECTS);
+        let address = match self.choices.once_in(3) {
+            true => self.long(depth),
+            false => format!("{}", MEMORY_BASE + 8 * self.choices.below(3) as u64),
+        };
+        match (function, count) {
+            ("watch", _) => format!("watch(\"{name}\", {address}, {})", self.long(depth)),
+            (_, 1) => format!("unwatch(\"{name}\")"),
+            _ => format!("unwatch(\"{name}\", {address})"),
+        }
     }
 
     /// The name of a register: a literal must be one, others may be any text.

@@ -10,6 +10,7 @@ use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, Type};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::span::Source;
+use hwtrace_runtime::abi::objects::Wishes;
 use hwtrace_runtime::abi::{Fault, FaultCode, Limits, syscalls};
 use hwtrace_runtime::event::{Captured, RawHit, Registers};
 use hwtrace_runtime::plan::{self, Input, Space};
@@ -55,6 +56,8 @@ pub(crate) struct Seen {
     pub(crate) longs: Vec<Vec<i64>>,
     /// Signals that were sent by then.
     pub(crate) signals: Vec<Vec<Sent>>,
+    /// Objects that are to be watched from then on, or not any more.
+    pub(crate) wishes: Vec<Wishes>,
     /// Whether `exit()` was called.
     pub(crate) exit: Vec<bool>,
     /// By handler, whether its condition holds, or its fault.
@@ -96,6 +99,7 @@ impl Seen {
             fault_texts: rows(&self.fault_texts, kept),
             longs: rows(&self.longs, kept),
             signals: rows(&self.signals, kept),
+            wishes: rows(&self.wishes, kept),
             exit: rows(&self.exit, kept),
             conditions: rows(&self.conditions, kept),
         }
@@ -157,6 +161,7 @@ pub(crate) fn native(
         seen.fault_texts.push(show(world.fault_text()));
         seen.longs.push(longs(module, world.longs()));
         seen.signals.push(signals.0.borrow().clone());
+        seen.wishes.push(world.objects().take_wishes());
         seen.exit.push(world.exit_requested());
         let holds = |handler| program.condition(handler, &mut world).map_err(faulted);
         seen.conditions.push((0..module.handlers.len()).map(holds).collect());
@@ -174,6 +179,7 @@ pub(crate) fn evaluated(module: &Module, hits: &[Hit]) -> Seen {
         let ended = evaluator.run(hit.handler, &mut session);
         (exit, signals) = (session.exit, session.signals);
         seen.signals.push(signals.clone());
+        seen.wishes.push(evaluator.objects.take_wishes());
         seen.faults.push(ended.err().map(faulted));
         seen.output.push(show(&std::mem::take(&mut evaluator.output)));
         seen.messages.push(show(&std::mem::take(&mut evaluator.messages)));

@@ -13,6 +13,7 @@ mod stacks;
 mod statistics;
 
 pub use hwtrace_runtime::abi::Fault;
+use hwtrace_runtime::abi::objects::Objects;
 use hwtrace_runtime::abi::text::{Groups, Indent, Regexes, Tokenizer};
 use hwtrace_runtime::abi::{FaultCode, format, write_double};
 use hwtrace_runtime::world::stacks::Stacks;
@@ -76,6 +77,8 @@ pub struct Evaluator<'a> {
     tokens: Tokenizer,
     indent: Indent,
     thread_indents: IndexMap<i64, Indent>,
+    /// The objects that handlers watch.
+    pub objects: Objects,
 }
 
 /// One run of a handler.
@@ -147,6 +150,7 @@ impl<'a> Evaluator<'a> {
             tokens: Tokenizer::default(),
             indent: Indent::default(),
             thread_indents: IndexMap::new(),
+            objects: Objects::default(),
         }
     }
 

@@ -11,11 +11,12 @@ use hwtrace_compiler::ir::eval::{Datum, Evaluator, Host};
 use hwtrace_compiler::ir::{Module, lower, verify};
 use hwtrace_compiler::jit::Program;
 use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
-use hwtrace_lang::data::DataTypes;
+use hwtrace_lang::data::{DataTypes, TypeRef};
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{Context, Environment, Point, PointId, TargetVariable};
 use hwtrace_lang::span::Source;
 use hwtrace_lang::{parse, sema};
+use hwtrace_runtime::abi::objects::Wishes;
 use hwtrace_runtime::abi::{FaultCode, Limits};
 use hwtrace_runtime::event::{RawHit, Registers};
 use hwtrace_runtime::schema::HitRecord;
@@ -155,11 +156,14 @@ impl ProcessInfo for Target {
 #[derive(Default)]
 struct Everything {
     points: Vec<Vec<TargetVariable>>,
+    /// By point: the name of its objects.
+    objects: Vec<Option<String>>,
     types: types::Types,
 }
 
 impl Environment for Everything {
     fn point(&mut self, point: &ProbePoint) -> Result<Point, Box<Diagnostic>> {
+        let mut objects = None;
         let (context, variables) = match point.components[0].name.as_str() {
             "process" => {
                 let argument = point.components[1].argument.as_ref();
@@ -167,16 +171,27 @@ impl Environment for Everything {
                     Some(ArgumentValue::String(name)) => Some(name.as_str()),
                     _ => None,
                 };
+                let is_of_objects = point.components[1].name == "watch";
+                objects = watched.filter(|_| is_of_objects).map(str::to_owned);
                 (Context::Data, self.types.variables(watched))
             }
             _ => (Context::Session, Vec::new()),
         };
         self.points.push(variables);
+        self.objects.push(objects);
         Ok(Point { id: PointId(self.points.len() as u32 - 1), context })
     }
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
         self.points.get(point.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn objects(&self, point: PointId) -> Option<&str> {
+        self.objects.get(point.0 as usize)?.as_deref()
+    }
+
+    fn set_object_type(&mut self, point: PointId, ty: Option<TypeRef>) {
+        self.points[point.0 as usize] = self.types.object_variables(ty);
     }
 
     fn types(&self) -> &dyn DataTypes {
@@ -213,6 +228,8 @@ pub struct Seen {
     pub longs: Vec<i64>,
     /// Whether the script asked for the end.
     pub exit: bool,
+    /// The objects that are to be watched.
+    pub wishes: Wishes,
     /// The signals that it sent: to whom, and which.
     pub signals: Vec<(u32, i32)>,
 }
@@ -315,6 +332,7 @@ fn native(module: &Module, limits: &Limits, runs: &[(usize, HitRecord)]) -> Seen
     seen.longs = world.longs().to_vec();
     seen.exit = world.exit_requested();
     seen.signals = sent.0.take();
+    seen.wishes = world.objects().take_wishes();
     seen
 }
 
@@ -411,6 +429,7 @@ fn evaluated(module: &Module, runs: &[(usize, HitRecord)]) -> Seen {
     seen.messages = text(&evaluator.messages);
     seen.fault_text = text(&evaluator.fault_text);
     seen.longs = evaluator.longs;
+    seen.wishes = evaluator.objects.take_wishes();
     seen
 }
 

@@ -5,8 +5,8 @@ use super::Body::{Field, Helper};
 use super::{Builtin, Param, Topic};
 use crate::types::Type::{Double, Long, Stack, String};
 
-/// Watches are not armed from handlers yet.
-const WATCHES: Available = NotYet(
+/// Probes are not armed from handlers yet.
+const REARMS: Available = NotYet(
     "a condition arms and disarms at run time: `probe process.data(\"x\").write if (on) { … }`",
 );
 
@@ -340,11 +340,11 @@ builtins! {
             "stops the process with SIGSTOP before its next instruction, where the engine can and what leads to it is known at the hit (`--dump plan` tells); else as soon as the handler sees the hit, some milliseconds later", "if ($new == 0) stop()";
         signal(number: Long), Everywhere, Helper("signal"),
             "sends the process a signal, when `stop()` would stop it; at an instruction that has not been seen before it is some milliseconds later", "if ($new == 0) signal(10)";
-        watch(name: String, address: Long), WATCHES, Helper("watch"),
-            "begins to watch data at an address", r#"watch("field", n)"#;
-        unwatch(name: String, address: Long), WATCHES, Helper("unwatch"),
-            "ends to watch data at an address", r#"unwatch("field", n)"#;
-        rearm(), WATCHES, Helper("rearm"),
+        watch(name: String, address: Long, length: Long) -> Long, Everywhere, Helper("watch"),
+            "watches an object of the process, `&` before data of it or address and length, for the probes `process.watch(name)`; 1 where it is watched then, else 0", r#"watch("field", n, 4)"#, required(2);
+        unwatch(name: String, address: Long) -> Long, Everywhere, Helper("unwatch"),
+            "ends to watch an object, without an address all objects of the name; how many that were", r#"unwatch("field")"#, required(1);
+        rearm(), REARMS, Helper("rearm"),
             "arms the probe again", "rearm()";
     }
 }

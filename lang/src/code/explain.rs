@@ -306,6 +306,16 @@ static TABLE: &[(Code, Explanation)] = &[
         r#"probe process.data("counter").write { } probe end { println(seen("count")) }"#,
         r#"probe process.data("counter").write { } probe end { println(seen("counter")) }"#,
     )),
+    (Code::UnknownObjects, example(
+        "`watch()` and `unwatch()` name objects by a literal, and a probe `process.watch(\"name\")` says what is to be done at accesses to them.",
+        r#"probe process.data("counter").write { watch("node", data_addr(), 8) }"#,
+        r#"probe process.data("counter").write { watch("node", data_addr(), 8) } probe process.watch("node").write { }"#,
+    )),
+    (Code::BadObject, example(
+        "`watch()` takes data of the process with `&` before it, or an address and how many bytes are there, 1 to 64. Bit-fields share their bytes with others, and the kernel's data is nobody's object.",
+        r#"probe begin { watch("node", 4096) } probe process.watch("node").write { }"#,
+        r#"probe begin { watch("node", 4096, 8) } probe process.watch("node").write { }"#,
+    )),
     (Code::MissingArgument, example(
         "The script uses `$1` or `@1`, and so it needs an argument behind its name on the command line.",
         "probe begin { print($1) }",
@@ -361,6 +371,7 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::NoKernelConfig, text(r#"A condition asked for an option of the kernel's configuration, which is neither in /proc/config.gz nor in /boot/config-RELEASE. The option counts as ""."#)),
     (Code::Unused, text("A global is declared and then neither read nor written. It may be misspelled where it was meant.")),
     (Code::NeverRead, text("A variable of a handler or function is assigned and then not read there. It may be misspelled, or meant to be a global that outlives the handler.")),
+    (Code::NoObjects, text("A probe `process.watch(\"name\")` fires at accesses to objects that handlers watch with `watch(\"name\", &data)`, and no handler does.")),
 ];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod expression;
 mod finish;
 mod name;
 mod numbers;
+mod objects;
 mod stacks;
 mod statistics;
 
@@ -43,6 +44,8 @@ pub(super) struct Infer<'s, 'a> {
     pub(super) warnings: Vec<Diagnostic>,
     /// The whole script, for what an error may want to know.
     pub(super) script: Option<&'s Script>,
+    /// Names of objects that probes are for.
+    pub(super) objects: Vec<String>,
     /// Registers that can be asked for; none where any may.
     pub(super) registers: Vec<&'static str>,
     /// What the data of all points is called; none where any name will do.
@@ -82,6 +85,7 @@ impl<'s, 'a> Infer<'s, 'a> {
             allow_unsafe: false,
             warnings: Vec::new(),
             script: None,
+            objects: Vec::new(),
             registers: Vec::new(),
             watched: None,
             handler: Handler::anywhere(),

@@ -134,7 +134,10 @@ fn parts(statement: &Statement) -> Vec<&[Statement]> {
 }
 
 /// Calls `see` with each expression in a statement, inner ones too.
-fn each_expression(statement: &Statement, see: &mut dyn FnMut(&Expression)) {
+pub(super) fn each_expression<'s>(
+    statement: &'s Statement,
+    see: &mut dyn FnMut(&'s Expression),
+) {
     let direct: Vec<&Expression> = match &statement.kind {
         StatementKind::If { condition, .. } | StatementKind::While { condition, .. } => {
             vec![condition]
@@ -162,7 +165,7 @@ fn each_expression(statement: &Statement, see: &mut dyn FnMut(&Expression)) {
 }
 
 /// Calls `see` with an expression and each one in it.
-pub(super) fn each(expression: &Expression, see: &mut dyn FnMut(&Expression)) {
+pub(super) fn each<'s>(expression: &'s Expression, see: &mut dyn FnMut(&'s Expression)) {
     see(expression);
     operands(expression).into_iter().for_each(|operand| each(operand, see));
 }

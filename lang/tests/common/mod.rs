@@ -5,7 +5,7 @@ mod types;
 
 use hwtrace_lang::ast::{ArgumentValue, ProbePoint};
 use hwtrace_lang::code::Code;
-use hwtrace_lang::data::DataTypes;
+use hwtrace_lang::data::{DataTypes, TypeRef};
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::{Context, Environment, Point, PointId, TargetVariable};
 pub use types::Types;
@@ -15,6 +15,8 @@ pub use types::Types;
 pub struct Memory {
     points: Vec<Vec<TargetVariable>>,
     watched: Vec<String>,
+    /// By point: the name of its objects.
+    objects: Vec<Option<String>>,
     types: Types,
 }
 
@@ -45,6 +47,9 @@ impl Environment for Memory {
             Context::Data => self.types.variables(watched(point)),
             Context::Session => Vec::new(),
         });
+        let is_of_objects = point.components.get(1).is_some_and(|it| it.name == "watch");
+        let objects = watched(point).filter(|_| is_of_objects);
+        self.objects.push(objects.map(str::to_owned));
         let id = PointId(u32::try_from(self.points.len() - 1).unwrap_or(u32::MAX));
         Ok(Point { id, context })
     }
@@ -59,6 +64,14 @@ impl Environment for Memory {
 
     fn variables(&self, point: PointId) -> &[TargetVariable] {
         self.points.get(point.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn objects(&self, point: PointId) -> Option<&str> {
+        self.objects.get(point.0 as usize)?.as_deref()
+    }
+
+    fn set_object_type(&mut self, point: PointId, ty: Option<TypeRef>) {
+        self.points[point.0 as usize] = self.types.object_variables(ty);
     }
 
     fn types(&self) -> &dyn DataTypes {

@@ -209,6 +209,12 @@ impl Default for Types {
 }
 
 impl Types {
+    /// The variables of a probe for objects.
+    pub fn object_variables(&self, ty: Option<TypeRef>) -> Vec<TargetVariable> {
+        let variable = |name| TargetVariable { ty, ..TargetVariable::field(name, name) };
+        vec![variable("new"), variable("old")]
+    }
+
     /// The variables of a data probe; those of data that is not known here
     /// have no type.
     pub fn variables(&self, watched: Option<&str>) -> Vec<TargetVariable> {

@@ -3,7 +3,8 @@
 use super::{Provider, find, modifiers};
 use crate::expr::Expression;
 use crate::spec::{
-    ArgumentRef, Component, DataSpec, Mode, ProcessRef, Spec, SpecError, SpecErrorKind,
+    ArgumentRef, Component, DataSpec, Mode, ObjectsSpec, ProcessRef, Spec, SpecError,
+    SpecErrorKind,
 };
 
 pub(super) const ROWS: &[Provider] = &[
@@ -38,10 +39,28 @@ pub(super) const ROWS: &[Provider] = &[
         "only variables with a fixed address can be watched",
     )
     .of_data(),
-    Provider::later(
-        "process[(\"PATH\"|PID)].watch(\"NAME\").write|change|read|rw",
-        "at accesses to objects that handlers armed with watch()",
-        "name the data: process.data(\"EXPR\").write",
+    Provider::now(
+        "process[(\"PATH\"|PID)].watch(\"NAME\").write",
+        "at each store to an object that a handler watches, see watch()",
+        |components| objects(components, Mode::Write),
+    )
+    .of_data(),
+    Provider::now(
+        "process[(\"PATH\"|PID)].watch(\"NAME\").change",
+        "at each store that changes such an object",
+        |components| objects(components, Mode::Change),
+    )
+    .of_data(),
+    Provider::now(
+        "process[(\"PATH\"|PID)].watch(\"NAME\").rw",
+        "at each store to such an object and each load",
+        |components| objects(components, Mode::ReadWrite),
+    )
+    .of_data(),
+    Provider::now(
+        "process[(\"PATH\"|PID)].watch(\"NAME\").read",
+        "at each load of such an object, and at no store",
+        |components| objects(components, Mode::Read),
     )
     .of_data(),
 ];
@@ -63,6 +82,19 @@ fn data(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
         pinned: modifiers::has(components, "pinned"),
         follow: follow.is_some(),
     }))
+}
+
+fn objects(components: &[Component<'_>], mode: Mode) -> Result<Spec, SpecError> {
+    let only = modifiers::only(components)?;
+    // They take turns, and are where handlers say.
+    if let Some(later) = modifiers::unknown(components, &["pinned", "follow"]) {
+        return Ok(later);
+    }
+    let name = match find(components, "watch").and_then(|(_, part)| part.argument) {
+        Some(ArgumentRef::Str(name)) => name.to_owned(),
+        _ => String::new(),
+    };
+    Ok(Spec::Objects(ObjectsSpec { process: process(components)?, name, mode, only }))
 }
 
 /// Finds what is wrong with the arguments of a point that nothing can arm yet.

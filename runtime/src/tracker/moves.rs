@@ -59,6 +59,17 @@ impl Tracker {
         });
     }
 
+    /// The process that was armed and whose watches a process has: itself, or who forked it.
+    pub fn root(&self, pid: u32) -> Option<u32> {
+        Some(self.processes.get(&pid)?.root)
+    }
+
+    /// What a watch of a process holds, as far as it is known.
+    pub fn value(&self, pid: u32, watch: usize) -> Option<u64> {
+        let slot = self.processes.get(&pid)?.slots.get(watch)?;
+        Some(slot.shadow?.value)
+    }
+
     /// It was moved: hits from `since` on are of the new address, as
     /// [`Engine::retarget`] says. Reads once more what is there.
     ///

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Counts, Layout, ProcessInfo, Signals, Symbols, UserMemory, World};
 use crate::abi::FaultCode;
+use crate::abi::objects::Objects;
 use crate::abi::registers::IP;
 use crate::aggregate::Aggregate;
 use crate::event::{Captured, RawHit};
@@ -109,6 +110,11 @@ impl World {
     /// Forgets what is known of a process: its addresses may mean others now.
     pub fn forget_process(&mut self, pid: u32) {
         self.outside.forget(pid);
+    }
+
+    /// The objects that handlers watch.
+    pub fn objects(&mut self) -> &mut Objects {
+        &mut self.objects
     }
 
     /// Ends the session, as a handler's `exit()` does.

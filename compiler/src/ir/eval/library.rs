@@ -114,12 +114,38 @@ impl Run<'_, '_> {
                 }
                 Ok(self.host.call(name, args))
             }
+            ("watch", [name, address, length]) => {
+                let (address, length) = (address.long(), length.long());
+                let (name, pid) = self.object(name);
+                let objects = &mut self.state.objects;
+                let watched =
+                    name.is_some_and(|name| objects.watch(name, pid, address, length));
+                Ok(Datum::Long(watched.into()))
+            }
+            ("unwatch", [name, address]) => {
+                let address = address.long();
+                let (name, pid) = self.object(name);
+                let objects = &mut self.state.objects;
+                let count = name.map_or(0, |name| objects.unwatch(name, pid, address));
+                Ok(Datum::Long(count))
+            }
             ("abort", []) => {
                 self.host.call("exit", &[]);
                 Err(Trap::Ended)
             }
             _ => Ok(self.around(name, args)),
         }
+    }
+
+    /// The number of a name of objects, and the process whose they are.
+    fn object(&mut self, name: &Datum) -> (Option<u32>, u32) {
+        let names = &self.state.module.layout.objects;
+        let number = names.iter().position(|own| own.as_bytes() == name.text());
+        let pid = match self.host.field("data_length").long() {
+            0 => self.host.call("target", &[]),
+            _ => self.host.field("pid"),
+        };
+        (number.and_then(|number| u32::try_from(number).ok()), pid.long() as u32)
     }
 
     /// What depends on the hit and the session.

@@ -463,12 +463,25 @@ impl Builder<'_> {
                 return value;
             }
         }
+        if let ("watch" | "unwatch", Some(name)) = (helper.name, args.first()) {
+            self.object(name);
+        }
         let args = self.expressions(args);
         if builtin.returns.is_some() {
             return self.value(call.ty, Op::Call(helper, args), call.span);
         }
         self.effect(Op::Call(helper, args), call.span);
         self.long(0, call.span)
+    }
+
+    /// Notes a name of objects, which is a literal.
+    fn object(&mut self, name: &Expression) {
+        let names = &mut self.pool.module.layout.objects;
+        if let ExpressionKind::Literal(Literal::String(name)) = &name.kind
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
     }
 
     /// A register whose name is known already, so that no hit looks it up.

@@ -70,8 +70,12 @@ impl Infer<'_, '_> {
             }
         }
         self.check_available(builtin, call.span);
-        if let ("register" | "u_register", [name]) = (builtin.name, arguments) {
-            self.check_register(name);
+        match (builtin.name, arguments) {
+            ("register" | "u_register", [name]) => self.check_register(name),
+            ("watch" | "unwatch", [name, rest @ ..]) => {
+                self.check_object(builtin.name, name, rest);
+            }
+            _ => {}
         }
         if let (Topic::Counts, [name]) = (builtin.topic, arguments) {
             self.check_watched(name);

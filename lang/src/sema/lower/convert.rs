@@ -1,8 +1,10 @@
 //! Values that become another type where they go.
 
 use super::Lower;
+use super::data::literal;
 use crate::ast::Expression as Ast;
 use crate::builtins::Builtin;
+use crate::sema::objects;
 use crate::span::Span;
 use crate::typed::{
     CompareOp, Expression, ExpressionKind, GlobalId, GlobalKind, Literal, Space,
@@ -57,7 +59,9 @@ impl Lower<'_> {
             let value = match given.get(at) {
                 Some(value) => self.going_to(param.ty, value),
                 None => {
-                    zero(param.ty, values.last().map_or(span, |it: &Expression| it.span))
+                    let span = values.last().map_or(span, |it: &Expression| it.span);
+                    let known = self.object_default(builtin, at, given);
+                    known.map_or_else(|| zero(param.ty, span), |it| literal(it, span))
                 }
             };
             values.push(match param.ty {
@@ -66,6 +70,16 @@ impl Lower<'_> {
             });
         }
         values
+    }
+
+    /// What stands for an argument of `watch()` or `unwatch()` that is left out: the
+    /// bytes of the data, or all objects.
+    fn object_default(&self, builtin: &Builtin, at: usize, given: &[Ast]) -> Option<i64> {
+        match (builtin.name, at) {
+            ("watch", 2) => objects::length(&self.resolver(), given.get(1)?),
+            ("unwatch", 1) => Some(objects::ALL),
+            _ => None,
+        }
     }
 }
 

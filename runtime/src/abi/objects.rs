@@ -1,0 +1,228 @@
+//! The objects that handlers watch: which there are, and what of them the session does
+//! not know yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many objects are watched at once.
+pub const OBJECTS_MAX: usize = 1024;
+
+/// An object has at most so many bytes.
+pub const OBJECT_BYTES_MAX: i64 = 64;
+
+/// Stands for all objects of a name where `unwatch()` takes an address: no object is
+/// there, as it would have no second byte.
+pub const ALL_OBJECTS: i64 = -1;
+
+/// Above this no process has memory (Documentation/arch/x86/x86_64/mm.rst).
+const ADDRESS_END: u64 = 0x7fff_ffff_f000;
+
+/// An object of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its number, which no other object has or had.
+    pub id: u64,
+    /// The name that it is watched by: index into
+    /// [`Layout::objects`](crate::world::Layout::objects).
+    pub name: u32,
+    /// The process whose it is.
+    pub pid: u32,
+    /// Where it is.
+    pub address: u64,
+    /// Its bytes, 1 to 64.
+    pub length: u32,
+}
+
+/// What handlers want since the session asked last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Objects that it knows, and that are not to be watched any more.
+    pub gone: Vec<u64>,
+    /// Those that are to be watched, the oldest first.
+    pub come: Vec<Object>,
+}
+
+impl Wishes {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.come.is_empty()
+    }
+}
+
+/// Name, process and address of an object.
+type Key = (u32, u32, u64);
+
+/// The objects that are watched, as handlers see it.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    all: BTreeMap<Key, Object>,
+    ids: BTreeSet<u64>,
+    /// The number of the next one.
+    next: u64,
+    /// Those from this number on the session does not know yet.
+    told: u64,
+    gone: Vec<u64>,
+    refused: u64,
+}
+
+impl Objects {
+    /// `watch()`: whether the object is watched from now on, or is already. One that is
+    /// watched with another length has the new one.
+    pub fn watch(&mut self, name: u32, pid: u32, address: i64, length: i64) -> bool {
+        let key = (name, pid, address as u64);
+        let known = self.all.get(&key);
+        if known.is_some_and(|known| i64::from(known.length) == length) {
+            return true;
+        }
+        let end = key.2.checked_add(length as u64);
+        let has_room = known.is_some() || self.all.len() < OBJECTS_MAX;
+        let possible = (1..=OBJECT_BYTES_MAX).contains(&length)
+            && pid != 0
+            && address > 0
+            && end.is_some_and(|end| end <= ADDRESS_END)
+            && has_room;
+        if !possible {
+            self.refused += 1;
+            return false;
+        }
+        self.remove(key);
+        let id = self.next;
+        self.next += 1;
+        let object = Object { id, name, pid, address: key.2, length: length as u32 };
+        self.all.insert(key, object);
+        self.ids.insert(id);
+        true
+    }
+
+    /// `unwatch()`: how many were watched; of all processes where no address is given.
+    pub fn unwatch(&mut self, name: u32, pid: u32, address: i64) -> i64 {
+        if address != ALL_OBJECTS {
+            return self.remove((name, pid, address as u64)).into();
+        }
+        self.remove_all(|object| object.name == name)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether an object is watched still.
+    pub fn is_watched(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// What handlers want since it was last asked for.
+    pub fn take_wishes(&mut self) -> Wishes {
+        let gone = std::mem::take(&mut self.gone);
+        if self.told == self.next {
+            return Wishes { gone, come: Vec::new() };
+        }
+        let new = |object: &&Object| object.id >= self.told;
+        let mut come: Vec<_> = self.all.values().filter(new).copied().collect();
+        come.sort_unstable_by_key(|object| object.id);
+        self.told = self.next;
+        Wishes { gone, come }
+    }
+
+    /// An object can not be watched after all.
+    pub fn refuse(&mut self, id: u64) {
+        self.refused += 1;
+        self.remove_all(|object| object.id == id);
+        self.gone.retain(|gone| *gone != id);
+    }
+
+    /// A process has ended, or executes another image: it has none of them any more.
+    pub fn forget(&mut self, pid: u32) {
+        self.remove_all(|object| object.pid == pid);
+    }
+
+    /// How many could not be watched.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn remove_all(&mut self, which: impl Fn(&Object) -> bool) -> i64 {
+        let keys: Vec<_> =
+            self.all.iter().filter(|(_, it)| which(it)).map(|(key, _)| *key).collect();
+        keys.iter().map(|key| i64::from(self.remove(*key))).sum()
+    }
+
+    fn remove(&mut self, key: Key) -> bool {
+        let Some(Object { id, .. }) = self.all.remove(&key) else { return false };
+        self.ids.remove(&id);
+        // Of one that came and went in between the session learns nothing.
+        if id < self.told {
+            self.gone.push(id);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(come: &[Object]) -> Vec<u64> {
+        come.iter().map(|object| object.id).collect()
+    }
+
+    #[test]
+    fn the_same_object_twice_is_one() {
+        let mut objects = Objects::default();
+        assert!(objects.watch(0, 7, 0x1000, 4));
+        assert!(objects.watch(0, 7, 0x1000, 4));
+        assert!(objects.watch(1, 7, 0x1000, 4), "by another name it is another");
+        assert_eq!(ids(&objects.take_wishes().come), [0, 1]);
+        assert!(objects.take_wishes().is_empty());
+        assert!(objects.watch(0, 7, 0x1000, 8), "longer than before");
+        let wishes = objects.take_wishes();
+        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![2]));
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_and_counted() {
+        let mut objects = Objects::default();
+        for (pid, address, length) in [
+            (0, 0x1000, 4),
+            (7, 0, 4),
+            (7, -8, 4),
+            (7, 0x7fff_ffff_efff, 2),
+            (7, i64::MAX, 64),
+            (7, 0x1000, 0),
+            (7, 0x1000, -1),
+            (7, 0x1000, 65),
+        ] {
+            assert!(!objects.watch(0, pid, address, length), "{address:#x} {length}");
+        }
+        assert_eq!((objects.refused(), objects.count()), (8, 0));
+        for at in 0..OBJECTS_MAX as i64 {
+            assert!(objects.watch(0, 7, 0x1000 + 8 * at, 8));
+        }
+        assert!(!objects.watch(0, 7, 0x10_0000, 8), "too many");
+        assert!(objects.watch(0, 7, 0x1000, 4), "takes the place of itself");
+        assert_eq!(objects.refused(), 9);
+    }
+
+    #[test]
+    fn what_goes_is_told_once_and_only_where_it_was_told_of() {
+        let mut objects = Objects::default();
+        objects.watch(0, 7, 0x1000, 4);
+        assert_eq!(objects.unwatch(0, 7, 0x1000), 1);
+        assert_eq!(objects.unwatch(0, 7, 0x1000), 0);
+        assert!(objects.take_wishes().is_empty());
+        objects.watch(0, 7, 0x1000, 4);
+        objects.watch(0, 8, 0x1000, 4);
+        objects.watch(1, 7, 0x1000, 4);
+        objects.take_wishes();
+        assert_eq!(objects.unwatch(0, 9, ALL_OBJECTS), 2, "of all processes");
+        assert!(!objects.is_watched(1) && objects.is_watched(3));
+        assert_eq!(objects.take_wishes().gone, [1, 2]);
+        objects.forget(7);
+        assert_eq!(objects.take_wishes().gone, [3]);
+        objects.watch(0, 7, 0x1000, 4);
+        objects.take_wishes();
+        objects.refuse(4);
+        assert!(objects.take_wishes().is_empty(), "the session knows");
+        assert_eq!(objects.refused(), 1);
+    }
+}

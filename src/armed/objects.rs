@@ -1,0 +1,422 @@
+//! Objects that a session's consumer names while it runs.
+//!
+//! A session keeps some registers for them, all of one length, in each process. What an
+//! object lies in, aligned bytes of this length, takes turns on them ([`pool`]).
+
+mod pool;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+
+use hwtrace_runtime::abi::objects::Object;
+use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::schema::{
+    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_OLD,
+};
+use hwtrace_runtime::tracker::Memory;
+use hwtrace_runtime::view::View;
+
+use super::{Armed, Refused};
+use crate::counts::Counts;
+use crate::registers::Registers;
+use crate::report::counted;
+use crate::session::{Consumer, Data, Request};
+use pool::{Move, Pool};
+
+/// The objects of a session.
+pub(crate) struct Objects {
+    /// The registers for them, by watch number.
+    registers: Vec<usize>,
+    /// The bytes of each.
+    length: u64,
+    /// By number of the name.
+    names: Vec<Name>,
+    known: HashMap<u64, Known>,
+    /// By process.
+    pools: BTreeMap<u32, Pool>,
+    /// Cells that have a register again, with what they held then.
+    back: VecDeque<Back>,
+    /// How long a turn is, in nanoseconds.
+    slice: u64,
+    next_turn: u64,
+    counts: Rc<RefCell<Counts>>,
+    figures: Figures,
+}
+
+/// What is done at the objects of a name.
+#[derive(Clone, Debug, Default)]
+struct Name {
+    requests: Vec<usize>,
+    /// The handle of its text.
+    text: u64,
+    /// Whether they are read from a picture.
+    pictured: bool,
+}
+
+/// An object that is watched.
+struct Known {
+    object: Object,
+    /// The process that was armed and has its memory, or whose child has.
+    root: u32,
+    /// What was last seen of all of it; empty where nobody asks.
+    picture: Vec<u8>,
+}
+
+struct Back {
+    since: u64,
+    root: u32,
+    address: u64,
+    held: u64,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    /// How many there were at a time, at most.
+    most: usize,
+    /// How many could not be armed.
+    refused: u64,
+}
+
+impl Objects {
+    /// Those that requests ask for; none where the session keeps no registers for any.
+    pub(crate) fn of(
+        requests: &[Request],
+        registers: &Registers,
+        slice: u64,
+        counts: &Rc<RefCell<Counts>>,
+        intern: &mut dyn FnMut(&[u8]) -> u64,
+    ) -> Option<Self> {
+        let (numbers, length) = registers.for_objects()?;
+        let mut names: Vec<Name> = Vec::new();
+        for (request, asked) in requests.iter().enumerate() {
+            let Data::Objects(objects) = &asked.data else { continue };
+            let Some(number) = objects.number else { continue };
+            let number = number as usize;
+            if names.len() <= number {
+                names.resize(number + 1, Name::default());
+            }
+            names[number].requests.push(request);
+            names[number].text = intern(objects.spec.name.as_bytes());
+            names[number].pictured = objects.shape.pictured;
+        }
+        Some(Self {
+            registers: numbers.collect(),
+            length: length.into(),
+            names,
+            known: HashMap::new(),
+            pools: BTreeMap::new(),
+            back: VecDeque::new(),
+            slice,
+            next_turn: 0,
+            counts: Rc::clone(counts),
+            figures: Figures::default(),
+        })
+    }
+
+    /// Whether any wait for their turn.
+    pub(super) fn rotates(&self) -> bool {
+        self.pools.values().any(Pool::rotates)
+    }
+
+    /// How long a turn is, in nanoseconds.
+    pub(super) fn slice(&self) -> u64 {
+        self.slice
+    }
+
+    /// The cells that an object has bytes in.
+    fn cells(&self, object: &Object) -> impl Iterator<Item = u64> + use<> {
+        let length = self.length;
+        let end = object.address + u64::from(object.length);
+        let first = object.address - object.address % length;
+        (first..end).step_by(length as usize)
+    }
+
+    /// The objects that lie where a register was hit, whose memory that of process `root`
+    /// is; notes what it holds now.
+    pub(crate) fn at(&mut self, root: u32, record: &HitRecord, out: &mut Vec<u64>) {
+        out.clear();
+        let holds = (record.doubts & UNKNOWN_NEW == 0).then_some(record.new);
+        let pool = self.pools.get_mut(&root);
+        let cell = pool.and_then(|pool| pool.hit(record.data_address, holds));
+        out.extend(cell.into_iter().flat_map(|cell| &cell.objects));
+    }
+
+    /// The record of a hit as one who watches an object sees it; none where it touched
+    /// other bytes.
+    pub(crate) fn narrow(&mut self, id: u64, record: &HitRecord) -> Option<HitRecord> {
+        let Known { object, root, .. } = self.known.get(&id)?;
+        let name = self.names.get(object.name as usize)?;
+        let cell = record.data_address;
+        let end = object.address + u64::from(object.length);
+        let start = object.address.max(cell) - cell;
+        let window = ByteRange {
+            start: u8::try_from(start).ok()?,
+            end: u8::try_from(end.min(cell + self.length) - cell).ok()?,
+        };
+        let view = View { window, whole: true, name: name.text, ..View::default() };
+        let narrow = view.narrow(record)?;
+        let count = self.pools.get_mut(root)?.cell(cell)?.count;
+        Some(HitRecord {
+            data_address: object.address,
+            data_length: object.length,
+            watch: count,
+            ..narrow
+        })
+    }
+
+    /// The requests that look at an object.
+    pub(crate) fn requests(&self, id: u64) -> &[usize] {
+        let name =
+            self.known.get(&id).and_then(|it| self.names.get(it.object.name as usize));
+        name.map_or(&[], |name| &name.requests)
+    }
+
+    /// Puts together what all of an object was and is at a hit, where handlers read it from
+    /// a picture: what is not in the register comes from memory, and what it was from the
+    /// hit before. `cell` is where the register was, `narrow` the object's part of the hit.
+    pub(crate) fn picture(
+        &mut self,
+        (id, cell): (u64, u64),
+        narrow: &mut HitRecord,
+        memory: &mut dyn Memory,
+        [old, new]: &mut [Vec<u8>; 2],
+    ) -> bool {
+        let Some(known) = self.known.get_mut(&id) else { return false };
+        let Known { object, picture, .. } = known;
+        if !self.names.get(object.name as usize).is_some_and(|name| name.pictured) {
+            return false;
+        }
+        new.clear();
+        new.resize(object.length as usize, 0);
+        let read = memory.read_bytes(narrow.pid, object.address, new);
+        let whole = object.length as u64 <= self.length && cell <= object.address;
+        if read < new.len() || !whole {
+            // What is beside the register may have changed since.
+            narrow.exact = 0;
+            narrow.doubts |= UNSURE_OLD;
+        }
+        old.clear();
+        old.extend_from_slice(if picture.is_empty() { new } else { picture });
+        let start = (cell.max(object.address) - object.address) as usize;
+        for (bytes, word) in [(&mut *old, narrow.old), (&mut *new, narrow.new)] {
+            let there = bytes.iter_mut().skip(start).take(self.length as usize);
+            let end = cell + self.length - cell.max(object.address);
+            let part = there.take(end as usize);
+            part.zip(word.to_le_bytes()).for_each(|(byte, from)| *byte = from);
+        }
+        picture.clone_from(new);
+        true
+    }
+
+    /// A change that was found when a cell had a register again, up to this time, at which
+    /// all hits of before have been handed on. Asked until there is none. The record is one
+    /// of the register.
+    pub(crate) fn away(&mut self, bound: u64) -> Option<HitRecord> {
+        while let Some(back) = self.back.pop_front_if(|back| back.since <= bound) {
+            let Back { since, root, address, held } = back;
+            let cell = self.pools.get_mut(&root).and_then(|pool| pool.cell(address));
+            let Some(cell) = cell else { continue };
+            let before = cell.last.replace(held).filter(|before| *before != held);
+            let (Some(old), Some(watch)) = (before, self.registers.first()) else {
+                continue;
+            };
+            let bits = old ^ held;
+            let touched = ByteRange {
+                start: (bits.trailing_zeros() / 8) as u8,
+                end: 8 - (bits.leading_zeros() / 8) as u8,
+            };
+            return Some(HitRecord {
+                time: since,
+                data_address: address,
+                data_length: self.length as u32,
+                old,
+                new: held,
+                pid: root,
+                watch: *watch as u32,
+                access: AccessKind::Away as u32,
+                touched,
+                ..HitRecord::default()
+            });
+        }
+        None
+    }
+
+    /// What is to be said at the end.
+    pub(super) fn remarks(&self, now: u64) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.figures.refused > 0 {
+            let refused = counted(self.figures.refused, "object");
+            remarks.push(format!(
+                "{refused} not watched: in no memory that can be read, or in a process without \
+                 a probe for objects"
+            ));
+        }
+        let registers = self.registers.len();
+        if self.figures.most > registers {
+            let requests = self.names.iter().flat_map(|name| &name.requests);
+            let counts = self.counts.borrow();
+            let seen = requests.map(|request| counts.of(*request, now));
+            let seen: hwtrace_runtime::slots::coverage::Estimate = seen.sum();
+            let share = 100.0 * seen.coverage();
+            remarks.push(format!(
+                "up to {} places with objects took turns on {}: each was watched {share:.1} % \
+                 of the time on average",
+                self.figures.most,
+                counted(registers as u64, "debug register"),
+            ));
+        }
+        remarks
+    }
+}
+
+impl Armed {
+    /// Follows what the consumer wants of objects, and gives others a turn when it is time.
+    pub(crate) fn follow_objects(&mut self, consumer: &mut dyn Consumer) {
+        if self.objects.is_none() {
+            return;
+        }
+        let wishes = consumer.wishes();
+        for id in wishes.gone {
+            self.unwatch_object(id);
+        }
+        for object in wishes.come {
+            if !self.watch_object(object) {
+                consumer.refuse_object(object.id);
+            }
+        }
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
+        if now < objects.next_turn || !objects.rotates() {
+            return;
+        }
+        objects.next_turn = now + objects.slice;
+        for root in objects.pools.keys().copied().collect::<Vec<_>>() {
+            self.turn_objects(root, now);
+        }
+    }
+
+    fn turn_objects(&mut self, root: u32, now: u64) {
+        let Some(objects) = &mut self.objects else { return };
+        let Some(pool) = objects.pools.get_mut(&root).filter(|pool| pool.rotates())
+        else {
+            return;
+        };
+        let before: Vec<_> =
+            (0..objects.registers.len()).map(|at| pool.of_register(at)).collect();
+        let moves = pool.turn(now);
+        for moved in &moves {
+            let left = before.get(moved.register).copied().flatten();
+            let cell = left.and_then(|address| pool.cell(address));
+            if let Some(cell) = cell {
+                objects.counts.borrow_mut().turn_cell(cell.count, false, now);
+            }
+        }
+        for moved in moves {
+            self.move_cell(root, moved);
+        }
+    }
+
+    /// Watches an object; gives whether that can be.
+    fn watch_object(&mut self, object: Object) -> bool {
+        let root = self.tracker.root(object.pid).unwrap_or(object.pid);
+        let mut bytes = [0; 64];
+        let bytes = &mut bytes[..object.length as usize];
+        let there = self.memory.read_bytes(object.pid, object.address, bytes);
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return false };
+        let name = objects.names.get(object.name as usize);
+        let asked =
+            self.instances.get(&root).zip(name).is_some_and(|(instance, name)| {
+                name.requests.iter().any(|request| instance.is_told(*request))
+            });
+        if there < bytes.len() || !asked {
+            objects.figures.refused += 1;
+            return false;
+        }
+        let picture = Vec::new();
+        objects.known.insert(object.id, Known { object, root, picture });
+        let registers = objects.registers.len();
+        let mut moves = Vec::new();
+        for address in objects.cells(&object) {
+            let requests = &objects.names[object.name as usize].requests;
+            let pool = objects.pools.entry(root);
+            let pool = pool.or_insert_with(|| Pool::new(registers, now));
+            let mut counts = objects.counts.borrow_mut();
+            if !pool.join(address, object.id) {
+                let count = counts.add_cell(now);
+                moves.extend(pool.add(address, object.id, count, now));
+            }
+            let count = pool.cell(address).map_or(0, |cell| cell.count);
+            requests.iter().for_each(|request| counts.join_cell(count, *request));
+        }
+        let most = objects.pools.values().map(Pool::len).sum();
+        objects.figures.most = objects.figures.most.max(most);
+        moves.into_iter().all(|moved| self.move_cell(root, moved))
+    }
+
+    fn unwatch_object(&mut self, id: u64) {
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
+        let Some(Known { object, root, .. }) = objects.known.remove(&id) else { return };
+        let mut moves = Vec::new();
+        for address in objects.cells(&object) {
+            let Some(pool) = objects.pools.get_mut(&root) else { return };
+            if let Some((cell, moved)) = pool.remove(address, id) {
+                objects.counts.borrow_mut().remove_cell(cell.count, now);
+                moves.extend(moved);
+            }
+        }
+        for moved in moves {
+            self.move_cell(root, moved);
+        }
+    }
+
+    /// Moves a register for objects of a process; gives whether that went well.
+    fn move_cell(&mut self, root: u32, Move { register, address }: Move) -> bool {
+        let Some(watch) = self.objects.as_ref().map(|it| it.registers[register]) else {
+            return false;
+        };
+        let placed = self.place(root, watch, address);
+        let held = self.tracker.value(root, watch);
+        let Some(objects) = &mut self.objects else { return false };
+        match (placed, address) {
+            (Ok(since), Some(address)) => {
+                let pool = objects.pools.get_mut(&root);
+                if let Some(cell) = pool.and_then(|pool| pool.cell(address)) {
+                    objects.counts.borrow_mut().turn_cell(cell.count, true, since);
+                }
+                if let Some(held) = held {
+                    objects.back.push_back(Back { since, root, address, held });
+                }
+                true
+            }
+            (Ok(_), None) | (Err(ArmError::Gone { .. }), _) => true,
+            (Err(error), _) => {
+                self.figures.refused(&Refused { pid: root, error });
+                false
+            }
+        }
+    }
+
+    /// A process has ended or executes another image, and its objects are gone.
+    pub(super) fn forget_objects(&mut self, pid: u32, consumer: &mut dyn Consumer) {
+        consumer.forget_objects(pid);
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
+        let Some(pool) = objects.pools.remove(&pid) else { return };
+        objects.known.retain(|_, known| known.root != pid);
+        for cell in pool.into_cells() {
+            objects.counts.borrow_mut().remove_cell(cell.count, now);
+        }
+    }
+
+    /// The processes with objects that are followed no more.
+    pub(super) fn forget_ended_objects(&mut self, consumer: &mut dyn Consumer) {
+        let pools = self.objects.iter().flat_map(|objects| objects.pools.keys());
+        let ended = pools.copied().filter(|pid| !self.tracker.follows(*pid));
+        for pid in ended.collect::<Vec<_>>() {
+            self.forget_objects(pid, consumer);
+        }
+    }
+}
