@@ -6,6 +6,7 @@ mod figures;
 mod lessons;
 mod news;
 mod own;
+mod relief;
 mod seek;
 mod turns;
 
@@ -30,6 +31,7 @@ pub(crate) use figures::Figures;
 pub(crate) use lessons::Lessons;
 pub(crate) use news::{Interest, News};
 use own::Roomless;
+pub(crate) use relief::{Relief, heavy_remark, measured};
 pub(crate) use seek::Seek;
 pub(crate) use turns::Rotation;
 
@@ -50,6 +52,8 @@ pub(crate) struct Armed {
     pub(crate) registers: Registers,
     /// By watch: whether it is on, and not only could be.
     on: Vec<bool>,
+    /// By watch: whether the consumer wants its hits.
+    wished: Vec<bool>,
     requests: Rc<[Request]>,
     pub(crate) surroundings: Surroundings,
     /// By process.
@@ -73,6 +77,8 @@ pub(crate) struct Armed {
     pub(crate) plans: Vec<Plan>,
     /// Where watches take turns.
     pub(crate) rotation: Option<Rotation>,
+    /// Where hits may take a part of the time only.
+    pub(crate) relief: Option<Relief>,
     pub(crate) counts: Rc<RefCell<Counts>>,
 }
 
@@ -111,6 +117,7 @@ impl Armed {
             tracker: Tracker::new(watches),
             memory,
             on: vec![true; watches.len()],
+            wished: vec![true; watches.len()],
             interest: Interest::of(&requests),
             figures: Figures::new(requests.len()),
             registers,
@@ -127,6 +134,7 @@ impl Armed {
             pictures: [Vec::new(), Vec::new()],
             plans: Vec::new(),
             rotation: None,
+            relief: None,
         }
     }
 
@@ -208,12 +216,25 @@ impl Armed {
         Ok(())
     }
 
-    /// Arms or disarms a watch. Armed again, the values of now are the old ones
-    /// of its first hits; what is stored meanwhile makes them unsure.
-    pub(crate) fn switch(&mut self, watch: usize, on: bool, now: u64) -> io::Result<()> {
+    /// The consumer wants the hits of a watch from now on, or not.
+    pub(crate) fn wish(&mut self, watch: usize, wants: bool) -> io::Result<()> {
+        if self.wished[watch] != wants {
+            self.wished[watch] = wants;
+            let now = self.surroundings.kernel.clock();
+            self.counts.borrow_mut().coverage.want(watch, wants, now);
+        }
+        self.apply(watch)
+    }
+
+    /// Arms or disarms a watch, as it is to be. Armed again, the values of now are the old
+    /// ones of its first hits; what is stored meanwhile makes them unsure.
+    fn apply(&mut self, watch: usize) -> io::Result<()> {
+        let kept_off = self.relief.as_ref().is_some_and(|it| it.keeps_off(watch));
+        let on = self.wished[watch] && !kept_off;
         if self.on[watch] == on {
             return Ok(());
         }
+        let now = self.surroundings.kernel.clock();
         if on {
             self.tracker.refresh(watch, now, &mut self.memory);
         }
@@ -226,9 +247,9 @@ impl Armed {
         }
         self.on[watch] = on;
         let carried = self.rotation.as_ref().is_none_or(|it| it.carries(watch));
-        let coverage = &mut self.counts.borrow_mut().coverage;
-        coverage.want(watch, on, now);
-        coverage.turn(watch, on && carried, now);
+        // Most of what it takes comes before it is on, and before it is off.
+        let now = self.surroundings.kernel.clock();
+        self.counts.borrow_mut().coverage.turn(watch, on && carried, now);
         Ok(())
     }
 
@@ -344,6 +365,7 @@ impl Armed {
         let asked = self.registers.asked(self.requests.len());
         let mut remarks = self.figures.remarks(&self.requests, &asked);
         remarks.extend(self.seek.as_ref().map(Seek::remark));
+        remarks.extend(self.relief_remarks());
         remarks
     }
 

@@ -15,6 +15,9 @@ pub struct Counts {
     pub(crate) coverage: Coverage,
     /// By request: its watches, with their tallies.
     tallies: Vec<Vec<(u32, usize)>>,
+    /// By watch: nanoseconds in which the target was kept up by hits while only part of the
+    /// time was watched. It did not go on then.
+    kept_up: Vec<u64>,
     /// Until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as long as it goes on.
     ended: Option<u64>,
 }
@@ -63,11 +66,41 @@ impl Counts {
         }
     }
 
+    /// In the time that a watch was on the hits kept the target up for so long.
+    pub(crate) fn kept_up(&mut self, watch: usize, took_ns: u64) {
+        if took_ns > 0 {
+            let watches = self.kept_up.len().max(watch + 1);
+            self.kept_up.resize(watches, 0);
+            self.kept_up[watch] += took_ns;
+        }
+    }
+
     /// What a request saw, and what that stands for, up to now.
     pub fn of(&self, request: usize, now: u64) -> Estimate {
         let now = self.ended.unwrap_or(now);
         let watches = self.tallies.get(request).into_iter().flatten();
-        watches.map(|(_, tally)| self.coverage.estimate(*tally, now)).sum()
+        let estimate = |(watch, tally): &(u32, usize)| {
+            let estimate = self.coverage.estimate(*tally, now);
+            let faster = self.faster(*watch, &estimate);
+            Estimate {
+                estimated: estimate.estimated * faster,
+                variance: estimate.variance.map(|variance| variance * faster * faster),
+                ..estimate
+            }
+        };
+        watches.map(estimate).sum()
+    }
+
+    /// By how much more the target does in the time in which a watch is off than in that in
+    /// which it is on: as much longer as it goes on undisturbed.
+    fn faster(&self, watch: u32, estimate: &Estimate) -> f64 {
+        let kept_up = self.kept_up.get(watch as usize).copied().unwrap_or(0) as f64;
+        let (on, wanted) = (estimate.on_ns as f64, estimate.wanted_ns as f64);
+        if kept_up == 0.0 || on == 0.0 {
+            return 1.0;
+        }
+        let kept_up = kept_up.min(on * MOST_KEPT_UP);
+        on / (on - kept_up) * ((wanted - kept_up) / wanted)
     }
 
     /// The share of the time in which all of them together had registers, 0 to 1.
@@ -86,6 +119,9 @@ impl Counts {
         (0..self.tallies.len()).any(|request| self.of(request, now).coverage() < 1.0)
     }
 }
+
+/// What little is left of the time beside hits can not be measured.
+const MOST_KEPT_UP: f64 = 0.9;
 
 /// The counts of a session, as its handlers ask for them.
 pub(crate) struct SharedCounts(pub(crate) Rc<RefCell<Counts>>);

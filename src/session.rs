@@ -21,7 +21,7 @@ use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{Needs, Plan};
 use hwtrace_runtime::schema::HitRecord;
 
-use crate::armed::{Armed, Surroundings};
+use crate::armed::{Armed, Relief, Surroundings, heavy_remark, measured};
 use crate::arming;
 use crate::counts::Counts;
 use crate::engines;
@@ -290,6 +290,8 @@ pub struct Session<'a, C> {
     left_out: Vec<String>,
     summary: Summary,
     failure: Option<Failure>,
+    /// What share of the time hits may take, and how much one takes, in nanoseconds.
+    relief: Option<(f64, f64)>,
 }
 
 impl<'a, C: Consumer> Session<'a, C> {
@@ -340,6 +342,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             left_out: Vec::new(),
             summary: Summary::default(),
             failure: None,
+            relief: None,
         };
         session.arm_requests(&requests)?;
         Ok(session)
@@ -404,6 +407,9 @@ impl<'a, C: Consumer> Session<'a, C> {
         let engine = self.options.engine.take_for(&self.kernel, acts);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
         let sharing = self.options.sharing;
+        // Before registers are taken.
+        let bound = sharing.max_overhead;
+        self.relief = bound.map(|bound| (bound, measured(&self.kernel, &engine)));
         let with = With { taken: &engine, options: &options, stacks, sharing };
         let target = self.target.as_mut();
         let armed = survey.arm(requests, &surroundings, with, target, self.consumer)?;
@@ -497,19 +503,25 @@ impl<'a, C: Consumer> Session<'a, C> {
         if let Some(target) = &mut self.target {
             target.release()?;
         }
+        self.begin_relief();
         let mut round = Round::Done;
         loop {
             let drain_in = match (round, &self.armed) {
                 (Round::Paused, _) => Some(0),
                 (_, Some(armed)) => {
-                    let turn = armed.turn_ends_in(self.kernel.clock());
-                    Some(armed.drain_in().min(turn.unwrap_or(u64::MAX)))
+                    let now = self.kernel.clock();
+                    let turn = armed.turn_ends_in(now).unwrap_or(u64::MAX);
+                    let relief = armed.relief_due_in(now).unwrap_or(u64::MAX);
+                    Some(armed.drain_in().min(turn).min(relief))
                 }
                 (_, None) => None,
             };
             let wake = events.wait(self.kernel.clock(), drain_in)?;
             if let Some(armed) = &mut self.armed {
                 armed.take_turns(self.kernel.clock());
+                armed
+                    .relieve()
+                    .map_err(|e| Failure::System("switching a watch on or off", e))?;
             }
             round = self.drain(false)?;
             if round == Round::Stopped {
@@ -534,6 +546,15 @@ impl<'a, C: Consumer> Session<'a, C> {
         }
     }
 
+    /// From now on hits take no more of the time than they may.
+    fn begin_relief(&mut self) {
+        let now = self.kernel.clock();
+        if let (Some(armed), Some((bound, cost))) = (&mut self.armed, self.relief) {
+            let watches = armed.registers.watches().len();
+            armed.relief = Some(Relief::new(bound, cost, watches, now));
+        }
+    }
+
     /// Arms the registers whose hits the consumer wants now, and no others.
     fn follow_wishes(&mut self) -> Result<(), Failure> {
         let Some(armed) = &mut self.armed else { return Ok(()) };
@@ -541,7 +562,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             let mut sees = armed.registers.sees()[watch].iter();
             let on = sees.any(|sees| self.consumer.wants(sees.request()));
             armed
-                .switch(watch, on, self.kernel.clock())
+                .wish(watch, on)
                 .map_err(|e| Failure::System("switching a watch on or off", e))?;
         }
         Ok(())
@@ -600,6 +621,10 @@ impl<'a, C: Consumer> Session<'a, C> {
             let steps = armed.engine.steps();
             let remark = |steps| crate::report::steps_remark(steps, self.summary.elapsed);
             self.summary.remarks.extend(steps.map(remark));
+            if armed.relief.is_none() && steps.is_none() {
+                let elapsed = self.summary.elapsed.as_nanos() as u64;
+                self.summary.remarks.extend(heavy_remark(self.summary.counted, elapsed));
+            }
         }
         if let Some(target) = &mut self.target {
             self.summary.fate = target.let_go();
