@@ -228,11 +228,6 @@ impl Taken {
         self.row.passes
     }
 
-    /// Whether hits are told by samples, or in place of such.
-    pub(crate) fn samples(&self) -> bool {
-        self.row.name != "ptrace"
-    }
-
     /// A new one of it, not armed yet.
     pub(crate) fn open(
         &self,

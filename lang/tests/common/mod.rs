@@ -14,6 +14,7 @@ pub use types::Types;
 #[derive(Default)]
 pub struct Memory {
     points: Vec<Vec<TargetVariable>>,
+    watched: Vec<String>,
     types: Types,
 }
 
@@ -39,12 +40,17 @@ impl Environment for Memory {
                 ));
             }
         };
+        self.watched.extend(watched(point).map(str::to_owned));
         self.points.push(match context {
             Context::Data => self.types.variables(watched(point)),
             Context::Session => Vec::new(),
         });
         let id = PointId(u32::try_from(self.points.len() - 1).unwrap_or(u32::MAX));
         Ok(Point { id, context })
+    }
+
+    fn watched(&self) -> Option<Vec<String>> {
+        Some(self.watched.clone())
     }
 
     fn registers(&self) -> &[&'static str] {
