@@ -224,7 +224,10 @@ fn ranges_are_data_that_does_not_follow() {
     let Ok(Spec::Data(spec)) = parse(&[process, data, plain("pinned"), write]) else {
         panic!("a range is data");
     };
-    assert_eq!(spec.expression.ranged().map(ToString::to_string).as_deref(), Some("table"));
+    assert_eq!(
+        spec.expression.ranged().map(ToString::to_string).as_deref(),
+        Some("table")
+    );
     let (at, kind) = error(&[process, data, plain("follow"), write]);
     let message = "`.follow` moves one watch, and `table[0..4]->refs` is several";
     assert_eq!((at, kind.to_string()), (2, message.to_owned()));
