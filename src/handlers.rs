@@ -437,7 +437,9 @@ impl Consumer for Handlers<'_> {
         {
             return Ok(self.flow());
         }
-        self.counts.borrow_mut().fired(request, record.watch, record.time);
+        if record.access != AccessKind::Away as u32 {
+            self.counts.borrow_mut().fired(request, record.watch, record.time);
+        }
         self.run(handler, record)
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hwtrace_probes::spec::{Maker, Only};
 use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::plan::{Filter, Gate, Input};
-use hwtrace_runtime::schema::HitRecord;
+use hwtrace_runtime::schema::{AccessKind, HitRecord};
 
 /// The gates of all requests, by number.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,12 @@ impl Gates {
         let own = &mut self.all[request];
         let limit = own.only.limit.map_or(u64::MAX, |limit| limit.get());
         let goes_on = own.fired < limit
-            && (self.let_through || (fires() && own.is_at(record) && own.takes()));
+            && match record.access == AccessKind::Away as u32 {
+                true => own.is_for_anybody() && fires(),
+                false => {
+                    self.let_through || (fires() && own.is_at(record) && own.takes())
+                }
+            };
         own.fired += u64::from(goes_on);
         goes_on
     }
@@ -102,6 +107,12 @@ impl Own {
         thread.is_none_or(|tid| tid == record.tid)
             && cpu.is_none_or(|cpu| cpu == record.cpu)
             && maker.is_none_or(|maker| (maker == Maker::User) == (record.user_mode != 0))
+    }
+
+    /// Whether it asks neither who made the access nor how many there were: of what changed
+    /// while nobody saw it nobody knows.
+    fn is_for_anybody(&self) -> bool {
+        Only { limit: None, ..self.only } == Only::default()
     }
 
     /// Takes a number for it, and goes on by that.
@@ -213,6 +224,22 @@ mod tests {
             }
         }
         assert_eq!(fired, [9, 21]);
+    }
+
+    #[test]
+    fn what_changed_unseen_is_of_nobody() {
+        let away = HitRecord { access: AccessKind::Away as u32, ..HitRecord::default() };
+        let limit = NonZeroU64::new(2);
+        let mut all = gates(Only { limit, ..Only::default() });
+        let fired = [(); 3].map(|()| all.pass(0, &away, || true));
+        assert_eq!(fired, [true, true, false]);
+        for only in [
+            Only { every: NonZeroU64::new(1), ..Only::default() },
+            Only { thread: Some(0), ..Only::default() },
+            Only { maker: Some(Maker::Kernel), ..Only::default() },
+        ] {
+            assert!(!gates(only).pass(0, &away, || true), "{only:?}");
+        }
     }
 
     #[test]
