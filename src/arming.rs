@@ -370,11 +370,12 @@ fn held(diagnostic: Diagnostic, short: &Shortfall, holders: &[Holder]) -> Diagno
         diagnostic =
             diagnostic.note(format!("{} (process {}) {what}", holder.name, holder.pid));
     }
+    let left = "a debugger that watched the thread may have left its registers reserved until \
+                the thread ends";
     if holders.is_empty() {
-        diagnostic = diagnostic.note(
-            "no other process holds one now; a debugger that watched the thread may have \
-             left its registers reserved until the thread ends",
-        );
+        diagnostic = diagnostic.note(format!("no other process holds one now; {left}"));
+    } else if holders.iter().all(|holder| holder.kind != HolderKind::Tracer) {
+        diagnostic = diagnostic.note(left);
     }
     let diagnostic =
         diagnostic.help("watch fewer at a time, or end the other program and try again");
