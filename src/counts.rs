@@ -44,6 +44,11 @@ impl Counts {
         }
     }
 
+    /// Counts the time from now on.
+    pub(crate) fn restart(&mut self, now: u64) {
+        self.coverage.restart(now);
+    }
+
     /// A request looks at the hits of a watch.
     fn add(&mut self, request: usize, watch: usize) {
         if self.tallies.len() <= request {

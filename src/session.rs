@@ -432,6 +432,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         let target = self.target.as_mut();
         let mut armed =
             survey.arm(requests, &surroundings, with, target, self.consumer)?;
+        armed.begin_counting();
         let slice = sharing.slice.as_nanos();
         armed.objects = armed::Objects::of(
             requests,
@@ -528,6 +529,10 @@ impl<'a, C: Consumer> Session<'a, C> {
             return Ok(Flow::Continue);
         }
         if let Some(target) = &mut self.target {
+            if target.is_held() {
+                // Nothing could be seen before.
+                self.context.counts.borrow_mut().restart(self.kernel.clock());
+            }
             target.release()?;
         }
         self.begin_relief();

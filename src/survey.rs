@@ -358,9 +358,6 @@ impl Survey {
         armed.tracker.set_plans(&plans, armed.engine.learns());
         armed.plans = plans;
         armed.seek = seek;
-        let now = armed.surroundings.kernel.clock();
-        let carries = |watch| rotation.carries(watch);
-        armed.counts.borrow_mut().begin(armed.registers.sees(), carries, now);
         armed.rotation = Some(rotation);
         let mut sum = engine::Armed::default();
         if let Some(watches) = kernel_watches {

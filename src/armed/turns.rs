@@ -50,6 +50,13 @@ impl Rotation {
 }
 
 impl Armed {
+    /// Everything is armed: from now on time is counted.
+    pub(crate) fn begin_counting(&self) {
+        let now = self.surroundings.kernel.clock();
+        let carries = |watch| self.rotation.as_ref().is_none_or(|it| it.carries(watch));
+        self.counts.borrow_mut().begin(self.registers.sees(), carries, now);
+    }
+
     /// In how many nanoseconds the turn ends; none where nobody takes turns.
     pub(crate) fn turn_ends_in(&self, now: u64) -> Option<u64> {
         let rotation = self.rotation.as_ref().filter(|it| it.turns.rotates())?;

@@ -231,6 +231,20 @@ impl Coverage {
         times.settle(now, &mut self.tallies);
     }
 
+    /// Forgets what was until now, but for what is wanted and has a register.
+    pub fn restart(&mut self, now: u64) {
+        for times in &mut self.watches {
+            let (wanted, on) = (times.wanted.since.is_some(), times.on);
+            let tallies = std::mem::take(&mut times.tallies);
+            *times = Times { on, tallies, ..Times::default() };
+            times.wanted.set(wanted, now);
+            times.settle(now, &mut self.tallies);
+        }
+        for tally in &mut self.tallies {
+            *tally = Tally { watch: tally.watch, ..Tally::default() };
+        }
+    }
+
     /// Hits of some kind on a watch are to be counted; gives the number for
     /// [`Coverage::hit`].
     pub fn tally(&mut self, watch: usize) -> usize {
