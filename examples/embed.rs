@@ -21,7 +21,13 @@ impl Consumer for Printer {
             Spec::Data(data) => {
                 let (data, span) = (data.clone(), Some(point.span));
                 let (optional, instead_of) = (point.optional, Vec::new());
-                Some(Request { data: data.into(), span, optional, instead_of })
+                Some(Request {
+                    data: data.into(),
+                    span,
+                    optional,
+                    instead_of,
+                    range: None,
+                })
             }
             _ => None,
         });

@@ -113,7 +113,8 @@ pub struct Common {
 /// What is done where there are more watches than registers.
 #[derive(Debug, Args)]
 pub struct SharingArgs {
-    /// How long a watch has a register, where they take turns; milliseconds.
+    /// How long a watch has a register at least, where they take turns: milliseconds, from
+    /// 0.5 on.
     #[arg(long, value_name = "MS", default_value = "10", value_parser = slice)]
     pub slice: Duration,
     /// Fails where there are more watches than registers, instead of taking turns.

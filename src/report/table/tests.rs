@@ -1,3 +1,5 @@
+//! Tables, full and narrow, of what was watched all the time and of what was not.
+
 use super::*;
 
 fn row(hits: u64, place: &str) -> Row {
@@ -97,9 +99,10 @@ fn what_was_watched_part_of_the_time_has_estimates() {
     let narrow: Vec<_> = table.text(79).lines().map(str::to_owned).collect();
     assert_eq!(narrow[1], "  estimated 12,000 ± 98");
     assert_eq!(narrow[3], lines[2].replace("  100.0", ""));
-    let unknown = Table::new("x".into(), "change", quarter(1, None), Vec::new());
+    let unknown =
+        Table::new("x".into(), "change", quarter(1, None), vec![quarter_row(1, "a")]);
     let head = "x, seen 1 change in 25.0 % of the time, estimated 4 ± ?\n";
-    assert_eq!(unknown.text(80), head);
+    assert!(unknown.text(80).starts_with(head), "{unknown:?}");
 }
 
 #[test]
