@@ -20,11 +20,14 @@ use crate::attr::REGISTERS;
 
 /// How many watches there are counters for.
 pub const WATCHES: usize = 256;
+const _: () = assert!(WATCHES.is_power_of_two());
 /// After its place, in so many in all a key may be.
 pub const PROBES: usize = 4;
 
 /// Bytes of a watch's counters.
-const COUNTERS_BYTES: usize = 32;
+const COUNTERS_BYTES: usize = 1 << COUNTERS_SHIFT;
+/// The same as a shift.
+pub(super) const COUNTERS_SHIFT: i32 = 5;
 /// Hits that a filter left out, within them.
 pub const DROPPED: usize = 0;
 /// Hits for which there was no room.
@@ -102,12 +105,15 @@ impl Table {
 pub mod turn {
     /// So many registers there are.
     pub const REGISTERS: usize = crate::slots::CAPACITY;
-    /// Number of the watch whose turn it is; [`NOBODY`] where it is none's.
+    /// Number of the watch whose turn it is.
     pub const WATCH: i16 = 0;
-    /// No watch.
-    pub const NOBODY: u64 = u32::MAX as u64;
-    /// Where it is in the processes, the rest as the last; the first is 0 where these do not suffice.
-    pub const ADDRESSES: i16 = 8;
+    /// Index of the program that is run for it; [`NONE`] where it is nobody's turn.
+    pub const PROGRAM: i16 = 8;
+    /// No program.
+    pub const NONE: u64 = u32::MAX as u64;
+    /// Where it is in the processes, the rest as the last; the first is 0 where these do
+    /// not suffice.
+    pub const ADDRESSES: i16 = 16;
     /// How many that are.
     pub const PLACES: usize = 4;
     /// Hits that were nobody's.
@@ -259,8 +265,10 @@ pub mod frame {
     pub const UNASKED: usize = SHADOW + 3;
     /// How many bytes of the draft are written, as callers are appended.
     pub const WRITTEN: usize = UNASKED + 1;
+    /// The watch, where several take turns.
+    pub const WATCH: usize = WRITTEN + 1;
     /// The slots of filters and reads.
-    pub const SLOTS: usize = WRITTEN + 1;
+    pub const SLOTS: usize = WATCH + 1;
     /// All of them.
     pub const WORDS: usize = SLOTS + crate::plan::SLOTS_MAX as usize;
 }

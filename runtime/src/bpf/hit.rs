@@ -37,7 +37,7 @@ use super::assembler::{Assembler, Label};
 use super::board::{self, FRAME_SHIFT, FRAMES, PT_REGS, frame};
 use super::filter::Ends;
 use super::insn::{
-    Alu, Atomic, Helper, Instruction, R0, R1, R2, R6, R7, R8, Test, Width, alu,
+    Alu, Atomic, Helper, Instruction, R0, R1, R2, R6, R7, R8, Register, Test, Width, alu,
     alu_constant, atomic, call, copy, exit, load, set, set_address, store,
     store_constant,
 };
@@ -71,13 +71,16 @@ pub struct Watched {
     pub stores: bool,
     /// Whether it is one that threads have of their own.
     pub own: bool,
+    /// Where watches that differ in nothing but their numbers take turns on a register: this
+    /// one. Whose turn it is is then found out at the hit.
+    pub register: Option<u32>,
 }
 
 impl Watched {
     /// What is to be known of a watch with this number.
     pub fn new(number: u32, watch: &Watch, own: bool) -> Self {
         let stores = watch.trigger == Trigger::Write;
-        Self { number, length: watch.length, stores, own }
+        Self { number, length: watch.length, stores, own, register: None }
     }
 }
 
@@ -297,7 +300,39 @@ impl<'a> Hit<'a> {
             alu_constant(Alu::ShiftRight, R1, 1),
             store(Width::Double, R7, at(frame::USER_MODE), R1),
         ]);
+        if let Some(register) = self.watched.register {
+            let turn = board::turn(register as usize) + board::turn::WATCH as usize;
+            self.asm.put(set_address(R1, self.maps.board, turn));
+            self.asm.put([
+                load(Width::Double, R1, R1, 0),
+                store(Width::Double, R7, at(frame::WATCH), R1),
+            ]);
+        }
         self.who();
+    }
+
+    /// `to` = the number of the watch.
+    fn number(&self, to: Register) -> Instruction {
+        match self.watched.register {
+            None => set(to, self.watched.number as i32),
+            Some(_) => load(Width::Double, to, R7, at(frame::WATCH)),
+        }
+    }
+
+    /// [`R1`] = where a counter of the watch is; R2 is lost.
+    fn counter(&mut self, which: usize) {
+        let known = self.watched.register.map_or(self.watched.number, |_| 0);
+        let counter = board::counter(known as usize, which);
+        self.asm.put(set_address(R1, self.maps.board, counter));
+        if self.watched.register.is_some() {
+            self.asm.put([
+                self.number(R2),
+                // For the verifier, which does not know what numbers there are.
+                alu_constant(Alu::And, R2, board::WATCHES as i32 - 1),
+                alu_constant(Alu::ShiftLeft, R2, board::COUNTERS_SHIFT),
+                alu(Alu::Add, R1, R2),
+            ]);
+        }
     }
 
     /// The user's registers that are looked at, and the system call. Of a hit in the
@@ -376,8 +411,7 @@ impl<'a> Hit<'a> {
         let Labels { dropped, lost, end, .. } = self.labels;
         for (label, which) in [(dropped, board::DROPPED), (lost, board::LOST)] {
             self.asm.place(label);
-            let counter = board::counter(self.watched.number as usize, which);
-            self.asm.put(set_address(R1, self.maps.board, counter));
+            self.counter(which);
             self.asm.put([set(R2, 1), atomic(Atomic::Add, R1, 0, R2)]);
             self.asm.jump(end);
         }

@@ -286,14 +286,31 @@ impl Programs {
         register: usize,
         watches: &[Watched],
     ) -> Result<RawFd, BpfError> {
-        let programs = watches.iter().map(|watched| self.program(*watched));
-        let programs: Vec<_> = programs.collect::<Result<_, _>>()?;
-        let turns = match &mut self.turns {
+        let mut turns = match self.turns.take() {
             Some(turns) => turns,
-            none => none.insert(Turns::new(&self.kernel)?),
+            None => Turns::new(&self.kernel)?,
         };
-        for (watched, program) in watches.iter().zip(programs) {
-            turns.know(watched.number, program)?;
+        let descriptor = self.programs_of_turns(&mut turns, register, watches);
+        self.turns = Some(turns);
+        descriptor
+    }
+
+    fn programs_of_turns(
+        &mut self,
+        turns: &mut Turns,
+        register: usize,
+        watches: &[Watched],
+    ) -> Result<RawFd, BpfError> {
+        for watched in watches {
+            self.shadows.know(watched.number);
+            let plan = |number: u32| self.plans.get(number as usize);
+            let like = |other: u32| plan(other) == plan(watched.number);
+            turns.classify(*watched, like);
+        }
+        for (class, like) in turns.missing(register) {
+            let own = Watched { register: Some(register as u32), ..like };
+            let program = self.program(own)?;
+            turns.put(class, register, program)?;
         }
         turns.register(register, self.maps.board)
     }
@@ -307,8 +324,9 @@ impl Programs {
 
     /// It is a watch's turn on a register; it has these addresses.
     pub(super) fn set_turn(&self, register: usize, watch: u32, addresses: &[u64]) {
-        if let Some(memory) = self.memory() {
-            turns::set(memory, register, watch, addresses);
+        let program = self.turns.as_ref().and_then(|it| it.program(watch, register));
+        if let (Some(memory), Some(program)) = (self.memory(), program) {
+            turns::set(memory, register, (watch, program), addresses);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Who takes a number, and goes on by it.
 
 use super::{Hit, flag};
-use crate::bpf::board::{self, TICKETS, frame};
+use crate::bpf::board::{TICKETS, frame};
 use crate::bpf::filter::Ends;
 use crate::bpf::insn::{
     Alu, Atomic, R1, R2, R3, R4, R7, Test, Width, add, alu, alu_constant, atomic, copy,
-    load, set, set_address, set_wide, store,
+    load, set, set_wide, store,
 };
 use crate::bpf::steps::at;
 use crate::plan::{Filter, Gate};
@@ -34,8 +34,7 @@ impl Hit<'_> {
 
     /// [`R2`] = the number.
     fn take_number(&mut self) {
-        let counter = board::counter(self.watched.number as usize, TICKETS);
-        self.asm.put(set_address(R1, self.maps.board, counter));
+        self.counter(TICKETS);
         self.asm.put([set(R2, 1), atomic(Atomic::FetchAdd, R1, 0, R2), add(R2, 1)]);
     }
 

@@ -6,7 +6,7 @@
 //! are changed later). So it is asked where it is: what is not where the watch is to be,
 //! in any process, is a stray.
 //!
-//! The number of the watch comes from memory, which the kernel takes as a jump through a
+//! Which program comes from memory, which the kernel takes as a jump through a
 //! table. It would write one that it knows into the code, of which each change interrupts
 //! all CPUs (kernel/bpf/arraymap.c, `prog_array_map_poke_run`).
 
@@ -26,9 +26,9 @@ pub fn program(register: usize, board: i32, programs: i32) -> Option<Program> {
     let [run, end] = [(); 2].map(|()| asm.label());
     asm.put([copy(R6, R1)]);
     asm.put(set_address(R7, board, board::turn(register)));
-    // Written in the other order: addresses are those of this watch, or of a later one.
+    // Written in the other order: addresses are those of this turn, or of a later one.
     asm.put([
-        load(Width::Double, R3, R7, turn::WATCH),
+        load(Width::Double, R3, R7, turn::PROGRAM),
         load(Width::Double, R5, R6, context::ADDRESS),
         load(Width::Double, R4, R7, turn::ADDRESSES),
     ]);

@@ -77,7 +77,9 @@ impl Hit<'_> {
         self.asm.put([
             load(Width::Double, R1, R7, at(owner)),
             alu_constant(Alu::ShiftLeft, R1, 32),
-            alu_constant(Alu::Or, R1, self.watched.number as i32 + 1),
+            self.number(R2),
+            add(R2, 1),
+            alu(Alu::Or, R1, R2),
             copy(R2, R1),
         ]);
         self.first_place(SHADOWS, R9, R2);

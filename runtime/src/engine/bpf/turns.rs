@@ -1,6 +1,6 @@
 //! Registers that watches take turns on: which program is run at their hits.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -8,45 +8,86 @@ use foldhash::fast::RandomState;
 
 use super::{OpenMap, WHAT, refused};
 use crate::bpf::board::{self, WATCHES, turn};
-use crate::bpf::hit;
+use crate::bpf::hit::{self, Watched};
 use crate::bpf::shared::Shared;
 use crate::bpf::{BpfError, Loaded, Map};
 use crate::kernel::{Errno, Kernel};
 
-/// The programs of all watches that take turns, and those of the registers.
+/// The programs of the watches that take turns, and those of the registers. Watches that
+/// differ in nothing but their numbers are a class, and have one program on each register:
+/// loading one takes some milliseconds.
 pub(super) struct Turns {
-    /// By number of the watch.
+    /// By class and register.
     programs: OpenMap,
     /// By number of the register; None of those that have none yet.
     registers: [Option<Loaded>; turn::REGISTERS],
-    /// Watches whose programs are in there.
-    known: HashSet<u32, RandomState>,
+    /// By class: a watch of it, and the registers that have the program.
+    classes: Vec<(Watched, [bool; turn::REGISTERS])>,
+    /// By watch: its class.
+    class: HashMap<u32, usize, RandomState>,
 }
+
+/// So many classes there can be: each watch its own.
+const CLASSES: usize = WATCHES;
 
 impl Turns {
     /// Nobody's.
     pub(super) fn new(kernel: &Rc<dyn Kernel>) -> Result<Self, BpfError> {
-        let map = Map::Programs { count: WATCHES as u32 };
+        let map = Map::Programs { count: (CLASSES * turn::REGISTERS) as u32 };
         let programs = OpenMap::new(kernel, &map)
             .map_err(|errno| refused(errno, "BPF arrays of programs"))?;
-        let known = HashSet::default();
-        Ok(Self { programs, registers: Default::default(), known })
+        let (classes, class) = (Vec::new(), HashMap::default());
+        Ok(Self { programs, registers: Default::default(), classes, class })
     }
 
-    /// A watch takes turns, and this is run at its hits.
-    pub(super) fn know(&mut self, watch: u32, program: i32) -> Result<(), BpfError> {
-        let Self { programs, known, .. } = self;
-        if !known.contains(&watch) {
-            let put = programs.kernel.bpf_map_put(programs.descriptor, watch, program);
-            put.map_err(|errno| BpfError::Failed { what: WHAT, errno })?;
-            known.insert(watch);
-        }
+    /// A watch takes turns; `like` tells whether what is done at its hits is done at those
+    /// of another.
+    pub(super) fn classify(&mut self, watched: Watched, like: impl Fn(u32) -> bool) {
+        let Self { classes, class, .. } = self;
+        class.entry(watched.number).or_insert_with(|| {
+            let of = |it: &Watched| (it.length, it.stores, it.own);
+            let mut known = classes.iter();
+            let same =
+                known.position(|(it, _)| of(it) == of(&watched) && like(it.number));
+            same.unwrap_or_else(|| {
+                classes.push((watched, [false; turn::REGISTERS]));
+                classes.len() - 1
+            })
+        });
+    }
+
+    /// Classes whose program a register does not have yet, with a watch of each.
+    pub(super) fn missing(&self, register: usize) -> Vec<(usize, Watched)> {
+        let classes = self.classes.iter().enumerate();
+        let missing =
+            classes.filter(|(_, (_, there))| there.get(register) == Some(&false));
+        missing.map(|(class, (watched, _))| (class, *watched)).collect()
+    }
+
+    /// This is the program of a class on a register.
+    pub(super) fn put(
+        &mut self,
+        class: usize,
+        register: usize,
+        program: i32,
+    ) -> Result<(), BpfError> {
+        let Self { programs, classes, .. } = self;
+        let place = index(class, register);
+        let put = programs.kernel.bpf_map_put(programs.descriptor, place, program);
+        put.map_err(|errno| BpfError::Failed { what: WHAT, errno })?;
+        classes[class].1[register] = true;
         Ok(())
+    }
+
+    /// Which program is run for a watch on a register.
+    pub(super) fn program(&self, watch: u32, register: usize) -> Option<u32> {
+        self.class.get(&watch).map(|class| index(*class, register))
     }
 
     /// Other programs are run at their hits from the next arming on.
     pub(super) fn forget(&mut self) {
-        self.known.clear();
+        self.classes.clear();
+        self.class.clear();
     }
 
     /// What is run at the hits of a register.
@@ -71,14 +112,25 @@ impl Turns {
     }
 }
 
-/// It is nobody's turn on a register, which is off.
-pub(super) fn clear(memory: &Shared, register: usize) {
-    let at = board::turn(register) + turn::WATCH as usize;
-    memory.word(at).store(turn::NOBODY, Ordering::Release);
+/// Where the program of a class on a register is.
+fn index(class: usize, register: usize) -> u32 {
+    (class * turn::REGISTERS + register) as u32
 }
 
-/// It is a watch's turn, which has these addresses in the processes that have it.
-pub(super) fn set(memory: &Shared, register: usize, watch: u32, addresses: &[u64]) {
+/// It is nobody's turn on a register, which is off.
+pub(super) fn clear(memory: &Shared, register: usize) {
+    let at = board::turn(register) + turn::PROGRAM as usize;
+    memory.word(at).store(turn::NONE, Ordering::Release);
+}
+
+/// It is a watch's turn, whose program is this, and which has these addresses in the
+/// processes that have it.
+pub(super) fn set(
+    memory: &Shared,
+    register: usize,
+    (watch, program): (u32, u32),
+    addresses: &[u64],
+) {
     let at = board::turn(register);
     let last = addresses.last().copied().unwrap_or(u64::MAX);
     let known = addresses.len() <= turn::PLACES;
@@ -88,6 +140,7 @@ pub(super) fn set(memory: &Shared, register: usize, watch: u32, addresses: &[u64
         memory.word(at).store(address, Ordering::Release);
     }
     memory.word(at + turn::WATCH as usize).store(watch.into(), Ordering::Release);
+    memory.word(at + turn::PROGRAM as usize).store(program.into(), Ordering::Release);
 }
 
 /// Hits on a register that were nobody's.
