@@ -336,13 +336,13 @@ impl Survey {
         if kernel_watches.is_some() {
             surroundings.symbols.borrow_mut().prepare_kernel();
         }
-        let tasks = kernel_data::tasks(requests, &surroundings);
+        let tasks = kernel_data::tasks(requests, surroundings);
         let prompt = self.later || self.needs_news(requests);
         let whole_system = self.later || kernel_watches.is_some();
         let loads = registers.watches().iter().any(|it| it.trigger == Trigger::ReadWrite);
         let stacks = plans.iter().any(|plan| plan.stack.bytes > 0);
         let insight = match taken.runs_programs() {
-            true => kernel_data::insight(&surroundings, loads, stacks),
+            true => kernel_data::insight(surroundings, loads, stacks),
             false => Insight::default(),
         };
         let options = PerfOptions { prompt, whole_system, insight, ..options.clone() };

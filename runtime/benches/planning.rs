@@ -71,7 +71,7 @@ fn next(rounds: usize) {
     const TURNS: usize = 1000;
     let taken = median(rounds, || {
         for _ in 0..TURNS {
-            black_box(turns.next());
+            black_box(turns.advance());
         }
     });
     let one = taken / TURNS as f64;

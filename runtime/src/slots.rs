@@ -262,12 +262,12 @@ impl Census {
 fn first_without(registers: &[Register], free: usize, why: Lack) -> usize {
     let (pinned, others): (Vec<_>, Vec<_>) =
         registers.iter().partition(|register| register.seat.pinned);
-    let mut all = match why {
-        Lack::NoTurns => pinned.into_iter().chain(others).skip(free),
-        Lack::Pinned => pinned.into_iter().chain(Vec::new()).skip(free),
-        Lack::Turns => others.into_iter().chain(Vec::new()).skip(0),
+    let first = match why {
+        Lack::NoTurns => pinned.iter().chain(&others).nth(free),
+        Lack::Pinned => pinned.get(free),
+        Lack::Turns => others.first(),
     };
-    let first = all.next().and_then(|register| register.subscribers.first());
+    let first = first.and_then(|register| register.subscribers.first());
     first.map_or(0, |subscriber| subscriber.claim)
 }
 

@@ -109,7 +109,7 @@ impl Day {
     /// Passes registers on; one in four times something fails.
     fn pass(&mut self) {
         self.fake.set_clock(self.now);
-        let passes = self.turns.next();
+        let passes = self.turns.advance();
         if self.random.below(4) == 0 {
             let call =
                 [Call::PerfChange, Call::PerfDisable][self.random.below(2) as usize];

@@ -71,7 +71,7 @@ impl Armed {
         let Some(rotation) = &mut self.rotation else { return };
         // The first turn begins when the target goes on.
         let passes = match rotation.until {
-            Some(_) => rotation.turns.next(),
+            Some(_) => rotation.turns.advance(),
             None => Vec::new(),
         };
         let mut held = Vec::new();

@@ -114,7 +114,7 @@ impl Turns {
 
     /// The next turn: who goes, and who comes. The others stay; all of them where nobody
     /// waits.
-    pub fn next(&mut self) -> Vec<Pass> {
+    pub fn advance(&mut self) -> Vec<Pass> {
         let mut passes = Vec::new();
         for scope in [Scope::Tasks, Scope::Kernel] {
             let slots = self.round(scope).carried.len();

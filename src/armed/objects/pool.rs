@@ -154,7 +154,7 @@ impl Pool {
                 cell.hits = activity::faded(cell.hits);
             }
         }
-        let passes = self.turns.next();
+        let passes = self.turns.advance();
         self.passed(&passes)
     }
 

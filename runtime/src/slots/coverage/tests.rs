@@ -40,7 +40,7 @@ fn watched(case: &Case, turns: u32, seed: u64) -> (Estimate, f64) {
         while let Some(hit) = seen.pop_front_if(|hit| *hit + LATE < now) {
             coverage.hit(tally, hit);
         }
-        for pass in order.next() {
+        for pass in order.advance() {
             coverage.turn(pass.from, false, now);
             coverage.turn(pass.to, true, now);
         }

@@ -17,7 +17,7 @@ fn shares(turns: &mut Turns, rounds: u32) -> Vec<f64> {
         for (watch, carried) in turns.carried().iter().enumerate() {
             had[watch] += u32::from(*carried);
         }
-        turns.next();
+        turns.advance();
     }
     had.into_iter().map(|had| f64::from(had) / f64::from(rounds)).collect()
 }
@@ -51,7 +51,7 @@ fn equal_ones_have_equal_shares() {
 #[test]
 fn who_fits_stays() {
     let mut turns = Turns::new(&[seat(Scope::Tasks, 1); 4], tasks(4), 1);
-    assert_eq!((turns.rotates(), turns.next()), (false, vec![]));
+    assert_eq!((turns.rotates(), turns.advance()), (false, vec![]));
     let one_more = turns.add(seat(Scope::Tasks, 1));
     assert!(turns.rotates() && !turns.carried()[one_more]);
 }
@@ -83,7 +83,7 @@ fn who_is_not_wanted_gives_way_within_a_turn() {
     // Nobody is wanted: nobody is there to give way to.
     (0..6).for_each(|watch| turns.want(watch, false));
     let last = carried(&turns);
-    assert!(turns.next().is_empty() && turns.relieve().is_empty());
+    assert!(turns.advance().is_empty() && turns.relieve().is_empty());
     assert!(!turns.rotates() && carried(&turns) == last);
 }
 
@@ -169,7 +169,7 @@ proptest! {
         for step in steps {
             let before = turns.carried().to_vec();
             let passes = match step {
-                Step::Next => turns.next(),
+                Step::Next => turns.advance(),
                 Step::Relieve => turns.relieve(),
                 Step::Want(watch, on) => {
                     turns.want(watch % seats.len(), on);
@@ -243,7 +243,7 @@ proptest! {
                     met[one][other] += u32::from(carried[one] && carried[other]);
                 }
             }
-            turns.next();
+            turns.advance();
         }
         prop_assert!(met.iter().flatten().all(|met| *met > 0), "{met:?}");
     }
