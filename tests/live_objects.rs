@@ -1,0 +1,172 @@
+//! Objects that handlers watch and end to watch.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{Ended, Hwtrace, Target, c_with, despite_lost_traps, engine_name, live};
+
+/// What a handler needs to tell which node an object is in.
+const PLACE: &str = r#"
+    global base
+    function node(address) { return (address - base) / 48 }
+    probe begin { base = usymaddr("nodes[0]") println("armed") }
+"#;
+
+/// Attaches to objects.c, and has it do this.
+fn told(script: &str, orders: &[&str]) -> Ended {
+    despite_lost_traps(|| {
+        let mut target = Target::start(&c_with("objects", &["-g"]), &[]);
+        let started = Hwtrace::attach(&format!("{PLACE} {script}"), &target).start();
+        started.out().until("armed");
+        for order in orders {
+            let answer = target.ask(order)?;
+            // Who executes itself begins anew.
+            assert_eq!(answer, if *order == "exec" { "ready" } else { "done" });
+        }
+        target.finish()?;
+        let ended = started.finish();
+        Some(ended.expect(0))
+    })
+}
+
+#[test]
+fn begin_watches_the_nodes_of_a_list() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe begin {
+            for (p = @var("head"); p; p = @cast(p, "struct node")->next)
+                n += watch("node", &@cast(p, "struct node")->value)
+            again = watch("node", &@var("head")->value)
+            println("watched ", n, " ", again)
+        }
+        probe process.watch("node").write {
+            printf("store %d %d %d %d %d\n", node(data_addr()), $old, $new, data_len(), exact())
+            if (data_name() != "node" || access() != "write") println("wrong")
+        }
+        probe process.watch("node").change { println("change ", node(data_addr())) }
+        probe end { printf("seen %d\n", seen("node")) }"#;
+    let ended =
+        told(script, &["store 0 5", "touch 0", "store 2 7", "store 3 9", "store 1 -1"]);
+    assert!(ended.out.contains(&"watched 3 1".to_owned()), "{ended:#?}");
+    let minus = -1i64 as u64;
+    let expected =
+        [[0, 0, 5, 8, 1], [0, 5, 5, 8, 1], [2, 0, 7, 8, 1], [1, 0, minus, 8, 1]];
+    assert_eq!(ended.numbers("store "), expected, "{ended:#?}");
+    assert_eq!(ended.numbers("change "), [[0], [2], [1]], "{ended:#?}");
+    assert_eq!(ended.numbers("seen "), [[4]], "{ended:#?}");
+    assert!(!ended.out.contains(&"wrong".to_owned()));
+}
+
+#[test]
+fn hundreds_of_objects_take_turns_and_none_is_taken_for_another() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        global count, wrong, came, went, distinct
+        probe process.data("head").write {
+            if ($new > $old) came += watch("node", &$new->value)
+        }
+        probe process.data("removed").write { went += unwatch("node", &$new->value) }
+        probe process.watch("node").write {
+            // A value names its node. (What was stored before a turn began nobody has seen.)
+            if ($new >> 32 != node(data_addr()) || $old >> 32 != node(data_addr()) && $old) wrong++
+            count[node(data_addr())]++
+        }
+        probe end {
+            foreach (n in count) distinct++
+            printf("figures %d %d %d %d\n", came, went, distinct, wrong)
+            delete count
+        }"#;
+    let ended = told(script, &["push 200", "churn 3000", "pop 100", "churn 500"]);
+    let [came, went, distinct, wrong] = ended.numbers("figures ")[0][..] else {
+        panic!()
+    };
+    assert_eq!((came, went, wrong), (200, 100, 0), "{ended:#?}");
+    // The engine that goes by steps has registers for more of them, and is slow.
+    let least = if engine_name() == "step" { 1 } else { 150 };
+    assert!(distinct >= least, "{distinct} of 200: {ended:#?}");
+    if engine_name() != "step" {
+        ended.says(&[
+            "up to 200 places with objects took turns on 2 debug registers",
+            "% of the time on average",
+        ]);
+    }
+}
+
+#[test]
+fn an_object_that_is_ended_to_watch_fires_no_more() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe begin {
+            for (i = 0; i < 3; i++) watch("node", base + 48 * i + 8, 8)
+        }
+        probe process.watch("node").write {
+            printf("store %d %d\n", node(data_addr()), $new)
+            if ($new == 7) println("ended ", unwatch("node", data_addr()))
+            if ($new == 8) println("ended ", unwatch("node"), " ", unwatch("node"))
+        }"#;
+    let orders =
+        ["store 0 7", "store 0 1", "store 1 2", "store 2 8", "store 1 3", "store 2 4"];
+    let ended = told(script, &orders);
+    assert_eq!(ended.numbers("store "), [[0, 7], [1, 2], [2, 8]], "{ended:#?}");
+    assert_eq!(ended.numbers("ended "), [vec![1], vec![2, 0]], "{ended:#?}");
+}
+
+#[test]
+fn neighbours_of_an_object_are_not_it_and_what_is_wide_is_seen_as_a_whole() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe begin {
+            watch("small", &@var("head")->small)
+            watch("text", &@var("head")->text)
+        }
+        probe process.watch("small").write { printf("small %d %d %d\n", $old, $new, data_len()) }
+        probe process.watch("text").write {
+            printf("text %d %d %d %d\n", $old[22], $new[22], data_len(), node(data_addr()))
+        }"#;
+    let ended = told(script, &["store 2 6", "wide 2 65", "store 2 9", "wide 2 66"]);
+    assert_eq!(ended.numbers("small "), [[0, 6, 4], [6, 9, 4]], "{ended:#?}");
+    assert_eq!(ended.numbers("text "), [[0, 65, 24, 2], [65, 66, 24, 2]], "{ended:#?}");
+}
+
+#[test]
+fn loads_are_told_from_stores() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe begin { watch("read", &@var("head")->value) watch("write", &@var("head")->value) }
+        probe process.watch("read").read { printf("load %d\n", $new) }
+        probe process.watch("write").write { printf("store %d\n", $new) }"#;
+    let ended = told(script, &["store 2 6", "load 2", "store 2 7", "load 1"]);
+    assert_eq!(ended.numbers("load "), [[6]], "{ended:#?}");
+    assert_eq!(ended.numbers("store "), [[6], [7]], "{ended:#?}");
+}
+
+#[test]
+fn objects_go_with_the_image_and_what_is_nowhere_is_told_of() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        global n
+        probe begin {
+            watch("node", &@var("head")->value)
+            println("there ", watch("node", 8192, 8), " ", watch("node", 0, 8), " ", watch("node", base, n))
+        }
+        probe process.watch("node").write { printf("store %d\n", $new) }
+        probe end { println("left ", unwatch("node")) }"#;
+    let ended = told(script, &["store 2 6", "exec", "store 2 7"]);
+    assert_eq!(ended.numbers("there "), [[1, 0, 0]], "{ended:#?}");
+    assert_eq!(ended.numbers("store "), [[6]], "{ended:#?}");
+    assert_eq!(ended.numbers("left "), [[0]], "{ended:#?}");
+    ended.says(&["1 object not watched: in no memory that can be read"]);
+}
