@@ -1,0 +1,221 @@
+//! More watches than registers: they take turns, and what they missed is estimated.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{
+    Hwtrace, Scratch, Target, c_with, despite_lost_traps, live, live_as_root, skip,
+};
+use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
+use hwtrace_runtime::event::{Trigger, Watch};
+use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::kernel::linux::Linux;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+const COUNTERS: usize = 64;
+
+fn counters() -> std::path::PathBuf {
+    c_with("counters", &["-g", "-pthread"])
+}
+
+/// `watch` of all counters, while they are raised at rates of their own; with what it found
+/// and how often each was raised.
+fn estimated(options: &[&str]) -> Option<(Value, Vec<f64>)> {
+    let folder = Scratch::new("estimated");
+    let file = folder.path().join("found.json");
+    let program = counters();
+    let arguments = ["watch", "--mode", "write", "-f", "json", "counters[0..64]"];
+    let command = ["--", program.to_str().unwrap(), "pace", "40000"];
+    let hwtrace = Hwtrace::new(&arguments).writing_to(&file).with(options);
+    let ended = hwtrace.with(&command).run().done(&raised_last())?;
+    let found = std::fs::read_to_string(&file).unwrap();
+    let raised = ended.out.iter().filter_map(|line| line.parse().ok());
+    Some((serde_json::from_str(&found).unwrap(), raised.collect()))
+}
+
+/// The fastest counter of a thread is raised at each tick.
+fn raised_last() -> String {
+    40_000.to_string()
+}
+
+#[test]
+fn totals_of_64_counters_are_estimated() {
+    if !live() {
+        return;
+    }
+    let (found, raised) = despite_lost_traps(|| estimated(&[]));
+    assert_eq!((found["lost"].as_u64(), raised.len()), (Some(0), COUNTERS));
+    let watches = found["watches"].as_array().unwrap();
+    assert_eq!(watches.len(), COUNTERS);
+    let (mut near, mut within, mut sum) = (0, 0, 0.0);
+    for (number, (watch, raised)) in watches.iter().zip(&raised).enumerate() {
+        assert_eq!(watch["name"], format!("counters[{number}]"));
+        let value = |key: &str| watch[key].as_f64().unwrap();
+        let (estimated, error) = (value("estimated"), value("error"));
+        let off = (estimated - raised).abs();
+        near += usize::from(off < 0.05 * raised);
+        within += usize::from(off < error);
+        sum += estimated;
+        // Four of 64 registers' worth of time, fairly shared.
+        let coverage = value("coverage");
+        assert!((0.04..0.09).contains(&coverage), "{watch}");
+        assert!(off < (0.05 * raised).max(1.5 * error), "{raised} were {watch}");
+    }
+    let total: f64 = raised.iter().sum();
+    assert!((sum / total - 1.0).abs() < 0.05, "{sum} of {total}");
+    eprintln!("{near} of 64 within 5 %, {within} within what is stated");
+    assert!(near > COUNTERS / 2 && within > COUNTERS * 9 / 10, "{near}, {within}");
+}
+
+#[test]
+fn of_a_million_hits_none_is_of_another_variable() {
+    if !live() {
+        return;
+    }
+    let script = r#"global n, wrong
+        probe process.data("counters[0..64]").write {
+            n++
+            if ($new >> 32 != (data_addr() - &@var("counters")) / 8) wrong++
+            if (n == 1000000) exit()
+        }
+        probe end { println(n, " hits, ", wrong, " wrong") }"#;
+    let program = counters();
+    let command = format!("{} race 200000000", program.to_str().unwrap());
+    let mut tracing = Hwtrace::script(script, &command).start();
+    let said = tracing.out().until_some(|line| line.ends_with(" wrong"));
+    // The target would go on for minutes.
+    tracing.signal(Signal::SIGINT);
+    tracing.finish();
+    assert_eq!(said, "1000000 hits, 0 wrong");
+}
+
+#[test]
+fn each_byte_of_64_that_lie_askew_is_seen() {
+    if !live() {
+        return;
+    }
+    let script = r#"global seen, names, n
+        probe process.data("*odd").write {
+            if (!(data_addr() in seen)) {
+                seen[data_addr()] = 1
+                names[data_name()] = 1
+                n++
+            }
+        }
+        probe timer.ms(20) { if (n == 61) exit() }
+        probe end {
+            println(n, " places")
+            foreach (name+ in names) println(name)
+        }"#;
+    let program = counters();
+    let command = format!("{} bytes", program.to_str().unwrap());
+    let mut tracing = Hwtrace::script(script, &command).start();
+    let places = tracing.out().until_some(|line| line.ends_with(" places"));
+    let ended = tracing.finish();
+    // 20 and 40 elements, and one number of four bytes.
+    assert_eq!(places, "61 places", "{ended:#?}");
+    let named = |name: &str| ended.out.iter().any(|line| line == name);
+    assert!(named("odd->number") || named("(*odd).number"), "{ended:#?}");
+}
+
+/// How many registers are free on a thread.
+fn free_registers(tid: u32) -> usize {
+    let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+    let role = Role::ThreadBreakpoint { watch, sampled: Sampled::ALL };
+    let spec = EventSpec { role, features: Features::NONE };
+    let open = || Linux.perf_event_open(&spec, tid, hwtrace_runtime::kernel::EVERY).ok();
+    let open: Vec<_> = std::iter::from_fn(open).take(8).collect();
+    open.iter().for_each(|event| Linux.close(*event));
+    open.len()
+}
+
+#[test]
+fn a_death_amid_turns_leaves_nothing_armed() {
+    if !live_as_root() {
+        return;
+    }
+    for nth in 0..30 {
+        despite_lost_traps(|| {
+            let mut target = Target::start(&c_with("obey", &["-pthread"]), &[]);
+            let script = r#"probe begin { println("armed") }
+                probe process.data("counter").write, process.data("counter+8").write,
+                    process.data("counter+16").write, process.data("counter+24").write,
+                    process.data("counter+32").write, process.data("counter+40").write {}"#;
+            let tracing = Hwtrace::attach(script, &target).with(&["--slice", "0.5"]);
+            let mut tracing = tracing.start();
+            tracing.out().until("armed");
+            target.say("store 10000");
+            std::thread::sleep(Duration::from_micros(nth * 731));
+            tracing.signal(Signal::SIGKILL);
+            tracing.wait();
+            let free = free_registers(target.pid());
+            if free == 0 {
+                skip("others hold all registers");
+            }
+            assert_eq!(free, 4, "after death {nth}");
+            target.say("store 1000");
+            let said = target.finish()?;
+            assert_eq!(said.last().unwrap(), "bye, counter is 10999 of 11000");
+            Some(())
+        });
+    }
+}
+
+#[test]
+fn what_is_pinned_has_its_register_all_the_time() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe process.data("counters[15]").write.pinned {}
+        probe process.data("counters[0..15]").write {}
+        probe end {
+            printf("%d %d\n", seen("counters[15]"), estimated("counters[15]"))
+            printf("%d\n", coverage("counters[0..15]") < 0.3)
+        }"#;
+    let program = counters();
+    let command = format!("{} pace 4000", program.to_str().unwrap());
+    let ended = despite_lost_traps(|| Hwtrace::script(script, &command).run().done("4000"));
+    for line in ["4000 4000", "1"] {
+        assert!(ended.out.iter().any(|said| said == line), "no `{line}` in {ended:#?}");
+    }
+}
+
+#[test]
+fn without_turns_a_shortage_is_an_error_that_says_what_to_do() {
+    if !live() {
+        return;
+    }
+    let program = counters();
+    let arguments = ["watch", "--no-rotate", "counters[0..5]", "--"];
+    let hwtrace = Hwtrace::new(&arguments).with(&[program.to_str().unwrap(), "pace", "1"]);
+    let said = hwtrace.run().expect(1).messages.join("\n");
+    assert!(said.contains("debug registers") && said.contains("--no-rotate"), "{said}");
+}
+
+/// The value before each change is the one after the last that was told of, also where
+/// nobody saw it change.
+#[test]
+fn changes_that_nobody_saw_are_told_of() {
+    if !live() {
+        return;
+    }
+    let script = r#"global last, away, gaps
+        probe process.data("counters[0..8]").change {
+            name = data_name()
+            if ([name] in last && last[name] != $old && !doubtful()) gaps++
+            if (access() == "away") { away++; if (tid() != 0 || access_count() != 0) gaps++ }
+            last[name] = $new
+        }
+        probe end { printf("away %d, gaps %d\n", away > 20, gaps) }"#
+        .replace(" && !doubtful()", "");
+    let program = counters();
+    let command = format!("{} pace 4000", program.to_str().unwrap());
+    let ended = despite_lost_traps(|| Hwtrace::script(&script, &command).run().done("4000"));
+    let said = ended.out.iter().find(|line| line.starts_with("away"));
+    assert_eq!(said.map(String::as_str), Some("away 1, gaps 0"), "{ended:#?}");
+}
