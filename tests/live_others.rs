@@ -172,9 +172,21 @@ impl Held {
         };
         let open = |at| {
             let spec = EventSpec { role: role(at), features: Features::NONE };
-            cpus.iter().map(move |cpu| Linux.perf_event_open(&spec, tid, *cpu).unwrap())
+            cpus.iter().map(move |cpu| Linux.perf_event_open(&spec, tid, *cpu))
         };
-        Self((0x200..0x200 + count).flat_map(open).collect())
+        // Other tests may have all registers of some thread just now.
+        let begun = Instant::now();
+        loop {
+            let opened: Vec<_> = (0x200..0x200 + count).flat_map(open).collect();
+            let missed = opened.iter().find_map(|event| event.err());
+            let held = Self(opened.into_iter().flatten().collect());
+            match missed {
+                None => return held,
+                Some(why) => assert!(begun.elapsed() < HANGS, "{why}"),
+            }
+            drop(held);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 }
 

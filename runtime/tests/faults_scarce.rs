@@ -41,17 +41,21 @@ fn shortfall(needed: u32, listed: &[(u32, u32)]) -> Shortfall {
 #[test]
 fn who_has_too_few_is_told_and_nothing_is_held() {
     for programs in [false, true] {
-        let (fake, mut engine) = machine(programs, false);
         for (count, threads) in [(3, &[(11, 2)][..]), (4, &[(11, 2), (12, 3)])] {
+            let (fake, mut engine) = machine(programs, false);
             let refused = engine.arm(PID, &watches(count)).expect_err("too few");
+            assert_eq!([PID, 11, 12].map(|tid| fake.watches(tid)), [0; 3]);
             let ArmError::NoFreeRegister { tid, watch, free, short } = refused else {
                 panic!("{refused}");
             };
             assert_eq!((tid, watch, free), (11, 2, 2));
             assert_eq!(short, shortfall(count as u32, threads));
+            drop(engine);
             assert_eq!(fake.holdings(), Holdings::default());
         }
-        // As many as everybody has.
+        // As many as everybody has, after it was refused once.
+        let (_, mut engine) = machine(programs, false);
+        engine.arm(PID, &watches(4)).expect_err("too few");
         let armed = engine.arm(PID, &watches(2)).expect("armed");
         assert_eq!((armed.threads, armed.slots), (3, 2));
         assert_eq!(armed.left_out, Shortfall::default());

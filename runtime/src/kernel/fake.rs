@@ -264,6 +264,15 @@ impl Fake {
         watched
     }
 
+    /// How many breakpoints are open on a thread, on or off.
+    pub fn watches(&self, tid: u32) -> usize {
+        let mut open = self.open.borrow_mut();
+        let events = open.values_mut().filter_map(Open::event);
+        let of_it =
+            |event: &&mut Event| event.tid == tid && event.spec.role.watch().is_some();
+        events.filter(of_it).count()
+    }
+
     /// Lets signals come, in this order.
     pub fn set_signals(&self, signals: &[i32]) {
         *self.signals.borrow_mut() = signals.iter().copied().collect();
