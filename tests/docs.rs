@@ -590,7 +590,8 @@ fn examples_of_builtins_check() {
     for (name, available, example, mut refusals) in rows.chain(forms) {
         let text = format!(
             "global hits, how, last, n, s, stacks\n\
-             probe process.data(\"x\").write {{ s <<< $new {example} }}\n\
+             probe process.data(\"counter\").write {{ s <<< $new {example} }}\n\
+             probe process.watch(\"field\").write {{ }}\n\
              probe end {{ if (@count(s)) printd(\" \", n, hits[0], how[\"\"], last)
              foreach (k in stacks) print(k, stacks[k]) }}",
         );

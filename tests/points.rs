@@ -9,17 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 /// At accesses to data: `$new` and `access()` are known.
 const DATA: &[&str] = &[
-    "process.data(\"x\").read.user",
-    "process.data(\"x\").write.thread(17)",
-    "process.data(\"x\").cpu(1).change",
-    "process.data(\"x\").every(10).limit(5).rw",
-    "process.data(\"x\").write.user.pinned",
-    "process.data(\"x\").kernel.follow.write",
     "process.function(\"F\").data(\"LOCAL\").write",
     "process(\"a.out\").function(\"F\").data(\"LOCAL\").length(8).every(2).change",
-    "process.watch(\"pool\").change",
-    "process.watch(\"pool\").limit(3).rw",
-    "kernel.data(0xffffffff81000000).length(8).change.user",
+    "process.function(\"F\").data(\"LOCAL\").limit(3).rw.pinned",
 ];
 
 /// Everything else.
@@ -87,7 +79,7 @@ fn each_checks_and_is_refused_when_it_is_to_be_armed() {
 #[test]
 fn how_the_refusal_looks() {
     insta::assert_snapshot!(
-        run("probe process.data(\"n\").every(10).write { n++ }\n\
+        run("probe process.function(\"F\").data(\"n\").write { n++ }\n\
              probe syscall.read { n++ }"),
         @r#"
     error[E0303]: `.every` is not available yet
