@@ -17,8 +17,6 @@ const DATA: &[&str] = &[
     "process.data(\"x\").kernel.follow.write",
     "process.function(\"F\").data(\"LOCAL\").write",
     "process(\"a.out\").function(\"F\").data(\"LOCAL\").length(8).every(2).change",
-    "process.watch(\"pool\").change",
-    "process.watch(\"pool\").limit(3).rw",
     "kernel.data(0xffffffff81000000).length(8).change.user",
 ];
 
