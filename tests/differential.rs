@@ -57,7 +57,7 @@ fn choices(number: u64) -> Vec<u32> {
 /// How far the two agree.
 enum Verdict {
     /// What they did, and how many hits the plans' filters drop.
-    Agree(Seen, usize),
+    Agree(Box<Seen>, usize),
     /// The arena was full: it is a bound of native strings alone.
     OutOfArena,
 }
@@ -74,7 +74,7 @@ fn compare(case: &Case) -> Result<Verdict, String> {
     }
     conditions_change_where_they_may(&module, &case.hits, &native)?;
     let dropped = filters::drop_what_does_nothing(&module, &case.hits, &native)?;
-    Ok(Verdict::Agree(native, dropped))
+    Ok(Verdict::Agree(Box::new(native), dropped))
 }
 
 /// A run changes no condition but those that the module says it may.

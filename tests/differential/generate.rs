@@ -323,7 +323,11 @@ impl Generator {
             false => format!("{}", MEMORY_BASE + 8 * self.choices.below(3) as u64),
         };
         match (function, count) {
-            ("watch", _) => format!("watch(\"{name}\", {address}, {})", self.long(depth)),
+            // A length that is a literal is checked before anything runs.
+            ("watch", _) => {
+                let length = self.long(depth);
+                format!("watch(\"{name}\", {address}, 0 + ({length}))")
+            }
             (_, 1) => format!("unwatch(\"{name}\")"),
             _ => format!("unwatch(\"{name}\", {address})"),
         }
