@@ -82,13 +82,13 @@ fn how_the_refusal_looks() {
         run("probe process.function(\"F\").data(\"n\").write { n++ }\n\
              probe syscall.read { n++ }"),
         @r#"
-    error[E0303]: `.every` is not available yet
-     --> <command line>:1:25
+    error[E0303]: `process.function("F").data("n").write` is not available yet
+     --> <command line>:1:39
       |
-    1 | probe process.data("n").every(10).write { n++ }
-      |                         ^^^^^^^^^
+    1 | probe process.function("F").data("n").write { n++ }
+      |                                       ^^^^^
       |
-      = help: leave it out
+      = help: only variables with a fixed address can be watched
 
     error[E0303]: `syscall.read` is not available yet
      --> <command line>:2:15
