@@ -138,7 +138,7 @@ fn who_never_comes_is_said() {
 #[test]
 fn a_cpu_that_is_not_there_is_an_error() {
     let target = Target::start(&c("threads"), &[]);
-    let ended = Hwtrace::attach(&counting(".cpu(8191)"), &target).run().expect(1);
+    let ended = Hwtrace::attach(&counting(".cpu(8191)"), &target).run().expect(2);
     let said = "no CPU 8191 is online here";
     assert!(ended.messages.iter().any(|line| line.contains(said)), "{ended:#?}");
 }

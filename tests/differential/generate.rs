@@ -15,7 +15,7 @@ mod statement;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use hwtrace_lang::builtins::{Available, BUILTINS, Builtin};
+use hwtrace_lang::builtins::{Available, BUILTINS, Builtin, Topic};
 use hwtrace_lang::types::Type::{self, Double, Long, Stack, Stats, String as Text};
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::abi::registers::REGISTERS;
@@ -310,6 +310,10 @@ impl Generator {
         }
         if let "register" | "u_register" = row.name {
             return format!("{}({})", row.name, self.register(depth));
+        }
+        if row.topic == Topic::Counts && count > 0 {
+            // A literal must be the name of something.
+            return format!("{}(\"\" . {})", row.name, self.value(Text, depth));
         }
         let types = row.params.iter().take(count).map(|param| param.ty);
         format!("{}({})", row.name, self.arguments(types, depth))
