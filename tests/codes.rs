@@ -13,7 +13,8 @@ use hwtrace_lang::code::Code;
 
 /// Codes that no script alone can bring about, each with the file and the test
 /// that does.
-const ELSEWHERE: [(Code, &str, &str); 16] = [
+const ELSEWHERE: [(Code, &str, &str); 17] = [
+    (Code::NotAvailableYet, "tests/points.rs", "how_the_refusal_looks"),
     (Code::ScriptTooLong, "lang/tests/large.rs", "ten_megabytes"),
     (Code::UnknownSymbol, "tests/live_errors.rs", "a_variable_that_is_not_there"),
     (Code::AmbiguousSymbol, "tests/live_programs.rs", "a_variable_that_two_files_have"),
