@@ -79,6 +79,8 @@ const FUNCTIONS: [Function; 7] = [
     Function { params: &[("k0", Stack), ("l0", Long)], returns: Some(Stack) },
 ];
 
+/// What of the data that is watched something was seen of.
+pub(crate) const COUNTED: &str = "counter";
 /// Names of objects.
 const OBJECTS: [&str; 2] = ["one", "two"];
 
@@ -312,8 +314,7 @@ impl Generator {
             return format!("{}({})", row.name, self.register(depth));
         }
         if row.topic == Topic::Counts && count > 0 {
-            // A literal must be the name of something.
-            return format!("{}(\"\" . {})", row.name, self.value(Text, depth));
+            return format!("{}({})", row.name, self.counted(depth));
         }
         let types = row.params.iter().take(count).map(|param| param.ty);
         format!("{}({})", row.name, self.arguments(types, depth))
@@ -334,6 +335,14 @@ impl Generator {
             }
             (_, 1) => format!("unwatch(\"{name}\")"),
             _ => format!("unwatch(\"{name}\", {address})"),
+        }
+    }
+
+    /// The name of data that is watched, likewise.
+    fn counted(&mut self, depth: usize) -> String {
+        match self.choices.below(4) {
+            0 => format!("\"\" . {}", self.value(Text, depth)),
+            _ => format!("\"\" . \"{COUNTED}\""),
         }
     }
 

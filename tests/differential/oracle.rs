@@ -15,10 +15,13 @@ use hwtrace_runtime::abi::{Fault, FaultCode, Limits, syscalls};
 use hwtrace_runtime::event::{Captured, RawHit, Registers};
 use hwtrace_runtime::plan::{self, Input, Space};
 use hwtrace_runtime::schema::{AccessKind, HitRecord};
+use hwtrace_runtime::slots::coverage::Estimate;
 use hwtrace_runtime::world::stacks::{Frame, Place, StackAt, Stacks};
-use hwtrace_runtime::world::{Credentials, ProcessInfo, Signals, UserMemory, World};
+use hwtrace_runtime::world::{
+    Counts, Credentials, ProcessInfo, Signals, UserMemory, World,
+};
 
-use super::generate::Hit;
+use super::generate::{COUNTED, Hit};
 
 /// Names of the watches, by number; the last number has none.
 pub(crate) const DATA_NAMES: [&str; 2] = ["counter", "a name with blanks"];
@@ -133,6 +136,7 @@ pub(crate) fn native(
     world.set_time_of_day_offset(TIME_OF_DAY_OFFSET_NS);
     world.set_memory(Box::new(Target));
     world.set_process_info(Box::new(Target));
+    world.set_counts(Box::new(Target), [(COUNTED, 0..1)].into_iter());
     world.set_stacks(Box::new(Target));
     let signals = Post::default();
     world.set_signals(Box::new(signals.clone()));
@@ -328,6 +332,20 @@ impl Stacks for Target {
     }
 }
 
+/// What was seen of the data that is counted.
+const SEEN: Estimate =
+    Estimate { seen: 3, on_ns: 1, wanted_ns: 4, estimated: 11.7, variance: Some(4.0) };
+
+impl Counts for Target {
+    fn of(&self, _: usize, _: u64) -> Estimate {
+        SEEN
+    }
+
+    fn share(&self, _: Option<u32>, _: u64) -> f64 {
+        0.125
+    }
+}
+
 impl UserMemory for Target {
     fn read(&mut self, _: u32, address: u64, out: &mut [u8]) -> usize {
         read(address, out)
@@ -404,8 +422,19 @@ impl Host for Session<'_> {
                     .push((if hit { record.pid } else { TARGET }, *signal as i32));
                 Datum::Long(0)
             }
-            ("usymaddr" | "is_counted", [Datum::Text(_)]) => Datum::Long(0),
-            ("coverage", [_]) | ("weight", []) => Datum::double_of(1.0),
+            ("usymaddr", [Datum::Text(_)]) => Datum::Long(0),
+            ("is_counted", [Datum::Text(name)]) => {
+                Datum::Long((name == COUNTED.as_bytes()).into())
+            }
+            ("seen", [_]) => Datum::Long(3),
+            ("estimated", [_]) => Datum::Long(12),
+            // 1.96 times the root of the variance.
+            ("estimated_error", [_]) => Datum::Long(4),
+            ("coverage", [Datum::Text(name)]) if name.is_empty() => {
+                Datum::double_of(0.125)
+            }
+            ("coverage", [_]) => Datum::double_of(0.25),
+            ("weight", []) => Datum::double_of(8.0),
             (
                 "usymname" | "usymdata" | "usymptr" | "usymfileline" | "usymfile"
                 | "usymline" | "symname" | "symdata" | "symptr" | "symfileline"

@@ -319,7 +319,6 @@ fn what_the_language_has_and_this_version_has_not() {
     ];
     let of_data: &[&[Component<'_>]] = &[
         &[process, string("function", "f"), string("data", "x"), write],
-        &[process, string("watch", "w"), long("limit", 3), plain("rw")],
         &[kernel, string("data", "s.field"), write, plain("follow")],
     ];
     for (points, of_data) in [(points, false), (of_data, true)] {

@@ -16,9 +16,8 @@ fn counted(
     match world.outside.counted(&world.strings, name, record.time) {
         Some(estimate) => Ok(estimate),
         None => {
-            let name = String::from_utf8_lossy(world.strings.get(name));
-            let why = format!("no probe watches `{name}`");
-            world.fail(FaultCode::UserError, why.as_bytes())
+            let why = [b"no probe watches `", world.strings.get(name), b"`"].concat();
+            world.fail(FaultCode::UserError, &why)
         }
     }
 }

@@ -373,7 +373,7 @@ impl Generator {
             };
         }
         let depth = depth - 1;
-        match self.choices.weighted(&[2, 2, 4, 2, 1, 1, 2, 2]) {
+        match self.choices.weighted(&[2, 2, 4, 2, 1, 1, 2, 1, 2]) {
             0 => self.double(depth),
             1 => self.variable(Double, depth),
             2 => self.infix(&OPERATORS[..5], Double, depth),
@@ -385,6 +385,7 @@ impl Generator {
             5 => format!("(- {})", self.double(depth)),
             _ if self.place.condition => self.variable(Double, depth),
             6 => format!("({})", self.assignment(Double, depth)),
+            7 => self.builtin(Some(Double), depth),
             _ => self.call(Some(Double), depth),
         }
     }
