@@ -33,7 +33,7 @@ pub(crate) use lessons::Lessons;
 pub(crate) use news::{Interest, News};
 pub(crate) use objects::Objects;
 use own::Roomless;
-pub(crate) use relief::{Relief, heavy_remark, measured};
+pub(crate) use relief::{Relief, USUAL_NS, heavy_remark, measured};
 pub(crate) use seek::Seek;
 pub(crate) use turns::Rotation;
 
@@ -227,6 +227,9 @@ impl Armed {
             self.wished[watch] = wants;
             let now = self.surroundings.kernel.clock();
             self.counts.borrow_mut().coverage.want(watch, wants, now);
+            if let Some(rotation) = &mut self.rotation {
+                rotation.want(watch, wants);
+            }
         }
         self.apply(watch)
     }

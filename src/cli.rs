@@ -190,7 +190,7 @@ pub struct WatchArgs {
     /// Which accesses are counted.
     #[arg(long, value_enum, default_value_t = ModeChoice::Rw)]
     pub mode: ModeChoice,
-    /// Bytes to watch, where not the variable's own: 1, 2, 4 or 8.
+    /// Bytes to watch, where not the variable's own.
     #[arg(long, value_name = "BYTES")]
     pub length: Option<u32>,
     /// Moves the watch when a pointer on the way to the data changes.

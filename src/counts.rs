@@ -8,6 +8,7 @@ use std::rc::Rc;
 use hwtrace_runtime::slots::coverage::{Coverage, Estimate};
 use hwtrace_runtime::world;
 
+use crate::armed::USUAL_NS;
 use crate::registers::Sees;
 
 /// What each request saw.
@@ -20,6 +21,10 @@ pub struct Counts {
     /// time was watched. It did not go on then.
     kept_up: Vec<u64>,
     objects: objects::Objects,
+    /// By request: how often its probe fires at most.
+    limits: Vec<u64>,
+    /// Hits that were seen, of all watches.
+    seen: u64,
     /// Until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as long as it goes on.
     ended: Option<u64>,
 }
@@ -90,6 +95,7 @@ impl Counts {
         if objects::Objects::has(watch) {
             return self.objects.fired(request, watch, time);
         }
+        self.seen += 1;
         let watches = self.tallies.get(request).into_iter().flatten();
         let mut watches = watches.filter(|(own, _)| *own == watch);
         if let Some((_, tally)) = watches.next() {
@@ -97,8 +103,20 @@ impl Counts {
         }
     }
 
+    /// A request's probe fires so often at most.
+    pub(crate) fn limit(&mut self, request: usize, limit: u64) {
+        if self.limits.len() <= request {
+            self.limits.resize(request + 1, u64::MAX);
+        }
+        self.limits[request] = limit;
+    }
+
+    fn kept_up(&self, watch: u32) -> f64 {
+        self.kept_up.get(watch as usize).copied().unwrap_or(0) as f64
+    }
+
     /// In the time that a watch was on the hits kept the target up for so long.
-    pub(crate) fn kept_up(&mut self, watch: usize, took_ns: u64) {
+    pub(crate) fn keeps_up(&mut self, watch: usize, took_ns: u64) {
         if took_ns > 0 {
             let watches = self.kept_up.len().max(watch + 1);
             self.kept_up.resize(watches, 0);
@@ -110,28 +128,52 @@ impl Counts {
     pub fn of(&self, request: usize, now: u64) -> Estimate {
         let now = self.ended.unwrap_or(now);
         let watches = self.tallies.get(request).into_iter().flatten();
-        let estimate = |(watch, tally): &(u32, usize)| {
-            let estimate = self.coverage.estimate(*tally, now);
-            let faster = self.faster(*watch, &estimate);
-            Estimate {
-                estimated: estimate.estimated * faster,
-                variance: estimate.variance.map(|variance| variance * faster * faster),
-                ..estimate
+        let estimate = |(watch, tally): &(u32, usize)| self.estimate(*watch, *tally, now);
+        let sum: Estimate =
+            watches.map(estimate).chain([self.objects.of(request, now)]).sum();
+        match self.limits.get(request) {
+            Some(limit) if sum.seen >= *limit => {
+                Estimate { estimated: sum.seen as f64, variance: Some(0.0), ..sum }
             }
-        };
-        watches.map(estimate).chain([self.objects.of(request, now)]).sum()
+            Some(limit) => {
+                Estimate { estimated: sum.estimated.min(*limit as f64), ..sum }
+            }
+            None => sum,
+        }
     }
 
-    /// By how much more the target does in the time in which a watch is off than in that in
-    /// which it is on: as much longer as it goes on undisturbed.
-    fn faster(&self, watch: u32, estimate: &Estimate) -> f64 {
-        let kept_up = self.kept_up.get(watch as usize).copied().unwrap_or(0) as f64;
-        let (on, wanted) = (estimate.on_ns as f64, estimate.wanted_ns as f64);
-        if kept_up == 0.0 || on == 0.0 {
-            return 1.0;
+    /// What was counted of a watch stands for. While it is watched hits keep the target up,
+    /// which then does less than when it is not: by so much at most as they take.
+    /// Whether it could do more nobody knows; so what is told lies between, and is off by
+    /// half of that besides.
+    fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
+        let estimate = self.coverage.estimate(tally, now);
+        if estimate.coverage() >= 1.0 {
+            return estimate;
         }
-        let kept_up = kept_up.min(on * MOST_KEPT_UP);
-        on / (on - kept_up) * ((wanted - kept_up) / wanted)
+        let more = self.more(watch, &estimate) * estimate.estimated;
+        let told = more <= estimate.estimated;
+        Estimate {
+            estimated: estimate.estimated + more / 2.0,
+            variance: estimate
+                .variance
+                .filter(|_| told)
+                .map(|it| it + (more / 2.0 / Z).powi(2)),
+            ..estimate
+        }
+    }
+
+    /// By which part more the target does while a watch is off than while it is on, at most.
+    fn more(&self, watch: u32, estimate: &Estimate) -> f64 {
+        let (on, wanted) = (estimate.on_ns as f64, estimate.wanted_ns as f64);
+        if on == 0.0 || wanted == 0.0 {
+            return 0.0;
+        }
+        let own = self.kept_up(watch).max(estimate.seen as f64 * USUAL_NS);
+        // And by hits of others that had registers at the time.
+        let others = self.seen as f64 * USUAL_NS * (on / wanted);
+        let kept_up = (own + others).min(on * MOST_KEPT_UP);
+        on / (on - kept_up) * ((wanted - kept_up) / wanted) - 1.0
     }
 
     /// The share of the time in which all of them together had registers, 0 to 1.
@@ -149,6 +191,20 @@ impl Counts {
         }
     }
 
+    /// How many hits one that a request saw of a watch stands for.
+    pub fn weight(&self, request: usize, watch: u32, now: u64) -> f64 {
+        let now = self.ended.unwrap_or(now);
+        let share = self.share(watch, now);
+        let tallies = self.tallies.get(request).into_iter().flatten();
+        let mut own = tallies.filter(|(own, _)| *own == watch);
+        let estimate = own.next().map(|(_, tally)| self.estimate(watch, *tally, now));
+        match estimate.filter(|estimate| estimate.seen > 0) {
+            Some(estimate) => estimate.estimated / estimate.seen as f64,
+            None if share > 0.0 => 1.0 / share,
+            None => 1.0,
+        }
+    }
+
     /// Whether any request was watched part of the time only.
     pub fn is_partial(&self, now: u64) -> bool {
         let requests = self.tallies.len().max(self.objects.requests());
@@ -158,6 +214,9 @@ impl Counts {
 
 /// What little is left of the time beside hits can not be measured.
 const MOST_KEPT_UP: f64 = 0.9;
+
+/// So many standard deviations hold 95 of 100 cases.
+const Z: f64 = 1.96;
 
 /// The counts of a session, as its handlers ask for them.
 pub(crate) struct SharedCounts(pub(crate) Rc<RefCell<Counts>>);

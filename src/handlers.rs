@@ -14,6 +14,7 @@ use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Only, Spec, Timer};
 use hwtrace_runtime::abi::Fault;
+use hwtrace_runtime::abi::objects::OBJECTS_MAX;
 use hwtrace_runtime::abi::objects::Wishes;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Captured, RawHit};
@@ -363,6 +364,11 @@ impl Consumer for Handlers<'_> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
         self.gates.begin(&context.tickets);
         self.counts = Rc::clone(&context.counts);
+        for (request, data) in self.data.iter().enumerate() {
+            if let Some(limit) = data.only.limit {
+                self.counts.borrow_mut().limit(request, limit.get());
+            }
+        }
         // The requests of a point follow one another.
         let mut end = 0;
         let names = self.data.chunk_by(|one, other| one.handler == other.handler);
@@ -471,7 +477,16 @@ impl Consumer for Handlers<'_> {
             };
             format!("{stacks} cut, as `...` shows; more is captured with {more}")
         });
-        let own = cut.into_iter().chain(stacks).chain(self.fires.remarks());
+        let refused = self.world.refused_objects();
+        let refused = (refused > 0).then(|| {
+            let refused = report::counted(refused, "call");
+            format!(
+                "{refused} of watch() gave 0: at a bad address, of a length that is none, or \
+                 beyond {OBJECTS_MAX} objects"
+            )
+        });
+        let own = cut.into_iter().chain(stacks).chain(refused);
+        let own = own.chain(self.fires.remarks());
         own.chain(self.gates.remarks()).collect()
     }
 

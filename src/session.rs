@@ -597,6 +597,7 @@ impl<'a, C: Consumer> Session<'a, C> {
                 .wish(watch, on)
                 .map_err(|e| Failure::System("switching a watch on or off", e))?;
         }
+        armed.give_way();
         armed.follow_objects(self.consumer);
         Ok(())
     }

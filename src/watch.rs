@@ -164,13 +164,18 @@ impl<'a> Watcher<'a> {
 
     /// What was seen of a request, and what that stands for.
     fn estimate(&self, request: usize) -> Estimate {
-        self.counts.borrow().of(request, self.ended)
+        let estimate = self.counts.borrow().of(request, self.ended);
+        // What was never seen and changed all the same came when nobody watched.
+        let missed = estimate.seen == 0 && self.sites[request].changed_away();
+        Estimate { variance: estimate.variance.filter(|_| !missed), ..estimate }
     }
 
     /// Who touched the data of a request.
     fn gathered(&self, request: usize) -> Vec<Gathered> {
         let counts = self.counts.borrow();
-        let share = |watch| counts.share(watch, self.ended);
+        let share = |watch| {
+            (counts.share(watch, self.ended), counts.weight(request, watch, self.ended))
+        };
         self.sites[request].gather(&share, &|name| self.values_of(request, name))
     }
 

@@ -6,6 +6,7 @@
 mod pool;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -137,9 +138,17 @@ impl Objects {
     pub(crate) fn at(&mut self, root: u32, record: &HitRecord, out: &mut Vec<u64>) {
         out.clear();
         let holds = (record.doubts & UNKNOWN_NEW == 0).then_some(record.new);
-        let pool = self.pools.get_mut(&root);
+        let Self { pools, known, .. } = self;
+        let pool = pools.get_mut(&root);
         let cell = pool.and_then(|pool| pool.hit(record.data_address, holds));
-        out.extend(cell.into_iter().flat_map(|cell| &cell.objects));
+        // A child has the registers of its parent, and memory of its own.
+        let own = |id: &&u64| known.get(id).is_some_and(|it| it.object.pid == record.pid);
+        out.extend(cell.into_iter().flat_map(|cell| &cell.objects).filter(own));
+    }
+
+    /// Whether a watch is one of the registers that are kept for objects.
+    pub(crate) fn holds(&self, watch: usize) -> bool {
+        self.registers.contains(&watch)
     }
 
     /// The record of a hit as one who watches an object sees it; none where it touched
@@ -352,7 +361,14 @@ impl Armed {
         }
         let most = objects.pools.values().map(Pool::len).sum();
         objects.figures.most = objects.figures.most.max(most);
-        moves.into_iter().all(|moved| self.move_cell(root, moved))
+        let mut all = true;
+        for moved in moves {
+            all &= self.move_cell(root, moved);
+        }
+        if !all {
+            self.unwatch_object(object.id);
+        }
+        all
     }
 
     fn unwatch_object(&mut self, id: u64) {
@@ -402,9 +418,19 @@ impl Armed {
     /// A process has ended or executes another image, and its objects are gone.
     pub(super) fn forget_objects(&mut self, pid: u32, consumer: &mut dyn Consumer) {
         consumer.forget_objects(pid);
+        let Some(objects) = &self.objects else { return };
+        let known = objects.known.iter();
+        let own = known.filter(|(_, known)| known.object.pid == pid).map(|(id, _)| *id);
+        for id in own.collect::<Vec<_>>() {
+            self.unwatch_object(id);
+        }
         let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return };
         let Some(pool) = objects.pools.remove(&pid) else { return };
+        // Those of children, which were watched by way of it.
+        for known in objects.known.values().filter(|known| known.root == pid) {
+            consumer.forget_objects(known.object.pid);
+        }
         objects.known.retain(|_, known| known.root != pid);
         for cell in pool.into_cells() {
             objects.counts.borrow_mut().remove_cell(cell.count, now);
@@ -413,9 +439,12 @@ impl Armed {
 
     /// The processes with objects that are followed no more.
     pub(super) fn forget_ended_objects(&mut self, consumer: &mut dyn Consumer) {
-        let pools = self.objects.iter().flat_map(|objects| objects.pools.keys());
-        let ended = pools.copied().filter(|pid| !self.tracker.follows(*pid));
-        for pid in ended.collect::<Vec<_>>() {
+        let Some(objects) = &self.objects else { return };
+        let owners = objects.known.values().map(|known| known.object.pid);
+        let owners = objects.pools.keys().copied().chain(owners);
+        let ended: BTreeSet<_> =
+            owners.filter(|pid| !self.tracker.follows(*pid)).collect();
+        for pid in ended {
             self.forget_objects(pid, consumer);
         }
     }

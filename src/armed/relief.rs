@@ -5,7 +5,7 @@ mod throttle;
 
 use std::io;
 
-pub(crate) use cost::measured;
+pub(crate) use cost::{USUAL_NS, measured};
 use throttle::{Hot, Switch, Throttle};
 
 use super::Armed;
@@ -54,6 +54,10 @@ impl Armed {
         let Some(relief) = &mut self.relief else { return Ok(()) };
         let switches = relief.throttle.look(now, &hits);
         relief.throttle.looked(now - begun, now);
+        // Objects move, and take turns of their own.
+        let objects = |watch| self.objects.as_ref().is_some_and(|it| it.holds(watch));
+        let switches: Vec<_> =
+            switches.into_iter().filter(|switch| !objects(switch.watch)).collect();
         for Switch { watch, on, took_ns } in switches {
             if let Some(relief) = &mut self.relief {
                 relief.off[watch] = !on;
@@ -64,7 +68,7 @@ impl Armed {
             if let Some(relief) = &mut self.relief {
                 relief.throttle.switched(watch, now, hits);
             }
-            self.counts.borrow_mut().kept_up(watch, took_ns);
+            self.counts.borrow_mut().keeps_up(watch, took_ns);
         }
         Ok(())
     }
@@ -84,7 +88,7 @@ impl Armed {
                  time: it was watched {} of the time, as `--max-overhead {}` asks for",
                 percent(hot.share),
                 percent(self.counts.borrow().share(watch as u32, now)),
-                percent(relief.bound).replace(' ', ""),
+                format_args!("{}%", (relief.bound * 1e6).round() / 1e4),
             ))
         };
         hot.filter_map(remark).collect()
@@ -96,7 +100,7 @@ const HEAVY: f64 = 0.5;
 
 /// What is said where hits took much of the time, and nobody asked for less.
 pub(crate) fn heavy_remark(hits: u64, elapsed_ns: u64) -> Option<String> {
-    let share = hits as f64 * cost::USUAL_NS / elapsed_ns.max(1) as f64;
+    let share = hits as f64 * USUAL_NS / elapsed_ns.max(1) as f64;
     (share > HEAVY).then(|| {
         format!(
             "hits took about {} of a processor's time; with `--max-overhead 5%` they take \
@@ -120,7 +124,7 @@ mod tests {
     fn hits_that_take_much_are_worth_a_remark() {
         let second = 1_000_000_000;
         assert_eq!(heavy_remark(1000, second), None);
-        let hits = (0.8e9 / cost::USUAL_NS) as u64;
+        let hits = (0.8e9 / USUAL_NS) as u64;
         let said = heavy_remark(hits, second).expect("a remark");
         assert!(said.starts_with("hits took about 80 % of"), "{said}");
         assert_eq!((percent(0.0512).as_str(), percent(0.05).as_str()), ("5.1 %", "5 %"));

@@ -21,6 +21,8 @@ pub(crate) struct Rotation {
     slice: Duration,
     /// How long the last ones took to begin, nanoseconds.
     costs: [u64; COSTS],
+    /// Whether other watches are wanted than when registers were passed on last.
+    changed: bool,
     /// When the turn ends, nanoseconds of CLOCK_MONOTONIC; none before the first begins.
     until: Option<u64>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// Turns of `slice` at least.
     pub(crate) fn new(turns: Turns, slice: Duration) -> Self {
-        Self { turns, slice, costs: [0; COSTS], until: None }
+        Self { turns, slice, costs: [0; COSTS], changed: false, until: None }
     }
 
     /// How each watch has a register at first.
@@ -41,6 +43,12 @@ impl Rotation {
             (false, false) => Turn::Waits,
         };
         carried.map(turn).collect()
+    }
+
+    /// Hits of a watch are wanted from now on, or not.
+    pub(super) fn want(&mut self, watch: usize, wants: bool) {
+        self.turns.want(watch, wants);
+        self.changed = true;
     }
 
     /// Whether a watch has a register now.
@@ -74,18 +82,32 @@ impl Armed {
             Some(_) => rotation.turns.advance(),
             None => Vec::new(),
         };
+        self.pass_on(&passes);
+        self.begin_turn(now);
+    }
+
+    /// Passes the registers of those whom nobody wants any more to others that wait.
+    pub(crate) fn give_way(&mut self) {
+        let Some(rotation) = &mut self.rotation else { return };
+        if std::mem::take(&mut rotation.changed) {
+            let passes = rotation.turns.relieve();
+            self.pass_on(&passes);
+        }
+    }
+
+    fn pass_on(&mut self, passes: &[Pass]) {
+        if passes.is_empty() {
+            return;
+        }
         let mut held = Vec::new();
-        for pass in &passes {
+        for pass in passes {
             held.extend(self.tracker.comes_back(pass.to, &mut self.memory));
         }
         self.tell(&held);
-        if !passes.is_empty() {
-            match self.engine.pass(&passes) {
-                Ok(passed) => self.passed(&passes, &passed),
-                Err(error) => self.figures.not_passed(&error),
-            }
+        match self.engine.pass(passes) {
+            Ok(passed) => self.passed(passes, &passed),
+            Err(error) => self.figures.not_passed(&error),
         }
-        self.begin_turn(now);
     }
 
     fn passed(&mut self, passes: &[Pass], passed: &Passed) {

@@ -45,7 +45,8 @@ pub(crate) fn too_many(
     }
     diagnostic
         .help(
-            "watch fewer at a time, or a part of what is long: a member, or `.length(8)`",
+            "watch fewer at a time, or a part of what is long: a member, or \
+             `.length(8)` (`--length 8` with `hwtrace watch`)",
         )
         .into()
 }

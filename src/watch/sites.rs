@@ -58,6 +58,11 @@ impl Site {
 }
 
 impl Sites {
+    /// Whether anything changed while nobody watched.
+    pub(super) fn changed_away(&self) -> bool {
+        self.0.keys().any(|seen| seen.site.is_away())
+    }
+
     /// Counts a hit; `name` is by which it is counted, `values` how its values compare.
     pub(super) fn add(&mut self, record: &HitRecord, name: u64, values: &Values) {
         let HitRecord { address, access, watch, .. } = *record;
@@ -66,27 +71,26 @@ impl Sites {
         self.0.entry(seen).or_insert_with(new).add(record, values);
     }
 
-    /// All sites, in the order of their addresses. `share` tells of a watch in which share of the time it was watched,
-    /// `values` of a name how its values compare.
+    /// All sites, in the order of their addresses. `share` tells of a watch in which share of
+    /// the time it was watched and how many hits one of it stands for, `values` of a name
+    /// how its values compare.
     pub(super) fn gather<'v>(
         &self,
-        share: &dyn Fn(u32) -> f64,
+        share: &dyn Fn(u32) -> (f64, f64),
         values: &dyn Fn(u64) -> &'v Values,
     ) -> Vec<Gathered> {
-        let mut all: HashMap<Site, Vec<(f64, &Tally)>> = HashMap::new();
+        let mut all: HashMap<Site, Vec<((f64, f64), &Tally)>> = HashMap::new();
         for (Seen { site, watch }, tally) in &self.0 {
             all.entry(*site).or_default().push((share(*watch), tally));
         }
-        let gathered = |(site, parts): (Site, Vec<(f64, &Tally)>)| {
+        let gathered = |(site, parts): (Site, Vec<((f64, f64), &Tally)>)| {
             let values = values(site.name);
             let mut tally = Tally::default();
             let (mut estimated, mut shares) = (0.0, 0.0);
-            for (share, part) in &parts {
+            for ((share, weight), part) in &parts {
                 tally.merge(part, values);
                 shares += share;
-                // What was seen was watched.
-                let share = if *share > 0.0 { *share } else { 1.0 };
-                estimated += part.hits as f64 / share;
+                estimated += part.hits as f64 * weight;
             }
             Gathered { site, tally, estimated, coverage: shares / parts.len() as f64 }
         };
@@ -152,7 +156,7 @@ mod tests {
         hit(0, 2, 9, AccessKind::Write);
         hit(1, 2, 3, AccessKind::Write);
         hit(1, 2, 4, AccessKind::Read);
-        let share = |watch| if watch == 0 { 0.25 } else { 0.5 };
+        let share = |watch| if watch == 0 { (0.25, 4.0) } else { (0.5, 2.0) };
         let all = sites.gather(&share, &|_| &values);
         let [read, write] = &all[..] else { panic!("two accesses") };
         assert_eq!((read.tally.hits, read.estimated, read.coverage), (1, 2.0, 0.5));

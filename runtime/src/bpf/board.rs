@@ -19,7 +19,7 @@ use super::insn::{Alu, Instruction, Register, alu_constant};
 use crate::attr::REGISTERS;
 
 /// How many watches there are counters for.
-pub const WATCHES: usize = 256;
+pub const WATCHES: usize = 4096;
 const _: () = assert!(WATCHES.is_power_of_two());
 /// After its place, in so many in all a key may be.
 pub const PROBES: usize = 4;

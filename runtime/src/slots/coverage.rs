@@ -295,11 +295,15 @@ impl Coverage {
         let open = times.open(now);
         let turns = (times.ended + u64::from(open.is_some())) as f64;
         let (share, on) = (self.share(tally.watch, now), times.on_ns(now) as f64);
+        let missed = (1.0 - share) / (share * share);
+        let seen = tally.seen as f64;
+        if share > NEARLY_ALL && turns < TURNS_MIN {
+            // As if what was seen had been twice as dense where it was not.
+            return Some((2.0 * (1.0 - share) * (seen + 3.0) / Z).powi(2));
+        }
         if turns < TURNS_MIN || share == 0.0 {
             return None;
         }
-        let missed = (1.0 - share) / (share * share);
-        let seen = tally.seen as f64;
         if tally.seen == 0 {
             // With three expected in 95 of 100 cases one is seen at least.
             return Some((3.0 / Z).powi(2) * missed);
@@ -321,6 +325,9 @@ impl Coverage {
         Some(between.max(seen) * missed)
     }
 }
+
+/// Of what was watched for so long little can have been missed.
+const NEARLY_ALL: f64 = 0.99;
 
 /// Fewer turns do not tell how much they differ.
 const TURNS_MIN: f64 = 3.0;

@@ -15,8 +15,9 @@ use crate::schema::{AccessKind, ByteRange, HitRecord, UNSURE_OLD};
 /// What the threads have begun.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    /// By thread; the count in the record is that of the parts.
-    begun: HashMap<u32, HitRecord, RandomState>,
+    /// By thread: of each register that the instruction hits; the count in the record is that
+    /// of the parts.
+    begun: HashMap<u32, Vec<HitRecord>, RandomState>,
     /// Those that did not go on, to be told.
     broken: Vec<HitRecord>,
     folded: u64,
@@ -26,36 +27,46 @@ impl Parts {
     /// Takes what a thread did: gives it back with what it did before, if it is a part
     /// of the same access; none where more will come.
     pub(super) fn take(&mut self, record: HitRecord, goes_on: bool) -> Option<HitRecord> {
-        let begun = match self.begun.is_empty() {
-            true => None,
-            false => self.begun.remove(&record.tid),
-        };
-        let whole = match begun {
-            Some(begun) if is_same(&begun, &record) => joined(&begun, &record),
-            Some(other) => {
-                self.broken.push(other);
-                record
-            }
-            None => record,
+        let whole = match self.begun.is_empty() {
+            true => record,
+            false => self.joined(record),
         };
         if goes_on {
             self.folded += 1;
-            self.begun.insert(whole.tid, whole);
+            self.begun.entry(whole.tid).or_default().push(whole);
             return None;
         }
         Some(whole)
     }
 
+    /// With what its thread has begun, if it is the same; what is of another instruction
+    /// does not go on.
+    fn joined(&mut self, record: HitRecord) -> HitRecord {
+        let Self { begun, broken, .. } = self;
+        let Some(all) = begun.get_mut(&record.tid) else { return record };
+        let mut whole = record;
+        let ends =
+            |it: &mut HitRecord| it.watch == record.watch || it.address != record.address;
+        for before in all.extract_if(.., ends) {
+            match is_same(&before, &record) {
+                true => whole = joined(&before, &record),
+                false => broken.push(before),
+            }
+        }
+        if all.is_empty() {
+            begun.remove(&record.tid);
+        }
+        whole
+    }
+
     /// A thread does nothing more.
     pub(super) fn end(&mut self, tid: u32) {
-        if let Some(begun) = self.begun.remove(&tid) {
-            self.broken.push(begun);
-        }
+        self.broken.extend(self.begun.remove(&tid).into_iter().flatten());
     }
 
     /// No thread's next part can be relied on.
     pub(super) fn end_all(&mut self) {
-        self.broken.extend(self.begun.drain().map(|(_, begun)| begun));
+        self.broken.extend(self.begun.drain().flat_map(|(_, begun)| begun));
     }
 
     /// One that did not go on.
@@ -116,6 +127,22 @@ mod tests {
         let whole = parts.take(part(1, 3, 4), false).expect("the last");
         assert_eq!((whole.old, whole.new, whole.count), (0, 4, 4));
         assert_eq!((parts.folded(), parts.broken()), (5, None));
+    }
+
+    #[test]
+    fn each_register_that_an_instruction_hits_has_parts_of_its_own() {
+        let mut parts = Parts::default();
+        let of = |watch, number| HitRecord { watch, ..part(1, number - 1, number) };
+        for number in 1..4 {
+            for watch in [0, 1] {
+                let whole = parts.take(of(watch, number), number < 3);
+                assert_eq!(
+                    whole.map(|it| (it.count, it.old)),
+                    (number == 3).then_some((3, 0))
+                );
+            }
+        }
+        assert_eq!((parts.folded(), parts.broken()), (4, None));
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl World {
         self.outside.forget(pid);
     }
 
+    /// How many objects could not be watched, as `watch()` said.
+    pub fn refused_objects(&self) -> u64 {
+        self.objects.refused()
+    }
+
     /// The objects that handlers watch.
     pub fn objects(&mut self) -> &mut Objects {
         &mut self.objects

@@ -224,6 +224,12 @@ impl Session {
         let sampled = sampled_of(&self.sampled);
         let by_turns = self.sampled_by_turns();
         let takers = self.takers(watches);
+        if self.programs.is_some()
+            && takers.iter().any(|it| it.number as usize >= WATCHES)
+        {
+            let what = "have more than 4,096 watches take turns";
+            return Err(ArmError::Unable { engine: "bpf", what });
+        }
         let opened = self.opened(watches);
         let capture = |(number, watch): (usize, &Option<Watch>)| {
             let takes = self.turns.takes(number);
@@ -249,7 +255,7 @@ impl Session {
         let takers = takers.filter_map(|(number, watch)| {
             Some(Watched::new(number as u32, watch.as_ref()?, false))
         });
-        takers.filter(|watched| (watched.number as usize) < WATCHES).collect()
+        takers.collect()
     }
 
     /// What the samples of a register hold that watches take turns on: what any of them
@@ -485,6 +491,7 @@ impl Session {
             }
             passed.on.push(begun.midpoint(kernel.clock()));
         }
+        passed.failed.sort_unstable();
         passed.failed.dedup();
         Some(passed)
     }
