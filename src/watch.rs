@@ -27,7 +27,7 @@ use crate::session::{Consumer, Context, Data, Failure, Request, Summary};
 use crate::symbols::SharedSymbols;
 use crate::values::Values;
 use members::Members;
-use sites::{Gathered, Sites};
+use sites::{Gathered, Share, Sites};
 
 /// How it is told at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,8 +173,9 @@ impl<'a> Watcher<'a> {
     /// Who touched the data of a request.
     fn gathered(&self, request: usize) -> Vec<Gathered> {
         let counts = self.counts.borrow();
-        let share = |watch| {
-            (counts.share(watch, self.ended), counts.weight(request, watch, self.ended))
+        let share = |watch| Share {
+            coverage: counts.share(watch, self.ended),
+            weight: counts.weight(request, watch, self.ended),
         };
         self.sites[request].gather(&share, &|name| self.values_of(request, name))
     }

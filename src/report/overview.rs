@@ -88,8 +88,13 @@ pub fn legend(estimates: &[Estimate]) -> String {
         return String::new();
     }
     let unknown = partial.any(|estimate| estimate.error().is_none());
-    let unknown =
-        if unknown { "\n? stands where too little was seen to tell it" } else { "" };
+    let unknown = match unknown {
+        true => {
+            "\n? stands where too little was seen to tell it, or hits took most of the time: \
+             then there were more"
+        }
+        false => "",
+    };
     format!(
         "± is the 95 % interval, if the rest of the time was like what was seen{unknown}\n"
     )

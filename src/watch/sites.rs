@@ -57,6 +57,18 @@ impl Site {
     }
 }
 
+/// What was seen of a watch, and what that stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// In which share of the time it was watched, 0 to 1.
+    pub(super) coverage: f64,
+    /// How many hits one of it stands for.
+    pub(super) weight: f64,
+}
+
+/// What a site did, as one watch saw it.
+type Part<'s> = (Share, &'s Tally);
+
 impl Sites {
     /// Whether anything changed while nobody watched.
     pub(super) fn changed_away(&self) -> bool {
@@ -76,21 +88,21 @@ impl Sites {
     /// how its values compare.
     pub(super) fn gather<'v>(
         &self,
-        share: &dyn Fn(u32) -> (f64, f64),
+        share: &dyn Fn(u32) -> Share,
         values: &dyn Fn(u64) -> &'v Values,
     ) -> Vec<Gathered> {
-        let mut all: HashMap<Site, Vec<((f64, f64), &Tally)>> = HashMap::new();
+        let mut all: HashMap<Site, Vec<Part<'_>>> = HashMap::new();
         for (Seen { site, watch }, tally) in &self.0 {
             all.entry(*site).or_default().push((share(*watch), tally));
         }
-        let gathered = |(site, parts): (Site, Vec<((f64, f64), &Tally)>)| {
+        let gathered = |(site, parts): (Site, Vec<Part<'_>>)| {
             let values = values(site.name);
             let mut tally = Tally::default();
             let (mut estimated, mut shares) = (0.0, 0.0);
-            for ((share, weight), part) in &parts {
+            for (share, part) in &parts {
                 tally.merge(part, values);
-                shares += share;
-                estimated += part.hits as f64 * weight;
+                shares += share.coverage;
+                estimated += part.hits as f64 * share.weight;
             }
             Gathered { site, tally, estimated, coverage: shares / parts.len() as f64 }
         };
@@ -156,7 +168,10 @@ mod tests {
         hit(0, 2, 9, AccessKind::Write);
         hit(1, 2, 3, AccessKind::Write);
         hit(1, 2, 4, AccessKind::Read);
-        let share = |watch| if watch == 0 { (0.25, 4.0) } else { (0.5, 2.0) };
+        let share = |watch| {
+            let coverage = if watch == 0 { 0.25 } else { 0.5 };
+            Share { coverage, weight: 1.0 / coverage }
+        };
         let all = sites.gather(&share, &|_| &values);
         let [read, write] = &all[..] else { panic!("two accesses") };
         assert_eq!((read.tally.hits, read.estimated, read.coverage), (1, 2.0, 0.5));
