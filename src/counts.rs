@@ -231,3 +231,60 @@ impl world::Counts for SharedCounts {
         watch.map_or_else(|| counts.whole(now), |watch| counts.share(watch, now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A request that sees a watch in one of four turns of 10 ms each, so many hits each
+    /// time.
+    fn seen(hits: u64) -> Counts {
+        let mut counts = Counts::default();
+        counts.coverage = Coverage::new(1);
+        counts.coverage.want(0, true, 0);
+        counts.add(0, 0);
+        for turn in 0..100 {
+            let begin = turn * 40 * MS;
+            counts.coverage.turn(0, true, begin);
+            for hit in 0..hits {
+                counts.fired(0, 0, begin + hit);
+            }
+            counts.coverage.turn(0, false, begin + 10 * MS);
+        }
+        counts
+    }
+
+    #[test]
+    fn what_hits_may_keep_the_target_from_is_in_the_error() {
+        // Of each turn of 10 ms these take 0.03, 1.5 and 6 ms.
+        for (hits, told) in [(10, true), (500, true), (2000, false)] {
+            let estimate = seen(hits).of(0, 4000 * MS);
+            let least = 4.0 * 100.0 * hits as f64;
+            assert_eq!((estimate.seen, estimate.coverage()), (100 * hits, 0.25));
+            assert!(estimate.estimated >= least, "{estimate:?}");
+            assert_eq!(estimate.error().is_some(), told, "{estimate:?}");
+            let low = estimate.error().map_or(0.0, |error| estimate.estimated - error);
+            assert!(low <= least, "nobody knows whether it could do more: {estimate:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_was_reached_is_no_estimate() {
+        let mut counts = seen(3);
+        counts.limit(0, 1000);
+        assert_eq!(counts.of(0, 4000 * MS).estimated, 1000.0, "of some 1,200");
+        counts.limit(0, 300);
+        let estimate = counts.of(0, 4000 * MS);
+        assert_eq!((estimate.estimated, estimate.error()), (300.0, Some(0.0)));
+    }
+
+    #[test]
+    fn what_one_hit_stands_for_adds_up_to_all() {
+        let counts = seen(500);
+        let estimate = counts.of(0, 4000 * MS);
+        let sum = counts.weight(0, 0, 4000 * MS) * estimate.seen as f64;
+        assert!((sum - estimate.estimated).abs() < 1.0, "{sum} and {estimate:?}");
+    }
+}
