@@ -241,8 +241,7 @@ mod tests {
     /// A request that sees a watch in one of four turns of 10 ms each, so many hits each
     /// time.
     fn seen(hits: u64) -> Counts {
-        let mut counts = Counts::default();
-        counts.coverage = Coverage::new(1);
+        let mut counts = Counts { coverage: Coverage::new(1), ..Counts::default() };
         counts.coverage.want(0, true, 0);
         counts.add(0, 0);
         for turn in 0..100 {
