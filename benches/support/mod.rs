@@ -23,7 +23,7 @@ fn compile() -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/support/loop.c");
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-loop");
     let status =
-        Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source).status();
+        Command::new("cc").args(["-O2", "-g", "-o"]).arg(&program).arg(source).status();
     assert!(status.unwrap().success(), "cc failed");
     program
 }
