@@ -578,11 +578,11 @@ impl Armed {
 
 /// How long hits may wait in a ring that is not full enough to wake us.
 const DRAIN_EVERY_NS: u64 = 20_000_000;
-/// Hits that are older than this when it is drained come then.
-const SETTLED_NS: u64 = 2 * SETTLE_NS;
 /// The same where an exec is to be answered, or a pointer: longer than the engine
 /// waits for other CPUs there is no reason to.
 const DRAIN_IN_HASTE_NS: u64 = 2_000_000;
+/// Hits that are older than this when it is drained come then.
+const SETTLED_NS: u64 = 2 * SETTLE_NS;
 /// So long after values had to be read late hits are looked at as soon as it goes: more
 /// are to come, and memory soon holds others.
 const LATE_HURRY_NS: u64 = 100_000_000;

@@ -155,12 +155,10 @@ impl Counts {
         let told = more <= estimate.estimated;
         Estimate {
             estimated: estimate.estimated + more / 2.0,
-            variance: estimate
-                .variance
-                .filter(|_| told)
-                .map(|it| it + (more / 2.0 / Z).powi(2)),
+            variance: estimate.variance.filter(|_| told),
             ..estimate
         }
+        .widened(more / 2.0)
     }
 
     /// By which part more the target does while a watch is off than while it is on, at most.
@@ -214,9 +212,6 @@ impl Counts {
 
 /// What little is left of the time beside hits can not be measured.
 const MOST_KEPT_UP: f64 = 0.9;
-
-/// So many standard deviations hold 95 of 100 cases.
-const Z: f64 = 1.96;
 
 /// The counts of a session, as its handlers ask for them.
 pub(crate) struct SharedCounts(pub(crate) Rc<RefCell<Counts>>);

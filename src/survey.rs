@@ -299,15 +299,13 @@ impl Survey {
                 }
                 Err(stop) => stop,
             };
-            let failure = first.get_or_insert(failure);
+            // What others hold is told by the first.
+            let failure = first.take().unwrap_or(failure);
             match free.map(|free| capacity.saturating_sub(free as usize)) {
-                Some(more) if rotate && more > held => held = more,
-                _ => {
-                    return Err(std::mem::replace(
-                        failure,
-                        Failure::Diagnosed(Vec::new()),
-                    ));
+                Some(more) if rotate && more > held => {
+                    (held, first) = (more, Some(failure));
                 }
+                _ => return Err(failure),
             }
         }
     }
@@ -360,11 +358,10 @@ impl Survey {
         armed.seek = seek;
         armed.rotation = Some(rotation);
         let mut sum = engine::Armed::default();
-        if let Some(watches) = kernel_watches {
-            let refused = armed.arm_kernel(&watches).err();
-            if let Some(refused) = refused {
-                return Err(Obstacle::of(&refused, requests, &armed.registers));
-            }
+        if let Some(watches) = kernel_watches
+            && let Err(refused) = armed.arm_kernel(&watches)
+        {
+            return Err(Obstacle::of(&refused, requests, &armed.registers));
         }
         if let Some(target) = target.filter(|target| target.is_held()) {
             let pid = target.pid();

@@ -79,6 +79,14 @@ impl ByteRange {
         self.end.saturating_sub(self.start)
     }
 
+    /// The bytes from the first to the last in which two values differ; empty where they are
+    /// equal.
+    pub fn differing(one: u64, other: u64) -> Self {
+        let bits = one ^ other;
+        let (low, high) = (bits.trailing_zeros() / 8, bits.leading_zeros() / 8);
+        Self { start: low as u8, end: 8 - high as u8 }
+    }
+
     /// The bytes that are in both.
     #[must_use]
     pub fn overlap(self, other: Self) -> Self {

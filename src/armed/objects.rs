@@ -6,8 +6,7 @@
 mod pool;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use hwtrace_runtime::abi::objects::Object;
@@ -230,11 +229,6 @@ impl Objects {
             let (Some(old), Some(watch)) = (before, self.registers.first()) else {
                 continue;
             };
-            let bits = old ^ held;
-            let touched = ByteRange {
-                start: (bits.trailing_zeros() / 8) as u8,
-                end: 8 - (bits.leading_zeros() / 8) as u8,
-            };
             return Some(HitRecord {
                 time: since,
                 data_address: address,
@@ -244,7 +238,7 @@ impl Objects {
                 pid: root,
                 watch: *watch as u32,
                 access: AccessKind::Away as u32,
-                touched,
+                touched: ByteRange::differing(old, held),
                 ..HitRecord::default()
             });
         }

@@ -96,6 +96,15 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// The same, where it may be off by so much besides.
+    #[must_use]
+    pub fn widened(self, by: f64) -> Self {
+        let variance = self.variance.map(|variance| variance + (by / Z).powi(2));
+        Self { variance, ..self }
+    }
+}
+
 impl Add for Estimate {
     type Output = Self;
 

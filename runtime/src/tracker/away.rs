@@ -136,13 +136,7 @@ fn change(
         watch: back.watch as u32,
         access: AccessKind::Away as u32,
         doubts: doubt(before.sure, UNSURE_OLD) | doubt(now.sure, UNSURE_NEW),
-        touched: differing(before.value ^ now.value),
+        touched: ByteRange::differing(before.value, now.value),
         ..HitRecord::default()
     }
-}
-
-/// The bytes from the first to the last in which bits are set.
-fn differing(bits: u64) -> ByteRange {
-    let (low, high) = (bits.trailing_zeros() / 8, bits.leading_zeros() / 8);
-    ByteRange { start: low as u8, end: 8 - high as u8 }
 }

@@ -104,10 +104,9 @@ impl Turns {
     /// watches: all registers, if any of them takes turns.
     pub(super) fn opened(&self, watches: &[Option<Watch>]) -> Vec<Option<Watch>> {
         let all = watches.iter().enumerate();
-        let like = all.clone().find_map(|(number, watch)| {
-            watch.filter(|_| self.takes(number)).map(|watch| (number, watch))
-        });
-        let nowhere = like.map(|(_, watch)| Watch { address: Watch::PENDING, ..watch });
+        let like =
+            all.clone().find_map(|(number, watch)| watch.filter(|_| self.takes(number)));
+        let nowhere = like.map(|watch| Watch { address: Watch::PENDING, ..watch });
         all.map(|(number, watch)| match self.takes(number) {
             false => *watch,
             true => self.register(number).and(watch.or(nowhere)),
