@@ -98,10 +98,13 @@ impl Armed {
 /// Above so much of a processor's time hits are worth a remark.
 const HEAVY: f64 = 0.5;
 
+/// Who waits for less is not kept up by them.
+const LONG_NS: u64 = 1_000_000_000;
+
 /// What is said where hits took much of the time, and nobody asked for less.
 pub(crate) fn heavy_remark(hits: u64, elapsed_ns: u64) -> Option<String> {
     let share = hits as f64 * USUAL_NS / elapsed_ns.max(1) as f64;
-    (share > HEAVY).then(|| {
+    (share > HEAVY && elapsed_ns >= LONG_NS).then(|| {
         format!(
             "hits took about {} of a processor's time; with `--max-overhead 5%` they take \
              less, and are estimated",
@@ -127,6 +130,7 @@ mod tests {
         let hits = (0.8e9 / USUAL_NS) as u64;
         let said = heavy_remark(hits, second).expect("a remark");
         assert!(said.starts_with("hits took about 80 % of"), "{said}");
+        assert_eq!(heavy_remark(hits, second / 2), None, "it is over");
         assert_eq!((percent(0.0512).as_str(), percent(0.05).as_str()), ("5.1 %", "5 %"));
     }
 }
