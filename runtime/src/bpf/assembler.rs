@@ -3,7 +3,7 @@
 use super::insn::{Instruction, Register, Test, skip, skip_if, skip_if_both};
 
 /// A place in a program, which is jumped to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Label(usize);
 
 /// A program that is being written.

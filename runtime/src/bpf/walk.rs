@@ -140,14 +140,28 @@ pub(super) fn read(
     length: u32,
     fails: Label,
 ) {
-    find(asm, walk, address, fails);
+    find(asm, walk, address, Missing { untouched: fails, other: fails });
     fetch(asm, Width::of(length), fails);
 }
 
+/// Where to go where there is no page at an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Missing {
+    /// There is no entry for it: nobody has touched it yet, or it is no memory.
+    pub(super) untouched: Label,
+    /// It is elsewhere (swapped out, on its way to another node), or can not be read.
+    pub(super) other: Label,
+}
+
 /// R3 = where in the direct mapping the byte at this address of the current process is,
-/// as are those that follow on its page. Goes to `fails` where there is none. What is
-/// lost is the same.
-pub(super) fn find(asm: &mut Assembler, walk: &Walk, address: Register, fails: Label) {
+/// as are those that follow on its page. What is lost is the same.
+pub(super) fn find(
+    asm: &mut Assembler,
+    walk: &Walk,
+    address: Register,
+    missing: Missing,
+) {
+    let Missing { untouched, other: fails } = missing;
     let page = asm.label();
     asm.put([store(Width::Double, FRAME, ADDRESS, address)]);
     // What a task consists of the verifier knows: its members can be loaded.
@@ -166,6 +180,9 @@ pub(super) fn find(asm: &mut Assembler, walk: &Walk, address: Register, fails: L
             alu(Alu::Add, R3, R1),
         ]);
         fetch(asm, Width::Double, fails);
+        if untouched != fails {
+            asm.jump_if(Test::Equal, R1, 0, untouched);
+        }
         asm.put([copy(R2, R1), alu_constant(Alu::And, R2, PRESENT)]);
         asm.jump_if(Test::Equal, R2, 0, fails);
         if shift == PAGE_SHIFT {

@@ -316,6 +316,7 @@ fn a_deep_stack_is_cut_where_it_is_said_to_be() {
     let deep = "
         __attribute__((noinline)) void deep(int left) {
             volatile char pad[64];
+            pad[0] = 1;
             if (left > 0) deep(left - 1); else counter = left;
             pad[0] = 0;
         }
@@ -360,6 +361,33 @@ fn the_watched_bytes_are_not_read_where_that_would_be_a_hit() {
             match engine {
                 Way::Walking(_) => assert!(hit.bytes.len() as u64 > before + 8),
                 _ => assert_eq!(hit.bytes.len() as u64, before),
+            }
+        }
+    }
+}
+
+/// A frame that nobody has written to yet hides nothing of the callers above it.
+#[test]
+fn pages_that_nobody_has_touched_are_zeros() {
+    let untouched = "
+        __attribute__((noinline)) void inner(unsigned long n) {
+            char buffer[40000];
+            asm volatile(\"\" : : \"r\"(buffer) : \"memory\");
+            counter = n;
+            asm volatile(\"\" : : : \"memory\");
+        }";
+    for engine in engines().filter(|it| matches!(it, Way::Walking(_))) {
+        let program = compile_calls("stacks_untouched", untouched);
+        let watch = |_: &[u64]| stores_to(&program, "counter");
+        let plan = plan(true, StackCapture::BYTES_MAX, false);
+        let (numbers, hits) = hits(engine, &program, watch, &plan);
+        assert_eq!(hits.len(), 20);
+        for hit in hits {
+            assert_way(&hit.callers, &way(&program));
+            assert_eq!(hit.word(hit.stack_pointer), Some(0));
+            for number in [0, 5, 1023] {
+                let word = hit.word(numbers[0] + number * 8);
+                assert_eq!(word, Some(0xfeed_0000 + number));
             }
         }
     }

@@ -6,7 +6,9 @@
 //!
 //! The stack's memory is read page by page, from the stack pointer upwards, until as much
 //! is there as was asked for, or a page is not: a function of the kernel that reads over
-//! the stack's end reads nothing. No more is read than the stack has, where that is known:
+//! the stack's end reads nothing. A page of a frame that nobody has touched yet, as of a
+//! buffer that is filled later, is not there either, while those of the callers above are:
+//! it is taken as the zeros that it would be. No more is read than the stack has, where that is known:
 //! the first thread's begins where the kernel put the arguments, that of others below what
 //! the C library keeps of them, to which their FS segment begins.
 //!
@@ -29,7 +31,7 @@ use crate::bpf::insn::{
     alu, alu_constant, call, copy, load, set, set_address, store, store_constant,
 };
 use crate::bpf::steps::at;
-use crate::bpf::walk::{self, Walk};
+use crate::bpf::walk::{self, Missing, Walk};
 use crate::plan::{Plan, StackCapture};
 
 /// What of the stacks records have.
@@ -255,7 +257,12 @@ impl Hit<'_> {
             self.more_callers(done);
         }
         self.asm.place(done);
-        // However many they are: the verifier goes on once, and not for each number.
+        self.as_written();
+    }
+
+    /// [`R8`] = what has been written, however much that is: the verifier goes on once,
+    /// and not for each number.
+    fn as_written(&mut self) {
         let lost = self.labels.lost;
         self.asm.put([load(Width::Double, R8, R7, at(frame::WRITTEN))]);
         self.asm.jump_if(Test::Above, R8, self.maps.draft_bytes as i32, lost);
@@ -341,7 +348,7 @@ impl Hit<'_> {
         ]);
         self.asm.jump_if_both(Test::Equal, R1, R2, known);
         self.asm.put([store(Width::Double, FRAME, PAGE, R1)]);
-        walk::find(&mut self.asm, walk, R3, done);
+        walk::find(&mut self.asm, walk, R3, Missing { untouched: done, other: done });
         self.asm.put([
             load(Width::Double, R1, FRAME, LINK),
             alu(Alu::Subtract, R3, R1),
@@ -390,7 +397,10 @@ impl Hit<'_> {
     /// Appends so many bytes of the user's stack, as far as they are there.
     fn bytes(&mut self, bytes: u32) {
         let done = self.asm.label();
-        self.asm.put([store(Width::Double, FRAME, BEFORE, R8)]);
+        self.asm.put([
+            store(Width::Double, FRAME, BEFORE, R8),
+            store(Width::Double, R7, at(frame::WRITTEN), R8),
+        ]);
         if self.maps.insight.stack_ends.is_some() {
             self.asm.put([call(Helper::Task)]);
         }
@@ -412,6 +422,7 @@ impl Hit<'_> {
             self.page(done);
         }
         self.asm.place(done);
+        self.as_written();
         self.asm.put([
             load(Width::Double, R1, FRAME, BEFORE),
             alu(Alu::Subtract, R8, R1),
@@ -466,9 +477,10 @@ impl Hit<'_> {
         let longest = self.maps.draft_bytes as i32;
         self.asm.jump_if(Test::Above, R8, longest, done);
         self.asm.put([store(Width::Double, FRAME, NOW, R2)]);
+        let [untouched, next] = [(); 2].map(|()| self.asm.label());
         let mut helper = Helper::ProbeReadUser;
         if let Some(walk) = self.maps.insight.walk {
-            walk::find(&mut self.asm, &walk, R3, done);
+            walk::find(&mut self.asm, &walk, R3, Missing { untouched, other: done });
             self.asm.put([load(Width::Double, R2, FRAME, NOW)]);
             self.asm.jump_if(Test::Above, R2, READ_AT_ONCE as i32, done);
             helper = Helper::ProbeReadKernel;
@@ -476,7 +488,17 @@ impl Hit<'_> {
         self.append_to(R1);
         self.asm.put([call(helper)]);
         self.asm.jump_if(Test::NotEqual, R0, 0, done);
-        self.asm.put([load(Width::Double, R2, FRAME, NOW), alu(Alu::Add, R8, R2)]);
+        self.asm.put([
+            load(Width::Double, R2, FRAME, NOW),
+            alu(Alu::Add, R8, R2),
+            store(Width::Double, R7, at(frame::WRITTEN), R8),
+        ]);
+        if helper == Helper::ProbeReadKernel {
+            self.asm.jump(next);
+            self.asm.place(untouched);
+            self.zeros(done);
+            self.asm.place(next);
+        }
         for (word, operator) in [(FROM, Alu::Add), (LEFT, Alu::Subtract)] {
             self.asm.put([
                 load(Width::Double, R1, FRAME, word),
@@ -484,6 +506,20 @@ impl Hit<'_> {
                 store(Width::Double, FRAME, word, R1),
             ]);
         }
+    }
+
+    /// Appends zeros for what is left on a page, if something follows above.
+    fn zeros(&mut self, done: Label) {
+        self.asm.put([load(Width::Double, R2, FRAME, NOW)]);
+        self.asm.jump_if(Test::Above, R2, READ_AT_ONCE as i32, done);
+        self.append_to(R1);
+        self.asm.put([
+            // What can not be read the kernel fills with zeros.
+            set(R3, 0),
+            call(Helper::ProbeReadKernel),
+            load(Width::Double, R2, FRAME, NOW),
+            alu(Alu::Add, R8, R2),
+        ]);
     }
 
     /// A register = where the draft goes on.
