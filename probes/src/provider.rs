@@ -124,6 +124,7 @@ fn explain(
     let furthest =
         failures.iter().filter(|(mismatch, _)| Some(mismatch.progress()) == progress);
     let mut expected: Vec<String> = Vec::new();
+    let mut may_come = Vec::new();
     let mut ended = false;
     let mut at = 0;
     for (mismatch, _) in furthest {
@@ -131,8 +132,9 @@ fn explain(
             Mismatch::Argument { index, kind } => {
                 return SpecError { index: *index, kind: kind.clone() };
             }
-            Mismatch::Name { index, expected } => {
+            Mismatch::Name { index, expected, optional } => {
                 at = *index;
+                may_come.extend_from_slice(optional);
                 expected
             }
             Mismatch::End { expected, .. } => {
@@ -147,7 +149,7 @@ fn explain(
     if ended {
         return incomplete(components, expected);
     }
-    unknown(components, at, expected)
+    unknown(components, at, expected, may_come)
 }
 
 fn incomplete(components: &[Component<'_>], names: Vec<String>) -> SpecError {
@@ -163,10 +165,20 @@ fn unknown(
     components: &[Component<'_>],
     index: usize,
     expected: Vec<String>,
+    mut may_come: Vec<String>,
 ) -> SpecError {
     let name = components.get(index).map_or("", |component| component.name);
     let previous = index.checked_sub(1).and_then(|before| components.get(before));
+    may_come.extend_from_slice(&expected);
+    may_come.sort_unstable();
+    may_come.dedup();
+    let near = order_by_likeness(name, may_come, true);
     let kind = match previous {
+        Some(after) if !near.is_empty() => SpecErrorKind::Unknown {
+            name: name.to_owned(),
+            after: Some(after.name.to_owned()),
+            nearest: near,
+        },
         Some(after) if expected.is_empty() => SpecErrorKind::Trailing {
             name: name.to_owned(),
             after: after.name.to_owned(),

@@ -39,8 +39,8 @@ enum Kind {
 
 /// Where components and a pattern part.
 pub(super) enum Mismatch {
-    /// Another name was expected.
-    Name { index: usize, expected: Vec<String> },
+    /// Another name was expected; others may come.
+    Name { index: usize, expected: Vec<String>, optional: Vec<String> },
     /// The components end before the pattern does.
     End { index: usize, expected: Vec<String> },
     /// The name fits, the argument does not.
@@ -94,9 +94,10 @@ impl Pattern {
                     next += 1;
                     step
                 }
-                None => self.take_optional(component.name, next, &mut used).ok_or_else(
-                    || Mismatch::Name { index, expected: self.expected(next) },
-                )?,
+                None => match self.take_optional(component.name, next, &mut used) {
+                    Some(step) => step,
+                    None => return Err(self.other_name(index, next, &used)),
+                },
             };
             step.check_argument(component)
                 .map_err(|kind| Mismatch::Argument { index, kind })?;
@@ -117,6 +118,14 @@ impl Pattern {
         let (index, (_, step)) = self.optional.iter().enumerate().find(fits)?;
         used[index] = true;
         Some(step)
+    }
+
+    fn other_name(&self, index: usize, next: usize, used: &[bool]) -> Mismatch {
+        let steps = self.optional.iter().zip(used);
+        let may_come = steps.filter(|((after, _), used)| *after <= next && !*used);
+        let names = may_come.flat_map(|((_, step), _)| &step.names);
+        let optional = names.map(|name| (*name).to_owned()).collect();
+        Mismatch::Name { index, expected: self.expected(next), optional }
     }
 
     /// The names that the next required step takes.

@@ -137,6 +137,14 @@ fn misspelt_components_get_the_nearest() {
     assert_eq!((index, near[0].as_str()), (2, "write"));
     let (index, near) = nearest(&[plain("process"), string("dta", "x"), plain("write")]);
     assert_eq!((index, near[0].as_str()), (1, "data"));
+    let data = string("data", "x");
+    let (index, near) =
+        nearest(&[plain("process"), data, plain("write"), plain("pined")]);
+    assert_eq!((index, near), (3, vec!["pinned".to_owned()]));
+    let (index, near) = nearest(&[plain("process"), data, long("thred", 7)]);
+    assert_eq!((index, near[0].as_str()), (2, "thread"));
+    let again = [plain("process"), data, plain("user"), plain("user"), plain("write")];
+    assert!(nearest(&again).1.iter().all(|name| name != "user"));
     let (index, near) = nearest(&[plain("timer"), long("mss", 5)]);
     assert_eq!((index, near[0].as_str()), (1, "ms"));
     let (_, near) = nearest(&[string("write", "x")]);
@@ -150,6 +158,9 @@ fn too_much_is_said_to_be_too_much() {
     let (index, kind) = error(&[plain("begin"), plain("write")]);
     assert_eq!(index, 1);
     assert_eq!(kind.to_string(), "`begin` takes no `.write`");
+    let data = string("data", "x");
+    let (index, kind) = error(&[plain("process"), data, plain("rw"), plain("flush")]);
+    assert_eq!((index, kind.to_string().as_str()), (3, "`rw` takes no `.flush`"));
     let (_, kind) = error(&[plain("timer"), plain("profile"), plain("x")]);
     assert!(matches!(kind, SpecErrorKind::Trailing { .. }), "{kind}");
 }
