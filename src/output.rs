@@ -26,6 +26,8 @@ struct Shared {
     signals: Option<RawFd>,
     /// Bytes that were given up.
     unwritten: Cell<u64>,
+    /// Whether the file has still what it had before us.
+    old: Cell<bool>,
 }
 
 impl Output {
@@ -46,7 +48,28 @@ impl Output {
         let kind = file.metadata()?.file_type();
         let waits = kind.is_fifo() || kind.is_socket();
         let signals = waits.then(|| kernel.watch_signals(&ENDING)).transpose()?;
-        Ok(Self(Rc::new(Shared { kernel, file, signals, unwritten: Cell::new(0) })))
+        let unwritten = Cell::default();
+        let old = Cell::default();
+        Ok(Self(Rc::new(Shared { kernel, file, signals, unwritten, old })))
+    }
+
+    /// The same, where what the file had before goes with the first write, or when
+    /// output [begins](Output::begin): who is refused has lost nothing.
+    ///
+    /// # Errors
+    /// As fstat(2) and signalfd(2).
+    pub fn replacing(kernel: Rc<dyn Kernel>, file: File) -> io::Result<Self> {
+        let output = Self::new(kernel, file)?;
+        output.0.old.set(output.0.file.metadata()?.is_file());
+        Ok(output)
+    }
+
+    /// From now on the file has what is written, and nothing else.
+    ///
+    /// # Errors
+    /// As ftruncate(2).
+    pub fn begin(&self) -> io::Result<()> {
+        if self.0.old.take() { self.0.file.set_len(0) } else { Ok(()) }
     }
 
     /// What became of bytes that a signal had us give up, for the session's
@@ -72,7 +95,8 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Shared { kernel, file, signals, unwritten } = &*self.0;
+        self.begin()?;
+        let Shared { kernel, file, signals, unwritten, .. } = &*self.0;
         let Some(signals) = *signals else {
             return (&*file).write(bytes);
         };
@@ -141,6 +165,22 @@ mod tests {
         output.write_all(b"all of it").expect("written");
         assert_eq!(copy.metadata().expect("a file").len(), 9);
         assert_eq!((output.remark(), fake.calls(Call::Write)), (None, 0));
+    }
+
+    #[test]
+    fn what_a_file_had_goes_when_something_comes() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"the results of yesterday").expect("written");
+        io::Seek::rewind(&mut file).expect("a file");
+        let copy = file.try_clone().expect("a copy");
+        let length = || copy.metadata().expect("a file").len();
+        let fake = Rc::new(Fake::new(1, &[]));
+        let mut output = Output::replacing(fake, file).expect("an output");
+        assert_eq!(length(), 24);
+        output.write_all(b"new").expect("written");
+        output.begin().expect("nothing to be done");
+        output.write_all(b"er").expect("written");
+        assert_eq!(length(), 5);
     }
 
     #[test]

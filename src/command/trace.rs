@@ -1,6 +1,6 @@
 //! Runs a session for a consumer, and tells how it went.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::rc::Rc;
 
@@ -41,6 +41,10 @@ pub(crate) fn run<C: Consumer>(
     let session = Session::arm(consumer, target, options).map_err(|failure| {
         messages.failure(&failure);
         status_of(&failure)
+    })?;
+    out.begin().map_err(|error| {
+        messages.error(&format!("cannot write the output: {error}"));
+        RUN_TIME
     })?;
     for location in session.locations().filter(|location| !location.mapped) {
         messages.warning(&format!(
@@ -117,7 +121,7 @@ pub(crate) fn open_output(common: &Common) -> Result<Output, String> {
         return Output::standard(Rc::new(Linux))
             .map_err(|error| unusable(&"standard output", error));
     };
-    File::create(path)
-        .and_then(|file| Output::new(Rc::new(Linux), file))
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    file.and_then(|file| Output::replacing(Rc::new(Linux), file))
         .map_err(|error| unusable(&format!("`{}`", path.display()), error))
 }
