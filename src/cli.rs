@@ -448,11 +448,17 @@ const SLICES: std::ops::RangeInclusive<Duration> =
 
 /// A share, given in percent.
 fn percent(text: &str) -> Result<f64, String> {
-    let percent: Option<f64> = text.trim_end_matches('%').parse().ok();
-    let percent = percent.filter(|percent| *percent > 0.0 && *percent <= 100.0);
-    percent
-        .map(|percent| percent / 100.0)
-        .ok_or_else(|| "give a share above 0 and up to 100 percent, as in 5%".to_owned())
+    let number: Option<f64> = text.trim_end_matches('%').parse().ok();
+    let range = number.filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    match range {
+        // Of 0.05 nobody knows what it is.
+        Some(share) if share < 1.0 && !text.ends_with('%') => Err(format!(
+            "{share} may be a share or percent: write {share}% or {}%",
+            (share * 1e6).round() / 1e4
+        )),
+        Some(percent) => Ok(percent / 100.0),
+        None => Err("give a share above 0 and up to 100 percent, as in 5%".to_owned()),
+    }
 }
 
 fn stack_bytes(text: &str) -> Result<u32, String> {

@@ -15,7 +15,7 @@ use crate::registers::Sees;
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub(crate) coverage: Coverage,
-    /// By request: its watches, with their tallies.
+    /// By request: its watches, in order, with their tallies.
     tallies: Vec<Vec<(u32, usize)>>,
     /// By watch: nanoseconds in which the target was kept up by hits while only part of the
     /// time was watched. It did not go on then.
@@ -96,11 +96,16 @@ impl Counts {
             return self.objects.fired(request, watch, time);
         }
         self.seen += 1;
-        let watches = self.tallies.get(request).into_iter().flatten();
-        let mut watches = watches.filter(|(own, _)| *own == watch);
-        if let Some((_, tally)) = watches.next() {
-            self.coverage.hit(*tally, time);
+        if let Some(tally) = self.tally(request, watch) {
+            self.coverage.hit(tally, time);
         }
+    }
+
+    /// Where a request's hits of a watch are counted.
+    fn tally(&self, request: usize, watch: u32) -> Option<usize> {
+        let tallies = self.tallies.get(request)?;
+        let at = tallies.binary_search_by_key(&watch, |(own, _)| *own).ok()?;
+        Some(tallies[at].1)
     }
 
     /// A request's probe fires so often at most.
@@ -193,9 +198,8 @@ impl Counts {
     pub fn weight(&self, request: usize, watch: u32, now: u64) -> f64 {
         let now = self.ended.unwrap_or(now);
         let share = self.share(watch, now);
-        let tallies = self.tallies.get(request).into_iter().flatten();
-        let mut own = tallies.filter(|(own, _)| *own == watch);
-        let estimate = own.next().map(|(_, tally)| self.estimate(watch, *tally, now));
+        let tally = self.tally(request, watch);
+        let estimate = tally.map(|tally| self.estimate(watch, tally, now));
         match estimate.filter(|estimate| estimate.seen > 0) {
             Some(estimate) => estimate.estimated / estimate.seen as f64,
             None if share > 0.0 => 1.0 / share,

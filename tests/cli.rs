@@ -122,6 +122,8 @@ fn wrong_usage() {
         ("global_unknown", &["-G", "n=5", "-e", HELLO]),
         ("duration_no_number", &["-T", "soon", "-e", HELLO]),
         ("duration_negative", &["-T", "-1", "-e", HELLO]),
+        ("overhead_of_what", &["--max-overhead", "0.05", "-e", HELLO]),
+        ("overhead_too_much", &["--max-overhead", "500%", "-e", HELLO]),
         ("quiet_and_verbose", &["-q", "-v", "-e", HELLO]),
         ("command_quotes", &["-e", HELLO, "-c", "echo 'x"]),
         ("watch_nothing", &["watch"]),
@@ -267,6 +269,21 @@ fn output_goes_to_a_file() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stdout.is_empty());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "hello\n");
+    // Who is refused has lost nothing.
+    std::fs::write(&file, "the results of yesterday").unwrap();
+    for wrong in
+        [["-e", "probe"], ["-p", "0"], ["-e", "probe kernel.data(\"nothing\").write {}"]]
+    {
+        let output =
+            hwtrace(&["-o", file.to_str().unwrap()]).args(wrong).output().unwrap();
+        assert_ne!(output.status.code(), Some(0));
+        let kept = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(kept, "the results of yesterday", "{wrong:?}");
+    }
+    // Nothing is a result, too.
+    let silent = ["-o", file.to_str().unwrap(), "-e", "probe begin { exit() }"];
+    assert_eq!(hwtrace(&silent).output().unwrap().status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
     let nowhere = folder.path().join("no/such/folder");
     let output =
         hwtrace(&["-o", nowhere.to_str().unwrap(), "-e", HELLO]).output().unwrap();
