@@ -449,6 +449,7 @@ impl Tracker {
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
         let Place { address, belated } = slot.place(hit.time);
+        let doubted = slot.take_doubt(hit.time);
         let watch = Watch { address, ..like };
         if !wanted.access && !is_repeated(hit, &mut self.decoder, code, &mut self.lesson)
         {
@@ -461,7 +462,9 @@ impl Tracker {
         let shadow = seen(hit, alone, wanted.all)
             .or(shadow.map(|it| it.sure_if(wanted.all)))
             .or_else(|| read_at(&watch, hit.pid, memory, false))
-            .map_or(Shadow { value: 0, sure: false }, |it| it.sure_if(!belated));
+            .map_or(Shadow { value: 0, sure: false }, |it| {
+                it.sure_if(!belated && !doubted)
+            });
         let recovered = match hit.at_hit.told {
             Some(told) => Recovered::told(&told, &watch),
             None => {

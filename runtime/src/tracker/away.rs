@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::slot::Shadow;
+use super::slot::{Shadow, Slot};
 use super::values::read;
 use super::{Held, Memory, Tracker};
 use crate::engine::Whose;
@@ -67,6 +67,11 @@ impl Tracker {
                 shadow.sure = false;
             }
         }
+        for Held { whose, .. } in &doubtful {
+            if let Some(slot) = self.slot(*whose, watch) {
+                slot.doubt(since);
+            }
+        }
         doubtful
     }
 
@@ -80,26 +85,29 @@ impl Tracker {
     }
 
     fn settle(&mut self, back: &Back) {
-        let Self { watches, processes, kernel, away, .. } = self;
+        let like = self.watches[back.watch];
         for (whose, now) in &back.held {
-            let slot = match whose {
-                Whose::Process(pid) => processes
-                    .get_mut(pid)
-                    .and_then(|process| process.slots.get_mut(back.watch)),
-                Whose::Kernel => kernel.get_mut(back.watch),
-                // They do not take turns.
-                Whose::Thread(_) => None,
-            };
+            let slot = self.slot(*whose, back.watch);
             let Some(slot) = slot.filter(|slot| !slot.is_younger_than(back.since)) else {
                 continue;
             };
             let before = slot.shadow.replace(*now);
             let changed = before.filter(|before| before.value != now.value);
             if let Some(before) = changed {
-                let watch = slot.watch(watches[back.watch]);
+                let watch = slot.watch(like);
                 let pid = whose.owner().unwrap_or(0);
-                away.changes.push_back(change(back, (pid, watch), (before, *now)));
+                let change = change(back, (pid, watch), (before, *now));
+                self.away.changes.push_back(change);
             }
+        }
+    }
+
+    /// A watch that takes turns, where it is; none of a thread's own, which do not.
+    fn slot(&mut self, whose: Whose, watch: usize) -> Option<&mut Slot> {
+        match whose {
+            Whose::Process(pid) => self.processes.get_mut(&pid)?.slots.get_mut(watch),
+            Whose::Kernel => self.kernel.get_mut(watch),
+            Whose::Thread(_) => None,
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) struct Slot {
     since: u64,
     /// Where it was, and since when: the oldest first. Its hits may still come.
     before: Vec<(u64, u64)>,
+    /// From when on it was armed while somebody stored: what was read of it is not what
+    /// the first hit from then on found, whatever the engine tells.
+    doubted: Option<u64>,
 }
 
 /// Of which address a hit is.
@@ -73,6 +76,21 @@ impl Slot {
     /// What was there before this time is not of it.
     pub(super) fn renew(&mut self, since: u64) {
         self.since = since;
+    }
+
+    /// What was read of it is not what the first hit from this time on found.
+    pub(super) fn doubt(&mut self, since: u64) {
+        self.doubted = Some(since);
+    }
+
+    /// The same of what was read for the present place.
+    pub(super) fn doubt_all(&mut self) {
+        self.doubt(self.since);
+    }
+
+    /// Whether it is a hit at this time that found something else; once.
+    pub(super) fn take_doubt(&mut self, time: u64) -> bool {
+        self.doubted.take_if(|since| *since <= time).is_some()
     }
 
     /// Whether it held something else at this time.

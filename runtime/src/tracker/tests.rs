@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::access::Function;
-use crate::event::Registers;
+use crate::event::{AtHit, Registers};
 use crate::schema::ByteRange;
 use crate::schema::UNSURE_NEW;
 
@@ -321,4 +321,13 @@ fn what_changes_while_the_register_is_passed_on_is_doubted() {
     assert_eq!(doubtful, [Held { whose: Whose::Process(1), watch: 0, value: 6 }]);
     let away = tracker.away(u64::MAX).expect("a change");
     assert_eq!((away.new, away.doubts), (6, UNSURE_NEW));
+    // The engine told the first hit what it had been told itself.
+    let told = AtHit { old: Some(6), memory: Some(8), ..AtHit::default() };
+    let at = |time| RawHit { time, at_hit: told, ..hit(1, 1) };
+    let doubted = |tracker: &mut Tracker, time| {
+        complete(tracker, &at(time)).doubts & UNSURE_OLD != 0
+    };
+    assert!(!doubted(&mut tracker, 19), "it was before");
+    assert!(doubted(&mut tracker, 20));
+    assert!(!doubted(&mut tracker, 21), "that is known");
 }

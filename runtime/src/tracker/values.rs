@@ -79,5 +79,6 @@ pub(super) fn confirm(slot: &mut Slot, like: Watch, pid: u32, memory: &mut dyn M
     let now = read(slot, like, pid, memory, true);
     if now != slot.shadow {
         slot.shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
+        slot.doubt_all();
     }
 }
