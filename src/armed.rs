@@ -10,6 +10,7 @@ mod own;
 mod relief;
 mod seek;
 mod turns;
+mod waits;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ use own::Roomless;
 pub(crate) use relief::{Relief, USUAL_NS, heavy_remark, measured};
 pub(crate) use seek::Seek;
 pub(crate) use turns::Rotation;
+use waits::Waits;
 
 use crate::counts::Counts;
 use crate::instances::{Instance, Place};
@@ -82,6 +84,7 @@ pub(crate) struct Armed {
     /// Where hits may take a part of the time only.
     pub(crate) relief: Option<Relief>,
     pub(crate) counts: Rc<RefCell<Counts>>,
+    waits: Waits,
     /// Those that handlers name, where probes ask for any.
     pub(crate) objects: Option<Objects>,
 }
@@ -139,6 +142,7 @@ impl Armed {
             plans: Vec::new(),
             rotation: None,
             relief: None,
+            waits: Waits::default(),
             objects: None,
         }
     }
@@ -254,7 +258,7 @@ impl Armed {
             self.doubt(&before, &self.tracker.values_of(watch));
         }
         self.on[watch] = on;
-        let carried = self.rotation.as_ref().is_none_or(|it| it.carries(watch));
+        let carried = self.carries(watch);
         // Most of what it takes comes before it is on, and before it is off.
         let now = self.surroundings.kernel.clock();
         self.counts.borrow_mut().coverage.turn(watch, on && carried, now);

@@ -5,7 +5,8 @@ mod objects;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use hwtrace_runtime::slots::coverage::{Coverage, Estimate};
+use hwtrace_runtime::slots::coverage::Estimate;
+use hwtrace_runtime::slots::coverage::strata::Strata;
 use hwtrace_runtime::world;
 
 use crate::armed::USUAL_NS;
@@ -14,12 +15,13 @@ use crate::registers::Sees;
 /// What each request saw.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    pub(crate) coverage: Coverage,
+    pub(crate) coverage: Strata,
     /// By request: its watches, in order, with their tallies.
     tallies: Vec<Vec<(u32, usize)>>,
-    /// By watch: nanoseconds in which the target was kept up by hits while only part of the
-    /// time was watched. It did not go on then.
+    /// By watch: nanoseconds for which hits kept the target up while it was sampled.
     kept_up: Vec<u64>,
+    /// The share of the time in which the target waited for a processor.
+    waits: f64,
     objects: objects::Objects,
     /// By request: how often its probe fires at most.
     limits: Vec<u64>,
@@ -116,17 +118,16 @@ impl Counts {
         self.limits[request] = limit;
     }
 
-    fn kept_up(&self, watch: u32) -> f64 {
-        self.kept_up.get(watch as usize).copied().unwrap_or(0) as f64
+    /// The target waited for a processor in such a share of the time, 0 to 1.
+    pub(crate) fn waits(&mut self, share: f64) {
+        self.waits = share;
     }
 
-    /// In the time that a watch was on the hits kept the target up for so long.
+    /// While a watch was sampled its hits kept the target up for so long, all in all.
     pub(crate) fn keeps_up(&mut self, watch: usize, took_ns: u64) {
-        if took_ns > 0 {
-            let watches = self.kept_up.len().max(watch + 1);
-            self.kept_up.resize(watches, 0);
-            self.kept_up[watch] += took_ns;
-        }
+        let watches = self.kept_up.len().max(watch + 1);
+        self.kept_up.resize(watches, 0);
+        self.kept_up[watch] = took_ns;
     }
 
     /// What a request saw, and what that stands for, up to now.
@@ -138,7 +139,8 @@ impl Counts {
             watches.map(estimate).chain([self.objects.of(request, now)]).sum();
         match self.limits.get(request) {
             Some(limit) if sum.seen >= *limit => {
-                Estimate { estimated: sum.seen as f64, variance: Some(0.0), ..sum }
+                let estimated = sum.seen as f64;
+                Estimate { estimated, variance: Some(0.0), bias: 0.0, ..sum }
             }
             Some(limit) => {
                 Estimate { estimated: sum.estimated.min(*limit as f64), ..sum }
@@ -150,31 +152,44 @@ impl Counts {
     /// What was counted of a watch stands for. While it is watched hits keep the target up,
     /// which then does less than when it is not: by so much at most as they take.
     /// Whether it could do more nobody knows; so what is told lies between, and is off by
-    /// half of that besides.
+    /// half of that at most besides. Where that could be all of it, what is told is what
+    /// it does when it is slowed down, and nothing of how far that is off.
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
-        let estimate = self.coverage.estimate(tally, now);
-        if estimate.coverage() >= 1.0 {
-            return estimate;
+        let strata = self.coverage.estimates(tally, now);
+        let wanted_ns = strata.iter().map(|stratum| stratum.wanted_ns).sum();
+        let kept_up = self.kept_up.get(watch as usize).copied().unwrap_or(0);
+        let [usual, sampled] = strata;
+        self.slowed_down(usual, 0, wanted_ns)
+            + self.slowed_down(sampled, kept_up, wanted_ns)
+    }
+
+    /// The estimate of a stratum, where its hits kept the target up for so long, and more
+    /// if they took what is usual; its watch was wanted for so long altogether.
+    fn slowed_down(&self, stratum: Estimate, kept_up: u64, wanted_ns: u64) -> Estimate {
+        if stratum.coverage() >= 1.0 {
+            return stratum;
         }
-        let more = self.more(watch, &estimate) * estimate.estimated;
-        let told = more <= estimate.estimated;
-        Estimate {
-            estimated: estimate.estimated + more / 2.0,
-            variance: estimate.variance.filter(|_| told),
-            ..estimate
+        let half = self.more(&stratum, kept_up, wanted_ns) * stratum.estimated / 2.0;
+        match half <= stratum.estimated / 2.0 {
+            true => {
+                Estimate { estimated: stratum.estimated + half, bias: half, ..stratum }
+            }
+            false => Estimate { variance: None, ..stratum },
         }
-        .widened(more / 2.0)
     }
 
     /// By which part more the target does while a watch is off than while it is on, at most.
-    fn more(&self, watch: u32, estimate: &Estimate) -> f64 {
-        let (on, wanted) = (estimate.on_ns as f64, estimate.wanted_ns as f64);
+    fn more(&self, stratum: &Estimate, kept_up: u64, wanted_ns: u64) -> f64 {
+        // It can do nothing while it waits for a processor, with hits or without.
+        let runs = 1.0 - self.waits;
+        let (on, wanted) = (runs * stratum.on_ns as f64, runs * stratum.wanted_ns as f64);
         if on == 0.0 || wanted == 0.0 {
             return 0.0;
         }
-        let own = self.kept_up(watch).max(estimate.seen as f64 * USUAL_NS);
+        let own = (kept_up as f64).max(stratum.seen as f64 * USUAL_NS);
         // And by hits of others that had registers at the time.
-        let others = self.seen as f64 * USUAL_NS * (on / wanted);
+        let share = stratum.on_ns as f64 / wanted_ns as f64;
+        let others = self.seen as f64 * USUAL_NS * share;
         let kept_up = (own + others).min(on * MOST_KEPT_UP);
         on / (on - kept_up) * ((wanted - kept_up) / wanted) - 1.0
     }
@@ -240,7 +255,8 @@ mod tests {
     /// A request that sees a watch in one of four turns of 10 ms each, so many hits each
     /// time.
     fn seen(hits: u64) -> Counts {
-        let mut counts = Counts { coverage: Coverage::new(1), ..Counts::default() };
+        let mut counts = Counts::default();
+        counts.coverage.add_watch();
         counts.coverage.want(0, true, 0);
         counts.add(0, 0);
         for turn in 0..100 {
@@ -266,6 +282,25 @@ mod tests {
             let low = estimate.error().map_or(0.0, |error| estimate.estimated - error);
             assert!(low <= least, "nobody knows whether it could do more: {estimate:?}");
         }
+    }
+
+    #[test]
+    fn what_hits_keep_the_target_from_adds_up() {
+        let one = seen(500).of(0, 4000 * MS);
+        let eight: Estimate = (0..8).map(|_| one).sum();
+        let low = eight.estimated - eight.error().expect("an error");
+        assert!(low <= 8.0 * 4.0 * 50_000.0, "{eight:?}");
+    }
+
+    #[test]
+    fn while_the_target_waits_hits_keep_nobody_up() {
+        let (mut waits, now) = (seen(500), 4000 * MS);
+        let runs = waits.of(0, now);
+        waits.waits(0.5);
+        assert!(waits.of(0, now).error() > runs.error(), "they took more of the rest");
+        waits.waits(0.8);
+        let estimate = waits.of(0, now);
+        assert_eq!((estimate.estimated, estimate.error()), (200_000.0, None));
     }
 
     #[test]

@@ -554,6 +554,7 @@ impl<'a, C: Consumer> Session<'a, C> {
                 armed
                     .relieve()
                     .map_err(|e| Failure::System("switching a watch on or off", e))?;
+                armed.mind_waits();
             }
             round = self.drain(false)?;
             if round == Round::Stopped {
@@ -583,7 +584,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         let now = self.kernel.clock();
         if let (Some(armed), Some((bound, cost))) = (&mut self.armed, self.relief) {
             let watches = armed.registers.watches().len();
-            armed.relief = Some(Relief::new(bound, cost, watches, now));
+            let mut relief = Relief::new(bound, cost, watches, now);
+            for watch in (0..watches).filter(|watch| !armed.carries(*watch)) {
+                relief.turn(watch, false, now);
+            }
+            armed.relief = Some(relief);
         }
     }
 

@@ -229,3 +229,51 @@ fn changes_that_nobody_saw_are_told_of() {
     let said = ended.out.iter().find(|line| line.starts_with("away"));
     assert_eq!(said.map(String::as_str), Some("away 1, gaps 0"), "{ended:#?}");
 }
+
+/// What `watch` says of eight words that are stored to so often each, with so much work
+/// before each store: by word what is estimated, and by how much that may be off.
+fn hot(stores: u64, work: u64, options: &[&str]) -> Option<Vec<(f64, Option<f64>)>> {
+    let folder = Scratch::new();
+    let file = folder.file("found.json", b"", 0o644);
+    let program = c_with("hot_many", &["-g"]);
+    let arguments = ["watch", "--mode", "write", "-f", "json", "words[0..8]"];
+    let (stores, work) = (stores.to_string(), work.to_string());
+    let command = ["--", program.to_str().unwrap(), &stores, &work];
+    let hwtrace = Hwtrace::new(&arguments).writing_to(&file).with(options);
+    let ended = hwtrace.with(&command).run_with("go");
+    ended.done("done")?;
+    let found: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let watches = found["watches"].as_array().unwrap().iter();
+    let figures = watches
+        .map(|watch| (watch["estimated"].as_f64().unwrap(), watch["error"].as_f64()));
+    Some(figures.collect())
+}
+
+/// Where hits keep the target up, what is estimated is less than there was, or what is said
+/// to be off holds that, also for all together.
+#[test]
+fn of_what_hits_slow_down_nothing_false_is_said() {
+    if !live() {
+        return;
+    }
+    for options in [&[][..], &["--max-overhead", "5%"]] {
+        for (stores, work) in [(60_000, 0), (30_000, 2_000), (10_000, 20_000)] {
+            let found = despite_lost_traps(|| hot(stores, work, options));
+            assert_eq!(found.len(), 8);
+            let all =
+                found.iter().fold((0.0, Some(0.0)), |sum: (f64, Option<f64>), it| {
+                    (sum.0 + it.0, sum.1.zip(it.1).map(|(sum, error)| sum + error))
+                });
+            let of_all = (8.0 * stores as f64, all);
+            let of_each = found.iter().map(|it| (stores as f64, *it));
+            for (there, (estimated, error)) in of_each.chain([of_all]) {
+                let holds = match error {
+                    // One in twenty may be off by more.
+                    Some(error) => (estimated - there).abs() <= 2.0 * error + 3.0,
+                    None => estimated <= 1.2 * there,
+                };
+                assert!(holds, "{stores}, {work} {options:?}: {found:#?}");
+            }
+        }
+    }
+}

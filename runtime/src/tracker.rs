@@ -399,6 +399,11 @@ impl Tracker {
         Some(Ended { pid, hit })
     }
 
+    /// The threads there are: of which process, and which.
+    pub fn threads(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.threads.iter().map(|(tid, thread)| (thread.pid, *tid))
+    }
+
     /// How many threads there were, ended ones too.
     pub fn threads_seen(&self) -> u64 {
         self.threads_seen

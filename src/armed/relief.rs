@@ -4,9 +4,10 @@ mod cost;
 mod throttle;
 
 use std::io;
+use std::rc::Rc;
 
 pub(crate) use cost::{USUAL_NS, measured};
-use throttle::{Hot, Switch, Throttle};
+use throttle::{Hot, Seen, Switch, Throttle};
 
 use super::Armed;
 use crate::report::grouped;
@@ -25,6 +26,11 @@ impl Relief {
     pub(crate) fn new(bound: f64, cost_ns: f64, watches: usize, now: u64) -> Self {
         let throttle = Throttle::new(bound, cost_ns, watches, now);
         Self { throttle, bound, off: vec![false; watches] }
+    }
+
+    /// A watch has a register from now on, or others have it.
+    pub(crate) fn turn(&mut self, watch: usize, comes: bool, now: u64) {
+        self.throttle.turn(watch, comes, now);
     }
 
     /// Whether a watch is off for a while.
@@ -51,24 +57,34 @@ impl Armed {
         }
         let hits = self.engine.account().counted;
         let now = self.surroundings.kernel.clock();
+        let counts = Rc::clone(&self.counts);
+        let seen = |watch, now| Seen {
+            hits: hits.get(watch).copied().unwrap_or(0),
+            on_ns: counts.borrow().coverage.on_ns(watch, now),
+        };
         let Some(relief) = &mut self.relief else { return Ok(()) };
-        let switches = relief.throttle.look(now, &hits);
+        let all: Vec<_> = (0..hits.len()).map(|watch| seen(watch, now)).collect();
+        let switches = relief.throttle.look(now, &all);
         relief.throttle.looked(now - begun, now);
         // Objects move, and take turns of their own.
         let objects = |watch| self.objects.as_ref().is_some_and(|it| it.holds(watch));
         let switches: Vec<_> =
             switches.into_iter().filter(|switch| !objects(switch.watch)).collect();
-        for Switch { watch, on, took_ns } in switches {
-            if let Some(relief) = &mut self.relief {
-                relief.off[watch] = !on;
+        for Switch { watch, on, sampled } in switches {
+            let Some(relief) = &mut self.relief else { continue };
+            let was_off = std::mem::replace(&mut relief.off[watch], !on);
+            let mut counts = self.counts.borrow_mut();
+            counts.coverage.sample(watch, sampled, now);
+            let took = relief.throttle.hot(watch).map_or(0, |hot| hot.took_ns);
+            counts.keeps_up(watch, took);
+            drop(counts);
+            if was_off == on {
+                self.apply(watch)?;
+                let now = self.surroundings.kernel.clock();
+                if let Some(relief) = &mut self.relief {
+                    relief.throttle.switched(watch, now, seen(watch, now));
+                }
             }
-            self.apply(watch)?;
-            let now = self.surroundings.kernel.clock();
-            let hits = hits.get(watch).copied().unwrap_or(0);
-            if let Some(relief) = &mut self.relief {
-                relief.throttle.switched(watch, now, hits);
-            }
-            self.counts.borrow_mut().keeps_up(watch, took_ns);
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Rotation {
     }
 
     /// Whether a watch has a register now.
-    pub(crate) fn carries(&self, watch: usize) -> bool {
+    fn carries(&self, watch: usize) -> bool {
         self.turns.carried().get(watch).copied().unwrap_or(true)
     }
 }
@@ -61,8 +61,13 @@ impl Armed {
     /// Everything is armed: from now on time is counted.
     pub(crate) fn begin_counting(&self) {
         let now = self.surroundings.kernel.clock();
-        let carries = |watch| self.rotation.as_ref().is_none_or(|it| it.carries(watch));
+        let carries = |watch| self.carries(watch);
         self.counts.borrow_mut().begin(self.registers.sees(), carries, now);
+    }
+
+    /// Whether a watch has a register now.
+    pub(crate) fn carries(&self, watch: usize) -> bool {
+        self.rotation.as_ref().is_none_or(|it| it.carries(watch))
     }
 
     /// In how many nanoseconds the turn ends; none where nobody takes turns.
@@ -121,6 +126,10 @@ impl Armed {
             let coverage = &mut self.counts.borrow_mut().coverage;
             coverage.turn(pass.from, false, passed.off);
             coverage.turn(pass.to, comes, *on);
+            if let Some(relief) = &mut self.relief {
+                relief.turn(pass.from, false, passed.off);
+                relief.turn(pass.to, true, *on);
+            }
         }
         for watch in &passed.failed {
             for sees in &self.registers.sees()[*watch] {

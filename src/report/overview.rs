@@ -111,6 +111,7 @@ mod tests {
             wanted_ns: 1000,
             estimated: seen as f64 * 1000.0 / part as f64,
             variance,
+            bias: 0.0,
         };
         Entry { name: name.to_owned(), estimate }
     }

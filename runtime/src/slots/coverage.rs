@@ -1,9 +1,12 @@
 //! How much of the time each watch had a register, and what its hits stand for then.
 //!
-//! The turns of a watch are a sample of the time in which it is wanted. What was counted in
-//! them, by the time that they took, is the rate of all of it; how much turns differ from
-//! that tells how far it may be off (Cochran, "Sampling Techniques", chapter 6, ratio
-//! estimates).
+//! The turns of a watch are a sample of the time in which it is wanted. Each stands for
+//! itself and for half of the time to the turns before and after it: that follows what is
+//! watched when it does more at some times than at others, also where it is watched less at
+//! those (the trapezoidal rule). How much turns differ from the rate of all tells how far
+//! that may be off (Cochran, "Sampling Techniques", chapter 6, ratio estimates).
+
+pub mod strata;
 
 use std::collections::VecDeque;
 use std::iter::Sum;
@@ -24,12 +27,22 @@ struct Tally {
     /// The turn that hits fall into, by number, and how many did.
     turn: Option<u64>,
     count: u64,
-    /// Nanoseconds it took, and when it ended; 0 while it goes on.
-    length: u64,
+    /// When it ended; 0 while it goes on.
     end: u64,
-    /// Over all turns before: squares of counts, and counts times lengths.
+    /// Of all turns before.
+    before: Sums,
+}
+
+/// Of what was counted in turns.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    /// What it stands for.
+    estimated: f64,
+    /// Squares of that, and products with the time that the turn stands for.
+    squares: f64,
+    products: f64,
+    /// Squares of the counts.
     counts_squared: f64,
-    counts_lengths: f64,
 }
 
 /// When a watch was wanted, and when it had a register.
@@ -38,23 +51,37 @@ struct Times {
     wanted: Span,
     /// Whether it has a register that is on.
     on: bool,
-    tallies: Vec<usize>,
     /// The last turns, in which hits may still fall.
     recent: VecDeque<Turn>,
-    /// Of all that have ended: their number, nanoseconds, and squares of these.
-    ended: u64,
+    /// How many there were, and how long those took together that have ended,
+    /// nanoseconds.
+    turns: u64,
     length: u64,
-    lengths_squared: f64,
+    /// Squares of the nanoseconds that each stands for, but for the last.
+    squares: f64,
+    /// Whether the next has nothing to do with the last, though nothing was missed.
+    apart: bool,
 }
 
-/// A time in which a watch was wanted and had a register.
+/// A time in which a watch was wanted and had a register. Such times bear the number of the
+/// one before, and count as one with it, where that was too short to stand for much, or
+/// where nothing was missed in between.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     number: u64,
+    /// When it began and ended, CLOCK_MONOTONIC; none while it goes on.
     start: u64,
-    /// None while it goes on.
     end: Option<u64>,
+    /// How long those of its number that have ended took, this one too.
+    length: u64,
+    /// From when on it stands for the time, and when it ended, in nanoseconds in which the
+    /// watch was wanted.
+    from: u64,
+    to: u64,
 }
+
+/// A turn of less stands for nothing by itself.
+const SHORT_NS: u64 = 500_000;
 
 /// So many of the last turns are known one by one. Hits come some 20 ms late: nothing that
 /// takes turns that fast is watched in vain.
@@ -81,6 +108,9 @@ pub struct Estimate {
     pub estimated: f64,
     /// The variance of that; none where too little was seen to tell.
     pub variance: Option<f64>,
+    /// By how much it may be off besides, for a reason that others may share: such errors
+    /// add up, while those that the variance tells of balance.
+    pub bias: f64,
 }
 
 impl Estimate {
@@ -92,16 +122,7 @@ impl Estimate {
     /// What the number is off by at most, in 95 of 100 cases; none where that can not be
     /// told.
     pub fn error(&self) -> Option<f64> {
-        self.variance.map(|variance| Z * variance.sqrt())
-    }
-}
-
-impl Estimate {
-    /// The same, where it may be off by so much besides.
-    #[must_use]
-    pub fn widened(self, by: f64) -> Self {
-        let variance = self.variance.map(|variance| variance + (by / Z).powi(2));
-        Self { variance, ..self }
+        self.variance.map(|variance| Z * variance.sqrt() + self.bias)
     }
 }
 
@@ -116,6 +137,7 @@ impl Add for Estimate {
             wanted_ns: self.wanted_ns + other.wanted_ns,
             estimated: self.estimated + other.estimated,
             variance,
+            bias: self.bias + other.bias,
         }
     }
 }
@@ -146,35 +168,44 @@ impl Span {
 
 impl Times {
     /// A turn begins or ends where that is so.
-    fn settle(&mut self, now: u64, tallies: &mut [Tally]) {
+    fn settle(&mut self, now: u64) {
         let on = self.on && self.wanted.since.is_some();
-        let open = self.recent.back().filter(|turn| turn.end.is_none()).copied();
-        match (open, on) {
-            (None, true) => {
-                let number = self.recent.back().map_or(0, |last| last.number + 1);
-                self.recent.push_back(Turn { number, start: now, end: None });
-                if self.recent.len() > RECENT {
-                    self.recent.pop_front();
-                }
-            }
-            (Some(turn), false) => self.end(turn, now, tallies),
-            _ => {}
+        let is_open = self.recent.back().is_some_and(|turn| turn.end.is_none());
+        if on && !is_open {
+            self.begin(now);
+        }
+        let wanted = self.wanted.until(now);
+        if let Some(turn) = self.recent.back_mut().filter(|_| is_open && !on) {
+            let length = now.saturating_sub(turn.start);
+            (turn.end, turn.to) = (Some(now), wanted);
+            turn.length += length;
+            self.length += length;
         }
     }
 
-    fn end(&mut self, turn: Turn, now: u64, tallies: &mut [Tally]) {
-        let length = now.saturating_sub(turn.start);
-        if let Some(last) = self.recent.back_mut() {
-            last.end = Some(now);
-        }
-        self.ended += 1;
-        self.length += length;
-        self.lengths_squared += (length as f64).powi(2);
-        for tally in &self.tallies {
-            let tally = &mut tallies[*tally];
-            if tally.turn == Some(turn.number) {
-                (tally.length, tally.end) = (length, now);
+    fn begin(&mut self, now: u64) {
+        let wanted = self.wanted.until(now);
+        let next = Turn { number: 0, start: now, end: None, length: 0, from: 0, to: 0 };
+        let apart = std::mem::take(&mut self.apart);
+        let goes_on =
+            |last: &Turn| last.length < SHORT_NS || (last.to == wanted && !apart);
+        let next = match self.recent.back() {
+            Some(last) if goes_on(last) => Turn { start: now, end: None, ..*last },
+            Some(last) => {
+                // What is between the two is shared between them.
+                let from = last.to + (wanted - last.to) / 2;
+                self.squares += ((from - last.from) as f64).powi(2);
+                self.turns += 1;
+                Turn { number: last.number + 1, from, ..next }
             }
+            None => {
+                self.turns += 1;
+                next
+            }
+        };
+        self.recent.push_back(next);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
         }
     }
 
@@ -196,20 +227,47 @@ impl Times {
             self.recent.get(later.saturating_sub(1))
         })
     }
+
+    /// The nanoseconds that a turn took, and those that it stands for.
+    fn stands_for(&self, number: u64, now: u64) -> Option<(f64, f64)> {
+        let next = self.recent.partition_point(|turn| turn.number <= number);
+        let turn = self.recent.get(next.checked_sub(1)?)?;
+        let going_on = turn.end.map_or(now.saturating_sub(turn.start), |_| 0);
+        let until =
+            self.recent.get(next).map_or(self.wanted.until(now), |next| next.from);
+        let stands_for = until.saturating_sub(turn.from);
+        Some(((turn.length + going_on) as f64, stands_for as f64))
+    }
+}
+
+impl Sums {
+    /// With what was counted in a turn, which took so long and stands for so long.
+    fn and(self, count: u64, (length, stands_for): (f64, f64)) -> Self {
+        let count = count as f64;
+        let estimated = count * (stands_for / length.max(1.0));
+        Self {
+            estimated: self.estimated + estimated,
+            squares: self.squares + estimated * estimated,
+            products: self.products + estimated * stands_for,
+            counts_squared: self.counts_squared + count * count,
+        }
+    }
 }
 
 impl Tally {
+    /// Of all turns until now.
+    fn sums(&self, times: &Times, now: u64) -> Sums {
+        let last = self.turn.and_then(|turn| times.stands_for(turn, now));
+        last.map_or(self.before, |last| self.before.and(self.count, last))
+    }
+
     /// Goes on to another turn, if it is one.
-    fn enter(&mut self, turn: &Turn) {
-        if self.turn == Some(turn.number) {
-            return;
-        }
-        let count = std::mem::take(&mut self.count) as f64;
-        self.counts_squared += count * count;
-        self.counts_lengths += count * self.length as f64;
-        self.turn = Some(turn.number);
+    fn enter(&mut self, turn: &Turn, times: &Times) {
         self.end = turn.end.unwrap_or(0);
-        self.length = self.end.saturating_sub(turn.start);
+        if self.turn != Some(turn.number) {
+            self.before = self.sums(times, turn.start);
+            (self.turn, self.count) = (Some(turn.number), 0);
+        }
     }
 }
 
@@ -230,24 +288,29 @@ impl Coverage {
     pub fn want(&mut self, watch: usize, wanted: bool, now: u64) {
         let times = &mut self.watches[watch];
         times.wanted.set(wanted, now);
-        times.settle(now, &mut self.tallies);
+        times.settle(now);
     }
 
     /// A watch has a register that is on from now on, or not.
     pub fn turn(&mut self, watch: usize, on: bool, now: u64) {
         let times = &mut self.watches[watch];
         times.on = on;
-        times.settle(now, &mut self.tallies);
+        times.settle(now);
+    }
+
+    /// What comes next of a watch is of other times than what was: the next turn stands
+    /// for them alone.
+    pub fn part(&mut self, watch: usize) {
+        self.watches[watch].apart = true;
     }
 
     /// Forgets what was until now, but for what is wanted and has a register.
     pub fn restart(&mut self, now: u64) {
         for times in &mut self.watches {
             let (wanted, on) = (times.wanted.since.is_some(), times.on);
-            let tallies = std::mem::take(&mut times.tallies);
-            *times = Times { on, tallies, ..Times::default() };
+            *times = Times { on, ..Times::default() };
             times.wanted.set(wanted, now);
-            times.settle(now, &mut self.tallies);
+            times.settle(now);
         }
         for tally in &mut self.tallies {
             *tally = Tally { watch: tally.watch, ..Tally::default() };
@@ -257,10 +320,8 @@ impl Coverage {
     /// Hits of some kind on a watch are to be counted; gives the number for
     /// [`Coverage::hit`].
     pub fn tally(&mut self, watch: usize) -> usize {
-        let number = self.tallies.len();
         self.tallies.push(Tally { watch, ..Tally::default() });
-        self.watches[watch].tallies.push(number);
-        number
+        self.tallies.len() - 1
     }
 
     /// One of them; they come in the order of time. One that came in no turn is of the last
@@ -268,12 +329,18 @@ impl Coverage {
     pub fn hit(&mut self, tally: usize, time: u64) {
         let tally = &mut self.tallies[tally];
         tally.seen += 1;
+        let times = &self.watches[tally.watch];
         if time >= tally.end
-            && let Some(turn) = self.watches[tally.watch].turn_at(time)
+            && let Some(turn) = times.turn_at(time)
         {
-            tally.enter(turn);
+            tally.enter(turn, times);
         }
         tally.count += 1;
+    }
+
+    /// Nanoseconds in which a watch was wanted and had a register that was on.
+    pub fn on_ns(&self, watch: usize, now: u64) -> u64 {
+        self.watches[watch].on_ns(now)
     }
 
     /// The share of the time since it is wanted in which a watch had a register, 0 to 1.
@@ -285,27 +352,27 @@ impl Coverage {
 
     /// What was counted stands for this.
     pub fn estimate(&self, tally: usize, now: u64) -> Estimate {
-        let Tally { watch, seen, .. } = self.tallies[tally];
-        let times = &self.watches[watch];
-        let share = self.share(watch, now);
-        Estimate {
-            seen,
-            on_ns: times.on_ns(now),
-            wanted_ns: times.wanted.until(now),
-            estimated: if share > 0.0 { seen as f64 / share } else { 0.0 },
-            variance: if share == 1.0 { Some(0.0) } else { self.variance(tally, now) },
-        }
-    }
-
-    /// Of the estimate of a watch that had a register part of the time.
-    fn variance(&self, tally: usize, now: u64) -> Option<f64> {
         let tally = &self.tallies[tally];
-        let times = &self.watches[tally.watch];
-        let open = times.open(now);
-        let turns = (times.ended + u64::from(open.is_some())) as f64;
-        let (share, on) = (self.share(tally.watch, now), times.on_ns(now) as f64);
+        let (times, seen) = (&self.watches[tally.watch], tally.seen);
+        let share = self.share(tally.watch, now);
+        let sums = tally.sums(times, now);
+        let (estimated, variance) = match share {
+            1.0 => (seen as f64, Some(0.0)),
+            _ => {
+                (sums.estimated.max(seen as f64), times.variance(seen, sums, share, now))
+            }
+        };
+        let (on_ns, wanted_ns) = (times.on_ns(now), times.wanted.until(now));
+        Estimate { seen, on_ns, wanted_ns, estimated, variance, bias: 0.0 }
+    }
+}
+
+impl Times {
+    /// Of what is estimated where it had a register such a share of the time, and so many
+    /// hits were seen.
+    fn variance(&self, seen: u64, sums: Sums, share: f64, now: u64) -> Option<f64> {
+        let (turns, seen) = (self.turns as f64, seen as f64);
         let missed = (1.0 - share) / (share * share);
-        let seen = tally.seen as f64;
         if share > NEARLY_ALL && turns < TURNS_MIN {
             // As if what was seen had been twice as dense where it was not.
             return Some((2.0 * (1.0 - share) * (seen + 3.0) / Z).powi(2));
@@ -313,25 +380,24 @@ impl Coverage {
         if turns < TURNS_MIN || share == 0.0 {
             return None;
         }
-        if tally.seen == 0 {
+        if seen == 0.0 {
             // With three expected in 95 of 100 cases one is seen at least.
             return Some((3.0 / Z).powi(2) * missed);
         }
-        let length = if tally.end == 0 { open.unwrap_or(0) } else { tally.length };
-        let (count, length) = (tally.count as f64, length as f64);
-        let squares = tally.counts_squared + count * count;
         // In a few heaps: how many of these were missed nobody knows.
-        if squares > 2.0 * seen && seen * seen < HEAPS_MIN * squares {
+        let heaps = sums.counts_squared;
+        if heaps > 2.0 * seen && seen * seen < HEAPS_MIN * heaps {
             return None;
         }
-        let rate = seen / on;
-        let open = open.unwrap_or(0) as f64;
-        let spread = squares - 2.0 * rate * (tally.counts_lengths + count * length)
-            + rate * rate * (times.lengths_squared + open * open);
+        let wanted = self.wanted.until(now) as f64;
+        let last = self.recent.back().map_or(0, |last| last.from);
+        let squares = self.squares + (wanted - last as f64).powi(2);
+        let rate = sums.estimated / wanted;
+        let spread = sums.squares - 2.0 * rate * sums.products + rate * rate * squares;
         // Of few turns the spread itself is not known well: the variance of Student's t.
         let student = (turns - 1.0) / (turns - 3.0).max(0.4);
         let between = turns / (turns - 1.0) * spread.max(0.0) * student;
-        Some(between.max(seen) * missed)
+        Some((between * (1.0 - share)).max(seen * missed))
     }
 }
 

@@ -1,8 +1,14 @@
 //! When watches that are hit too often are on, and when off: figures only.
+//!
+//! One that is hit too often is sampled: it is on in windows. How long a window is, and how
+//! long it is off after it, follows from what hits took in windows on average, and not from
+//! what was seen in this one: else it would be on longest where least happens, and what was
+//! seen would stand for too little.
 
-/// A watch that is hit too often is on for so long at least.
+/// A window is so long at least.
 const WINDOW_NS: u64 = 1_000_000;
-/// And off: what takes less goes on until it has taken more, as switching takes time, too.
+/// And a watch is off for so long at least, as switching takes time, too: windows are longer
+/// instead.
 const OFF_LEAST_NS: u64 = 4_000_000;
 /// One that takes no more than it may for so long is looked at no closer than others.
 const CALM_NS: u64 = 100_000_000;
@@ -10,6 +16,10 @@ const CALM_NS: u64 = 100_000_000;
 const CHECK_NS: u64 = 20_000_000;
 /// Looking at the counts takes one part in so many of the time at most.
 const LOOK_PARTS: u64 = 50;
+/// What the average of windows keeps of those before, at each.
+const KEEPS: f64 = 0.875;
+/// So much of what they may take hits are to take: rates change.
+const AIM: f64 = 0.95;
 
 /// Keeps the hits of all watches together below a share of a processor's time.
 #[derive(Clone, Debug)]
@@ -19,35 +29,55 @@ pub(crate) struct Throttle {
     /// What a hit takes, nanoseconds.
     cost: f64,
     watches: Vec<Watched>,
+    /// For times that are not in step with anything.
+    random: u64,
+}
+
+/// What was seen of a watch up to some time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) hits: u64,
+    /// Nanoseconds in which it had a register that was on.
+    pub(crate) on_ns: u64,
 }
 
 /// What is known of a watch. Times are nanoseconds.
 #[derive(Clone, Copy, Debug)]
 struct Watched {
     on: bool,
+    /// Whether others have its register, so that nothing is to be decided.
+    away: bool,
     /// Whether it is hit too often.
     hot: bool,
-    /// Since when hits are looked at, of which there had been so many by then.
+    /// Since when hits are looked at, and what had been seen by then.
     since: u64,
-    before: u64,
+    before: Seen,
     /// When it is looked at next.
     next: u64,
-    /// How long it is until others are looked at again.
+    /// How long it is until others are looked at again; of one that is hit too often, how
+    /// long a window is.
     check: u64,
     /// The share of a processor's time that its hits took when it was looked at last.
     share: f64,
+    /// Of its windows, of which older ones count less: what hits took, and how long they
+    /// were.
+    took: f64,
+    lasted: f64,
+    /// For so long it is to be off for what hits had taken before the first window.
+    owed: f64,
+    /// For how long it has taken no more than it may.
+    calm: u64,
     /// Of the time in which it was on and hit too often: hits, and how long it was.
     hot_hits: u64,
     hot_ns: u64,
 }
 
-/// A watch is to be switched.
+/// A watch is to be switched, or is sampled from now on, or not any more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Switch {
     pub(crate) watch: usize,
     pub(crate) on: bool,
-    /// What the hits took since it was on; 0 where it is only on from now on.
-    pub(crate) took_ns: u64,
+    pub(crate) sampled: bool,
 }
 
 /// How a watch was that was hit too often.
@@ -57,6 +87,8 @@ pub(crate) struct Hot {
     pub(crate) rate: f64,
     /// The share of a processor's time that they took then.
     pub(crate) share: f64,
+    /// Nanoseconds that all of them took.
+    pub(crate) took_ns: u64,
 }
 
 impl Throttle {
@@ -64,42 +96,62 @@ impl Throttle {
     pub(crate) fn new(bound: f64, cost_ns: f64, watches: usize, now: u64) -> Self {
         let watched = Watched {
             on: true,
+            away: false,
             hot: false,
             since: now,
-            before: 0,
+            before: Seen::default(),
             next: now + WINDOW_NS,
             check: WINDOW_NS,
             share: 0.0,
+            took: 0.0,
+            lasted: 0.0,
+            owed: 0.0,
+            calm: 0,
             hot_hits: 0,
             hot_ns: 0,
         };
-        Self { bound, cost: cost_ns, watches: vec![watched; watches] }
+        let watches = vec![watched; watches];
+        Self { bound, cost: cost_ns, watches, random: now | 1 }
     }
 
     /// In how many nanoseconds it is time for [`Throttle::look`].
     pub(crate) fn due_in(&self, now: u64) -> u64 {
-        let next = self.watches.iter().map(|watch| watch.next).min();
+        let watches = self.watches.iter().filter(|watch| !watch.rests());
+        let next = watches.map(|watch| watch.next).min();
         next.map_or(u64::MAX, |next| next.saturating_sub(now))
     }
 
-    /// The watches of which something is to be decided now, with so many hits of each
+    /// The watches of which something is to be decided now, with what was seen of each
     /// until now: what is to be switched.
-    pub(crate) fn look(&mut self, now: u64, hits: &[u64]) -> Vec<Switch> {
-        for (watch, hits) in self.watches.iter_mut().zip(hits) {
-            watch.measure(now, *hits, self.cost);
+    pub(crate) fn look(&mut self, now: u64, seen: &[Seen]) -> Vec<Switch> {
+        for (watch, seen) in self.watches.iter_mut().zip(seen) {
+            watch.measure(now, *seen, self.cost);
         }
+        let before: Vec<_> = self.watches.iter().map(|it| (it.on, it.hot)).collect();
         self.heat();
         let allowed = self.allowed();
-        let mut switches = Vec::new();
-        let all = self.watches.iter_mut().zip(hits).enumerate();
-        for (number, (watch, hits)) in all.filter(|(_, (watch, _))| watch.next <= now) {
-            let took_ns = (hits.saturating_sub(watch.before) as f64 * self.cost) as u64;
-            if watch.decide(now, *hits, took_ns, allowed) {
-                let (on, took_ns) = (watch.on, if watch.on { 0 } else { took_ns });
-                switches.push(Switch { watch: number, on, took_ns });
+        let random = self.random();
+        for (watch, seen) in self.watches.iter_mut().zip(seen) {
+            if watch.is_due(now) {
+                watch.decide((now, *seen), self.cost, allowed, random);
             }
         }
-        switches
+        let all = self.watches.iter().zip(before).enumerate();
+        let changed = all.filter(|(_, (watch, before))| (watch.on, watch.hot) != *before);
+        let switch = |(watch, (it, _)): (usize, (&Watched, _))| Switch {
+            watch,
+            on: it.on,
+            sampled: it.hot,
+        };
+        changed.map(switch).collect()
+    }
+
+    /// 0.75 to 1.25 (xorshift: Marsaglia, Journal of Statistical Software 8, 14).
+    fn random(&mut self) -> f64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        0.75 + (self.random % 1024) as f64 / 2048.0
     }
 
     /// Looking took so long.
@@ -109,20 +161,31 @@ impl Throttle {
         }
     }
 
-    /// A watch was switched at this time, after so many hits.
-    pub(crate) fn switched(&mut self, watch: usize, now: u64, hits: u64) {
+    /// A watch was switched at this time, when so much had been seen of it.
+    pub(crate) fn switched(&mut self, watch: usize, now: u64, seen: Seen) {
         let watch = &mut self.watches[watch];
         if watch.on {
-            (watch.since, watch.before, watch.next) = (now, hits, now + WINDOW_NS);
+            (watch.since, watch.before, watch.next) = (now, seen, now + watch.check);
+        }
+    }
+
+    /// A watch has a register from now on, or others have it. Of one that comes it is not
+    /// long before it is looked at.
+    pub(crate) fn turn(&mut self, watch: usize, comes: bool, now: u64) {
+        let watch = &mut self.watches[watch];
+        watch.away = !comes;
+        if comes && watch.on {
+            watch.next = watch.next.min(now + WINDOW_NS);
         }
     }
 
     /// How a watch was that was hit too often at some time.
     pub(crate) fn hot(&self, watch: usize) -> Option<Hot> {
         let watch = &self.watches[watch];
-        let seconds = watch.hot_ns as f64 / 1e9;
-        let rate = watch.hot_hits as f64 / seconds;
-        (watch.hot_ns > 0).then(|| Hot { rate, share: rate * self.cost / 1e9 })
+        let (hits, seconds) = (watch.hot_hits as f64, watch.hot_ns as f64 / 1e9);
+        let (rate, took) = (hits / seconds, hits * self.cost);
+        let took_ns = took as u64;
+        (watch.hot_ns > 0).then(|| Hot { rate, share: rate * self.cost / 1e9, took_ns })
     }
 
     /// Hits of those that are not hit too often.
@@ -140,7 +203,7 @@ impl Throttle {
         while self.cool_share() > self.bound / (self.count_hot() + 1.0) {
             let cool = self.watches.iter_mut().filter(|watch| !watch.hot);
             match cool.max_by(|one, other| one.share.total_cmp(&other.share)) {
-                Some(most) => most.hot = true,
+                Some(most) => most.heats(),
                 None => return,
             }
         }
@@ -155,53 +218,90 @@ impl Throttle {
 }
 
 impl Watched {
+    /// Whether it is nobody's business, as others have its register.
+    fn rests(&self) -> bool {
+        self.away && self.on
+    }
+
+    fn is_due(&self, now: u64) -> bool {
+        self.next <= now && !self.rests()
+    }
+
+    /// So many hits have come since it is looked at, and it was on for so long.
+    fn since(&self, seen: Seen) -> (u64, u64) {
+        let Seen { hits, on_ns } = self.before;
+        (seen.hits.saturating_sub(hits), seen.on_ns.saturating_sub(on_ns))
+    }
+
     /// Looks what share its hits take, where it is time to.
-    fn measure(&mut self, now: u64, hits: u64, cost: f64) {
+    fn measure(&mut self, now: u64, seen: Seen, cost: f64) {
         let lasted = now.saturating_sub(self.since);
-        if self.next <= now && self.on && lasted > 0 {
-            self.share = hits.saturating_sub(self.before) as f64 * cost / lasted as f64;
+        if self.is_due(now) && self.on && lasted > 0 {
+            self.share = self.since(seen).0 as f64 * cost / lasted as f64;
         }
     }
 
-    /// Gives whether it is switched.
-    fn decide(&mut self, now: u64, hits: u64, took_ns: u64, allowed: f64) -> bool {
-        let lasted = now.saturating_sub(self.since);
-        if !self.on {
-            self.on = true;
-            return true;
-        }
-        if self.hot && self.share > allowed {
-            let whole = (took_ns as f64 / allowed) as u64;
-            let off = whole.saturating_sub(lasted);
-            if off < OFF_LEAST_NS {
-                self.next = now + WINDOW_NS;
-                return false;
+    /// It is hit too often from now on.
+    fn heats(&mut self) {
+        self.hot = true;
+        (self.took, self.lasted, self.calm, self.check) = (0.0, 0.0, 0, WINDOW_NS);
+    }
+
+    fn decide(&mut self, (now, seen): (u64, Seen), cost: f64, allowed: f64, random: f64) {
+        match (self.on, self.hot) {
+            (false, _) => self.on = true,
+            (true, true) => self.end_window((now, seen), cost, allowed, random),
+            (true, false) => {
+                self.check = (self.check * 2).min(CHECK_NS);
+                (self.since, self.before, self.next) = (now, seen, now + self.check);
             }
-            self.count(hits, lasted);
-            (self.on, self.next) = (false, now + off);
-            return true;
         }
-        if self.hot && lasted < CALM_NS {
-            self.next = now + WINDOW_NS;
-            return false;
-        }
-        if self.hot {
-            self.count(hits, lasted);
-            self.hot = false;
-        }
-        self.check = (self.check * 2).min(CHECK_NS);
-        (self.since, self.before, self.next) = (now, hits, now + self.check);
-        false
     }
 
-    fn count(&mut self, hits: u64, lasted: u64) {
-        self.hot_hits += hits.saturating_sub(self.before);
+    /// Goes on, or off for a while, or is not hit too often any more.
+    fn end_window(
+        &mut self,
+        (now, seen): (u64, Seen),
+        cost: f64,
+        allowed: f64,
+        random: f64,
+    ) {
+        let (hits, lasted) = self.since(seen);
+        let share = AIM * allowed;
+        if self.lasted == 0.0 {
+            // What was seen before is counted as it is. From here on there are windows.
+            self.owed =
+                hits as f64 * cost / share - now.saturating_sub(self.since) as f64;
+            (self.took, self.lasted) = (hits as f64 * cost, lasted.max(1) as f64);
+            (self.since, self.before, self.next) = (now, seen, now + WINDOW_NS);
+            return;
+        }
+        self.took = KEEPS * self.took + hits as f64 * cost;
+        self.lasted = KEEPS * self.lasted + lasted as f64;
+        self.hot_hits += hits;
         self.hot_ns += lasted;
+        (self.since, self.before) = (now, seen);
+        // For each nanosecond on so many off.
+        let times = self.took / self.lasted.max(1.0) / share - 1.0;
+        if times <= 0.0 {
+            self.calm += lasted;
+            self.hot = self.calm < CALM_NS;
+            self.next = now + WINDOW_NS;
+            return;
+        }
+        self.calm = 0;
+        let longer = OFF_LEAST_NS as f64 / times;
+        self.check = (random * longer.clamp(WINDOW_NS as f64, CALM_NS as f64)) as u64;
+        let owed = std::mem::take(&mut self.owed).max(0.0);
+        let off = (lasted as f64 * times * random + owed) as u64;
+        (self.on, self.next) = (false, now + off.max(OFF_LEAST_NS));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hwtrace_runtime::slots::coverage::Estimate;
+    use hwtrace_runtime::slots::coverage::strata::Strata;
     use proptest::prelude::*;
 
     use super::*;
@@ -250,10 +350,12 @@ mod tests {
                         self.on_ns[watch] += wait;
                     }
                 }
-                let hits: Vec<u64> = self.hits.iter().map(|hits| *hits as u64).collect();
-                for Switch { watch, on, .. } in self.throttle.look(self.now, &hits) {
+                let seen = self.hits.iter().zip(&self.on_ns);
+                let seen = seen.map(|(hits, on)| Seen { hits: *hits as u64, on_ns: *on });
+                let seen: Vec<_> = seen.collect();
+                for Switch { watch, on, .. } in self.throttle.look(self.now, &seen) {
                     self.on[watch] = on;
-                    self.throttle.switched(watch, self.now, hits[watch]);
+                    self.throttle.switched(watch, self.now, seen[watch]);
                 }
             }
         }
@@ -299,6 +401,56 @@ mod tests {
             let (begun, before) = (simulated.now, simulated.on_ns[0]);
             simulated.run(&[10.0, 10.0], 12 * SECOND);
             prop_assert_eq!(simulated.on_ns[0] - before, simulated.now - begun);
+        }
+    }
+
+    /// What is estimated of hits each so many nanoseconds while somebody runs, which is
+    /// by turns of a length by chance and so long on average; as a share of the truth.
+    fn estimated(run_ns: f64, seed: u64) -> f64 {
+        const STEP: u64 = 20_000;
+        let mut random = Throttle::new(0.5, COST, 0, seed << 20);
+        let mut length = || -(random.random() * 2.0 - 1.499).ln() * run_ns;
+        let mut throttle = Throttle::new(0.02, COST, 1, 0);
+        let mut strata = Strata::default();
+        strata.add_watch();
+        let tally = strata.tally(0);
+        strata.want(0, true, 0);
+        strata.turn(0, true, 0);
+        let (mut runs, mut until, mut on, mut there) = (false, 0, true, 0);
+        let mut seen = Seen::default();
+        for now in (0..30 * SECOND).step_by(STEP as usize) {
+            while until <= now {
+                (runs, until) = (!runs, until + length() as u64);
+            }
+            there += u64::from(runs);
+            if runs && on {
+                strata.hit(tally, now);
+                seen.hits += 1;
+            }
+            seen.on_ns += STEP * u64::from(on);
+            if throttle.due_in(now) > 0 {
+                continue;
+            }
+            for switch in throttle.look(now, &[seen]) {
+                strata.sample(0, switch.sampled, now);
+                strata.turn(0, switch.on, now);
+                on = switch.on;
+                throttle.switched(0, now, seen);
+            }
+        }
+        let estimate: Estimate = strata.estimates(tally, 30 * SECOND).into_iter().sum();
+        assert!(estimate.coverage() < 0.9, "it is sampled");
+        estimate.estimated / there as f64
+    }
+
+    #[test]
+    fn windows_are_where_nothing_happens_as_often_as_where_much_does() {
+        for run_ns in [0.3e6, 3e6, 30e6, 300e6] {
+            let tries = 20;
+            let shares: Vec<_> =
+                (1..=tries).map(|seed| estimated(run_ns, seed)).collect();
+            let mean = shares.iter().sum::<f64>() / tries as f64;
+            assert!((0.93..1.07).contains(&mean), "{run_ns}: {mean}, {shares:.2?}");
         }
     }
 

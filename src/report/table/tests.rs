@@ -28,7 +28,7 @@ fn whole() -> Estimate {
 /// A quarter of the time.
 fn quarter(seen: u64, variance: Option<f64>) -> Estimate {
     let estimated = seen as f64 * 4.0;
-    Estimate { seen, on_ns: 1, wanted_ns: 4, estimated, variance }
+    Estimate { seen, on_ns: 1, wanted_ns: 4, estimated, variance, bias: 0.0 }
 }
 
 fn quarter_row(hits: u64, place: &str) -> Row {

@@ -156,6 +156,7 @@ fn what_is_always_watched_is_no_estimate() {
         wanted_ns: 90,
         estimated: 7.0,
         variance: Some(0.0),
+        bias: 0.0,
     };
     assert_eq!(coverage.estimate(tally, 100), whole);
     // Nobody wants it: neither time counts.
@@ -163,14 +164,14 @@ fn what_is_always_watched_is_no_estimate() {
     assert_eq!(coverage.estimate(tally, 900), whole);
 }
 
-/// Turns of 10, each 40 after the last one began, from 0 on.
+/// Turns of 10 ms, each 40 after the last one began, from 0 on.
 fn in_turns(turns: u64, after_each: impl Fn(&mut Coverage, u64)) -> Coverage {
     let mut coverage = Coverage::new(1);
     coverage.tally(0);
     coverage.want(0, true, 0);
     for turn in 0..turns {
-        coverage.turn(0, true, 40 * turn);
-        coverage.turn(0, false, 40 * turn + 10);
+        coverage.turn(0, true, 40 * turn * MS);
+        coverage.turn(0, false, (40 * turn + 10) * MS);
         after_each(&mut coverage, turn);
     }
     coverage
@@ -180,44 +181,95 @@ fn in_turns(turns: u64, after_each: impl Fn(&mut Coverage, u64)) -> Coverage {
 fn a_hit_is_of_the_turn_in_which_it_was() {
     // Told late: when the turn after it is over, or all of them.
     let counted = |coverage: &Coverage| {
-        let Tally { seen, count, counts_squared, counts_lengths, .. } =
-            coverage.tallies[0];
-        (seen, count, counts_squared, counts_lengths)
+        let Tally { seen, count, before, .. } = coverage.tallies[0];
+        (seen, count, before.counts_squared, before.estimated)
     };
     let late = in_turns(9, |coverage, turn| {
         for of in turn.checked_sub(1).into_iter().flat_map(|of| vec![of; of as usize]) {
-            coverage.hit(0, 40 * of + 9);
+            coverage.hit(0, (40 * of + 9) * MS);
         }
     });
     let mut after = in_turns(9, |_, _| ());
-    (0..8).for_each(|of| (0..of).for_each(|_| after.hit(0, 40 * of)));
+    (0..8).for_each(|of| (0..of).for_each(|_| after.hit(0, 40 * of * MS)));
     // 0 to 7 hits, of which the last are not yet summed up.
     let squares = (0..7).map(|of| f64::from(of * of)).sum();
-    assert_eq!(counted(&late), (28, 7, squares, 21.0 * 10.0));
+    assert_eq!(counted(&late), (28, 7, squares, 21.0 * 4.0));
     assert_eq!(counted(&after), counted(&late));
     // In no turn, and of the last one, which goes on.
-    after.hit(0, 40 * 7 + 25);
+    after.hit(0, (40 * 7 + 25) * MS);
     assert_eq!(counted(&after).1, 8);
-    after.turn(0, true, 400);
-    after.hit(0, 405);
-    after.turn(0, false, 410);
-    assert_eq!(counted(&after), (30, 1, squares + 64.0, (21.0 + 8.0) * 10.0));
-    assert_eq!(after.estimate(0, 800).estimated, 30.0 * 8.0);
+    after.turn(0, true, 400 * MS);
+    after.hit(0, 405 * MS);
+    after.turn(0, false, 410 * MS);
+    assert_eq!(counted(&after), (30, 1, squares + 64.0, (21.0 + 8.0) * 4.0));
+    // The last one for half of the time since 330, and for all up to 800.
+    assert_eq!(after.estimate(0, 800 * MS).estimated, 29.0 * 4.0 + 43.5);
+}
+
+/// Twice as often while it is on half of the time as while it is on a tenth of it.
+#[test]
+fn each_turn_stands_for_the_time_around_it() {
+    let mut coverage = Coverage::new(1);
+    let tally = coverage.tally(0);
+    coverage.want(0, true, 0);
+    let (mut now, mut there) = (0, 0);
+    for turn in 0..400 {
+        let (off, hits) = if turn / 20 % 2 == 0 { (10, 20) } else { (90, 10) };
+        coverage.turn(0, true, now);
+        (0..hits).for_each(|hit| coverage.hit(tally, now + hit));
+        now += 10 * MS;
+        coverage.turn(0, false, now);
+        now += off * MS;
+        there += hits * (10 + off) / 10;
+    }
+    let estimate = coverage.estimate(tally, now);
+    let off = estimate.estimated / there as f64 - 1.0;
+    assert!(off.abs() < 0.02, "{off}, {estimate:?}");
+    let by_share = estimate.seen as f64 / estimate.coverage();
+    assert!(by_share > 1.2 * there as f64, "as if it did as much everywhere: {by_share}");
+}
+
+#[test]
+fn what_is_too_short_stands_for_something_with_its_neighbours_only() {
+    let mut coverage = Coverage::new(1);
+    let tally = coverage.tally(0);
+    coverage.want(0, true, 0);
+    for (start, length) in [(0, 10_000), (10_000, 5), (90_000, 10_000)] {
+        coverage.turn(0, true, start * 1000);
+        coverage.hit(tally, start * 1000);
+        // Nobody wants it for a while: no time passes.
+        coverage.want(0, false, start * 1000);
+        coverage.want(0, true, start * 1000);
+        coverage.turn(0, false, (start + length) * 1000);
+    }
+    let three = coverage.estimate(tally, 100 * MS).estimated;
+    // The second with the first for 50 of 100 ms, of which they saw 10, and the third, too.
+    assert!((14.9..15.1).contains(&three), "{three}");
+    let mut short = Coverage::new(1);
+    let tally = short.tally(0);
+    short.want(0, true, 0);
+    short.turn(0, true, 0);
+    short.turn(0, false, 100);
+    short.turn(0, true, 50 * MS);
+    short.hit(tally, 50 * MS);
+    short.turn(0, false, 60 * MS);
+    let one = short.estimate(tally, 60 * MS).estimated;
+    assert!((5.9..6.1).contains(&one), "{one}");
 }
 
 #[test]
 fn too_little_tells_nothing() {
-    let two = in_turns(2, |coverage, turn| coverage.hit(0, 40 * turn));
-    assert_eq!(two.estimate(0, 80).variance, None);
+    let two = in_turns(2, |coverage, turn| coverage.hit(0, 40 * turn * MS));
+    assert_eq!(two.estimate(0, 80 * MS).variance, None);
     let none = in_turns(100, |_, _| ());
-    let estimate = none.estimate(0, 4000);
+    let estimate = none.estimate(0, 4000 * MS);
     assert_eq!((estimate.estimated, estimate.coverage()), (0.0, 0.25));
     // Three in the quarter that was seen, so nine, and as uncertain as that.
     let error = estimate.error().expect("told");
     assert!((9.0..12.0).contains(&error), "{error}");
     // All in one turn.
     let heap = in_turns(100, |coverage, turn| {
-        (0..turn / 99 * 50).for_each(|_| coverage.hit(0, 40 * turn));
+        (0..turn / 99 * 50).for_each(|_| coverage.hit(0, 40 * turn * MS));
     });
-    assert_eq!(heap.estimate(0, 4000).variance, None);
+    assert_eq!(heap.estimate(0, 4000 * MS).variance, None);
 }
