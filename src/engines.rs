@@ -223,6 +223,11 @@ impl Taken {
         self.row.capacity
     }
 
+    /// Whether watches take debug registers.
+    pub(crate) fn has_registers(&self) -> bool {
+        self.row.capacity != usize::MAX
+    }
+
     /// Whether more of them can take turns.
     pub(crate) fn passes(&self) -> bool {
         self.row.passes

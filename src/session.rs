@@ -306,6 +306,8 @@ pub struct Session<'a, C> {
     options: Options,
     /// What is left out of ranges, as sentences.
     left_out: Vec<String>,
+    /// What the engine can not serve, as sentences.
+    unserved: Vec<String>,
     summary: Summary,
     failure: Option<Failure>,
     /// What share of the time hits may take, and how much one takes, in nanoseconds.
@@ -358,6 +360,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             context,
             options,
             left_out: Vec::new(),
+            unserved: Vec::new(),
             summary: Summary::default(),
             failure: None,
             relief: None,
@@ -384,6 +387,11 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// The types of the data that is watched.
     pub fn types(&self) -> &dyn Types {
         self.context.names.types()
+    }
+
+    /// What was asked for and means nothing to the engine that was taken, as sentences.
+    pub fn unserved(&self) -> &[String] {
+        &self.unserved
     }
 
     /// Which elements of ranges are not watched, and why.
@@ -444,6 +452,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
+        self.unserved = sharing.unserved(&engine);
         self.summary.armed = armed.figures.at_start.clone();
         self.context.tickets =
             (0..requests.len()).map(|request| armed.tickets(request)).collect();

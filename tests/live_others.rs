@@ -154,6 +154,51 @@ fn gdb_comes_second_and_both_go_on() {
     });
 }
 
+#[test]
+fn gdb_and_watches_that_take_turns_share_the_registers() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    let done = despite_lost_traps(|| {
+        let mut target = Target::start(&c("obey"), &[]);
+        let script = r#"global n, turns
+            probe begin { println("armed") }
+            probe process.data("counter").write.pinned { n++ }
+            probe process.data("a").write, process.data("b").write,
+                process.data("c").write, process.data("d").write,
+                process.data("e").write { turns++ }
+            probe end { printf("counter %d\nturns %d\n", n, turns > 0) }"#;
+        let options = ["--registers", "3", "--slice", "0.5"];
+        let tracing = Hwtrace::attach(script, &target).with(&options).start();
+        tracing.out().until("armed");
+        let commands =
+            ["watch *(long *)&counter", "continue", "continue", "delete", "detach"];
+        let Some(gdb) = Debugger::attach(&target, &commands) else {
+            return Some(None);
+        };
+        gdb.until_it_runs(&target);
+        for _ in 0..100 {
+            target.ask("touch")?;
+        }
+        // 0 changes nothing; 1 and 2 stop it.
+        target.ask("store 3")?;
+        let said = gdb.out.rest();
+        for _ in 0..100 {
+            target.ask("touch")?;
+        }
+        target.finish()?;
+        Some(Some((tracing.finish().expect(0), said)))
+    });
+    let Some((ended, said)) = done else { return };
+    let stops = said.iter().filter(|line| line.starts_with("New value = "));
+    let stops: Vec<_> = stops.collect();
+    assert_eq!(stops, ["New value = 1", "New value = 2"], "{said:#?}");
+    assert_eq!(ended.numbers("counter "), [[3]], "{ended:#?}");
+    assert_eq!(ended.numbers("turns "), [[1]], "{ended:#?}");
+    ended.says(&["6 watches by turns on 3 of 4 slots"]);
+}
+
 /// Events that hold registers, closed when dropped.
 struct Held(Vec<std::os::fd::RawFd>);
 

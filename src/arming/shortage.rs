@@ -2,35 +2,40 @@
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
-use hwtrace_runtime::slots::{Lack, Shortage};
+use hwtrace_runtime::slots::{CAPACITY, Lack, Shortage};
 
 use crate::report::counted;
-use crate::session::{Failure, Request};
+use crate::session::{Data, Failure, Request};
+use crate::sharing::Sharing;
 
 /// So many of what takes registers are listed.
 const LISTED: usize = 8;
 
-/// There are not enough registers. `takes`: how many each request takes by itself;
-/// `no_rotate`: whether turns are not taken as that was asked for.
+/// There are not enough registers. `takes`: how many each request takes by itself.
 pub(crate) fn too_many(
     error: &Shortage,
     takes: &[usize],
     requests: &[Request],
-    no_rotate: bool,
+    sharing: &Sharing,
 ) -> Failure {
     let request = requests.get(error.claim);
     let span = request.and_then(|request| request.span);
-    let message = message(error, takes, request);
+    let message = message(error, takes, request, sharing.registers);
     let mut diagnostic = Diagnostic::new(Code::TooManyWatches, span, message);
     if let Some(list) = list(error, takes, requests) {
         diagnostic = diagnostic.note(list);
     }
-    if error.held > 0 {
-        diagnostic = diagnostic.note(format!("others hold {} of them", error.held));
+    if requests.iter().any(|request| matches!(request.data, Data::Objects(_))) {
+        diagnostic = diagnostic.note("one at least is kept for objects of `watch()`");
     }
-    diagnostic = diagnostic.note(sharing(error));
+    diagnostic = diagnostic.note(how_they_share(error));
+    if sharing.registers.is_some_and(|allowed| allowed < CAPACITY) {
+        diagnostic = diagnostic.help(format!(
+            "`--registers` allows fewer than the {CAPACITY} that there are: allow more"
+        ));
+    }
     match error.why {
-        Lack::NoTurns if no_rotate => {
+        Lack::NoTurns if !sharing.rotate => {
             diagnostic = diagnostic.help("leave `--no-rotate` out: then they take turns");
         }
         Lack::NoTurns => {
@@ -51,25 +56,34 @@ pub(crate) fn too_many(
         .into()
 }
 
-fn message(error: &Shortage, takes: &[usize], request: Option<&Request>) -> String {
+fn message(
+    error: &Shortage,
+    takes: &[usize],
+    request: Option<&Request>,
+    allowed: Option<usize>,
+) -> String {
     let &Shortage { needed, capacity, .. } = error;
+    let there = match allowed {
+        Some(_) => format!("`--registers` allows {capacity}"),
+        None => format!("a thread has {capacity}"),
+    };
+    let registers = if capacity == 1 { "debug register" } else { "debug registers" };
     let alone = takes.get(error.claim).copied().unwrap_or(0);
     match (error.why, request) {
         (Lack::NoTurns | Lack::Pinned, Some(request)) if alone > capacity => {
             let data = &request.data;
-            format!("`{data}` takes {alone} debug registers, but a thread has {capacity}")
+            format!("`{data}` takes {alone} debug registers, but {there}")
         }
-        (Lack::Turns, Some(request)) => format!(
-            "of the {capacity} debug registers of a thread none is left for `{}`",
-            request.data
-        ),
-        (Lack::Pinned, _) => format!(
-            "{needed} different watches that do not take turns, but a thread has {capacity} \
-             debug registers"
-        ),
-        _ => format!(
-            "{needed} different watches, but a thread has {capacity} debug registers"
-        ),
+        (Lack::Turns, Some(request)) => {
+            let data = &request.data;
+            format!("no debug register is left for `{data}`: {there}")
+        }
+        (Lack::Pinned, _) => {
+            format!(
+                "{needed} different watches that do not take turns, but {there} {registers}"
+            )
+        }
+        _ => format!("{needed} different watches, but {there} {registers}"),
     }
 }
 
@@ -97,7 +111,7 @@ fn list(error: &Shortage, takes: &[usize], requests: &[Request]) -> Option<Strin
 }
 
 /// How they share, and whether more was done than usual.
-fn sharing(error: &Shortage) -> String {
+fn how_they_share(error: &Shortage) -> String {
     let mut text = "data in the same 8 aligned bytes shares a register where it is watched \
                     for the same accesses; what is longer takes one for each 8 bytes, and \
                     `.follow` one for each pointer"
