@@ -11,22 +11,21 @@ use hwtrace_lang::span::Span;
 use hwtrace_probes::kernel::KernelError;
 use hwtrace_probes::process::facts::identity;
 use hwtrace_probes::process::{
-    Holder, HolderKind, ProcessError, perf_event_paranoid, register_holders,
-    yama_ptrace_scope,
+    ProcessError, perf_event_paranoid, register_holders, yama_ptrace_scope,
 };
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::bpf::BpfError;
-use hwtrace_runtime::engine::{ArmError, Shortfall};
+use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::kernel::Kernel;
 
 use crate::armed::Refused;
 use crate::engines::{BEST, NoEngine, setcap};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
-use crate::report::{counted, shortfall};
 use crate::session::{Failure, Request};
+use shortage::none_free;
 pub(crate) use shortage::too_many;
 
 /// A script that watches a process was given none.
@@ -287,7 +286,7 @@ pub(crate) fn failed(
             let message =
                 format!("no free debug register on {whose} for `{}`", name(*watch));
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
-            held(diagnostic, short, &register_holders(*pid))
+            none_free(diagnostic, short, &register_holders(*pid))
         }
         ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
         ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
@@ -352,40 +351,6 @@ fn raise(limit: &str, needed: u64) -> String {
 fn may_with(diagnostic: Diagnostic, capabilities: &str) -> Diagnostic {
     let setcap = setcap(capabilities);
     diagnostic.help(format!("run hwtrace as root with `sudo`, or once {setcap}"))
-}
-
-/// Who holds registers, as far as is to be seen, and what may be done about it.
-fn held(diagnostic: Diagnostic, short: &Shortfall, holders: &[Holder]) -> Diagnostic {
-    let mut diagnostic =
-        diagnostic.note("a thread has four debug registers, shared by all who watch it");
-    if short.threads > 0 {
-        let of = format!("{} of {}", short.threads, counted(short.of.into(), "thread"));
-        diagnostic = diagnostic.note(format!("{of} lack them: {}", shortfall(short)));
-    }
-    for holder in holders {
-        let what = match holder.kind {
-            HolderKind::Tracer => "traces the target and may hold some",
-            _ => "has perf events open and may hold some",
-        };
-        diagnostic =
-            diagnostic.note(format!("{} (process {}) {what}", holder.name, holder.pid));
-    }
-    let left = "a debugger that watched the thread may have left its registers reserved until \
-                the thread ends";
-    if holders.is_empty() {
-        diagnostic = diagnostic.note(format!("no other process holds one now; {left}"));
-    } else if holders.iter().all(|holder| holder.kind != HolderKind::Tracer) {
-        diagnostic = diagnostic.note(left);
-    }
-    let diagnostic =
-        diagnostic.help("watch fewer at a time, or end the other program and try again");
-    match short.of.saturating_sub(short.threads) {
-        0 => diagnostic,
-        left => diagnostic.help(format!(
-            "or leave those threads out with `--partial`, and watch {left} of {}",
-            short.of
-        )),
-    }
 }
 
 /// perf itself is refused, and not for whose process it is.

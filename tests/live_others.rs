@@ -199,6 +199,47 @@ fn gdb_and_watches_that_take_turns_share_the_registers() {
     ended.says(&["6 watches by turns on 3 of 4 slots"]);
 }
 
+#[test]
+fn two_of_us_share_the_registers_and_a_third_is_told_of_them() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    despite_lost_traps(|| {
+        let mut target = Target::start(&c("obey"), &[]);
+        let script = r#"global n
+            probe begin { println("armed") }
+            probe process.data("counter").write.pinned { n++ }
+            probe process.data("a").write, process.data("b").write,
+                process.data("c").write, process.data("d").write {}
+            probe end { printf("counter %d\n", n) }"#;
+        let both = [(), ()].map(|()| {
+            let half = Hwtrace::attach(script, &target);
+            // A user without privilege has locked memory for few rings.
+            let half = half.with(&["--registers", "2", "--ring-size", "128"]).start();
+            half.out().until("armed");
+            half
+        });
+        let refused = counting(&["a"], &target).run().expect(1);
+        for half in &both {
+            let (pid, watched) = (half.pid(), target.pid());
+            refused.says(&[&format!(
+                "hwtrace (process {pid}) has perf events open and {watched} among its \
+                 arguments"
+            )]);
+        }
+        refused.says(&["error[E0405]", "with `--registers 2`"]);
+        target.ask("store 500")?;
+        target.finish()?;
+        for half in both {
+            let ended = half.finish().expect(0);
+            assert_eq!(ended.numbers("counter "), [[500]], "{ended:#?}");
+            ended.says(&["5 watches by turns on 2 of 4 slots"]);
+        }
+        Some(())
+    });
+}
+
 /// Events that hold registers, closed when dropped.
 struct Held(Vec<std::os::fd::RawFd>);
 
