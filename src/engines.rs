@@ -67,7 +67,8 @@ pub static ENGINES: &[Row] = &[
         passes: false,
         usable: refusal::of_ptrace,
         open: |kernel, options| {
-            Box::new(PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt))
+            let engine = PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt);
+            Box::new(engine.partial(options.partial))
         },
     },
     Row {

@@ -272,6 +272,8 @@ pub struct Summary {
     /// Processes that executed a program with another user's rights, of which the
     /// kernel tells nothing since.
     pub dropped: u64,
+    /// Threads that were born where others hold their registers, and that are not watched.
+    pub unarmed: u64,
     /// Processes that are watched when the session ends, the target apart.
     pub processes_left: u64,
     /// Name of the engine; none where nothing was armed.
@@ -700,6 +702,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.strays = account.strays;
         summary.late = account.late;
         summary.dropped = account.dropped;
+        summary.unarmed = account.unarmed;
         summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();

@@ -322,6 +322,53 @@ fn threads_without_a_free_register_are_left_out_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_tracer_leaves_threads_out_and_watches_what_they_create() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    let (ended, first) = despite_lost_traps(|| {
+        let mut target = Target::start(&c("threads"), &["4", "1"]);
+        let first = target.pid();
+        let held = Held::of(first, 4);
+        let by_ptrace = || counting(&["counter"], &target).with(&["--engine", "ptrace"]);
+        let refused = by_ptrace().run().expect(1);
+        let lack = format!(
+            "1 of 5 threads lack them: 1 debug register needed, 0 free on thread {first}"
+        );
+        refused.says(&["error[E0405]", &lack, "`--partial`, and watch 4 of 5"]);
+        let tracing = by_ptrace().with(&["--partial"]).start();
+        tracing.out().until("armed");
+        target.ask("go")?;
+        target.finish()?;
+        drop(held);
+        Some((tracing.finish().expect(0), first))
+    });
+    // The fifth is created by the first, which is not watched.
+    assert_eq!(ended.numbers("counter "), [[50_000]], "{ended:#?}");
+    let figures = ended.figures();
+    assert_eq!((figures.armed, figures.threads), (5, 6));
+    let text =
+        format!("1 thread of process {first} not watched: 1 debug register needed");
+    ended.says(&[&text, &format!("0 free on thread {first}")]);
+}
+
+#[test]
+fn steps_need_no_registers_and_say_so() {
+    if !live() {
+        return;
+    }
+    let target = Target::start(&c("obey"), &[]);
+    let steps = counting(&["counter"], &target).with(&["--engine", "step", "--partial"]);
+    let tracing = steps.start();
+    tracing.out().until("armed");
+    assert!(target.finish().is_some());
+    let ended = tracing.finish().expect(0);
+    ended
+        .says(&["`--partial` makes no difference: the engine `step` takes no registers"]);
+}
+
+#[test]
 fn where_no_thread_has_a_register_nothing_can_be_left_out() {
     if !live() {
         return;
