@@ -189,7 +189,7 @@ impl Armed {
         self.figures.places(&instance.places);
         self.figures.shared(armed.slots);
         self.instances.insert(pid, instance);
-        self.figures.leave_out(pid, &armed.left_out);
+        self.figures.leave_out(pid, &armed.left_out, self.engine.leaves_out_heirs());
         for thread in threads {
             if let Err(mut error) = self.arm_thread(pid, thread.tid) {
                 // Its own come after those of its process.

@@ -11,22 +11,21 @@ use hwtrace_lang::span::Span;
 use hwtrace_probes::kernel::KernelError;
 use hwtrace_probes::process::facts::identity;
 use hwtrace_probes::process::{
-    Holder, HolderKind, ProcessError, perf_event_paranoid, register_holders,
-    yama_ptrace_scope,
+    ProcessError, perf_event_paranoid, register_holders, yama_ptrace_scope,
 };
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_probes::spec::Spec;
 use hwtrace_probes::symbols::ElfError;
 use hwtrace_runtime::bpf::BpfError;
-use hwtrace_runtime::engine::{ArmError, Shortfall};
-use hwtrace_runtime::kernel::Kernel;
+use hwtrace_runtime::engine::ArmError;
+use hwtrace_runtime::kernel::{Errno, Kernel};
 
 use crate::armed::Refused;
 use crate::engines::{BEST, NoEngine, setcap};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
-use crate::report::{counted, shortfall};
 use crate::session::{Failure, Request};
+use shortage::none_free;
 pub(crate) use shortage::too_many;
 
 /// A script that watches a process was given none.
@@ -278,6 +277,10 @@ pub(crate) fn failed(
     };
     let new = |code, span| Diagnostic::new(code, span, error.to_string());
     let diagnostic = match error {
+        _ if let Some(limit) = limit_met(error) => {
+            let told = new(Code::LimitReached, None);
+            reached(told.note(format!("{limit} is too low")), limit, 0)
+        }
         ArmError::Gone { .. } => new(Code::TargetExited, None),
         ArmError::NoFreeRegister { watch, tid, short, .. } => {
             let whose = match tid {
@@ -287,7 +290,7 @@ pub(crate) fn failed(
             let message =
                 format!("no free debug register on {whose} for `{}`", name(*watch));
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
-            held(diagnostic, short, &register_holders(*pid))
+            none_free(diagnostic, short, &register_holders(*pid))
         }
         ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
         ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
@@ -323,7 +326,7 @@ pub(crate) fn failed(
                 .help("the address must be the process's own, and a multiple of the length")
         }
         ArmError::Limit { limit, needed } => {
-            new(Code::LimitReached, None).help(raise(limit, *needed))
+            reached(new(Code::LimitReached, None), limit, *needed)
         }
         ArmError::Unstable { .. } => new(Code::ArmingFailed, None)
             .help("try again, or start the program with `-c`: then every thread inherits"),
@@ -332,19 +335,58 @@ pub(crate) fn failed(
     diagnostic.into()
 }
 
+/// A limit was reached.
+fn reached(diagnostic: Diagnostic, limit: &str, needed: u64) -> Diagnostic {
+    let diagnostic = diagnostic.help(raise(limit, needed));
+    match limit {
+        "RLIMIT_NOFILE" | "fs.file-max" => diagnostic.help(TRACER),
+        _ => diagnostic,
+    }
+}
+
 /// What raises a limit.
 fn raise(limit: &str, needed: u64) -> String {
     match limit {
         "RLIMIT_NOFILE" => {
             let enough = (needed + needed / 4).next_power_of_two().max(65_536);
-            format!("raise it with `ulimit -n {enough}` as root, or in limits.conf(5)")
+            let most = match enough > USUAL_OPEN_MAX {
+                true => format!("`sudo sysctl fs.nr_open={enough}`, then "),
+                false => String::new(),
+            };
+            format!(
+                "raise it for this shell with {most}`sudo prlimit --pid $$ --nofile={enough}`, \
+                 or for good in limits.conf(5)"
+            )
         }
         "fs.file-max" => {
             "raise it with `sudo sysctl fs.file-max=9223372036854775807`".to_owned()
         }
-        _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`, or take smaller \
-              rings with --ring-size"
+        _ => "raise it with `sudo sysctl kernel.perf_event_mlock_kb=4096`; all that a user \
+              runs shares it, so that smaller rings leave more to others, as with \
+              `--ring-size 128` for each hwtrace"
             .to_owned(),
+    }
+}
+
+/// What limits of descriptors are set to at most by default (fs.nr_open).
+const USUAL_OPEN_MAX: u64 = 1 << 20;
+
+/// What takes few descriptors.
+const TRACER: &str = "or use `--engine ptrace`, which takes none for each thread";
+
+/// The limit that some system call met which takes a descriptor, too.
+fn limit_met(error: &ArmError) -> Option<&'static str> {
+    let errno = match error {
+        ArmError::Program(
+            BpfError::Failed { errno, .. } | BpfError::Refused { errno, .. },
+        ) => *errno,
+        ArmError::System { error, .. } => Errno::from_raw(error.raw_os_error()?),
+        _ => return None,
+    };
+    match errno {
+        Errno::EMFILE => Some("RLIMIT_NOFILE"),
+        Errno::ENFILE => Some("fs.file-max"),
+        _ => None,
     }
 }
 
@@ -352,40 +394,6 @@ fn raise(limit: &str, needed: u64) -> String {
 fn may_with(diagnostic: Diagnostic, capabilities: &str) -> Diagnostic {
     let setcap = setcap(capabilities);
     diagnostic.help(format!("run hwtrace as root with `sudo`, or once {setcap}"))
-}
-
-/// Who holds registers, as far as is to be seen, and what may be done about it.
-fn held(diagnostic: Diagnostic, short: &Shortfall, holders: &[Holder]) -> Diagnostic {
-    let mut diagnostic =
-        diagnostic.note("a thread has four debug registers, shared by all who watch it");
-    if short.threads > 0 {
-        let of = format!("{} of {}", short.threads, counted(short.of.into(), "thread"));
-        diagnostic = diagnostic.note(format!("{of} lack them: {}", shortfall(short)));
-    }
-    for holder in holders {
-        let what = match holder.kind {
-            HolderKind::Tracer => "traces the target and may hold some",
-            _ => "has perf events open and may hold some",
-        };
-        diagnostic =
-            diagnostic.note(format!("{} (process {}) {what}", holder.name, holder.pid));
-    }
-    let left = "a debugger that watched the thread may have left its registers reserved until \
-                the thread ends";
-    if holders.is_empty() {
-        diagnostic = diagnostic.note(format!("no other process holds one now; {left}"));
-    } else if holders.iter().all(|holder| holder.kind != HolderKind::Tracer) {
-        diagnostic = diagnostic.note(left);
-    }
-    let diagnostic =
-        diagnostic.help("watch fewer at a time, or end the other program and try again");
-    match short.of.saturating_sub(short.threads) {
-        0 => diagnostic,
-        left => diagnostic.help(format!(
-            "or leave those threads out with `--partial`, and watch {left} of {}",
-            short.of
-        )),
-    }
 }
 
 /// perf itself is refused, and not for whose process it is.
@@ -489,7 +497,14 @@ mod tests {
         assert_eq!(armed(ArmError::KernelPermission { errno }), Code::PermissionDenied);
         let program = BpfError::NotPermitted;
         assert_eq!(armed(ArmError::Program(program)), Code::PermissionDenied);
-        assert!(raise("RLIMIT_NOFILE", 100_000).contains("ulimit -n 131072"));
+        assert!(raise("RLIMIT_NOFILE", 100_000).contains("--nofile=131072"));
+        assert!(raise("RLIMIT_NOFILE", 1_000_000).contains("fs.nr_open=2097152"));
+        for errno in [Errno::EMFILE, Errno::ENFILE] {
+            let program = BpfError::Failed { what: "runs", errno };
+            assert_eq!(armed(ArmError::Program(program)), Code::LimitReached);
+            let system = ArmError::System { call: "reading", error: errno.into() };
+            assert_eq!(armed(system), Code::LimitReached);
+        }
         assert!(raise("fs.file-max", 1).contains("fs.file-max="));
         let unsupported = ArmError::Unsupported { reason: "none".into() };
         assert_eq!(armed(unsupported), Code::UnsupportedMachine);

@@ -10,6 +10,7 @@ use clap::{Arg, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use hwtrace_lang::suggest;
 use hwtrace_runtime::abi::Limits;
 use hwtrace_runtime::plan::StackCapture;
+use hwtrace_runtime::slots::CAPACITY;
 
 use crate::engines::{self, Choice};
 use crate::sharing::Sharing;
@@ -120,6 +121,10 @@ pub struct SharingArgs {
     /// Fails where there are more watches than registers, instead of taking turns.
     #[arg(long)]
     pub no_rotate: bool,
+    /// Takes no more than so many debug registers of each thread, 1 to 4, and leaves the
+    /// rest to a debugger or another hwtrace.
+    #[arg(long, value_name = "N", value_parser = registers)]
+    pub registers: Option<usize>,
     /// Leaves threads out that have no free register, instead of failing.
     #[arg(long)]
     pub partial: bool,
@@ -135,6 +140,7 @@ impl SharingArgs {
         Sharing {
             rotate: !self.no_rotate,
             slice: self.slice,
+            registers: self.registers,
             partial: self.partial,
             max_overhead: self.max_overhead,
         }
@@ -440,6 +446,11 @@ fn slice(text: &str) -> Result<Duration, String> {
     let slice = milliseconds.map(|it| Duration::try_from_secs_f64(it / 1000.0));
     let slice = slice.and_then(Result::ok).filter(|slice| SLICES.contains(slice));
     slice.ok_or_else(|| "give milliseconds, from 0.5 to 60000".to_owned())
+}
+
+fn registers(text: &str) -> Result<usize, String> {
+    let registers = text.parse().ok().filter(|it| (1..=CAPACITY).contains(it));
+    registers.ok_or_else(|| format!("give a number of registers, from 1 to {CAPACITY}"))
 }
 
 /// Shorter turns are taken up by passing registers on.

@@ -67,7 +67,8 @@ pub static ENGINES: &[Row] = &[
         passes: false,
         usable: refusal::of_ptrace,
         open: |kernel, options| {
-            Box::new(PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt))
+            let engine = PtraceEngine::new(Rc::clone(kernel)).prompt(options.prompt);
+            Box::new(engine.partial(options.partial))
         },
     },
     Row {
@@ -221,6 +222,11 @@ impl Taken {
     /// Watches that a thread can have.
     pub(crate) fn capacity(&self) -> usize {
         self.row.capacity
+    }
+
+    /// Whether watches take debug registers.
+    pub(crate) fn has_registers(&self) -> bool {
+        self.row.capacity != usize::MAX
     }
 
     /// Whether more of them can take turns.

@@ -152,7 +152,7 @@ pub fn summary_line(summary: &Summary) -> String {
         "{}, {} lost, engine {engine}, {elapsed:.2} s, armed {}/{} {}, {}",
         counted(summary.hits, "hit"),
         grouped(summary.lost),
-        summary.threads.saturating_sub(summary.left_out),
+        summary.threads.saturating_sub(summary.left_out + summary.unarmed),
         summary.threads,
         if summary.threads == 1 { "thread" } else { "threads" },
         slots(armed),
@@ -197,6 +197,11 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "executed a program with another user's rights, at which the kernel ended all \
          that was known of it",
     );
+    remark(
+        summary.unarmed,
+        "thread",
+        "born without a free debug register, not watched: others hold them",
+    );
     if matches!(summary.fate, Fate::Ended | Fate::Killed { .. }) {
         let text = "started by the target outlived it, no longer watched";
         remark(summary.processes_left, "process", text);
@@ -219,14 +224,19 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "of threads that were born while registers were passed on, left out: it was not the \
          turn of what they touched",
     );
-    let accounted =
-        summary.hits + summary.pointers + summary.folded + summary.lost + summary.strays;
-    if summary.counted > accounted && !summary.stopped && !summary.failed {
-        let missing = summary.counted - accounted;
-        remark(missing, "hit", "counted after the session had ended");
-    }
+    remark(unaccounted(summary), "hit", "counted after the session had ended");
     remarks.extend(end(summary.fate));
     remarks
+}
+
+/// Hits that the kernel counted in a session that ran to its end, and that are nowhere else.
+fn unaccounted(summary: &Summary) -> u64 {
+    let Summary { hits, pointers, folded, lost, strays, .. } = summary;
+    let accounted = hits + pointers + folded + lost + strays;
+    match summary.stopped || summary.failed {
+        true => 0,
+        false => summary.counted.saturating_sub(accounted),
+    }
 }
 
 /// What there is to say of the target's end.

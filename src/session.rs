@@ -272,6 +272,8 @@ pub struct Summary {
     /// Processes that executed a program with another user's rights, of which the
     /// kernel tells nothing since.
     pub dropped: u64,
+    /// Threads that were born where others hold their registers, and that are not watched.
+    pub unarmed: u64,
     /// Processes that are watched when the session ends, the target apart.
     pub processes_left: u64,
     /// Name of the engine; none where nothing was armed.
@@ -306,6 +308,8 @@ pub struct Session<'a, C> {
     options: Options,
     /// What is left out of ranges, as sentences.
     left_out: Vec<String>,
+    /// What the engine can not serve, as sentences.
+    unserved: Vec<String>,
     summary: Summary,
     failure: Option<Failure>,
     /// What share of the time hits may take, and how much one takes, in nanoseconds.
@@ -358,6 +362,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             context,
             options,
             left_out: Vec::new(),
+            unserved: Vec::new(),
             summary: Summary::default(),
             failure: None,
             relief: None,
@@ -384,6 +389,11 @@ impl<'a, C: Consumer> Session<'a, C> {
     /// The types of the data that is watched.
     pub fn types(&self) -> &dyn Types {
         self.context.names.types()
+    }
+
+    /// What was asked for and means nothing to the engine that was taken, as sentences.
+    pub fn unserved(&self) -> &[String] {
+        &self.unserved
     }
 
     /// Which elements of ranges are not watched, and why.
@@ -444,6 +454,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
+        self.unserved = sharing.unserved(&engine);
         self.summary.armed = armed.figures.at_start.clone();
         self.context.tickets =
             (0..requests.len()).map(|request| armed.tickets(request)).collect();
@@ -696,6 +707,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.strays = account.strays;
         summary.late = account.late;
         summary.dropped = account.dropped;
+        summary.unarmed = account.unarmed;
         summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();

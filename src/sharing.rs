@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::engines::Taken;
+
 /// How watches share registers that do not suffice for all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sharing {
@@ -9,6 +11,9 @@ pub struct Sharing {
     pub rotate: bool,
     /// How long a turn is at least.
     pub slice: Duration,
+    /// How many debug registers of each thread are taken at most, so that the others are
+    /// left to debuggers and other tracers; at least 1. None: all that there are.
+    pub registers: Option<usize>,
     /// Whether threads without a free register are left out; else it is an error that there
     /// are any.
     pub partial: bool,
@@ -19,7 +24,35 @@ pub struct Sharing {
 
 impl Default for Sharing {
     fn default() -> Self {
-        Self { rotate: true, slice: SLICE, partial: false, max_overhead: None }
+        Self {
+            rotate: true,
+            slice: SLICE,
+            registers: None,
+            partial: false,
+            max_overhead: None,
+        }
+    }
+}
+
+impl Sharing {
+    /// How many watches a thread can have at a time.
+    pub(crate) fn capacity(&self, taken: &Taken) -> usize {
+        let allowed = self.registers.filter(|_| taken.has_registers());
+        taken.capacity().min(allowed.unwrap_or(usize::MAX))
+    }
+
+    /// What is asked for and means nothing to an engine, as sentences.
+    pub(crate) fn unserved(&self, taken: &Taken) -> Vec<String> {
+        let asked =
+            [(self.registers.is_some(), "--registers"), (self.partial, "--partial")];
+        let options = asked.iter().filter(|(asked, _)| *asked && !taken.has_registers());
+        let options = options.map(|(_, option)| {
+            let engine = taken.name();
+            format!(
+                "`{option}` makes no difference: the engine `{engine}` takes no registers"
+            )
+        });
+        options.collect()
     }
 }
 

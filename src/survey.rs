@@ -281,29 +281,32 @@ impl Survey {
         mut target: Option<&mut Running>,
         consumer: &mut C,
     ) -> Result<Armed, Failure> {
-        let capacity = with.taken.capacity();
+        let all = with.taken.capacity();
+        let capacity = with.sharing.capacity(with.taken);
         let rotate = with.sharing.rotate && with.taken.passes();
-        let (mut held, mut first) = (0, None);
+        // What others leave free on each thread.
+        let (mut left, mut first) = (all, None);
         loop {
-            let room = Room { capacity, held, rotate };
-            let armed =
-                self.plan(requests, room, with.sharing, consumer).map_err(Obstacle::from);
+            let room = Room { capacity, held: capacity.saturating_sub(left), rotate };
+            let armed = self
+                .plan(requests, room, &with.sharing, consumer)
+                .map_err(Obstacle::from);
             let armed = armed.and_then(|registers| {
                 let target = target.as_deref_mut();
                 self.arm_in(registers, requests, surroundings, with, target, consumer)
             });
             let Obstacle { failure, free } = match armed {
                 Ok(mut armed) => {
-                    armed.figures.held = held;
+                    armed.figures.held = all - left;
                     return Ok(armed);
                 }
                 Err(stop) => stop,
             };
             // What others hold is told by the first.
             let failure = first.take().unwrap_or(failure);
-            match free.map(|free| capacity.saturating_sub(free as usize)) {
-                Some(more) if rotate && more > held => {
-                    (held, first) = (more, Some(failure));
+            match free {
+                Some(free) if rotate && (free as usize) < left.min(capacity) => {
+                    (left, first) = (free as usize, Some(failure));
                 }
                 _ => return Err(failure),
             }
@@ -394,7 +397,7 @@ impl Survey {
         &self,
         requests: &[Request],
         room: Room,
-        sharing: Sharing,
+        sharing: &Sharing,
         consumer: &mut C,
     ) -> Result<Registers, Failure> {
         let by_member = consumer.by_member();
@@ -407,7 +410,7 @@ impl Survey {
             let takes =
                 |shape: &Option<Shape>| shape.as_ref().map_or(0, Shape::registers);
             let takes: Vec<_> = self.shapes.iter().map(takes).collect();
-            arming::too_many(&error, &takes, requests, !sharing.rotate)
+            arming::too_many(&error, &takes, requests, sharing)
         })?;
         registers.keep_for_objects(requests, room.capacity.saturating_sub(room.held));
         Ok(registers)

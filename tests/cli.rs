@@ -409,3 +409,11 @@ fn bytes_of_stacks_are_whole_words_that_fit_into_a_sample() {
     }
     assert_eq!(status(&["--stack-bytes=65528", "-e", HELLO]), 0);
 }
+
+#[test]
+fn registers_are_one_to_four() {
+    for wrong in ["0", "5", "few"] {
+        assert_eq!(status(&["--registers", wrong, "-e", HELLO]), 2, "{wrong}");
+    }
+    assert_eq!(status(&["--registers", "4", "-e", HELLO]), 0);
+}

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{Ended, Hwtrace, c_with, despite_lost_traps, live};
+use common::{Ended, Hwtrace, c_with, despite_lost_traps, engine_name, live};
 
 /// Prints each store.
 fn stores_to(expression: &str) -> String {
@@ -36,6 +36,24 @@ fn a_watch_follows_its_pointer_from_nothing_to_each_object() {
     assert_eq!(ended.numbers("store "), expected, "{ended:#?}");
     ended.expect_figures(4, 1, 2);
     ended.says(&["`head->value` moved 3 times with its pointers"]);
+}
+
+#[test]
+fn pointers_count_among_the_registers_that_are_allowed() {
+    if !live() {
+        return;
+    }
+    let run = |registers| {
+        let hwtrace = Hwtrace::script(&stores_to("head->next->value"), links());
+        hwtrace.with(&["--registers", registers]).run_with("head 0")
+    };
+    if engine_name() == "step" {
+        let ended = run("1").expect(0);
+        ended.says(&["`--registers` makes no difference: the engine `step`"]);
+        return;
+    }
+    let said = "takes 3 debug registers, but `--registers` allows 1";
+    run("1").expect(2).says(&["error[E0411]", said, "allow more"]);
 }
 
 #[test]

@@ -98,6 +98,30 @@ fn hundreds_of_objects_take_turns_and_none_is_taken_for_another() {
 }
 
 #[test]
+fn objects_take_no_more_registers_than_are_allowed() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        probe begin { for (i = 0; i < 3; i++) watch("node", base + 48 * i + 8, 8) }
+        probe process.watch("node").write {}
+        probe process.data("removed").write {}"#;
+    let script = format!("{PLACE} {script}");
+    let ended = despite_lost_traps(|| {
+        let target = Target::start(&c_with("objects", &["-g"]), &[]);
+        let options = ["--registers", "2"];
+        let started = Hwtrace::attach(&script, &target).with(&options).start();
+        started.out().until("armed");
+        target.finish()?;
+        Some(started.finish().expect(0))
+    });
+    ended.says(&["up to 3 places with objects took turns on 1 debug register"]);
+    let target = Target::start(&c_with("objects", &["-g"]), &[]);
+    let refused = Hwtrace::attach(&script, &target).with(&["--registers", "1"]).run();
+    refused.expect(2).says(&["`--registers` allows 1", "kept for objects", "allow more"]);
+}
+
+#[test]
 fn an_object_that_is_ended_to_watch_fires_no_more() {
     if !live() {
         return;

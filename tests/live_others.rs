@@ -154,6 +154,92 @@ fn gdb_comes_second_and_both_go_on() {
     });
 }
 
+#[test]
+fn gdb_and_watches_that_take_turns_share_the_registers() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    let done = despite_lost_traps(|| {
+        let mut target = Target::start(&c("obey"), &[]);
+        let script = r#"global n, turns
+            probe begin { println("armed") }
+            probe process.data("counter").write.pinned { n++ }
+            probe process.data("a").write, process.data("b").write,
+                process.data("c").write, process.data("d").write,
+                process.data("e").write { turns++ }
+            probe end { printf("counter %d\nturns %d\n", n, turns > 0) }"#;
+        let options = ["--registers", "3", "--slice", "0.5"];
+        let tracing = Hwtrace::attach(script, &target).with(&options).start();
+        tracing.out().until("armed");
+        let commands =
+            ["watch *(long *)&counter", "continue", "continue", "delete", "detach"];
+        let Some(gdb) = Debugger::attach(&target, &commands) else {
+            return Some(None);
+        };
+        gdb.until_it_runs(&target);
+        for _ in 0..100 {
+            target.ask("touch")?;
+        }
+        // 0 changes nothing; 1 and 2 stop it.
+        target.ask("store 3")?;
+        let said = gdb.out.rest();
+        for _ in 0..100 {
+            target.ask("touch")?;
+        }
+        target.finish()?;
+        Some(Some((tracing.finish().expect(0), said)))
+    });
+    let Some((ended, said)) = done else { return };
+    let stops = said.iter().filter(|line| line.starts_with("New value = "));
+    let stops: Vec<_> = stops.collect();
+    assert_eq!(stops, ["New value = 1", "New value = 2"], "{said:#?}");
+    assert_eq!(ended.numbers("counter "), [[3]], "{ended:#?}");
+    assert_eq!(ended.numbers("turns "), [[1]], "{ended:#?}");
+    ended.says(&["6 watches by turns on 3 of 4 slots"]);
+}
+
+#[test]
+fn two_of_us_share_the_registers_and_a_third_is_told_of_them() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    despite_lost_traps(|| {
+        let mut target = Target::start(&c("obey"), &[]);
+        let script = r#"global n
+            probe begin { println("armed") }
+            probe process.data("counter").write.pinned { n++ }
+            probe process.data("a").write, process.data("b").write,
+                process.data("c").write, process.data("d").write {}
+            probe end { printf("counter %d\n", n) }"#;
+        let both = [(), ()].map(|()| {
+            let half = Hwtrace::attach(script, &target);
+            // A user without privilege has locked memory for few rings.
+            let half = half.with(&["--registers", "2", "--ring-size", "128"]).start();
+            half.out().until("armed");
+            half
+        });
+        let refused = counting(&["a"], &target).run().expect(1);
+        for half in &both {
+            let (pid, watched) = (half.pid(), target.pid());
+            refused.says(&[&format!(
+                "hwtrace (process {pid}) has perf events open and {watched} among its \
+                 arguments"
+            )]);
+        }
+        refused.says(&["error[E0405]", "with `--registers 2`"]);
+        target.ask("store 500")?;
+        target.finish()?;
+        for half in both {
+            let ended = half.finish().expect(0);
+            assert_eq!(ended.numbers("counter "), [[500]], "{ended:#?}");
+            ended.says(&["5 watches by turns on 2 of 4 slots"]);
+        }
+        Some(())
+    });
+}
+
 /// Events that hold registers, closed when dropped.
 struct Held(Vec<std::os::fd::RawFd>);
 
@@ -233,6 +319,53 @@ fn threads_without_a_free_register_are_left_out_where_that_is_asked_for() {
     assert_eq!((figures.armed, figures.threads), (5, 6));
     ended.says(&["1 thread of process", "nor what they create"]);
     ended.says(&[&format!("0 free on thread {taken}")]);
+}
+
+#[test]
+fn a_tracer_leaves_threads_out_and_watches_what_they_create() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    let (ended, first) = despite_lost_traps(|| {
+        let mut target = Target::start(&c("threads"), &["4", "1"]);
+        let first = target.pid();
+        let held = Held::of(first, 4);
+        let by_ptrace = || counting(&["counter"], &target).with(&["--engine", "ptrace"]);
+        let refused = by_ptrace().run().expect(1);
+        let lack = format!(
+            "1 of 5 threads lack them: 1 debug register needed, 0 free on thread {first}"
+        );
+        refused.says(&["error[E0405]", &lack, "`--partial`, and watch 4 of 5"]);
+        let tracing = by_ptrace().with(&["--partial"]).start();
+        tracing.out().until("armed");
+        target.ask("go")?;
+        target.finish()?;
+        drop(held);
+        Some((tracing.finish().expect(0), first))
+    });
+    // The fifth is created by the first, which is not watched.
+    assert_eq!(ended.numbers("counter "), [[50_000]], "{ended:#?}");
+    let figures = ended.figures();
+    assert_eq!((figures.armed, figures.threads), (5, 6));
+    let text =
+        format!("1 thread of process {first} not watched: 1 debug register needed");
+    ended.says(&[&text, &format!("0 free on thread {first}")]);
+}
+
+#[test]
+fn steps_need_no_registers_and_say_so() {
+    if !live() {
+        return;
+    }
+    let target = Target::start(&c("obey"), &[]);
+    let steps = counting(&["counter"], &target).with(&["--engine", "step", "--partial"]);
+    let tracing = steps.start();
+    tracing.out().until("armed");
+    assert!(target.finish().is_some());
+    let ended = tracing.finish().expect(0);
+    ended
+        .says(&["`--partial` makes no difference: the engine `step` takes no registers"]);
 }
 
 #[test]

@@ -207,6 +207,30 @@ fn without_turns_a_shortage_is_an_error_that_says_what_to_do() {
     assert!(said.contains("debug registers") && said.contains("--no-rotate"), "{said}");
 }
 
+#[test]
+fn no_more_registers_are_taken_than_are_allowed() {
+    if !live() {
+        return;
+    }
+    let program = counters();
+    let run = |options: &[&str]| {
+        let command = ["--", program.to_str().unwrap(), "pace", "400"];
+        Hwtrace::new(&["watch"]).with(options).with(&command).run()
+    };
+    let allowed = ["--registers", "2", "--no-rotate"];
+    let said = run(&[&allowed[..], &["counters[0..3]"]].concat()).expect(2);
+    said.says(&[
+        "error[E0411]: 3 different watches, but `--registers` allows 2 debug registers",
+        "fewer than the 4 that there are: allow more",
+        "--no-rotate",
+    ]);
+    let said = run(&["--registers", "1", "--no-rotate", "counters[0]", "counters[1]"]);
+    said.expect(2).says(&["`--registers` allows 1 debug register\n"]);
+    let ended =
+        despite_lost_traps(|| run(&["--registers", "2", "counters[0..3]"]).done("400"));
+    ended.says(&["3 watches by turns on 2 of 4 slots"]);
+}
+
 /// The value before each change is the one after the last that was told of, also where
 /// nobody saw it change.
 #[test]

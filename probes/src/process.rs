@@ -16,7 +16,8 @@ use std::sync::Arc;
 use procfs::ProcError;
 
 pub use holders::{
-    Holder, HolderKind, perf_event_paranoid, register_holders, yama_ptrace_scope,
+    Aim, Holder, HolderKind, Holders, perf_event_paranoid, register_holders,
+    yama_ptrace_scope,
 };
 
 use crate::address::{AbsAddr, LoadBias};

@@ -90,6 +90,11 @@ pub trait Engine {
     /// was given watches that its image still has.
     fn attach(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<Armed, ArmError>;
 
+    /// Whether what threads create that are left out is left out, too.
+    fn leaves_out_heirs(&self) -> bool {
+        true
+    }
+
     /// Arms a watch on one thread alone, for data of which each thread has its
     /// own; threads and children that it creates do not inherit it. The number
     /// may be used for any number of threads. Ends with the thread, or its
@@ -337,6 +342,8 @@ pub struct Account {
     pub strays: u64,
     /// Names, births, ends and mappings for which there was no room.
     pub lost_sideband: u64,
+    /// Threads that were born where others hold their registers: they have no watches.
+    pub unarmed: u64,
     /// Records handed on out of the order of time.
     pub late: u64,
     /// Processes that go on and are reported no more: they executed a program

@@ -39,8 +39,9 @@ pub(crate) struct Figures {
     libraries: BTreeMap<usize, Later>,
     /// By request: how many threads were given their own data after they had started.
     rooms: BTreeMap<usize, u64>,
-    /// Threads that were left out, by process, the first of these.
-    left_out: Vec<(u32, Shortfall)>,
+    /// Threads that were left out, by process, the first of these; and whether what they
+    /// create is, too.
+    left_out: Vec<(u32, Shortfall, bool)>,
     /// How many there are in all.
     left_out_threads: u64,
     /// Why something was not armed, with how often.
@@ -104,11 +105,11 @@ impl Figures {
         }
     }
 
-    /// Threads of a process were left out.
-    pub(crate) fn leave_out(&mut self, pid: u32, short: &Shortfall) {
+    /// Threads of a process were left out, and with `heirs` what they create.
+    pub(crate) fn leave_out(&mut self, pid: u32, short: &Shortfall, heirs: bool) {
         self.left_out_threads += u64::from(short.threads);
         if short.threads > 0 && self.left_out.len() < REASONS_MAX {
-            self.left_out.push((pid, short.clone()));
+            self.left_out.push((pid, short.clone(), heirs));
         }
     }
 
@@ -231,10 +232,11 @@ impl Figures {
             ));
         }
         let left_out = self.left_out.iter();
-        remarks.extend(left_out.map(|(pid, short)| {
+        remarks.extend(left_out.map(|(pid, short, heirs)| {
             format!(
-                "{} of process {pid} not watched, nor what they create: {}",
+                "{} of process {pid} not watched{}: {}",
                 counted(short.threads.into(), "thread"),
+                if *heirs { ", nor what they create" } else { "" },
                 report::shortfall(short)
             )
         }));

@@ -1,36 +1,44 @@
-//! What is said where watches are more than debug registers, and can not take turns.
+//! What is said where there are too few debug registers: since watches are more, and can
+//! not take turns, or since others hold some.
 
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
-use hwtrace_runtime::slots::{Lack, Shortage};
+use hwtrace_probes::process::{Aim, Holder, HolderKind, Holders};
+use hwtrace_runtime::engine::Shortfall;
+use hwtrace_runtime::slots::{CAPACITY, Lack, Shortage};
 
-use crate::report::counted;
-use crate::session::{Failure, Request};
+use crate::report::{counted, shortfall};
+use crate::session::{Data, Failure, Request};
+use crate::sharing::Sharing;
 
 /// So many of what takes registers are listed.
 const LISTED: usize = 8;
 
-/// There are not enough registers. `takes`: how many each request takes by itself;
-/// `no_rotate`: whether turns are not taken as that was asked for.
+/// There are not enough registers. `takes`: how many each request takes by itself.
 pub(crate) fn too_many(
     error: &Shortage,
     takes: &[usize],
     requests: &[Request],
-    no_rotate: bool,
+    sharing: &Sharing,
 ) -> Failure {
     let request = requests.get(error.claim);
     let span = request.and_then(|request| request.span);
-    let message = message(error, takes, request);
+    let message = message(error, takes, request, sharing.registers);
     let mut diagnostic = Diagnostic::new(Code::TooManyWatches, span, message);
     if let Some(list) = list(error, takes, requests) {
         diagnostic = diagnostic.note(list);
     }
-    if error.held > 0 {
-        diagnostic = diagnostic.note(format!("others hold {} of them", error.held));
+    if requests.iter().any(|request| matches!(request.data, Data::Objects(_))) {
+        diagnostic = diagnostic.note("one at least is kept for objects of `watch()`");
     }
-    diagnostic = diagnostic.note(sharing(error));
+    diagnostic = diagnostic.note(how_they_share(error));
+    if sharing.registers.is_some_and(|allowed| allowed < CAPACITY) {
+        diagnostic = diagnostic.help(format!(
+            "`--registers` allows fewer than the {CAPACITY} that there are: allow more"
+        ));
+    }
     match error.why {
-        Lack::NoTurns if no_rotate => {
+        Lack::NoTurns if !sharing.rotate => {
             diagnostic = diagnostic.help("leave `--no-rotate` out: then they take turns");
         }
         Lack::NoTurns => {
@@ -51,25 +59,34 @@ pub(crate) fn too_many(
         .into()
 }
 
-fn message(error: &Shortage, takes: &[usize], request: Option<&Request>) -> String {
+fn message(
+    error: &Shortage,
+    takes: &[usize],
+    request: Option<&Request>,
+    allowed: Option<usize>,
+) -> String {
     let &Shortage { needed, capacity, .. } = error;
+    let there = match allowed {
+        Some(_) => format!("`--registers` allows {capacity}"),
+        None => format!("a thread has {capacity}"),
+    };
+    let registers = if capacity == 1 { "debug register" } else { "debug registers" };
     let alone = takes.get(error.claim).copied().unwrap_or(0);
     match (error.why, request) {
         (Lack::NoTurns | Lack::Pinned, Some(request)) if alone > capacity => {
             let data = &request.data;
-            format!("`{data}` takes {alone} debug registers, but a thread has {capacity}")
+            format!("`{data}` takes {alone} debug registers, but {there}")
         }
-        (Lack::Turns, Some(request)) => format!(
-            "of the {capacity} debug registers of a thread none is left for `{}`",
-            request.data
-        ),
-        (Lack::Pinned, _) => format!(
-            "{needed} different watches that do not take turns, but a thread has {capacity} \
-             debug registers"
-        ),
-        _ => format!(
-            "{needed} different watches, but a thread has {capacity} debug registers"
-        ),
+        (Lack::Turns, Some(request)) => {
+            let data = &request.data;
+            format!("no debug register is left for `{data}`: {there}")
+        }
+        (Lack::Pinned, _) => {
+            format!(
+                "{needed} different watches that do not take turns, but {there} {registers}"
+            )
+        }
+        _ => format!("{needed} different watches, but {there} {registers}"),
     }
 }
 
@@ -97,7 +114,7 @@ fn list(error: &Shortage, takes: &[usize], requests: &[Request]) -> Option<Strin
 }
 
 /// How they share, and whether more was done than usual.
-fn sharing(error: &Shortage) -> String {
+fn how_they_share(error: &Shortage) -> String {
     let mut text = "data in the same 8 aligned bytes shares a register where it is watched \
                     for the same accesses; what is longer takes one for each 8 bytes, and \
                     `.follow` one for each pointer"
@@ -107,4 +124,188 @@ fn sharing(error: &Shortage) -> String {
         text += &format!("; {merged} fewer are needed that way than watches differ");
     }
     text
+}
+
+/// A thread has none left: who holds them, as far as is to be seen, and what may be done.
+pub(super) fn none_free(
+    diagnostic: Diagnostic,
+    short: &Shortfall,
+    holders: &Holders,
+) -> Diagnostic {
+    let mut diagnostic =
+        diagnostic.note("a thread has four debug registers, shared by all who watch it");
+    if short.threads > 0 {
+        let of = format!("{} of {}", short.threads, counted(short.of.into(), "thread"));
+        diagnostic = diagnostic.note(format!("{of} lack them: {}", shortfall(short)));
+    }
+    diagnostic = who_holds(holders).into_iter().fold(diagnostic, Diagnostic::note);
+    diagnostic =
+        diagnostic.help("watch fewer at a time, or end the other program and try again");
+    if holders.found.iter().any(is_hwtrace) {
+        diagnostic = diagnostic.help(
+            "or start that hwtrace, and this one, with `--registers 2`: then each takes so \
+             many at most",
+        );
+    }
+    match short.of.saturating_sub(short.threads) {
+        0 => diagnostic,
+        left => diagnostic.help(format!(
+            "or leave those threads out with `--partial`, and watch {left} of {}",
+            short.of
+        )),
+    }
+}
+
+/// Whether it may be one of our kind.
+fn is_hwtrace(holder: &Holder) -> bool {
+    match holder.kind {
+        HolderKind::Tracer => holder.name == GUARDIAN,
+        HolderKind::PerfEvents { aim, .. } => {
+            holder.name == "hwtrace" && !matches!(aim, Aim::Other { .. })
+        }
+    }
+}
+
+/// What the process that traces for hwtrace is called.
+const GUARDIAN: &str = "hwt-guardian";
+
+/// Who may hold registers, as sentences: each of those for whom something speaks, and then
+/// all others.
+fn who_holds(holders: &Holders) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut others = Vec::new();
+    for holder in &holders.found {
+        let whose = match holder.kind {
+            HolderKind::Tracer if holder.name == GUARDIAN => {
+                "traces the target for another hwtrace, and may hold some".to_owned()
+            }
+            HolderKind::Tracer => "traces the target, and may hold some".to_owned(),
+            HolderKind::PerfEvents { aim: Aim::Named { number }, .. } => format!(
+                "has perf events open and {number} among its arguments: it may hold some"
+            ),
+            HolderKind::PerfEvents { aim: Aim::Started, .. } => {
+                "has perf events open, and started the target: it may hold some"
+                    .to_owned()
+            }
+            HolderKind::PerfEvents { .. } => {
+                others.push(holder);
+                continue;
+            }
+        };
+        notes.push(format!("{} {whose}", title(holder)));
+    }
+    let traced = holders.found.iter().any(|holder| holder.kind == HolderKind::Tracer);
+    let likely = !notes.is_empty();
+    notes.extend(unknown(&others));
+    if notes.is_empty() {
+        notes.push("no other process is seen that may hold one".to_owned());
+    }
+    if holders.hidden && !likely {
+        notes.push(
+            "not every process could be looked into: those of other users only root can"
+                .to_owned(),
+        );
+    }
+    if !traced {
+        notes.push(
+            "a debugger that watched the thread may have left its registers reserved until \
+             the thread ends"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// Those of whom nothing tells whether they watch the target.
+fn unknown(others: &[&Holder]) -> Option<String> {
+    let mut listed: Vec<_> = others.iter().take(LISTED).map(|it| title(it)).collect();
+    if let Some(more @ 1..) = others.len().checked_sub(LISTED) {
+        listed.push(format!("{more} more"));
+    }
+    (!listed.is_empty()).then(|| {
+        format!(
+            "of whom it is not to be seen, perf events are open in {}",
+            listed.join(", ")
+        )
+    })
+}
+
+/// `gdb (process 7)`, with whom it names where that is another.
+fn title(Holder { name, pid, kind }: &Holder) -> String {
+    match kind {
+        HolderKind::PerfEvents { aim: Aim::Other { number }, .. } => {
+            format!("{name} (process {pid}, with {number} among its arguments)")
+        }
+        _ => format!("{name} (process {pid})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(name: &str, pid: u32, kind: HolderKind) -> Holder {
+        Holder { pid, name: name.to_owned(), kind }
+    }
+
+    fn perf(aim: Aim) -> HolderKind {
+        HolderKind::PerfEvents { aim, count: 3 }
+    }
+
+    #[test]
+    fn what_is_known_of_holders_is_told_and_no_more() {
+        let found = vec![
+            holder("gdb", 5, HolderKind::Tracer),
+            holder("hwtrace", 6, perf(Aim::Named { number: 7 })),
+            holder("perf", 8, perf(Aim::Started)),
+            holder("top", 9, perf(Aim::Unknown)),
+            holder("hwtrace", 10, perf(Aim::Other { number: 11 })),
+        ];
+        let notes = who_holds(&Holders { found, hidden: true });
+        assert_eq!(
+            notes,
+            [
+                "gdb (process 5) traces the target, and may hold some",
+                "hwtrace (process 6) has perf events open and 7 among its arguments: it may \
+                 hold some",
+                "perf (process 8) has perf events open, and started the target: it may hold \
+                 some",
+                "of whom it is not to be seen, perf events are open in top (process 9), \
+                 hwtrace (process 10, with 11 among its arguments)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_seen_is_not_denied() {
+        let seen = |hidden| who_holds(&Holders { found: Vec::new(), hidden }).join("; ");
+        assert!(seen(true).contains("of other users only root can"));
+        assert!(!seen(false).contains("root") && seen(false).contains("is seen"));
+        assert!(seen(false).contains("left its registers reserved"));
+    }
+
+    #[test]
+    fn of_many_some_are_named() {
+        let many: Vec<_> =
+            (1..=11).map(|pid| holder("perf", pid, perf(Aim::Unknown))).collect();
+        let text = who_holds(&Holders { found: many, hidden: false }).join("; ");
+        assert!(text.contains("perf (process 8), 3 more"), "{text}");
+    }
+
+    #[test]
+    fn another_hwtrace_can_share() {
+        let help = |name: &str, kind| {
+            let found = vec![holder(name, 5, kind)];
+            let holders = Holders { found, hidden: false };
+            let new = Diagnostic::new(Code::NoFreeRegister, None, "none");
+            let helps = none_free(new, &Shortfall::default(), &holders).help.join("; ");
+            helps.contains("--registers")
+        };
+        assert!(help("hwtrace", perf(Aim::Named { number: 7 })));
+        assert!(
+            help("hwtrace", perf(Aim::Unknown)) && help(GUARDIAN, HolderKind::Tracer)
+        );
+        assert!(!help("hwtrace", perf(Aim::Other { number: 3 })));
+        assert!(!help("gdb", HolderKind::Tracer) && !help("perf", perf(Aim::Started)));
+    }
 }

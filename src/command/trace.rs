@@ -52,7 +52,7 @@ pub(crate) fn run<C: Consumer>(
             location.address
         ));
     }
-    for text in session.left_out() {
+    for text in session.left_out().iter().chain(session.unserved()) {
         messages.warning(text);
     }
     let is_news = messages.common.verbose || session.is_second_best();

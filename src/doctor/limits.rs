@@ -22,7 +22,7 @@ fn descriptors(kernel: &dyn Kernel) -> Finding {
     const MANY: u64 = 4096;
     let finding =
         finding("open files (RLIMIT_NOFILE)", "one for each watch, thread and CPU");
-    let help = "raise it with `ulimit -Hn 65536` as root, or in limits.conf(5)";
+    let help = "`sudo prlimit --pid $$ --nofile=65536` for this shell, or limits.conf(5)";
     match kernel.descriptor_limit() {
         Ok((_, hard)) if hard >= MANY => finding.because(format!("up to {hard}")),
         Ok((_, hard)) => finding.because(format!("up to {hard}")).but(State::Part, help),

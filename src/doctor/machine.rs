@@ -68,11 +68,11 @@ fn registers(kernel: &Rc<dyn Kernel>) -> Finding {
 
 fn holders() -> String {
     let holders = register_holders(std::process::id());
-    let named = holders.iter().map(|holder| match holder.kind {
+    let named = holders.found.iter().map(|holder| match holder.kind {
         HolderKind::Tracer => {
             format!("{} (process {}, a tracer)", holder.name, holder.pid)
         }
-        HolderKind::PerfEvents { count } => {
+        HolderKind::PerfEvents { count, .. } => {
             format!("{} (process {}, {count} perf events)", holder.name, holder.pid)
         }
     });

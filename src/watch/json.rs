@@ -82,7 +82,7 @@ pub(super) fn object(watcher: &Watcher<'_>, summary: &Summary) -> String {
         elapsed_s: rounded(summary.elapsed.as_secs_f64(), 1e6),
         engine: summary.engine,
         armed: Armed {
-            threads: summary.threads.saturating_sub(summary.left_out),
+            threads: summary.threads.saturating_sub(summary.left_out + summary.unarmed),
             slots: armed.slots,
             capacity: Some(armed.capacity).filter(|capacity| *capacity != u32::MAX),
             watches: armed.watches,

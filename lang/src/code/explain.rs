@@ -349,7 +349,7 @@ static TABLE: &[(Code, Explanation)] = &[
     (Code::NoSuchProcess, text("The process given by -p has ended, or is in another pid namespace.")),
     (Code::NotExecutable, text("The command of -c is not there or may not be executed.")),
     (Code::PermissionDenied, text("The kernel lets only some watch: see /proc/sys/kernel/perf_event_paranoid, and the rights over the target (same user, ptrace allowed).")),
-    (Code::NoFreeRegister, text("All debug registers of the CPU are in use, by a debugger or by another tracer.")),
+    (Code::NoFreeRegister, text("All debug registers of the CPU are in use, by a debugger or by another tracer. Where that is another hwtrace, start both with --registers 2.")),
     (Code::UnsupportedTarget, text("The target can not be traced: it has another architecture, or is a kernel thread.")),
     (Code::TargetExited, text("The target ended before its data could be watched.")),
     (Code::LimitReached, text("A limit of the system on files, memory or events was reached; see ulimit and /proc/sys/kernel/perf_event_mlock_kb.")),

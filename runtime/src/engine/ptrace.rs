@@ -46,6 +46,9 @@
 //! whether it is armed: no access of it is missed. A child after vfork(2) is in its
 //! parent's memory and has its own number.
 //!
+//! A thread of which others hold the registers (perf, most often) is traced without, where
+//! that is asked for ([`PtraceEngine::partial`]); so is one that is born so.
+//!
 //! # What is not seen
 //!
 //! *Accesses of the kernel*, as by read(2): its own debug traps send no signal (measured on
@@ -117,7 +120,12 @@ impl PtraceEngine {
     pub fn new(kernel: Rc<dyn Kernel>) -> Self {
         Self {
             kernel,
-            setup: Setup { steps: false, calls: false, acts: Rc::new([]) },
+            setup: Setup {
+                steps: false,
+                calls: false,
+                partial: false,
+                acts: Rc::new([]),
+            },
             captures: Vec::new(),
             link: None,
             armed: false,
@@ -139,6 +147,14 @@ impl PtraceEngine {
     #[must_use]
     pub fn prompt(mut self, prompt: bool) -> Self {
         self.setup.calls = prompt;
+        self
+    }
+
+    /// Leaves out threads of which others hold too many registers, where they do not of all.
+    /// What these threads create is armed all the same.
+    #[must_use]
+    pub fn partial(mut self, partial: bool) -> Self {
+        self.setup.partial = partial;
         self
     }
 
@@ -224,10 +240,14 @@ impl Engine for PtraceEngine {
         self.armed = true;
         // Who was refused waits for the decision still.
         self.undecided.retain(|undecided| *undecided != pid);
-        let threads = answer.first().map_or(0, |threads| *threads as u32);
+        let (threads, left_out) = wire::attached_of(&answer);
         let slots = watches.iter().flatten().count() as u32;
         let capacity = if self.setup.steps { slots } else { slots::CAPACITY as u32 };
-        Ok(Armed { threads, slots, capacity, ..Armed::default() })
+        Ok(Armed { threads, slots, capacity, left_out, ..Armed::default() })
+    }
+
+    fn leaves_out_heirs(&self) -> bool {
+        false
     }
 
     fn arm_thread(

@@ -324,7 +324,7 @@ impl Machine {
         let limit = self.kernel.descriptor_limit();
         let (soft, hard) = limit.map_err(|errno| system("getrlimit", errno))?;
         if needed > hard {
-            return Err(ArmError::Limit { limit: "RLIMIT_NOFILE", needed });
+            return Err(descriptors_short(needed));
         }
         if needed + DESCRIPTORS_SPARE <= soft || soft == hard {
             return Ok(());
@@ -607,10 +607,15 @@ fn open_error(errno: Errno, pid: u32, tid: u32, watch: usize, needed: u64) -> Ar
             ArmError::Unsupported { reason: errno.desc().to_owned() }
         }
         Errno::ESRCH => ArmError::Gone { pid },
-        Errno::EMFILE => ArmError::Limit { limit: "RLIMIT_NOFILE", needed },
+        Errno::EMFILE => descriptors_short(needed),
         Errno::ENFILE => ArmError::Limit { limit: "fs.file-max", needed },
         errno => system("perf_event_open", errno),
     }
+}
+
+/// So many are needed for events, and some for all else.
+fn descriptors_short(needed: u64) -> ArmError {
+    ArmError::Limit { limit: "RLIMIT_NOFILE", needed: needed + DESCRIPTORS_SPARE }
 }
 
 /// What an error means for a software event on ourselves, which has neither

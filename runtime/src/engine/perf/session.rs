@@ -611,6 +611,8 @@ impl Session {
             lost_sideband: totals.lost_sideband,
             late: self.merge.late(),
             dropped: self.figures.dropped,
+            // The kernel refuses such a birth (kernel/events/core.c, `perf_event_init_task`).
+            unarmed: 0,
         }
     }
 }

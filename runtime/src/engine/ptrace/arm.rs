@@ -33,8 +33,13 @@ impl Tracer {
         self.watches.resize(count, Figures { on: true, counted: 0 });
     }
 
-    /// Arms a process; gives how many threads it has. All or nothing.
-    pub(super) fn attach(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<u32> {
+    /// Arms a process; gives how many of its threads are armed, and which are left out. All
+    /// or nothing, but for these.
+    pub(super) fn attach(
+        &mut self,
+        pid: u32,
+        watches: &[Option<Watch>],
+    ) -> Result<(u32, Shortfall)> {
         if self.processes.get(&pid).is_some_and(|process| process.armed) {
             return Err(ArmError::Armed { pid });
         }
@@ -57,12 +62,53 @@ impl Tracer {
         armed
     }
 
-    fn attach_held(&mut self, pid: u32, watches: &[Option<Watch>]) -> Result<u32> {
+    fn attach_held(
+        &mut self,
+        pid: u32,
+        watches: &[Option<Watch>],
+    ) -> Result<(u32, Shortfall)> {
         self.seize_all(pid)?;
         // Those that it forked meanwhile, too.
         self.give_watches(watches, true);
-        self.apply_held()?;
-        Ok(self.threads.values().filter(|thread| thread.pid == pid).count() as u32)
+        let short = self.fit_held(watches.iter().flatten().count())?;
+        let armed = |thread: &&Thread| thread.pid == pid && !thread.left_out;
+        Ok((self.threads.values().filter(armed).count() as u32, short))
+    }
+
+    /// Gives the threads that are held their first registers, of which each needs so many.
+    /// Those of which others hold too many are left out, where that is asked for and not
+    /// all are.
+    fn fit_held(&mut self, needed: usize) -> Result<Shortfall> {
+        let tids = self.held_threads();
+        let of = tids.len() as u32;
+        let mut short = Shortfall { needed: needed as u32, of, ..Shortfall::default() };
+        let mut fewest: Option<(u32, usize, u32)> = None;
+        for tid in tids {
+            self.leave_out(tid, false);
+            match self.apply(tid) {
+                Ok(()) => {}
+                Err(ArmError::NoFreeRegister { tid, watch, free, .. }) => {
+                    short.add(tid, free);
+                    if fewest.is_none_or(|fewest| free < fewest.2) {
+                        fewest = Some((tid, watch, free));
+                    }
+                    self.leave_out(tid, true);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match fewest {
+            None => Ok(Shortfall::default()),
+            Some((tid, watch, free)) if !self.partial || short.threads == of => {
+                Err(ArmError::NoFreeRegister { tid, watch, free, short })
+            }
+            Some(_) => Ok(short),
+        }
+    }
+
+    /// A thread has no registers from now on, or as others.
+    pub(super) fn leave_out(&mut self, tid: u32, left_out: bool) {
+        self.threads.entry(tid).and_modify(|thread| thread.left_out = left_out);
     }
 
     /// Gives the processes that are held these watches.
@@ -355,16 +401,24 @@ impl Tracer {
 
     /// Gives the threads that are held what they are to have.
     fn apply_held(&mut self) -> Result<()> {
-        let held = self.held();
-        let threads =
-            self.threads.iter().filter(|(_, thread)| held.contains(&thread.pid));
-        let threads: Vec<_> = threads.map(|(tid, _)| *tid).collect();
-        threads.into_iter().try_for_each(|tid| self.apply(tid))
+        self.held_threads().into_iter().try_for_each(|tid| self.apply(tid))
     }
 
-    /// The watches of a thread: those of its process, then its own.
+    /// The threads that are held and have not ended, in the order of their numbers.
+    fn held_threads(&self) -> Vec<u32> {
+        let held = self.held();
+        let is_held =
+            |thread: &Thread| held.contains(&thread.pid) && thread.at != At::Ended;
+        let threads = self.threads.iter().filter(|(_, thread)| is_held(thread));
+        let mut tids: Vec<_> = threads.map(|(tid, _)| *tid).collect();
+        tids.sort_unstable();
+        tids
+    }
+
+    /// The watches of a thread: those of its process, then its own. None of one that is left
+    /// out.
     pub(super) fn watches_of(&self, tid: u32) -> impl Iterator<Item = Slot> + '_ {
-        let thread = self.threads.get(&tid);
+        let thread = self.threads.get(&tid).filter(|thread| !thread.left_out);
         let process = thread.and_then(|thread| self.processes.get(&thread.pid));
         let shared = process.into_iter().flat_map(|it| it.watches.iter().enumerate());
         let shared = shared.filter_map(|(number, watch)| Some((number, (*watch)?)));

@@ -33,6 +33,8 @@ pub(super) struct Setup {
     pub(super) steps: bool,
     /// Whether system calls are looked at.
     pub(super) calls: bool,
+    /// Whether threads without free registers are left out.
+    pub(super) partial: bool,
     /// What is done to processes at hits, by watch: as it was when the guardian was
     /// forked.
     pub(super) acts: Rc<[Vec<Act>]>,
@@ -49,7 +51,7 @@ pub(super) fn live(kernel: &Rc<dyn Kernel>, ends: GuardianEnds, setup: Setup) {
     };
     let reports = Reports::new(ends.reports);
     let mut tracer = Tracer::new(Rc::clone(kernel), signals, method, reports);
-    tracer.calls = setup.calls;
+    (tracer.calls, tracer.partial) = (setup.calls, setup.partial);
     tracer.acts = setup.acts;
     let mut guardian = Guardian { tracer, ends, speaks: true };
     while guardian.speaks || !guardian.tracer.is_done() {
@@ -146,7 +148,7 @@ impl Guardian {
             Command::Capture(captures) => tracer.captures = captures,
             Command::Expect { pid } => drop(tracer.expected.insert(pid)),
             Command::Attach { pid, watches } => {
-                return tracer.attach(pid, &watches).map(|threads| vec![threads.into()]);
+                return tracer.attach(pid, &watches).map(wire::attached_words);
             }
             Command::ArmThread { pid, tid, number, watch } => {
                 tracer.arm_thread((pid, tid), number, watch)?;
@@ -192,7 +194,7 @@ impl Guardian {
     }
 
     fn account(&self) -> Vec<u64> {
-        let Tracer { watches, reports, dropped, method, .. } = &self.tracer;
+        let Tracer { watches, reports, dropped, unarmed, method, .. } = &self.tracer;
         let steps = match method {
             Method::Registers => 0,
             Method::Steps(stepper) => stepper.steps,
@@ -203,6 +205,7 @@ impl Guardian {
             lost: reports.lost(),
             lost_sideband: reports.lost_sideband(),
             dropped: *dropped,
+            unarmed: *unarmed,
             ..Account::default()
         };
         wire::account_words(&account, steps)

@@ -4,7 +4,7 @@ use super::PtraceEngine;
 use super::guardian::keep_needed;
 use super::reports::{self, Hit, Reports};
 use super::tracer::{Method, Tracer};
-use crate::engine::{ArmError, Engine};
+use crate::engine::{ArmError, Engine, Shortfall};
 use crate::event::{Event, Trigger, Watch};
 use crate::kernel::fake::{Call, Fake, Holdings};
 use crate::kernel::rights::{Capabilities, Rights, bit};
@@ -18,6 +18,11 @@ fn watch(place: u64) -> Watch {
 
 fn watches(count: u64) -> Vec<Option<Watch>> {
     (0..count).map(|place| Some(watch(place))).collect()
+}
+
+/// Of a thread that is created by one that is traced.
+fn newborn() -> String {
+    format!("State:\tR\nTgid:\t{PID}\nTracerPid:\t{}\n", std::process::id())
 }
 
 /// A process with two threads, and who traces it.
@@ -39,7 +44,7 @@ fn machine() -> (Rc<Fake>, Tracer) {
 
 fn armed(count: u64) -> (Rc<Fake>, Tracer) {
     let (fake, mut tracer) = machine();
-    assert_eq!(tracer.attach(PID, &watches(count)).expect("armed"), 2);
+    assert_eq!(tracer.attach(PID, &watches(count)).expect("armed").0, 2);
     fake.went();
     (fake, tracer)
 }
@@ -79,7 +84,7 @@ fn assert_untouched(fake: &Fake, what: &str) {
 fn all_threads_are_armed_while_they_stand_and_go_on() {
     let (fake, _tracer) = {
         let (fake, mut tracer) = machine();
-        assert_eq!(tracer.attach(PID, &watches(2)).expect("armed"), 2);
+        assert_eq!(tracer.attach(PID, &watches(2)).expect("armed").0, 2);
         (fake, tracer)
     };
     for tid in [PID, 11] {
@@ -116,9 +121,56 @@ fn each_call_of_arming_may_fail_and_the_target_is_untouched() {
             assert_untouched(&fake, &format!("{call:?} {nth}"));
             assert!(tracer.processes.is_empty() && tracer.threads.is_empty());
             // And again, without the failure.
-            assert_eq!(tracer.attach(PID, &watches(2)).expect("armed"), 2);
+            assert_eq!(tracer.attach(PID, &watches(2)).expect("armed").0, 2);
         }
     }
+}
+
+#[test]
+fn who_has_too_few_registers_is_told_or_left_out() {
+    let short = Shortfall { needed: 2, threads: 1, of: 2, listed: vec![(11, 1)] };
+    // Of the first thread all are set: two places, and the control.
+    let scarce = |partial| {
+        let (fake, mut tracer) = machine();
+        tracer.partial = partial;
+        fake.fail(Call::SetDebugRegister, 4, Errno::ENOSPC);
+        (fake, tracer)
+    };
+    let (fake, mut tracer) = scarce(false);
+    let refused = tracer.attach(PID, &watches(2)).expect_err("too few");
+    assert!(
+        matches!(&refused, ArmError::NoFreeRegister { tid: 11, watch: 1, free: 1, short: of } if *of == short),
+        "{refused:?}"
+    );
+    while tracer.pump() {}
+    assert_untouched(&fake, "refused");
+
+    let (fake, mut tracer) = scarce(true);
+    assert_eq!(tracer.attach(PID, &watches(2)).expect("armed"), (1, short));
+    assert_ne!(fake.debug_registers(PID).expect("traced")[7], 0);
+    assert_eq!(fake.debug_registers(11).expect("traced")[..4], [0; 4]);
+    // What moves, moves without it; what it creates is armed.
+    tracer.retarget((PID, 0), Some(0x2000)).expect("moved");
+    assert_eq!(fake.debug_registers(PID).expect("traced")[0], 0x2000);
+    assert_eq!(fake.debug_registers(11).expect("traced")[7], 0);
+    fake.stop(11, libc::SIGTRAP, libc::PTRACE_EVENT_CLONE, 12);
+    fake.stop(12, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.pump();
+    assert_eq!(fake.debug_registers(12).expect("traced")[0], 0x2000);
+    assert_eq!((tracer.unarmed, tracer.dropped), (0, 0));
+    fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_CLONE, 13);
+    fake.set_file("/proc/13/status", &newborn());
+    fake.fail(Call::SetDebugRegister, 0, Errno::ENOSPC);
+    fake.stop(13, libc::SIGTRAP, libc::PTRACE_EVENT_STOP, 0);
+    tracer.pump();
+    assert_eq!((tracer.unarmed, tracer.dropped), (1, 0));
+
+    let (fake, mut tracer) = machine();
+    tracer.partial = true;
+    fake.fail(Call::SetDebugRegister, 0, Errno::ENOSPC);
+    fake.set_listings(&[&[PID]]);
+    let refused = tracer.attach(PID, &watches(2));
+    assert!(matches!(refused, Err(ArmError::NoFreeRegister { tid: PID, .. })));
 }
 
 #[test]
@@ -158,7 +210,7 @@ fn a_zombie_leader_is_left_alone() {
     let (fake, mut tracer) = machine();
     fake.set_file("/proc/10/status", "State:\tZ (zombie)\nTgid:\t10\nTracerPid:\t0\n");
     fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
-    assert_eq!(tracer.attach(PID, &watches(1)).expect("armed"), 1);
+    assert_eq!(tracer.attach(PID, &watches(1)).expect("armed").0, 1);
     assert_eq!(fake.traced(), [11]);
 }
 
@@ -189,7 +241,7 @@ fn who_executes_takes_the_place_of_a_leader_that_was_never_traced() {
     let (fake, mut tracer) = machine();
     fake.set_file("/proc/10/status", "State:\tZ (zombie)\nTgid:\t10\nTracerPid:\t0\n");
     fake.fail(Call::PtraceFollow, 0, Errno::EPERM);
-    assert_eq!(tracer.attach(PID, &watches(1)).expect("armed"), 1);
+    assert_eq!(tracer.attach(PID, &watches(1)).expect("armed").0, 1);
     fake.stop(PID, libc::SIGTRAP, libc::PTRACE_EVENT_EXEC, 11);
     tracer.pump();
     assert_eq!(tracer.threads.keys().copied().collect::<Vec<_>>(), [PID]);
@@ -349,7 +401,7 @@ fn children_move_with_their_parent_until_they_execute() {
     tracer.retarget((PID, 0), Some(0x4000)).expect("moved");
     assert_eq!(fake.debug_registers(20).expect("traced")[0], 0x3000, "not its any more");
     fake.went();
-    assert_eq!(tracer.attach(20, &watches(1)).expect("armed anew"), 1);
+    assert_eq!(tracer.attach(20, &watches(1)).expect("armed anew").0, 1);
     assert_eq!(fake.debug_registers(20).expect("traced")[0], 0x1000);
     assert_eq!(fake.went(), [(20, Go::On, 0)]);
     assert!(told(&mut tracer).contains(&"name 20 true".to_owned()));

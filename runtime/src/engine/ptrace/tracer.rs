@@ -14,6 +14,7 @@ use super::proc::{self, Mapping};
 use super::reports::Reports;
 use super::steps::{Step, Stepper};
 use super::wire::Capture;
+use crate::engine::ArmError;
 use crate::event::Watch;
 use crate::kernel::{Errno, Go, Kernel, Wait};
 use crate::plan::Act;
@@ -59,6 +60,8 @@ pub(super) struct Tracer {
     pub(super) method: Method,
     /// Whether threads stop at system calls, to tell at once of code that is mapped.
     pub(super) calls: bool,
+    /// Whether threads of which others hold too many registers are left out.
+    pub(super) partial: bool,
     pub(super) threads: Map<u32, Thread>,
     pub(super) processes: Map<u32, Process>,
     /// New threads that have stopped, and of which their creator has not told yet.
@@ -74,6 +77,8 @@ pub(super) struct Tracer {
     pub(super) reports: Reports,
     /// Processes that go on and are reported no more.
     pub(super) dropped: u64,
+    /// Threads that were born without a free register.
+    pub(super) unarmed: u64,
     /// Whether everybody is to go, newcomers as well.
     pub(super) is_over: bool,
 }
@@ -125,6 +130,8 @@ pub(super) struct Thread {
     pub(super) registers: Registers,
     /// Watches that it alone has, by number.
     pub(super) own: Vec<(usize, Watch)>,
+    /// Whether it has no registers, as others hold too many of them.
+    pub(super) left_out: bool,
     /// Whether it is to be let go when it stops.
     pub(super) leaving: bool,
     /// Whether it waits in vfork(2) for its child, and does nothing until it is woken: it
@@ -179,6 +186,7 @@ impl Thread {
             at: At::Running,
             registers: Registers::default(),
             own: Vec::new(),
+            left_out: false,
             leaving: false,
             vforks: false,
             enters: false,
@@ -210,6 +218,7 @@ impl Tracer {
             signals,
             method,
             calls: false,
+            partial: false,
             threads: Map::default(),
             processes: Map::default(),
             early: Map::default(),
@@ -220,6 +229,7 @@ impl Tracer {
             acts: Rc::new([]),
             reports,
             dropped: 0,
+            unarmed: 0,
             is_over: false,
         }
     }
@@ -515,8 +525,16 @@ impl Tracer {
         thread.at = At::Stopped(Next::ON);
         self.threads.insert(tid, thread);
         self.reports.fork(time, parent, (pid, tid));
-        if !self.is_over && self.apply(tid).is_err() {
-            self.dropped += 1;
+        if self.is_over {
+            return;
+        }
+        match self.apply(tid) {
+            Ok(()) => {}
+            Err(ArmError::NoFreeRegister { .. }) => {
+                self.unarmed += 1;
+                self.leave_out(tid, true);
+            }
+            Err(_) => self.dropped += 1,
         }
     }
 
@@ -541,7 +559,7 @@ impl Tracer {
         if let Some(thread) = self.threads.get_mut(&tid) {
             (thread.name, thread.named) = (name.clone(), time);
             (thread.registers, thread.step) = (Registers::default(), None);
-            (thread.vforks, thread.enters) = (false, false);
+            (thread.vforks, thread.enters, thread.left_out) = (false, false, false);
             thread.own.clear();
         }
         self.reports.comm(time, (pid, tid), &name, true);

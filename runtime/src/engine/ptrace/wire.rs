@@ -155,8 +155,9 @@ pub(super) fn answer_words(answer: &Answer) -> Vec<u64> {
     let pid = |pid: u32| u64::from(pid);
     match *error {
         ArmError::Gone { pid: of } => vec![1, pid(of)],
-        ArmError::NoFreeRegister { tid, watch, free, .. } => {
-            vec![2, pid(tid), watch as u64, u64::from(free)]
+        ArmError::NoFreeRegister { tid, watch, free, ref short } => {
+            let head = [2, pid(tid), watch as u64, u64::from(free)];
+            head.into_iter().chain(short_words(short)).collect()
         }
         ArmError::PtracePermission { pid: of, errno } => vec![3, pid(of), errno as u64],
         ArmError::Traced { pid: of, tracer } => vec![8, pid(of), pid(tracer)],
@@ -180,11 +181,11 @@ pub(super) fn answer_of(words: &[u64]) -> Answer {
     Err(match *words {
         [0, ref words @ ..] => return Ok(words.to_vec()),
         [1, pid] => ArmError::Gone { pid: pid as u32 },
-        [2, tid, watch, free] => ArmError::NoFreeRegister {
+        [2, tid, watch, free, ref short @ ..] => ArmError::NoFreeRegister {
             tid: tid as u32,
             watch: watch as usize,
             free: free as u32,
-            short: Shortfall::default(),
+            short: short_of(short),
         },
         [3, pid, errno] => {
             ArmError::PtracePermission { pid: pid as u32, errno: errno as i32 }
@@ -201,6 +202,33 @@ pub(super) fn answer_of(words: &[u64]) -> Answer {
     })
 }
 
+/// What arming a process achieved: threads that are armed, and those that are left out.
+pub(super) fn attached_words((threads, short): (u32, Shortfall)) -> Vec<u64> {
+    [threads.into()].into_iter().chain(short_words(&short)).collect()
+}
+
+/// The same from words.
+pub(super) fn attached_of(words: &[u64]) -> (u32, Shortfall) {
+    match words {
+        [threads, short @ ..] => (*threads as u32, short_of(short)),
+        [] => (0, Shortfall::default()),
+    }
+}
+
+fn short_words(short: &Shortfall) -> impl Iterator<Item = u64> {
+    let Shortfall { needed, threads, of, listed } = short;
+    let listed = listed.iter().flat_map(|(tid, free)| [*tid, *free]);
+    [*needed, *threads, *of].into_iter().chain(listed).map(u64::from)
+}
+
+fn short_of(words: &[u64]) -> Shortfall {
+    let [needed, threads, of, listed @ ..] = words else { return Shortfall::default() };
+    let (listed, _) = listed.as_chunks::<2>();
+    let listed = listed.iter().map(|[tid, free]| (*tid as u32, *free as u32)).collect();
+    let [needed, threads, of] = [needed, threads, of].map(|it| *it as u32);
+    Shortfall { needed, threads, of, listed }
+}
+
 /// Any other failure.
 pub(super) fn system(call: &'static str, errno: Errno) -> ArmError {
     ArmError::System { call, error: errno.into() }
@@ -208,19 +236,22 @@ pub(super) fn system(call: &'static str, errno: Errno) -> ArmError {
 
 /// What was counted, as words: `late` is never, and filters are not run.
 pub(super) fn account_words(account: &Account, steps: u64) -> Vec<u64> {
-    let Account { counted, lost, lost_sideband, dropped, .. } = account;
-    let head = [*lost, *lost_sideband, *dropped, steps];
+    let Account { counted, lost, lost_sideband, dropped, unarmed, .. } = account;
+    let head = [*lost, *lost_sideband, *dropped, *unarmed, steps];
     head.into_iter().chain(counted.iter().copied()).collect()
 }
 
 /// The same from words, with the number of steps that were made.
 pub(super) fn account_of(words: &[u64]) -> Option<(Account, u64)> {
-    let [lost, lost_sideband, dropped, steps, counted @ ..] = words else { return None };
+    let [lost, lost_sideband, dropped, unarmed, steps, counted @ ..] = words else {
+        return None;
+    };
     let account = Account {
         counted: counted.to_vec(),
         lost: *lost,
         lost_sideband: *lost_sideband,
         dropped: *dropped,
+        unarmed: *unarmed,
         ..Account::default()
     };
     Some((account, *steps))
@@ -266,7 +297,12 @@ mod tests {
                 tid: 1,
                 watch: 2,
                 free: 3,
-                short: Shortfall::default(),
+                short: Shortfall {
+                    needed: 3,
+                    threads: 2,
+                    of: 5,
+                    listed: vec![(7, 1), (8, 2)],
+                },
             },
             ArmError::PtracePermission { pid: 1, errno: 13 },
             ArmError::Traced { pid: 1, tracer: 5 },
@@ -280,6 +316,9 @@ mod tests {
             assert_eq!(format!("{came:?}"), said);
         }
         assert_eq!(answer_of(&[0, 5, 6]).expect("words"), [5, 6]);
+        let short = Shortfall { needed: 2, threads: 1, of: 4, listed: vec![(9, 1)] };
+        let attached = (3, short);
+        assert_eq!(attached_of(&attached_words(attached.clone())), attached);
         assert!(answer_of(&[1]).is_err());
     }
 }
