@@ -333,8 +333,14 @@ impl Stacks for Target {
 }
 
 /// What was seen of the data that is counted.
-const SEEN: Estimate =
-    Estimate { seen: 3, on_ns: 1, wanted_ns: 4, estimated: 11.7, variance: Some(4.0) };
+const SEEN: Estimate = Estimate {
+    seen: 3,
+    on_ns: 1,
+    wanted_ns: 4,
+    estimated: 11.7,
+    variance: Some(4.0),
+    bias: 0.0,
+};
 
 impl Counts for Target {
     fn of(&self, _: usize, _: u64) -> Estimate {
