@@ -98,6 +98,15 @@ pub(crate) struct Surroundings {
     pub(crate) counts: Rc<RefCell<Counts>>,
 }
 
+/// A watch of a process is somewhere else.
+struct Placed {
+    since: u64,
+    /// What it held right before; none where it is nowhere.
+    held: Option<u64>,
+    /// Whether it did right after.
+    sure: bool,
+}
+
 /// A process that could not be armed.
 #[derive(Debug)]
 pub(crate) struct Refused {
@@ -535,13 +544,13 @@ impl Armed {
         moved
     }
 
-    /// Moves a watch of a process; gives since when it is there.
+    /// Moves a watch of a process.
     fn place(
         &mut self,
         pid: u32,
         watch: usize,
         address: Option<u64>,
-    ) -> Result<u64, ArmError> {
+    ) -> Result<Placed, ArmError> {
         let now = self.surroundings.kernel.clock();
         self.tracker.move_watch(pid, watch, address, now, &mut self.memory);
         let mut before = self.tracker.values(Whose::Process(pid));
@@ -549,8 +558,10 @@ impl Armed {
         self.tell(&before);
         let since = self.engine.retarget(pid, watch, address)?;
         self.tracker.confirm_move(pid, watch, since, &mut self.memory);
-        self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
-        Ok(since)
+        let values = self.tracker.values(Whose::Process(pid));
+        self.doubt(&before, &values);
+        let sure = before.iter().all(|held| values.contains(held));
+        Ok(Placed { since, held: before.first().map(|held| held.value), sure })
     }
 
     /// A pointer on the way to data was stored to.

@@ -15,9 +15,15 @@ const PLACE: &str = r#"
 
 /// Attaches to objects.c, and has it do this.
 fn told(script: &str, orders: &[&str]) -> Ended {
+    told_with(&[], script, orders)
+}
+
+/// The same with options.
+fn told_with(options: &[&str], script: &str, orders: &[&str]) -> Ended {
     despite_lost_traps(|| {
         let mut target = Target::start(&c_with("objects", &["-g"]), &[]);
-        let started = Hwtrace::attach(&format!("{PLACE} {script}"), &target).start();
+        let hwtrace = Hwtrace::attach(&format!("{PLACE} {script}"), &target);
+        let started = hwtrace.with(options).start();
         started.out().until("armed");
         for order in orders {
             let answer = target.ask(order)?;
@@ -94,6 +100,35 @@ fn hundreds_of_objects_take_turns_and_none_is_taken_for_another() {
             "up to 200 places with objects took turns on 2 debug registers",
             "% of the time on average",
         ]);
+    }
+}
+
+/// Each store of `churn` is one more than the one before. Hits of a turn may be looked at
+/// when the register is elsewhere, of all engines that tell of them late; and what is stored
+/// while it moves nobody sees.
+#[test]
+fn values_follow_each_other_in_each_turn() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        global all, behind
+        probe process.data("head").write { if ($new > $old) watch("node", &$new->value) }
+        probe process.watch("node").write {
+            if (access() != "away") {
+                all++
+                if (($old & 0xffffffff) + 1 != ($new & 0xffffffff)) behind++
+            }
+        }
+        probe end { printf("figures %d %d\n", all, behind) }"#;
+    for engine in [engine_name(), "perf"] {
+        let options = ["--slice", "3", "--engine", engine];
+        let ended = told_with(&options, script, &["push 20", "churn 2000"]);
+        let [all, behind] = ended.numbers("figures ")[0][..] else { panic!() };
+        assert!(
+            all > 500 && behind * 50 <= all,
+            "{behind} of {all}, {engine}: {ended:#?}"
+        );
     }
 }
 

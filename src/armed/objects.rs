@@ -12,12 +12,12 @@ use std::rc::Rc;
 use hwtrace_runtime::abi::objects::Object;
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::schema::{
-    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_OLD,
+    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
 };
 use hwtrace_runtime::tracker::Memory;
 use hwtrace_runtime::view::View;
 
-use super::{Armed, Refused};
+use super::{Armed, Placed, Refused};
 use crate::counts::Counts;
 use crate::registers::Registers;
 use crate::report::counted;
@@ -68,6 +68,8 @@ struct Back {
     root: u32,
     address: u64,
     held: u64,
+    /// Whether nothing was stored there while the register moved.
+    sure: bool,
 }
 
 #[derive(Debug, Default)]
@@ -222,7 +224,7 @@ impl Objects {
     /// of the register.
     pub(crate) fn away(&mut self, bound: u64) -> Option<HitRecord> {
         while let Some(back) = self.back.pop_front_if(|back| back.since <= bound) {
-            let Back { since, root, address, held } = back;
+            let Back { since, root, address, held, sure } = back;
             let cell = self.pools.get_mut(&root).and_then(|pool| pool.cell(address));
             let Some(cell) = cell else { continue };
             let before = cell.last.replace(held).filter(|before| *before != held);
@@ -238,6 +240,7 @@ impl Objects {
                 pid: root,
                 watch: *watch as u32,
                 access: AccessKind::Away as u32,
+                doubts: if sure { 0 } else { UNSURE_NEW },
                 touched: ByteRange::differing(old, held),
                 ..HitRecord::default()
             });
@@ -388,16 +391,16 @@ impl Armed {
             return false;
         };
         let placed = self.place(root, watch, address);
-        let held = self.tracker.value(root, watch);
         let Some(objects) = &mut self.objects else { return false };
         match (placed, address) {
-            (Ok(since), Some(address)) => {
+            (Ok(Placed { since, held, sure }), Some(address)) => {
                 let pool = objects.pools.get_mut(&root);
                 if let Some(cell) = pool.and_then(|pool| pool.cell(address)) {
                     objects.counts.borrow_mut().turn_cell(cell.count, true, since);
                 }
                 if let Some(held) = held {
-                    objects.back.push_back(Back { since, root, address, held });
+                    let back = Back { since, root, address, held, sure };
+                    objects.back.push_back(back);
                 }
                 true
             }
