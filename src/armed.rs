@@ -35,7 +35,7 @@ pub(crate) use objects::Objects;
 use own::Roomless;
 pub(crate) use relief::{Relief, USUAL_NS, heavy_remark, measured};
 pub(crate) use seek::Seek;
-pub(crate) use turns::Rotation;
+pub(crate) use turns::{Pace, Rotation};
 
 use crate::counts::Counts;
 use crate::instances::{Instance, Place};
@@ -390,16 +390,28 @@ impl Armed {
         remarks
     }
 
-    /// How long hits may wait in a ring that is not full enough to wake us, in
-    /// nanoseconds.
-    pub(crate) fn drain_in(&self) -> u64 {
-        let hurries =
-            self.interest.follows() || self.surroundings.kernel.clock() < self.hurry;
-        let turns = self.objects.as_ref().filter(|objects| objects.rotates());
-        match hurries {
+    /// In how many nanoseconds there is something to do if nothing wakes us: hits may wait in
+    /// a ring that is not full enough, turns end, and watches are on or off for a while.
+    pub(crate) fn due_in(&self) -> u64 {
+        let now = self.surroundings.kernel.clock();
+        let drain = match self.interest.follows() || now < self.hurry {
             true => DRAIN_IN_HASTE_NS,
-            false => turns.map_or(DRAIN_EVERY_NS, |it| it.slice().min(DRAIN_EVERY_NS)),
-        }
+            false => DRAIN_EVERY_NS,
+        };
+        let turn = self.turn_ends_in(now);
+        let objects = self.objects.as_ref().and_then(|it| it.turn_ends_in(now));
+        let others = [turn, objects, self.relief_due_in(now)];
+        others.into_iter().flatten().fold(drain, u64::min)
+    }
+
+    /// Does what is due, but for draining the rings.
+    ///
+    /// # Errors
+    /// As switching a watch.
+    pub(crate) fn do_what_is_due(&mut self) -> io::Result<()> {
+        self.take_turns();
+        self.take_turns_of_objects();
+        self.relieve()
     }
 
     /// Looks for what was reported at once, where that is asked for.

@@ -22,7 +22,7 @@ use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{Needs, Plan};
 use hwtrace_runtime::schema::HitRecord;
 
-use crate::armed::{self, Armed, Relief, Surroundings, heavy_remark, measured};
+use crate::armed::{self, Armed, Pace, Relief, Surroundings, heavy_remark, measured};
 use crate::arming;
 use crate::counts::Counts;
 use crate::engines;
@@ -433,11 +433,10 @@ impl<'a, C: Consumer> Session<'a, C> {
         let mut armed =
             survey.arm(requests, &surroundings, with, target, self.consumer)?;
         armed.begin_counting();
-        let slice = sharing.slice.as_nanos();
         armed.objects = armed::Objects::of(
             requests,
             &armed.registers,
-            u64::try_from(slice).unwrap_or(u64::MAX),
+            Pace::new(sharing.slice),
             &Rc::clone(&armed.counts),
             &mut |name| self.consumer.name(name),
         );
@@ -538,21 +537,14 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.begin_relief();
         let mut round = Round::Done;
         loop {
-            let drain_in = match (round, &self.armed) {
-                (Round::Paused, _) => Some(0),
-                (_, Some(armed)) => {
-                    let now = self.kernel.clock();
-                    let turn = armed.turn_ends_in(now).unwrap_or(u64::MAX);
-                    let relief = armed.relief_due_in(now).unwrap_or(u64::MAX);
-                    Some(armed.drain_in().min(turn).min(relief))
-                }
-                (_, None) => None,
+            let due_in = match round {
+                Round::Paused => Some(0),
+                _ => self.armed.as_ref().map(Armed::due_in),
             };
-            let wake = events.wait(self.kernel.clock(), drain_in)?;
+            let wake = events.wait(self.kernel.clock(), due_in)?;
             if let Some(armed) = &mut self.armed {
-                armed.take_turns(self.kernel.clock());
-                armed
-                    .relieve()
+                let switched = armed.do_what_is_due();
+                switched
                     .map_err(|e| Failure::System("switching a watch on or off", e))?;
             }
             round = self.drain(false)?;

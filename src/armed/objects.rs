@@ -17,7 +17,7 @@ use hwtrace_runtime::schema::{
 use hwtrace_runtime::tracker::Memory;
 use hwtrace_runtime::view::View;
 
-use super::{Armed, Placed, Refused};
+use super::{Armed, Pace, Placed, Refused};
 use crate::counts::Counts;
 use crate::registers::Registers;
 use crate::report::counted;
@@ -37,9 +37,8 @@ pub(crate) struct Objects {
     pools: BTreeMap<u32, Pool>,
     /// Cells that have a register again, with what they held then.
     back: VecDeque<Back>,
-    /// How long a turn is, in nanoseconds.
-    slice: u64,
-    next_turn: u64,
+    /// When the turn ends, by CLOCK_MONOTONIC: that of all processes.
+    pace: Pace,
     counts: Rc<RefCell<Counts>>,
     figures: Figures,
 }
@@ -85,7 +84,7 @@ impl Objects {
     pub(crate) fn of(
         requests: &[Request],
         registers: &Registers,
-        slice: u64,
+        pace: Pace,
         counts: &Rc<RefCell<Counts>>,
         intern: &mut dyn FnMut(&[u8]) -> u64,
     ) -> Option<Self> {
@@ -109,21 +108,16 @@ impl Objects {
             known: HashMap::new(),
             pools: BTreeMap::new(),
             back: VecDeque::new(),
-            slice,
-            next_turn: 0,
+            pace,
             counts: Rc::clone(counts),
             figures: Figures::default(),
         })
     }
 
-    /// Whether any wait for their turn.
-    pub(super) fn rotates(&self) -> bool {
-        self.pools.values().any(Pool::rotates)
-    }
-
-    /// How long a turn is, in nanoseconds.
-    pub(super) fn slice(&self) -> u64 {
-        self.slice
+    /// In how many nanoseconds the turn ends; none where nobody waits for one.
+    pub(super) fn turn_ends_in(&self, now: u64) -> Option<u64> {
+        let rotates = self.pools.values().any(Pool::rotates);
+        rotates.then(|| self.pace.ends_in(now))
     }
 
     /// The cells that an object has bytes in.
@@ -277,7 +271,7 @@ impl Objects {
 }
 
 impl Armed {
-    /// Follows what the consumer wants of objects, and gives others a turn when it is time.
+    /// Follows what the consumer wants of objects.
     pub(crate) fn follow_objects(&mut self, consumer: &mut dyn Consumer) {
         if self.objects.is_none() {
             return;
@@ -291,14 +285,22 @@ impl Armed {
                 consumer.refuse_object(object.id);
             }
         }
+    }
+
+    /// Ends the turn of objects, if it is over: others have their registers then.
+    pub(super) fn take_turns_of_objects(&mut self) {
         let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return };
-        if now < objects.next_turn || !objects.rotates() {
+        if objects.turn_ends_in(now) != Some(0) {
             return;
         }
-        objects.next_turn = now + objects.slice;
         for root in objects.pools.keys().copied().collect::<Vec<_>>() {
             self.turn_objects(root, now);
+        }
+        let begun = self.surroundings.kernel.clock();
+        let Some(Objects { pools, pace, .. }) = &mut self.objects else { return };
+        if let Some(pool) = pools.values_mut().next() {
+            pace.begin(now, begun, pool.turns());
         }
     }
 

@@ -36,7 +36,7 @@ impl Relief {
 impl Armed {
     /// In how many nanoseconds [`Armed::relieve`] has something to do; none where hits may
     /// take all the time.
-    pub(crate) fn relief_due_in(&self, now: u64) -> Option<u64> {
+    pub(super) fn relief_due_in(&self, now: u64) -> Option<u64> {
         self.relief.as_ref().map(|relief| relief.throttle.due_in(now))
     }
 
@@ -44,7 +44,7 @@ impl Armed {
     ///
     /// # Errors
     /// As switching a watch.
-    pub(crate) fn relieve(&mut self) -> io::Result<()> {
+    pub(super) fn relieve(&mut self) -> io::Result<()> {
         let begun = self.surroundings.kernel.clock();
         if self.relief_due_in(begun) != Some(0) {
             return Ok(());

@@ -72,6 +72,11 @@ impl Pool {
         self.cells.len()
     }
 
+    /// Whose turn it is.
+    pub(super) fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
+    }
+
     /// Whether cells wait for their turn.
     pub(super) fn rotates(&self) -> bool {
         self.cells.len() > self.carried.len()
