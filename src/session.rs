@@ -12,7 +12,7 @@ use hwtrace_probes::process::{Process, yama_ptrace_scope};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::Timer;
 use hwtrace_probes::types::Types;
-use hwtrace_runtime::abi::objects::Wishes;
+use hwtrace_runtime::abi::objects::{Room, Wishes};
 use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{self, Flow};
@@ -22,7 +22,7 @@ use hwtrace_runtime::kernel::linux::Linux;
 use hwtrace_runtime::plan::{Needs, Plan};
 use hwtrace_runtime::schema::HitRecord;
 
-use crate::armed::{self, Armed, Pace, Relief, Surroundings, heavy_remark, measured};
+use crate::armed::{self, Armed, Relief, Surroundings, heavy_remark, measured};
 use crate::arming;
 use crate::counts::Counts;
 use crate::engines;
@@ -185,6 +185,8 @@ pub struct Context {
     pub symbols: SharedSymbols,
     /// By request: with what the engine counts its hits at their modifiers, where it does.
     pub tickets: Vec<Option<Tickets>>,
+    /// How many objects a process can have, where they are not to take turns.
+    pub object_room: Option<Room>,
     /// What each request saw.
     pub counts: Rc<RefCell<Counts>>,
     /// By what stacks are walked.
@@ -345,6 +347,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
             symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
             tickets: Vec::new(),
+            object_room: None,
             counts: Rc::default(),
             stacks_by: options.stacks.by,
             kernel: Rc::clone(&kernel),
@@ -436,10 +439,11 @@ impl<'a, C: Consumer> Session<'a, C> {
         armed.objects = armed::Objects::of(
             requests,
             &armed.registers,
-            Pace::new(sharing.slice),
+            sharing,
             &Rc::clone(&armed.counts),
             &mut |name| self.consumer.name(name),
         );
+        self.context.object_room = armed.objects.as_ref().and_then(armed::Objects::room);
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();

@@ -205,3 +205,27 @@ fn objects_go_with_the_image_and_what_is_nowhere_is_told_of() {
     assert_eq!(ended.numbers("left "), [[0]], "{ended:#?}");
     ended.says(&["1 object not watched: in no memory that can be read"]);
 }
+
+#[test]
+fn without_turns_objects_beyond_the_registers_are_refused() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        global came, again
+        probe begin {
+            for (i = 0; i < 10; i++) came += watch("node", base + 48 * i + 8, 8)
+            again = watch("node", base + 8, 8)
+            unwatch("node", base + 8)
+            printf("figures %d %d %d %d\n", came, again, watch("node", base + 48 * 9 + 8, 8), watch("node", base + 48 * 8 + 8, 8))
+        }
+        probe process.watch("node").write { printf("store %d %d\n", node(data_addr()), $new) }"#;
+    let ended =
+        told_with(&["--no-rotate"], script, &["store 0 7", "store 9 8", "store 8 3"]);
+    assert_eq!(ended.numbers("figures "), [[4, 1, 1, 0]], "{ended:#?}");
+    assert_eq!(ended.numbers("store "), [[9, 8]], "{ended:#?}");
+    ended.says(&[
+        "7 calls of watch() gave 0: no debug register was left",
+        "`--no-rotate`",
+    ]);
+}

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
-use hwtrace_runtime::abi::objects::Object;
+use hwtrace_runtime::abi::objects::{Object, Room};
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
@@ -22,6 +22,7 @@ use crate::counts::Counts;
 use crate::registers::Registers;
 use crate::report::counted;
 use crate::session::{Consumer, Data, Request};
+use crate::sharing::Sharing;
 use pool::{Move, Pool};
 
 /// The objects of a session.
@@ -37,6 +38,8 @@ pub(crate) struct Objects {
     pools: BTreeMap<u32, Pool>,
     /// Cells that have a register again, with what they held then.
     back: VecDeque<Back>,
+    /// Whether they take turns; else each has a register of its own.
+    rotate: bool,
     /// When the turn ends, by CLOCK_MONOTONIC: that of all processes.
     pace: Pace,
     counts: Rc<RefCell<Counts>>,
@@ -77,6 +80,8 @@ struct Figures {
     most: usize,
     /// How many could not be armed.
     refused: u64,
+    /// For how many no register was left, and they were not to take turns.
+    short: u64,
 }
 
 impl Objects {
@@ -84,7 +89,7 @@ impl Objects {
     pub(crate) fn of(
         requests: &[Request],
         registers: &Registers,
-        pace: Pace,
+        sharing: Sharing,
         counts: &Rc<RefCell<Counts>>,
         intern: &mut dyn FnMut(&[u8]) -> u64,
     ) -> Option<Self> {
@@ -108,7 +113,8 @@ impl Objects {
             known: HashMap::new(),
             pools: BTreeMap::new(),
             back: VecDeque::new(),
-            pace,
+            rotate: sharing.rotate,
+            pace: Pace::new(sharing.slice),
             counts: Rc::clone(counts),
             figures: Figures::default(),
         })
@@ -120,12 +126,18 @@ impl Objects {
         rotates.then(|| self.pace.ends_in(now))
     }
 
-    /// The cells that an object has bytes in.
-    fn cells(&self, object: &Object) -> impl Iterator<Item = u64> + use<> {
-        let length = self.length;
-        let end = object.address + u64::from(object.length);
-        let first = object.address - object.address % length;
-        (first..end).step_by(length as usize)
+    /// How many objects a process can have, where they are not to take turns.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let room = Room { registers: self.registers.len(), bytes: self.length };
+        (!self.rotate).then_some(room)
+    }
+
+    /// Whether there are registers for an object of a process, or it may wait for one.
+    fn finds_room(&self, root: u32, object: &Object) -> bool {
+        let Some(Room { registers, bytes }) = self.room() else { return true };
+        let pool = self.pools.get(&root);
+        let new = object.cells(bytes).filter(|cell| pool.is_none_or(|it| !it.has(*cell)));
+        pool.map_or(0, Pool::len) + new.count() <= registers
     }
 
     /// The objects that lie where a register was hit, whose memory that of process `root`
@@ -252,6 +264,13 @@ impl Objects {
                  a probe for objects"
             ));
         }
+        if self.figures.short > 0 {
+            let short = counted(self.figures.short, "object");
+            remarks.push(format!(
+                "{short} not watched: no debug register was left, and with `--no-rotate` they do \
+                 not take turns"
+            ));
+        }
         let registers = self.registers.len();
         if self.figures.most > registers {
             let requests = self.names.iter().flat_map(|name| &name.requests);
@@ -343,10 +362,14 @@ impl Armed {
             return false;
         }
         let picture = Vec::new();
+        if !objects.finds_room(root, &object) {
+            objects.figures.short += 1;
+            return false;
+        }
         objects.known.insert(object.id, Known { object, root, picture });
         let registers = objects.registers.len();
         let mut moves = Vec::new();
-        for address in objects.cells(&object) {
+        for address in object.cells(objects.length) {
             let requests = &objects.names[object.name as usize].requests;
             let pool = objects.pools.entry(root);
             let pool = pool.or_insert_with(|| Pool::new(registers, now));
@@ -375,7 +398,7 @@ impl Armed {
         let Some(objects) = &mut self.objects else { return };
         let Some(Known { object, root, .. }) = objects.known.remove(&id) else { return };
         let mut moves = Vec::new();
-        for address in objects.cells(&object) {
+        for address in object.cells(objects.length) {
             let Some(pool) = objects.pools.get_mut(&root) else { return };
             if let Some((cell, moved)) = pool.remove(address, id) {
                 objects.counts.borrow_mut().remove_cell(cell.count, now);

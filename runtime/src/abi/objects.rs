@@ -32,6 +32,24 @@ pub struct Object {
     pub length: u32,
 }
 
+impl Object {
+    /// Where the cells of so many bytes begin, aligned, that it has bytes in.
+    pub fn cells(&self, bytes: u64) -> impl Iterator<Item = u64> + use<> {
+        let end = self.address + u64::from(self.length);
+        let first = self.address - self.address % bytes.max(1);
+        (first..end).step_by(bytes.max(1) as usize)
+    }
+}
+
+/// How many objects a process can have at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// So many registers it has for them.
+    pub registers: usize,
+    /// Each covers so many aligned bytes.
+    pub bytes: u64,
+}
+
 /// What handlers want since the session asked last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
@@ -62,6 +80,9 @@ pub struct Objects {
     told: u64,
     gone: Vec<u64>,
     refused: u64,
+    /// None: they take turns.
+    room: Option<Room>,
+    short: u64,
 }
 
 impl Objects {
@@ -84,10 +105,14 @@ impl Objects {
             self.refused += 1;
             return false;
         }
-        self.remove(key);
         let id = self.next;
-        self.next += 1;
         let object = Object { id, name, pid, address: key.2, length: length as u32 };
+        if !self.finds_room(key, &object) {
+            self.short += 1;
+            return false;
+        }
+        self.remove(key);
+        self.next += 1;
         self.all.insert(key, object);
         self.ids.insert(id);
         true
@@ -124,9 +149,22 @@ impl Objects {
         Wishes { gone, come }
     }
 
-    /// An object can not be watched after all.
+    /// Objects of a process are to have registers of their own, of which there are so many.
+    pub fn set_room(&mut self, room: Option<Room>) {
+        self.room = room;
+    }
+
+    /// Whether there are registers for an object in place of what has its key.
+    fn finds_room(&self, key: Key, object: &Object) -> bool {
+        let Some(Room { registers, bytes }) = self.room else { return true };
+        let others = self.all.iter().filter(|(own, _)| own.1 == key.1 && **own != key);
+        let others = others.flat_map(|(_, other)| other.cells(bytes));
+        let cells: BTreeSet<_> = others.chain(object.cells(bytes)).collect();
+        cells.len() <= registers
+    }
+
+    /// An object can not be watched after all; who says so tells of it.
     pub fn refuse(&mut self, id: u64) {
-        self.refused += 1;
         self.remove_all(|object| object.id == id);
         self.gone.retain(|gone| *gone != id);
     }
@@ -139,6 +177,11 @@ impl Objects {
     /// How many could not be watched.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// How many found no register.
+    pub fn short(&self) -> u64 {
+        self.short
     }
 
     fn remove_all(&mut self, which: impl Fn(&Object) -> bool) -> i64 {
@@ -223,6 +266,24 @@ mod tests {
         objects.take_wishes();
         objects.refuse(4);
         assert!(objects.take_wishes().is_empty(), "the session knows");
-        assert_eq!(objects.refused(), 1);
+        assert_eq!((objects.refused(), objects.count()), (0, 0));
+    }
+
+    #[test]
+    fn without_turns_there_are_as_many_as_registers() {
+        let mut objects = Objects::default();
+        objects.set_room(Some(Room { registers: 2, bytes: 8 }));
+        assert!(objects.watch(0, 7, 0x1000, 4) && objects.watch(0, 7, 0x1008, 8));
+        assert!(
+            objects.watch(0, 7, 0x1004, 4) && objects.watch(1, 7, 0x1000, 4),
+            "shared"
+        );
+        assert!(!objects.watch(0, 7, 0x1010, 1));
+        assert!(!objects.watch(0, 7, 0x1008, 9), "longer than there is room for");
+        assert!(objects.watch(0, 7, 0x1008, 8), "it has the length that it had");
+        assert!(objects.watch(0, 8, 0x1010, 16), "another process");
+        assert_eq!(objects.unwatch(0, 7, 0x1008), 1);
+        assert!(objects.watch(0, 7, 0x1010, 1));
+        assert_eq!((objects.short(), objects.refused()), (2, 0));
     }
 }
