@@ -229,3 +229,33 @@ fn without_turns_objects_beyond_the_registers_are_refused() {
         "`--no-rotate`",
     ]);
 }
+
+#[test]
+fn an_object_has_the_length_of_the_last_call_and_each_name_its_own() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe begin { watch("node", base + 8, 4) }
+        probe process.watch("node").write {
+            if (data_len() < 16) printf("store %d %d\n", $new, data_len())
+            else if (++wide == 3) watch("node", base + 8, 4)
+            if ($new == 7) println("again ", watch("node", base + 8, 8))
+            if ($new == 8) {
+                watch("other", base + 8, 8)
+                watch("node", base + 8, 16)
+            }
+        }
+        probe process.watch("other").write { printf("other %d %d\n", $new, data_len()) }
+        probe end { printf("wide %d\n", wide) }
+        global wide"#;
+    let pause = "push 0";
+    let orders =
+        ["store 0 7", pause, "store 0 8", pause, "store 0 9", pause, "store 0 5"];
+    let ended = told(script, &orders);
+    // Of 16 bytes it is hit three times by a store, as there are two members behind.
+    assert_eq!(ended.numbers("store "), [[7, 4], [8, 8], [5, 4]], "{ended:#?}");
+    assert_eq!(ended.numbers("other "), [[9, 8], [5, 8]], "{ended:#?}");
+    assert_eq!(ended.numbers("again "), [[1]], "{ended:#?}");
+    assert_eq!(ended.numbers("wide "), [[3]], "{ended:#?}");
+}

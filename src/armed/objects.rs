@@ -301,6 +301,7 @@ impl Armed {
         }
         for object in wishes.come {
             if !self.watch_object(object) {
+                self.unwatch_object(object.id);
                 consumer.refuse_object(object.id);
             }
         }
@@ -344,7 +345,8 @@ impl Armed {
         }
     }
 
-    /// Watches an object; gives whether that can be.
+    /// Watches an object, or one that is watched with another length; gives whether that can
+    /// be.
     fn watch_object(&mut self, object: Object) -> bool {
         let root = self.tracker.root(object.pid).unwrap_or(object.pid);
         let mut bytes = [0; 64];
@@ -361,15 +363,18 @@ impl Armed {
             objects.figures.refused += 1;
             return false;
         }
-        let picture = Vec::new();
         if !objects.finds_room(root, &object) {
             objects.figures.short += 1;
             return false;
         }
-        objects.known.insert(object.id, Known { object, root, picture });
+        let known = Known { object, root, picture: Vec::new() };
+        let before = objects.known.insert(object.id, known);
+        let before = before.map(|it| it.object.cells(objects.length));
+        let before: Vec<_> = before.into_iter().flatten().collect();
+        let cells: Vec<_> = object.cells(objects.length).collect();
         let registers = objects.registers.len();
         let mut moves = Vec::new();
-        for address in object.cells(objects.length) {
+        for address in cells.iter().copied().filter(|cell| !before.contains(cell)) {
             let requests = &objects.names[object.name as usize].requests;
             let pool = objects.pools.entry(root);
             let pool = pool.or_insert_with(|| Pool::new(registers, now));
@@ -387,18 +392,24 @@ impl Armed {
         for moved in moves {
             all &= self.move_cell(root, moved);
         }
-        if !all {
-            self.unwatch_object(object.id);
-        }
+        let left = before.into_iter().filter(|cell| !cells.contains(cell));
+        self.leave_cells(root, object.id, left);
         all
     }
 
     fn unwatch_object(&mut self, id: u64) {
-        let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return };
         let Some(Known { object, root, .. }) = objects.known.remove(&id) else { return };
+        let cells = object.cells(objects.length);
+        self.leave_cells(root, id, cells);
+    }
+
+    /// An object has no bytes in these cells any more.
+    fn leave_cells(&mut self, root: u32, id: u64, cells: impl Iterator<Item = u64>) {
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
         let mut moves = Vec::new();
-        for address in object.cells(objects.length) {
+        for address in cells {
             let Some(pool) = objects.pools.get_mut(&root) else { return };
             if let Some((cell, moved)) = pool.remove(address, id) {
                 objects.counts.borrow_mut().remove_cell(cell.count, now);

@@ -55,7 +55,8 @@ pub struct Room {
 pub struct Wishes {
     /// Objects that it knows, and that are not to be watched any more.
     pub gone: Vec<u64>,
-    /// Those that are to be watched, the oldest first.
+    /// Those that are to be watched, the oldest first; of those that it knows already the
+    /// length is another.
     pub come: Vec<Object>,
 }
 
@@ -79,6 +80,8 @@ pub struct Objects {
     /// Those from this number on the session does not know yet.
     told: u64,
     gone: Vec<u64>,
+    /// Those that it knows with another length.
+    resized: BTreeSet<u64>,
     refused: u64,
     /// None: they take turns.
     room: Option<Room>,
@@ -105,16 +108,19 @@ impl Objects {
             self.refused += 1;
             return false;
         }
-        let id = self.next;
+        // With another length it is the same: hits that are on their way are its own.
+        let id = known.map_or(self.next, |known| known.id);
         let object = Object { id, name, pid, address: key.2, length: length as u32 };
         if !self.finds_room(key, &object) {
             self.short += 1;
             return false;
         }
-        self.remove(key);
-        self.next += 1;
         self.all.insert(key, object);
-        self.ids.insert(id);
+        if self.ids.insert(id) {
+            self.next += 1;
+        } else if id < self.told {
+            self.resized.insert(id);
+        }
         true
     }
 
@@ -139,10 +145,11 @@ impl Objects {
     /// What handlers want since it was last asked for.
     pub fn take_wishes(&mut self) -> Wishes {
         let gone = std::mem::take(&mut self.gone);
-        if self.told == self.next {
+        let resized = std::mem::take(&mut self.resized);
+        if self.told == self.next && resized.is_empty() {
             return Wishes { gone, come: Vec::new() };
         }
-        let new = |object: &&Object| object.id >= self.told;
+        let new = |it: &&Object| it.id >= self.told || resized.contains(&it.id);
         let mut come: Vec<_> = self.all.values().filter(new).copied().collect();
         come.sort_unstable_by_key(|object| object.id);
         self.told = self.next;
@@ -219,7 +226,12 @@ mod tests {
         assert!(objects.take_wishes().is_empty());
         assert!(objects.watch(0, 7, 0x1000, 8), "longer than before");
         let wishes = objects.take_wishes();
-        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![2]));
+        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![], vec![0]), "and the same");
+        assert_eq!(wishes.come[0].length, 8);
+        assert!(objects.is_watched(0) && objects.count() == 2);
+        assert!(objects.watch(0, 7, 0x1000, 2) && objects.unwatch(0, 7, 0x1000) == 1);
+        let wishes = objects.take_wishes();
+        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![]));
     }
 
     #[test]
