@@ -259,3 +259,23 @@ fn an_object_has_the_length_of_the_last_call_and_each_name_its_own() {
     assert_eq!(ended.numbers("again "), [[1]], "{ended:#?}");
     assert_eq!(ended.numbers("wide "), [[3]], "{ended:#?}");
 }
+
+#[test]
+fn hits_of_an_object_take_no_more_time_than_they_may() {
+    if !live() || ["ptrace", "step"].contains(&engine_name()) {
+        return;
+    }
+    let script = r#"
+        probe begin { watch("node", base + 8, 8) }
+        probe process.watch("node").write { n++ }
+        global n
+        probe end {
+            share = coverage("node")
+            printf("figures %d %d %d\n", n, share < 0.5, estimated("node") > 2 * n)
+            delete n
+        }"#;
+    let ended = told_with(&["--max-overhead", "5%"], script, &["spin 2000"]);
+    let [hits, short, estimated] = ended.numbers("figures ")[0][..] else { panic!() };
+    assert!(hits > 100 && short == 1 && estimated == 1, "{ended:#?}");
+    ended.says(&["`watch(\"node\")` was hit", "as `--max-overhead 5%` asks for"]);
+}

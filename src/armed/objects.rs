@@ -153,11 +153,6 @@ impl Objects {
         out.extend(cell.into_iter().flat_map(|cell| &cell.objects).filter(own));
     }
 
-    /// Whether a watch is one of the registers that are kept for objects.
-    pub(crate) fn holds(&self, watch: usize) -> bool {
-        self.registers.contains(&watch)
-    }
-
     /// The record of a hit as one who watches an object sees it; none where it touched
     /// other bytes.
     pub(crate) fn narrow(&mut self, id: u64, record: &HitRecord) -> Option<HitRecord> {
@@ -421,18 +416,36 @@ impl Armed {
         }
     }
 
+    /// A register for objects is off for a while, or on again: so is what it holds.
+    pub(super) fn switched_cells(&mut self, watch: usize, on: bool) {
+        let now = self.surroundings.kernel.clock();
+        let Some(Objects { registers, pools, counts, .. }) = &mut self.objects else {
+            return;
+        };
+        let Some(register) = registers.iter().position(|own| *own == watch) else {
+            return;
+        };
+        for pool in pools.values_mut() {
+            let address = pool.of_register(register);
+            if let Some(cell) = address.and_then(|address| pool.cell(address)) {
+                counts.borrow_mut().turn_cell(cell.count, on, now);
+            }
+        }
+    }
+
     /// Moves a register for objects of a process; gives whether that went well.
     fn move_cell(&mut self, root: u32, Move { register, address }: Move) -> bool {
         let Some(watch) = self.objects.as_ref().map(|it| it.registers[register]) else {
             return false;
         };
         let placed = self.place(root, watch, address);
+        let on = self.relief.as_ref().is_none_or(|it| !it.keeps_off(watch));
         let Some(objects) = &mut self.objects else { return false };
         match (placed, address) {
             (Ok(Placed { since, held, sure }), Some(address)) => {
                 let pool = objects.pools.get_mut(&root);
                 if let Some(cell) = pool.and_then(|pool| pool.cell(address)) {
-                    objects.counts.borrow_mut().turn_cell(cell.count, true, since);
+                    objects.counts.borrow_mut().turn_cell(cell.count, on, since);
                 }
                 if let Some(held) = held {
                     let back = Back { since, root, address, held, sure };

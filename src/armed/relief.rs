@@ -54,15 +54,12 @@ impl Armed {
         let Some(relief) = &mut self.relief else { return Ok(()) };
         let switches = relief.throttle.look(now, &hits);
         relief.throttle.looked(now - begun, now);
-        // Objects move, and take turns of their own.
-        let objects = |watch| self.objects.as_ref().is_some_and(|it| it.holds(watch));
-        let switches: Vec<_> =
-            switches.into_iter().filter(|switch| !objects(switch.watch)).collect();
         for Switch { watch, on, took_ns } in switches {
             if let Some(relief) = &mut self.relief {
                 relief.off[watch] = !on;
             }
             self.apply(watch)?;
+            self.switched_cells(watch, on);
             let now = self.surroundings.kernel.clock();
             let hits = hits.get(watch).copied().unwrap_or(0);
             if let Some(relief) = &mut self.relief {
