@@ -36,7 +36,7 @@ pub(crate) use objects::Objects;
 use own::Roomless;
 pub(crate) use relief::{Relief, USUAL_NS, heavy_remark, measured};
 pub(crate) use seek::Seek;
-pub(crate) use turns::Rotation;
+pub(crate) use turns::{Pace, Rotation};
 use waits::Waits;
 
 use crate::counts::Counts;
@@ -99,6 +99,15 @@ pub(crate) struct Surroundings {
     pub(crate) target: Option<u32>,
     /// What each request saw.
     pub(crate) counts: Rc<RefCell<Counts>>,
+}
+
+/// A watch of a process is somewhere else.
+struct Placed {
+    since: u64,
+    /// What it held right before; none where it is nowhere.
+    held: Option<u64>,
+    /// Whether it did right after.
+    sure: bool,
 }
 
 /// A process that could not be armed.
@@ -385,16 +394,30 @@ impl Armed {
         remarks
     }
 
-    /// How long hits may wait in a ring that is not full enough to wake us, in
-    /// nanoseconds.
-    pub(crate) fn drain_in(&self) -> u64 {
-        let hurries =
-            self.interest.follows() || self.surroundings.kernel.clock() < self.hurry;
-        let turns = self.objects.as_ref().filter(|objects| objects.rotates());
-        match hurries {
+    /// In how many nanoseconds there is something to do if nothing wakes us: hits may wait in
+    /// a ring that is not full enough, turns end, and watches are on or off for a while.
+    pub(crate) fn due_in(&self) -> u64 {
+        let now = self.surroundings.kernel.clock();
+        let drain = match self.interest.follows() || now < self.hurry {
             true => DRAIN_IN_HASTE_NS,
-            false => turns.map_or(DRAIN_EVERY_NS, |it| it.slice().min(DRAIN_EVERY_NS)),
-        }
+            false => DRAIN_EVERY_NS,
+        };
+        let turn = self.turn_ends_in(now);
+        let objects = self.objects.as_ref().and_then(|it| it.turn_ends_in(now));
+        let others = [turn, objects, self.relief_due_in(now)];
+        others.into_iter().flatten().fold(drain, u64::min)
+    }
+
+    /// Does what is due, but for draining the rings.
+    ///
+    /// # Errors
+    /// As switching a watch.
+    pub(crate) fn do_what_is_due(&mut self) -> io::Result<()> {
+        self.take_turns();
+        self.take_turns_of_objects();
+        self.relieve()?;
+        self.mind_waits();
+        Ok(())
     }
 
     /// Looks for what was reported at once, where that is asked for.
@@ -539,13 +562,13 @@ impl Armed {
         moved
     }
 
-    /// Moves a watch of a process; gives since when it is there.
+    /// Moves a watch of a process.
     fn place(
         &mut self,
         pid: u32,
         watch: usize,
         address: Option<u64>,
-    ) -> Result<u64, ArmError> {
+    ) -> Result<Placed, ArmError> {
         let now = self.surroundings.kernel.clock();
         self.tracker.move_watch(pid, watch, address, now, &mut self.memory);
         let mut before = self.tracker.values(Whose::Process(pid));
@@ -553,8 +576,10 @@ impl Armed {
         self.tell(&before);
         let since = self.engine.retarget(pid, watch, address)?;
         self.tracker.confirm_move(pid, watch, since, &mut self.memory);
-        self.doubt(&before, &self.tracker.values(Whose::Process(pid)));
-        Ok(since)
+        let values = self.tracker.values(Whose::Process(pid));
+        self.doubt(&before, &values);
+        let sure = before.iter().all(|held| values.contains(held));
+        Ok(Placed { since, held: before.first().map(|held| held.value), sure })
     }
 
     /// A pointer on the way to data was stored to.

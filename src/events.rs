@@ -154,20 +154,20 @@ impl Events {
         Ok(false)
     }
 
-    /// Waits until there is something to do; where there are rings to drain,
-    /// not for longer than `drain_in`, in nanoseconds. What ends the session
+    /// Waits until there is something to do; where something is armed, not for longer than
+    /// `due_in`, in nanoseconds. What ends the session
     /// goes before timers, which might be due each time.
     pub(crate) fn wait(
         &mut self,
         now: u64,
-        drain_in: Option<u64>,
+        due_in: Option<u64>,
     ) -> Result<Wake, Failure> {
         if self.end.is_some_and(|end| end <= now) {
             return Ok(Wake::End);
         }
-        let drain = drain_in.map(|drain_in| now + drain_in);
+        let due = due_in.map(|due_in| now + due_in);
         let deadlines =
-            self.timers.iter().map(|timer| timer.next).chain(self.end).chain(drain);
+            self.timers.iter().map(|timer| timer.next).chain(self.end).chain(due);
         let timeout = deadlines.min().map(|deadline| deadline.saturating_sub(now));
         match self.poll(timeout)? {
             Wake::Drain => {

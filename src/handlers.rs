@@ -362,6 +362,7 @@ impl Consumer for Handlers<'_> {
 
     fn begin(&mut self, context: &Context) -> Result<Flow, Failure> {
         self.world.set_symbols(Box::new(HandlerSymbols::new(context)));
+        self.world.objects().set_room(context.object_room);
         self.gates.begin(&context.tickets);
         self.counts = Rc::clone(&context.counts);
         for (request, data) in self.data.iter().enumerate() {
@@ -485,7 +486,15 @@ impl Consumer for Handlers<'_> {
                  beyond {OBJECTS_MAX} objects"
             )
         });
-        let own = cut.into_iter().chain(stacks).chain(refused);
+        let short = self.world.short_objects();
+        let short = (short > 0).then(|| {
+            let short = report::counted(short, "call");
+            format!(
+                "{short} of watch() gave 0: no debug register was left for the object, and with \
+                 `--no-rotate` they do not take turns"
+            )
+        });
+        let own = cut.into_iter().chain(stacks).chain(refused).chain(short);
         let own = own.chain(self.fires.remarks());
         own.chain(self.gates.remarks()).collect()
     }

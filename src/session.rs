@@ -12,7 +12,7 @@ use hwtrace_probes::process::{Process, yama_ptrace_scope};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::Timer;
 use hwtrace_probes::types::Types;
-use hwtrace_runtime::abi::objects::Wishes;
+use hwtrace_runtime::abi::objects::{Room, Wishes};
 use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{self, Flow};
@@ -185,6 +185,8 @@ pub struct Context {
     pub symbols: SharedSymbols,
     /// By request: with what the engine counts its hits at their modifiers, where it does.
     pub tickets: Vec<Option<Tickets>>,
+    /// How many objects a process can have, where they are not to take turns.
+    pub object_room: Option<Room>,
     /// What each request saw.
     pub counts: Rc<RefCell<Counts>>,
     /// By what stacks are walked.
@@ -349,6 +351,7 @@ impl<'a, C: Consumer> Session<'a, C> {
             names: names.unwrap_or_else(|| Rc::new(Names::of(target))),
             symbols: Rc::new(RefCell::new(TargetSymbols::with_kernel(&kernel))),
             tickets: Vec::new(),
+            object_room: None,
             counts: Rc::default(),
             stacks_by: options.stacks.by,
             kernel: Rc::clone(&kernel),
@@ -443,14 +446,14 @@ impl<'a, C: Consumer> Session<'a, C> {
         let mut armed =
             survey.arm(requests, &surroundings, with, target, self.consumer)?;
         armed.begin_counting();
-        let slice = sharing.slice.as_nanos();
         armed.objects = armed::Objects::of(
             requests,
             &armed.registers,
-            u64::try_from(slice).unwrap_or(u64::MAX),
+            sharing,
             &Rc::clone(&armed.counts),
             &mut |name| self.consumer.name(name),
         );
+        self.context.object_room = armed.objects.as_ref().and_then(armed::Objects::room);
         self.summary.engine = Some(armed.engine.name());
         self.summary.why_engine = engine.why();
         self.summary.second_best = engine.is_second_best();
@@ -549,23 +552,15 @@ impl<'a, C: Consumer> Session<'a, C> {
         self.begin_relief();
         let mut round = Round::Done;
         loop {
-            let drain_in = match (round, &self.armed) {
-                (Round::Paused, _) => Some(0),
-                (_, Some(armed)) => {
-                    let now = self.kernel.clock();
-                    let turn = armed.turn_ends_in(now).unwrap_or(u64::MAX);
-                    let relief = armed.relief_due_in(now).unwrap_or(u64::MAX);
-                    Some(armed.drain_in().min(turn).min(relief))
-                }
-                (_, None) => None,
+            let due_in = match round {
+                Round::Paused => Some(0),
+                _ => self.armed.as_ref().map(Armed::due_in),
             };
-            let wake = events.wait(self.kernel.clock(), drain_in)?;
+            let wake = events.wait(self.kernel.clock(), due_in)?;
             if let Some(armed) = &mut self.armed {
-                armed.take_turns(self.kernel.clock());
                 armed
-                    .relieve()
+                    .do_what_is_due()
                     .map_err(|e| Failure::System("switching a watch on or off", e))?;
-                armed.mind_waits();
             }
             round = self.drain(false)?;
             if round == Round::Stopped {

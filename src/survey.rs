@@ -19,7 +19,7 @@ use hwtrace_runtime::event::Trigger;
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::slots::Room;
 
-use crate::armed::{Armed, Refused, Rotation, Seek, Surroundings};
+use crate::armed::{Armed, Pace, Refused, Rotation, Seek, Surroundings};
 use crate::arming;
 use crate::engines::Taken;
 use crate::instances::{Instance, Place, Stop};
@@ -323,8 +323,8 @@ impl Survey {
         target: Option<&mut Running>,
         consumer: &mut C,
     ) -> Result<Armed, Obstacle> {
-        let rotation =
-            Rotation::new(registers.turns(surroundings.kernel.clock()), sharing.slice);
+        let turns = registers.turns(surroundings.kernel.clock());
+        let rotation = Rotation::new(turns, Pace::new(sharing.slice));
         let turns = rotation.first();
         let kernel_watches = self.kernel.watches(&registers);
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));

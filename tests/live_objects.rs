@@ -15,9 +15,15 @@ const PLACE: &str = r#"
 
 /// Attaches to objects.c, and has it do this.
 fn told(script: &str, orders: &[&str]) -> Ended {
+    told_with(&[], script, orders)
+}
+
+/// The same with options.
+fn told_with(options: &[&str], script: &str, orders: &[&str]) -> Ended {
     despite_lost_traps(|| {
         let mut target = Target::start(&c_with("objects", &["-g"]), &[]);
-        let started = Hwtrace::attach(&format!("{PLACE} {script}"), &target).start();
+        let hwtrace = Hwtrace::attach(&format!("{PLACE} {script}"), &target);
+        let started = hwtrace.with(options).start();
         started.out().until("armed");
         for order in orders {
             let answer = target.ask(order)?;
@@ -94,6 +100,35 @@ fn hundreds_of_objects_take_turns_and_none_is_taken_for_another() {
             "up to 200 places with objects took turns on 2 debug registers",
             "% of the time on average",
         ]);
+    }
+}
+
+/// Each store of `churn` is one more than the one before. Hits of a turn may be looked at
+/// when the register is elsewhere, of all engines that tell of them late; and what is stored
+/// while it moves nobody sees.
+#[test]
+fn values_follow_each_other_in_each_turn() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        global all, behind
+        probe process.data("head").write { if ($new > $old) watch("node", &$new->value) }
+        probe process.watch("node").write {
+            if (access() != "away") {
+                all++
+                if (($old & 0xffffffff) + 1 != ($new & 0xffffffff)) behind++
+            }
+        }
+        probe end { printf("figures %d %d\n", all, behind) }"#;
+    for engine in [engine_name(), "perf"] {
+        let options = ["--slice", "3", "--engine", engine];
+        let ended = told_with(&options, script, &["push 20", "churn 2000"]);
+        let [all, behind] = ended.numbers("figures ")[0][..] else { panic!() };
+        assert!(
+            all > 500 && behind * 50 <= all,
+            "{behind} of {all}, {engine}: {ended:#?}"
+        );
     }
 }
 
@@ -193,4 +228,78 @@ fn objects_go_with_the_image_and_what_is_nowhere_is_told_of() {
     assert_eq!(ended.numbers("store "), [[6]], "{ended:#?}");
     assert_eq!(ended.numbers("left "), [[0]], "{ended:#?}");
     ended.says(&["1 object not watched: in no memory that can be read"]);
+}
+
+#[test]
+fn without_turns_objects_beyond_the_registers_are_refused() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        global came, again
+        probe begin {
+            for (i = 0; i < 10; i++) came += watch("node", base + 48 * i + 8, 8)
+            again = watch("node", base + 8, 8)
+            unwatch("node", base + 8)
+            printf("figures %d %d %d %d\n", came, again, watch("node", base + 48 * 9 + 8, 8), watch("node", base + 48 * 8 + 8, 8))
+        }
+        probe process.watch("node").write { printf("store %d %d\n", node(data_addr()), $new) }"#;
+    let ended =
+        told_with(&["--no-rotate"], script, &["store 0 7", "store 9 8", "store 8 3"]);
+    assert_eq!(ended.numbers("figures "), [[4, 1, 1, 0]], "{ended:#?}");
+    assert_eq!(ended.numbers("store "), [[9, 8]], "{ended:#?}");
+    ended.says(&[
+        "7 calls of watch() gave 0: no debug register was left",
+        "`--no-rotate`",
+    ]);
+}
+
+#[test]
+fn an_object_has_the_length_of_the_last_call_and_each_name_its_own() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe begin { watch("node", base + 8, 4) }
+        probe process.watch("node").write {
+            if (data_len() < 16) printf("store %d %d\n", $new, data_len())
+            else if (++wide == 3) watch("node", base + 8, 4)
+            if ($new == 7) println("again ", watch("node", base + 8, 8))
+            if ($new == 8) {
+                watch("other", base + 8, 8)
+                watch("node", base + 8, 16)
+            }
+        }
+        probe process.watch("other").write { printf("other %d %d\n", $new, data_len()) }
+        probe end { printf("wide %d\n", wide) }
+        global wide"#;
+    let pause = "push 0";
+    let orders =
+        ["store 0 7", pause, "store 0 8", pause, "store 0 9", pause, "store 0 5"];
+    let ended = told(script, &orders);
+    // Of 16 bytes it is hit three times by a store, as there are two members behind.
+    assert_eq!(ended.numbers("store "), [[7, 4], [8, 8], [5, 4]], "{ended:#?}");
+    assert_eq!(ended.numbers("other "), [[9, 8], [5, 8]], "{ended:#?}");
+    assert_eq!(ended.numbers("again "), [[1]], "{ended:#?}");
+    assert_eq!(ended.numbers("wide "), [[3]], "{ended:#?}");
+}
+
+#[test]
+fn hits_of_an_object_take_no_more_time_than_they_may() {
+    if !live() || ["ptrace", "step"].contains(&engine_name()) {
+        return;
+    }
+    let script = r#"
+        probe begin { watch("node", base + 8, 8) }
+        probe process.watch("node").write { n++ }
+        global n
+        probe end {
+            share = coverage("node")
+            printf("figures %d %d %d\n", n, share < 0.5, estimated("node") > 2 * n)
+            delete n
+        }"#;
+    let ended = told_with(&["--max-overhead", "5%"], script, &["spin 2000"]);
+    let [hits, short, estimated] = ended.numbers("figures ")[0][..] else { panic!() };
+    assert!(hits > 100 && short == 1 && estimated == 1, "{ended:#?}");
+    ended.says(&["`watch(\"node\")` was hit", "as `--max-overhead 5%` asks for"]);
 }

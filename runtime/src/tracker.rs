@@ -218,7 +218,7 @@ impl Tracker {
         let slots = self.watches.iter().enumerate().map(|(index, like)| {
             let watch = watches.get(index).copied().flatten();
             let mut slot = Slot::at(watch.map_or(Watch::PENDING, |watch| watch.address));
-            slot.shadow = read(&slot, *like, pid, memory, true);
+            slot.holds(read(&slot, *like, pid, memory, true));
             slot
         });
         let slots: Vec<_> = slots.collect();
@@ -264,7 +264,7 @@ impl Tracker {
     ) {
         let Some(like) = self.watches.get(watch) else { return };
         let mut slot = Slot::at(address);
-        slot.shadow = read(&slot, *like, pid, memory, true);
+        slot.holds(read(&slot, *like, pid, memory, true));
         let own = self.own.entry(tid).or_default();
         own.retain(|own| own.watch != watch);
         own.push(Own { pid, watch, slot });
@@ -282,7 +282,7 @@ impl Tracker {
     pub fn add_kernel(&mut self, memory: &mut dyn Memory) {
         for (watch, slot) in self.watches.iter().zip(&mut self.kernel) {
             if watch.is_kernel() {
-                slot.shadow = read(slot, *watch, 0, memory, true);
+                slot.holds(read(slot, *watch, 0, memory, true));
             }
         }
     }
@@ -292,11 +292,7 @@ impl Tracker {
         self.parts.end_all();
         let slots = self.processes.values_mut().flat_map(|process| &mut process.slots);
         let own = self.own.values_mut().flatten().map(|own| &mut own.slot);
-        for slot in slots.chain(own).chain(&mut self.kernel) {
-            if let Some(shadow) = &mut slot.shadow {
-                shadow.sure = false;
-            }
-        }
+        slots.chain(own).chain(&mut self.kernel).for_each(Slot::lost);
     }
 
     /// A thread that was there before its process was armed, or was born.
@@ -343,10 +339,7 @@ impl Tracker {
             if let Some(mut process) = self.processes.get(&parent_pid).cloned() {
                 (process.threads, process.hit) = (0, false);
                 for (slot, wanted) in process.slots.iter_mut().zip(&self.wanted) {
-                    // Its parent's value may be of later, or be known to the engine
-                    // alone.
-                    let shadow = slot.shadow.filter(|_| !slot.is_younger_than(time));
-                    slot.shadow = shadow.map(|it| it.sure_if(wanted.all));
+                    slot.inherit(time, wanted.all);
                 }
                 self.processes.insert(pid, process);
             }
@@ -453,8 +446,7 @@ impl Tracker {
         let wanted = self.wanted[hit.watch as usize];
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
-        let Place { address, belated } = slot.place(hit.time);
-        let doubted = slot.take_doubt(hit.time);
+        let Place { address, belated, before, shadow: kept } = slot.place(hit.time);
         let watch = Watch { address, ..like };
         if !wanted.access && !is_repeated(hit, &mut self.decoder, code, &mut self.lesson)
         {
@@ -462,13 +454,12 @@ impl Tracker {
             let bare = HitRecord { execname: name, ..bare(hit, &watch) };
             return self.parts.take(bare, false);
         }
-        // The shadow is of later: it is not sure here, and stays as it is.
-        let shadow = slot.shadow.filter(|_| slot.watch(like) == watch);
+        // A shadow that is of later is not sure here, and stays as it is.
         let shadow = seen(hit, alone, wanted.all)
-            .or(shadow.map(|it| it.sure_if(wanted.all)))
+            .or(kept.map(|it| it.sure_if(wanted.all)))
             .or_else(|| read_at(&watch, hit.pid, memory, false))
             .map_or(Shadow { value: 0, sure: false }, |it| {
-                it.sure_if(!belated && !doubted)
+                it.sure_if(!belated && before.is_none())
             });
         let recovered = match hit.at_hit.told {
             Some(told) => Recovered::told(&told, &watch),
@@ -477,9 +468,13 @@ impl Tracker {
                 find_out(hit, watch, shadow, decoder, (code, memory), lesson)
             }
         };
-        let old = match recovered.old {
-            Some(value) => Shadow { value, sure: true },
-            None => shadow,
+        let old = match (recovered.old, before) {
+            (Some(value), _) => Shadow { value, sure: true },
+            // What was read when it was armed is what this hit had just stored.
+            (None, Some(value)) if recovered.new == Some(shadow.value) => {
+                Shadow { value, sure: false }
+            }
+            (None, _) => shadow,
         };
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
@@ -487,7 +482,7 @@ impl Tracker {
         self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);
         self.values_late += u64::from(doubt != 0);
         if !belated {
-            slot.shadow = Some(new);
+            *kept = Some(new);
         }
         let syscall = hit.syscall.or_else(|| syscall(hit, &mut self.decoder, code));
         let record = HitRecord {

@@ -9,19 +9,20 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
-use hwtrace_runtime::abi::objects::Object;
+use hwtrace_runtime::abi::objects::{Object, Room};
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::schema::{
-    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_OLD,
+    AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
 };
 use hwtrace_runtime::tracker::Memory;
 use hwtrace_runtime::view::View;
 
-use super::{Armed, Refused};
+use super::{Armed, Pace, Placed, Refused};
 use crate::counts::Counts;
 use crate::registers::Registers;
 use crate::report::counted;
 use crate::session::{Consumer, Data, Request};
+use crate::sharing::Sharing;
 use pool::{Move, Pool};
 
 /// The objects of a session.
@@ -37,9 +38,10 @@ pub(crate) struct Objects {
     pools: BTreeMap<u32, Pool>,
     /// Cells that have a register again, with what they held then.
     back: VecDeque<Back>,
-    /// How long a turn is, in nanoseconds.
-    slice: u64,
-    next_turn: u64,
+    /// Whether they take turns; else each has a register of its own.
+    rotate: bool,
+    /// When the turn ends, by CLOCK_MONOTONIC: that of all processes.
+    pace: Pace,
     counts: Rc<RefCell<Counts>>,
     figures: Figures,
 }
@@ -68,6 +70,8 @@ struct Back {
     root: u32,
     address: u64,
     held: u64,
+    /// Whether nothing was stored there while the register moved.
+    sure: bool,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +80,8 @@ struct Figures {
     most: usize,
     /// How many could not be armed.
     refused: u64,
+    /// For how many no register was left, and they were not to take turns.
+    short: u64,
 }
 
 impl Objects {
@@ -83,7 +89,7 @@ impl Objects {
     pub(crate) fn of(
         requests: &[Request],
         registers: &Registers,
-        slice: u64,
+        sharing: Sharing,
         counts: &Rc<RefCell<Counts>>,
         intern: &mut dyn FnMut(&[u8]) -> u64,
     ) -> Option<Self> {
@@ -107,29 +113,31 @@ impl Objects {
             known: HashMap::new(),
             pools: BTreeMap::new(),
             back: VecDeque::new(),
-            slice,
-            next_turn: 0,
+            rotate: sharing.rotate,
+            pace: Pace::new(sharing.slice),
             counts: Rc::clone(counts),
             figures: Figures::default(),
         })
     }
 
-    /// Whether any wait for their turn.
-    pub(super) fn rotates(&self) -> bool {
-        self.pools.values().any(Pool::rotates)
+    /// In how many nanoseconds the turn ends; none where nobody waits for one.
+    pub(super) fn turn_ends_in(&self, now: u64) -> Option<u64> {
+        let rotates = self.pools.values().any(Pool::rotates);
+        rotates.then(|| self.pace.ends_in(now))
     }
 
-    /// How long a turn is, in nanoseconds.
-    pub(super) fn slice(&self) -> u64 {
-        self.slice
+    /// How many objects a process can have, where they are not to take turns.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let room = Room { registers: self.registers.len(), bytes: self.length };
+        (!self.rotate).then_some(room)
     }
 
-    /// The cells that an object has bytes in.
-    fn cells(&self, object: &Object) -> impl Iterator<Item = u64> + use<> {
-        let length = self.length;
-        let end = object.address + u64::from(object.length);
-        let first = object.address - object.address % length;
-        (first..end).step_by(length as usize)
+    /// Whether there are registers for an object of a process, or it may wait for one.
+    fn finds_room(&self, root: u32, object: &Object) -> bool {
+        let Some(Room { registers, bytes }) = self.room() else { return true };
+        let pool = self.pools.get(&root);
+        let new = object.cells(bytes).filter(|cell| pool.is_none_or(|it| !it.has(*cell)));
+        pool.map_or(0, Pool::len) + new.count() <= registers
     }
 
     /// The objects that lie where a register was hit, whose memory that of process `root`
@@ -143,11 +151,6 @@ impl Objects {
         // A child has the registers of its parent, and memory of its own.
         let own = |id: &&u64| known.get(id).is_some_and(|it| it.object.pid == record.pid);
         out.extend(cell.into_iter().flat_map(|cell| &cell.objects).filter(own));
-    }
-
-    /// Whether a watch is one of the registers that are kept for objects.
-    pub(crate) fn holds(&self, watch: usize) -> bool {
-        self.registers.contains(&watch)
     }
 
     /// The record of a hit as one who watches an object sees it; none where it touched
@@ -222,7 +225,7 @@ impl Objects {
     /// of the register.
     pub(crate) fn away(&mut self, bound: u64) -> Option<HitRecord> {
         while let Some(back) = self.back.pop_front_if(|back| back.since <= bound) {
-            let Back { since, root, address, held } = back;
+            let Back { since, root, address, held, sure } = back;
             let cell = self.pools.get_mut(&root).and_then(|pool| pool.cell(address));
             let Some(cell) = cell else { continue };
             let before = cell.last.replace(held).filter(|before| *before != held);
@@ -238,6 +241,7 @@ impl Objects {
                 pid: root,
                 watch: *watch as u32,
                 access: AccessKind::Away as u32,
+                doubts: if sure { 0 } else { UNSURE_NEW },
                 touched: ByteRange::differing(old, held),
                 ..HitRecord::default()
             });
@@ -253,6 +257,13 @@ impl Objects {
             remarks.push(format!(
                 "{refused} not watched: in no memory that can be read, or in a process without \
                  a probe for objects"
+            ));
+        }
+        if self.figures.short > 0 {
+            let short = counted(self.figures.short, "object");
+            remarks.push(format!(
+                "{short} not watched: no debug register was left, and with `--no-rotate` they do \
+                 not take turns"
             ));
         }
         let registers = self.registers.len();
@@ -274,7 +285,7 @@ impl Objects {
 }
 
 impl Armed {
-    /// Follows what the consumer wants of objects, and gives others a turn when it is time.
+    /// Follows what the consumer wants of objects.
     pub(crate) fn follow_objects(&mut self, consumer: &mut dyn Consumer) {
         if self.objects.is_none() {
             return;
@@ -285,17 +296,26 @@ impl Armed {
         }
         for object in wishes.come {
             if !self.watch_object(object) {
+                self.unwatch_object(object.id);
                 consumer.refuse_object(object.id);
             }
         }
+    }
+
+    /// Ends the turn of objects, if it is over: others have their registers then.
+    pub(super) fn take_turns_of_objects(&mut self) {
         let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return };
-        if now < objects.next_turn || !objects.rotates() {
+        if objects.turn_ends_in(now) != Some(0) {
             return;
         }
-        objects.next_turn = now + objects.slice;
         for root in objects.pools.keys().copied().collect::<Vec<_>>() {
             self.turn_objects(root, now);
+        }
+        let begun = self.surroundings.kernel.clock();
+        let Some(Objects { pools, pace, .. }) = &mut self.objects else { return };
+        if let Some(pool) = pools.values_mut().next() {
+            pace.begin(now, begun, pool.turns());
         }
     }
 
@@ -320,7 +340,8 @@ impl Armed {
         }
     }
 
-    /// Watches an object; gives whether that can be.
+    /// Watches an object, or one that is watched with another length; gives whether that can
+    /// be.
     fn watch_object(&mut self, object: Object) -> bool {
         let root = self.tracker.root(object.pid).unwrap_or(object.pid);
         let mut bytes = [0; 64];
@@ -337,11 +358,18 @@ impl Armed {
             objects.figures.refused += 1;
             return false;
         }
-        let picture = Vec::new();
-        objects.known.insert(object.id, Known { object, root, picture });
+        if !objects.finds_room(root, &object) {
+            objects.figures.short += 1;
+            return false;
+        }
+        let known = Known { object, root, picture: Vec::new() };
+        let before = objects.known.insert(object.id, known);
+        let before = before.map(|it| it.object.cells(objects.length));
+        let before: Vec<_> = before.into_iter().flatten().collect();
+        let cells: Vec<_> = object.cells(objects.length).collect();
         let registers = objects.registers.len();
         let mut moves = Vec::new();
-        for address in objects.cells(&object) {
+        for address in cells.iter().copied().filter(|cell| !before.contains(cell)) {
             let requests = &objects.names[object.name as usize].requests;
             let pool = objects.pools.entry(root);
             let pool = pool.or_insert_with(|| Pool::new(registers, now));
@@ -359,18 +387,24 @@ impl Armed {
         for moved in moves {
             all &= self.move_cell(root, moved);
         }
-        if !all {
-            self.unwatch_object(object.id);
-        }
+        let left = before.into_iter().filter(|cell| !cells.contains(cell));
+        self.leave_cells(root, object.id, left);
         all
     }
 
     fn unwatch_object(&mut self, id: u64) {
-        let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return };
         let Some(Known { object, root, .. }) = objects.known.remove(&id) else { return };
+        let cells = object.cells(objects.length);
+        self.leave_cells(root, id, cells);
+    }
+
+    /// An object has no bytes in these cells any more.
+    fn leave_cells(&mut self, root: u32, id: u64, cells: impl Iterator<Item = u64>) {
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
         let mut moves = Vec::new();
-        for address in objects.cells(&object) {
+        for address in cells {
             let Some(pool) = objects.pools.get_mut(&root) else { return };
             if let Some((cell, moved)) = pool.remove(address, id) {
                 objects.counts.borrow_mut().remove_cell(cell.count, now);
@@ -382,22 +416,40 @@ impl Armed {
         }
     }
 
+    /// A register for objects is off for a while, or on again: so is what it holds.
+    pub(super) fn switched_cells(&mut self, watch: usize, on: bool) {
+        let now = self.surroundings.kernel.clock();
+        let Some(Objects { registers, pools, counts, .. }) = &mut self.objects else {
+            return;
+        };
+        let Some(register) = registers.iter().position(|own| *own == watch) else {
+            return;
+        };
+        for pool in pools.values_mut() {
+            let address = pool.of_register(register);
+            if let Some(cell) = address.and_then(|address| pool.cell(address)) {
+                counts.borrow_mut().turn_cell(cell.count, on, now);
+            }
+        }
+    }
+
     /// Moves a register for objects of a process; gives whether that went well.
     fn move_cell(&mut self, root: u32, Move { register, address }: Move) -> bool {
         let Some(watch) = self.objects.as_ref().map(|it| it.registers[register]) else {
             return false;
         };
         let placed = self.place(root, watch, address);
-        let held = self.tracker.value(root, watch);
+        let on = self.relief.as_ref().is_none_or(|it| !it.keeps_off(watch));
         let Some(objects) = &mut self.objects else { return false };
         match (placed, address) {
-            (Ok(since), Some(address)) => {
+            (Ok(Placed { since, held, sure }), Some(address)) => {
                 let pool = objects.pools.get_mut(&root);
                 if let Some(cell) = pool.and_then(|pool| pool.cell(address)) {
-                    objects.counts.borrow_mut().turn_cell(cell.count, true, since);
+                    objects.counts.borrow_mut().turn_cell(cell.count, on, since);
                 }
                 if let Some(held) = held {
-                    objects.back.push_back(Back { since, root, address, held });
+                    let back = Back { since, root, address, held, sure };
+                    objects.back.push_back(back);
                 }
                 true
             }

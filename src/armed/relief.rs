@@ -42,7 +42,7 @@ impl Relief {
 impl Armed {
     /// In how many nanoseconds [`Armed::relieve`] has something to do; none where hits may
     /// take all the time.
-    pub(crate) fn relief_due_in(&self, now: u64) -> Option<u64> {
+    pub(super) fn relief_due_in(&self, now: u64) -> Option<u64> {
         self.relief.as_ref().map(|relief| relief.throttle.due_in(now))
     }
 
@@ -50,7 +50,7 @@ impl Armed {
     ///
     /// # Errors
     /// As switching a watch.
-    pub(crate) fn relieve(&mut self) -> io::Result<()> {
+    pub(super) fn relieve(&mut self) -> io::Result<()> {
         let begun = self.surroundings.kernel.clock();
         if self.relief_due_in(begun) != Some(0) {
             return Ok(());
@@ -66,10 +66,6 @@ impl Armed {
         let all: Vec<_> = (0..hits.len()).map(|watch| seen(watch, now)).collect();
         let switches = relief.throttle.look(now, &all);
         relief.throttle.looked(now - begun, now);
-        // Objects move, and take turns of their own.
-        let objects = |watch| self.objects.as_ref().is_some_and(|it| it.holds(watch));
-        let switches: Vec<_> =
-            switches.into_iter().filter(|switch| !objects(switch.watch)).collect();
         for Switch { watch, on, sampled } in switches {
             let Some(relief) = &mut self.relief else { continue };
             let was_off = std::mem::replace(&mut relief.off[watch], !on);
@@ -80,6 +76,7 @@ impl Armed {
             drop(counts);
             if was_off == on {
                 self.apply(watch)?;
+                self.switched_cells(watch, on);
                 let now = self.surroundings.kernel.clock();
                 if let Some(relief) = &mut self.relief {
                     relief.throttle.switched(watch, now, seen(watch, now));

@@ -1,36 +1,27 @@
 //! Watches that take turns on registers: when, and what is to be done for those that come
 //! and those that go.
 
-use std::time::Duration;
+mod pace;
 
 use hwtrace_runtime::engine::{Pass, Passed, Turn};
 use hwtrace_runtime::slots::turns::Turns;
 
+pub(crate) use pace::Pace;
+
 use super::Armed;
-
-/// Passing registers on takes one part in so many of the time at most: where it takes long,
-/// as there are many threads, turns are longer.
-const COST_PARTS: u64 = 50;
-
-/// That is the least of so many.
-const COSTS: usize = 8;
 
 /// Whose turn it is, and until when.
 pub(crate) struct Rotation {
     turns: Turns,
-    slice: Duration,
-    /// How long the last ones took to begin, nanoseconds.
-    costs: [u64; COSTS],
+    /// When the turn ends, by CLOCK_MONOTONIC.
+    pace: Pace,
     /// Whether other watches are wanted than when registers were passed on last.
     changed: bool,
-    /// When the turn ends, nanoseconds of CLOCK_MONOTONIC; none before the first begins.
-    until: Option<u64>,
 }
 
 impl Rotation {
-    /// Turns of `slice` at least.
-    pub(crate) fn new(turns: Turns, slice: Duration) -> Self {
-        Self { turns, slice, costs: [0; COSTS], changed: false, until: None }
+    pub(crate) fn new(turns: Turns, pace: Pace) -> Self {
+        Self { turns, pace, changed: false }
     }
 
     /// How each watch has a register at first.
@@ -71,24 +62,28 @@ impl Armed {
     }
 
     /// In how many nanoseconds the turn ends; none where nobody takes turns.
-    pub(crate) fn turn_ends_in(&self, now: u64) -> Option<u64> {
+    pub(super) fn turn_ends_in(&self, now: u64) -> Option<u64> {
         let rotation = self.rotation.as_ref().filter(|it| it.turns.rotates())?;
-        Some(rotation.until.map_or(0, |until| until.saturating_sub(now)))
+        Some(rotation.pace.ends_in(now))
     }
 
     /// Ends the turn, if it is over: passes registers on to those who are next.
-    pub(crate) fn take_turns(&mut self, now: u64) {
+    pub(super) fn take_turns(&mut self) {
+        let now = self.surroundings.kernel.clock();
         if self.turn_ends_in(now) != Some(0) {
             return;
         }
         let Some(rotation) = &mut self.rotation else { return };
         // The first turn begins when the target goes on.
-        let passes = match rotation.until {
-            Some(_) => rotation.turns.advance(),
-            None => Vec::new(),
+        let passes = match rotation.pace.has_begun() {
+            true => rotation.turns.advance(),
+            false => Vec::new(),
         };
         self.pass_on(&passes);
-        self.begin_turn(now);
+        if let Some(rotation) = &mut self.rotation {
+            let begun = self.surroundings.kernel.clock();
+            rotation.pace.begin(now, begun, &mut rotation.turns);
+        }
     }
 
     /// Passes the registers of those whom nobody wants any more to others that wait.
@@ -137,19 +132,5 @@ impl Armed {
                 self.figures.turn_failed(&data);
             }
         }
-    }
-
-    /// The next turn is longer where it took long to come to it.
-    fn begin_turn(&mut self, asked: u64) {
-        let now = self.surroundings.kernel.clock();
-        let Some(rotation) = &mut self.rotation else { return };
-        rotation.costs.rotate_right(1);
-        rotation.costs[0] = now.saturating_sub(asked);
-        // What took longer once in a while was not the work.
-        let cost = rotation.costs.iter().min().copied().unwrap_or(0);
-        let least = Duration::from_nanos(cost.saturating_mul(COST_PARTS));
-        let slice = rotation.turns.slice(rotation.slice.max(least));
-        let slice = u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX);
-        rotation.until = Some(now.saturating_add(slice));
     }
 }

@@ -7,6 +7,7 @@
 //   pop N       takes N of them off again
 //   churn MS    counts in all nodes of the list for so long; the upper half of a value is
 //               the node's number
+//   spin MS     stores into node 0 for so long, as fast as it goes
 //   total       says how often that was
 //   exec        executes itself once more
 #include <stdio.h>
@@ -88,6 +89,9 @@ int main(int argc, char **argv) {
             usleep(PAUSE_US);
         } else if (sscanf(line, "churn %ld", &a) == 1) {
             total += churn(a, count);
+        } else if (sscanf(line, "spin %ld", &a) == 1) {
+            for (double end = now() + a; now() < end;)
+                for (b = 0; b < 100; b++) store(&nodes[0], b);
         } else if (strcmp(line, "total\n") == 0) {
             printf("total %ld\n", total);
         } else if (strcmp(line, "exec\n") == 0) {

@@ -32,12 +32,31 @@ pub struct Object {
     pub length: u32,
 }
 
+impl Object {
+    /// Where the cells of so many bytes begin, aligned, that it has bytes in.
+    pub fn cells(&self, bytes: u64) -> impl Iterator<Item = u64> + use<> {
+        let end = self.address + u64::from(self.length);
+        let first = self.address - self.address % bytes.max(1);
+        (first..end).step_by(bytes.max(1) as usize)
+    }
+}
+
+/// How many objects a process can have at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// So many registers it has for them.
+    pub registers: usize,
+    /// Each covers so many aligned bytes.
+    pub bytes: u64,
+}
+
 /// What handlers want since the session asked last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// Objects that it knows, and that are not to be watched any more.
     pub gone: Vec<u64>,
-    /// Those that are to be watched, the oldest first.
+    /// Those that are to be watched, the oldest first; of those that it knows already the
+    /// length is another.
     pub come: Vec<Object>,
 }
 
@@ -61,7 +80,12 @@ pub struct Objects {
     /// Those from this number on the session does not know yet.
     told: u64,
     gone: Vec<u64>,
+    /// Those that it knows with another length.
+    resized: BTreeSet<u64>,
     refused: u64,
+    /// None: they take turns.
+    room: Option<Room>,
+    short: u64,
 }
 
 impl Objects {
@@ -84,12 +108,19 @@ impl Objects {
             self.refused += 1;
             return false;
         }
-        self.remove(key);
-        let id = self.next;
-        self.next += 1;
+        // With another length it is the same: hits that are on their way are its own.
+        let id = known.map_or(self.next, |known| known.id);
         let object = Object { id, name, pid, address: key.2, length: length as u32 };
+        if !self.finds_room(key, &object) {
+            self.short += 1;
+            return false;
+        }
         self.all.insert(key, object);
-        self.ids.insert(id);
+        if self.ids.insert(id) {
+            self.next += 1;
+        } else if id < self.told {
+            self.resized.insert(id);
+        }
         true
     }
 
@@ -114,19 +145,33 @@ impl Objects {
     /// What handlers want since it was last asked for.
     pub fn take_wishes(&mut self) -> Wishes {
         let gone = std::mem::take(&mut self.gone);
-        if self.told == self.next {
+        let resized = std::mem::take(&mut self.resized);
+        if self.told == self.next && resized.is_empty() {
             return Wishes { gone, come: Vec::new() };
         }
-        let new = |object: &&Object| object.id >= self.told;
+        let new = |it: &&Object| it.id >= self.told || resized.contains(&it.id);
         let mut come: Vec<_> = self.all.values().filter(new).copied().collect();
         come.sort_unstable_by_key(|object| object.id);
         self.told = self.next;
         Wishes { gone, come }
     }
 
-    /// An object can not be watched after all.
+    /// Objects of a process are to have registers of their own, of which there are so many.
+    pub fn set_room(&mut self, room: Option<Room>) {
+        self.room = room;
+    }
+
+    /// Whether there are registers for an object in place of what has its key.
+    fn finds_room(&self, key: Key, object: &Object) -> bool {
+        let Some(Room { registers, bytes }) = self.room else { return true };
+        let others = self.all.iter().filter(|(own, _)| own.1 == key.1 && **own != key);
+        let others = others.flat_map(|(_, other)| other.cells(bytes));
+        let cells: BTreeSet<_> = others.chain(object.cells(bytes)).collect();
+        cells.len() <= registers
+    }
+
+    /// An object can not be watched after all; who says so tells of it.
     pub fn refuse(&mut self, id: u64) {
-        self.refused += 1;
         self.remove_all(|object| object.id == id);
         self.gone.retain(|gone| *gone != id);
     }
@@ -139,6 +184,11 @@ impl Objects {
     /// How many could not be watched.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// How many found no register.
+    pub fn short(&self) -> u64 {
+        self.short
     }
 
     fn remove_all(&mut self, which: impl Fn(&Object) -> bool) -> i64 {
@@ -176,7 +226,12 @@ mod tests {
         assert!(objects.take_wishes().is_empty());
         assert!(objects.watch(0, 7, 0x1000, 8), "longer than before");
         let wishes = objects.take_wishes();
-        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![2]));
+        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![], vec![0]), "and the same");
+        assert_eq!(wishes.come[0].length, 8);
+        assert!(objects.is_watched(0) && objects.count() == 2);
+        assert!(objects.watch(0, 7, 0x1000, 2) && objects.unwatch(0, 7, 0x1000) == 1);
+        let wishes = objects.take_wishes();
+        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![]));
     }
 
     #[test]
@@ -223,6 +278,24 @@ mod tests {
         objects.take_wishes();
         objects.refuse(4);
         assert!(objects.take_wishes().is_empty(), "the session knows");
-        assert_eq!(objects.refused(), 1);
+        assert_eq!((objects.refused(), objects.count()), (0, 0));
+    }
+
+    #[test]
+    fn without_turns_there_are_as_many_as_registers() {
+        let mut objects = Objects::default();
+        objects.set_room(Some(Room { registers: 2, bytes: 8 }));
+        assert!(objects.watch(0, 7, 0x1000, 4) && objects.watch(0, 7, 0x1008, 8));
+        assert!(
+            objects.watch(0, 7, 0x1004, 4) && objects.watch(1, 7, 0x1000, 4),
+            "shared"
+        );
+        assert!(!objects.watch(0, 7, 0x1010, 1));
+        assert!(!objects.watch(0, 7, 0x1008, 9), "longer than there is room for");
+        assert!(objects.watch(0, 7, 0x1008, 8), "it has the length that it had");
+        assert!(objects.watch(0, 8, 0x1010, 16), "another process");
+        assert_eq!(objects.unwatch(0, 7, 0x1008), 1);
+        assert!(objects.watch(0, 7, 0x1010, 1));
+        assert_eq!((objects.short(), objects.refused()), (2, 0));
     }
 }

@@ -67,9 +67,9 @@ impl Tracker {
                 shadow.sure = false;
             }
         }
-        for Held { whose, .. } in &doubtful {
+        for Held { whose, value, .. } in &doubtful {
             if let Some(slot) = self.slot(*whose, watch) {
-                slot.doubt(since);
+                slot.doubt(since, *value);
             }
         }
         doubtful
@@ -91,7 +91,8 @@ impl Tracker {
             let Some(slot) = slot.filter(|slot| !slot.is_younger_than(back.since)) else {
                 continue;
             };
-            let before = slot.shadow.replace(*now);
+            let before = slot.shadow();
+            slot.holds(Some(*now));
             let changed = before.filter(|before| before.value != now.value);
             if let Some(before) = changed {
                 let watch = slot.watch(like);

@@ -48,13 +48,13 @@ impl Tracker {
     /// What the thread of a hit last had at another watch.
     fn last_value(&self, record: &HitRecord, watch: usize) -> Option<u64> {
         if self.watches.get(watch)?.is_kernel() {
-            return self.kernel.get(watch)?.shadow.map(|shadow| shadow.value);
+            return self.kernel.get(watch)?.shadow().map(|shadow| shadow.value);
         }
         let mut own = self.own.get(&record.tid).into_iter().flatten();
         let slot = match own.find(|own| own.watch == watch) {
             Some(own) => &own.slot,
             None => self.processes.get(&record.pid)?.slots.get(watch)?,
         };
-        slot.shadow.map(|shadow| shadow.value)
+        slot.shadow().map(|shadow| shadow.value)
     }
 }

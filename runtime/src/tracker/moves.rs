@@ -11,8 +11,8 @@ impl Tracker {
     pub fn refresh(&mut self, watch: usize, now: u64, memory: &mut dyn Memory) {
         let Some(like) = self.watches.get(watch).copied() else { return };
         self.each_slot(watch, |slot, pid| {
-            slot.renew(now);
-            slot.shadow = read(slot, like, pid, memory, true);
+            slot.move_to(slot.address(), now);
+            slot.holds(read(slot, like, pid, memory, true));
         });
     }
 
@@ -55,19 +55,13 @@ impl Tracker {
         let address = address.unwrap_or(Watch::PENDING);
         self.each_heir(pid, watch, |slot, like, pid| {
             slot.move_to(address, now);
-            slot.shadow = read(slot, like, pid, memory, true);
+            slot.holds(read(slot, like, pid, memory, true));
         });
     }
 
     /// The process that was armed and whose watches a process has: itself, or who forked it.
     pub fn root(&self, pid: u32) -> Option<u32> {
         Some(self.processes.get(&pid)?.root)
-    }
-
-    /// What a watch of a process holds, as far as it is known.
-    pub fn value(&self, pid: u32, watch: usize) -> Option<u64> {
-        let slot = self.processes.get(&pid)?.slots.get(watch)?;
-        Some(slot.shadow?.value)
     }
 
     /// It was moved: hits from `since` on are of the new address, as

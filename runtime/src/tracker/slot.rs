@@ -26,97 +26,138 @@ impl Shadow {
 /// A watch where it is now, and where it was.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
-    /// The last value there; none where it is not known yet.
-    pub(super) shadow: Option<Shadow>,
+    now: Stay,
+    /// Those of before, the oldest first: hits of then may still come.
+    before: Vec<Stay>,
+}
+
+/// A time for which a watch was somewhere, and all its hits were taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stay {
     address: u64,
     /// From when on hits are of this address, and after the shadow was read.
     /// What happened before and is told only now is older than both.
     since: u64,
-    /// Where it was, and since when: the oldest first. Its hits may still come.
-    before: Vec<(u64, u64)>,
-    /// From when on it was armed while somebody stored: what was read of it is not what
-    /// the first hit from then on found, whatever the engine tells.
-    doubted: Option<u64>,
+    /// The last value there; none where it is not known yet.
+    shadow: Option<Shadow>,
+    /// From when on it was armed while somebody stored, and what it held before: that is
+    /// not what the first hit from then on found, whatever the engine tells.
+    doubted: Option<(u64, u64)>,
 }
 
-/// Of which address a hit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+/// Where and when a hit was.
+#[derive(Debug)]
+pub(super) struct Place<'s> {
     pub(super) address: u64,
     /// Whether it happened before the shadow was read: that is of later.
     pub(super) belated: bool,
+    /// What it held right before its register was there, where that was something else and
+    /// this is the first hit.
+    pub(super) before: Option<u64>,
+    /// What was there.
+    pub(super) shadow: &'s mut Option<Shadow>,
 }
 
 impl Slot {
     /// One at this address, of which nothing is known.
     pub(super) fn at(address: u64) -> Self {
-        Self { address, ..Self::default() }
+        Self { now: Stay { address, ..Stay::default() }, before: Vec::new() }
     }
 
     /// Where it is now.
     pub(super) fn address(&self) -> u64 {
-        self.address
+        self.now.address
+    }
+
+    /// The last value there; none where it is not known yet.
+    pub(super) fn shadow(&self) -> Option<Shadow> {
+        self.now.shadow
+    }
+
+    /// It holds this now, as it was read.
+    pub(super) fn holds(&mut self, shadow: Option<Shadow>) {
+        self.now.shadow = shadow;
+    }
+
+    /// It holds this now that it is armed, and held something else right before.
+    pub(super) fn held_other(&mut self, before: Option<Shadow>, now: Option<Shadow>) {
+        self.now.doubted = before.map(|shadow| (self.now.since, shadow.value));
+        self.now.shadow = now.map(|shadow| shadow.sure_if(false));
     }
 
     /// What it holds, where that is known.
     pub(super) fn held(&self, whose: Whose, watch: usize) -> Option<Held> {
-        Some(Held { whose, watch, value: self.shadow?.value })
+        Some(Held { whose, watch, value: self.now.shadow?.value })
     }
 
     /// Whether it is anywhere.
     pub(super) fn is_placed(&self) -> bool {
-        self.address != Watch::PENDING
+        self.now.address != Watch::PENDING
     }
 
     /// What it watches.
     pub(super) fn watch(&self, like: Watch) -> Watch {
-        Watch { address: self.address, ..like }
+        Watch { address: self.now.address, ..like }
     }
 
     /// What was there before this time is not of it.
     pub(super) fn renew(&mut self, since: u64) {
-        self.since = since;
+        self.now.since = since;
     }
 
-    /// What was read of it is not what the first hit from this time on found.
-    pub(super) fn doubt(&mut self, since: u64) {
-        self.doubted = Some(since);
-    }
-
-    /// The same of what was read for the present place.
-    pub(super) fn doubt_all(&mut self) {
-        self.doubt(self.since);
-    }
-
-    /// Whether it is a hit at this time that found something else; once.
-    pub(super) fn take_doubt(&mut self, time: u64) -> bool {
-        self.doubted.take_if(|since| *since <= time).is_some()
+    /// It held this before it was armed at this time, and then something else.
+    pub(super) fn doubt(&mut self, since: u64, before: u64) {
+        self.now.doubted = Some((since, before));
     }
 
     /// Whether it held something else at this time.
     pub(super) fn is_younger_than(&self, time: u64) -> bool {
-        time < self.since
+        time < self.now.since
     }
 
-    /// It moves; hits from before this time are still of where it was.
+    /// It moves, or begins anew where it is; hits from before this time are still of what
+    /// it was.
     pub(super) fn move_to(&mut self, address: u64, since: u64) {
         if self.before.len() == MOVES_MAX {
             self.before.remove(0);
         }
-        self.before.push((self.since, self.address));
-        (self.address, self.since, self.shadow) = (address, since, None);
+        self.before.push(self.now);
+        self.now = Stay { address, since, ..Stay::default() };
     }
 
     /// Where it was when something hit it. Hits come in the order of time: with
     /// the first of the present place those before it are forgotten.
-    pub(super) fn place(&mut self, time: u64) -> Place {
-        if time >= self.since {
-            self.before.clear();
-            return Place { address: self.address, belated: false };
+    pub(super) fn place(&mut self, time: u64) -> Place<'_> {
+        let stay = match self.before.iter().rposition(|stay| stay.since <= time) {
+            _ if time >= self.now.since => {
+                self.before.clear();
+                &mut self.now
+            }
+            Some(then) => &mut self.before[then],
+            None => self.before.first_mut().unwrap_or(&mut self.now),
+        };
+        Place {
+            address: stay.address,
+            belated: time < stay.since,
+            before: stay.doubted.take_if(|(since, _)| *since <= time).map(|it| it.1),
+            shadow: &mut stay.shadow,
         }
-        let then = self.before.iter().rev().find(|(since, _)| *since <= time);
-        let address = then.or(self.before.first()).map_or(self.address, |it| it.1);
-        Place { address, belated: true }
+    }
+
+    /// Hits were lost: any value may have changed.
+    pub(super) fn lost(&mut self) {
+        for stay in self.before.iter_mut().chain([&mut self.now]) {
+            stay.shadow = stay.shadow.map(|shadow| shadow.sure_if(false));
+        }
+    }
+
+    /// The same in a child that was born at this time: what was read later is its parent's.
+    /// With `all` all hits are told of; else the engine may know better.
+    pub(super) fn inherit(&mut self, time: u64, all: bool) {
+        for stay in self.before.iter_mut().chain([&mut self.now]) {
+            let shadow = stay.shadow.filter(|_| stay.since <= time);
+            stay.shadow = shadow.map(|shadow| shadow.sure_if(all));
+        }
     }
 }
 
@@ -124,17 +165,50 @@ impl Slot {
 mod tests {
     use super::*;
 
+    fn place(slot: &mut Slot, time: u64) -> (u64, bool) {
+        let Place { address, belated, .. } = slot.place(time);
+        (address, belated)
+    }
+
     #[test]
     fn hits_are_of_where_the_watch_was() {
         let mut slot = Slot::at(64);
         slot.move_to(128, 10);
         slot.move_to(192, 20);
-        for (time, address) in [(9, 64), (10, 128), (19, 128)] {
-            assert_eq!(slot.place(time), Place { address, belated: true });
+        for (time, address) in [(9, 64), (10, 128), (19, 128), (9, 64)] {
+            assert_eq!(place(&mut slot, time), (address, false));
         }
-        assert_eq!(slot.place(20), Place { address: 192, belated: false });
+        assert_eq!(place(&mut slot, 20), (192, false));
         slot.renew(30);
-        assert_eq!(slot.place(25), Place { address: 192, belated: true });
+        assert_eq!(place(&mut slot, 25), (192, true), "nothing is known of then");
+    }
+
+    #[test]
+    fn each_stay_has_values_of_its_own() {
+        let shadow = |value, sure| Some(Shadow { value, sure });
+        let mut slot = Slot::at(64);
+        slot.holds(shadow(1, true));
+        slot.move_to(64, 10);
+        slot.holds(shadow(9, true));
+        let told = slot.place(5);
+        assert_eq!((*told.shadow, told.belated), (shadow(1, true), false));
+        *told.shadow = shadow(2, true);
+        assert_eq!(*slot.place(6).shadow, shadow(2, true));
+        let mut child = slot.clone();
+        child.inherit(7, true);
+        assert_eq!((*child.place(8).shadow, child.shadow()), (shadow(2, true), None));
+        slot.lost();
+        assert_eq!(*slot.place(9).shadow, shadow(2, false));
+        assert_eq!(*slot.place(10).shadow, shadow(9, false));
+    }
+
+    #[test]
+    fn the_first_hit_alone_is_doubtful() {
+        let mut slot = Slot::at(64);
+        let [before, now] = [3, 4].map(|value| Some(Shadow { value, sure: true }));
+        slot.held_other(before, now);
+        assert_eq!(slot.shadow(), Some(Shadow { value: 4, sure: false }));
+        assert_eq!((slot.place(1).before, slot.place(1).before), (Some(3), None));
     }
 
     #[test]

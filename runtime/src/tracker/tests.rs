@@ -112,11 +112,11 @@ fn a_value_that_changed_while_arming_is_not_sure() {
     let mut tracker = tracker(5);
     tracker.confirm_process(1, &mut Blind(Some(5)));
     let sure =
-        |tracker: &Tracker| tracker.processes[&1].slots[0].shadow.map(|it| it.sure);
+        |tracker: &Tracker| tracker.processes[&1].slots[0].shadow().map(|it| it.sure);
     assert_eq!(sure(&tracker), Some(true));
     tracker.confirm_process(1, &mut Blind(Some(8)));
     assert_eq!(
-        tracker.processes[&1].slots[0].shadow,
+        tracker.processes[&1].slots[0].shadow(),
         Some(Shadow { value: 8, sure: false })
     );
     tracker.add_process(1, &[Some(WATCH)], &mut Blind(Some(8)));
@@ -127,14 +127,15 @@ fn a_value_that_changed_while_arming_is_not_sure() {
 /// Records lie in the rings for a while: those of the time before a watch was
 /// disarmed may come when it is armed again.
 #[test]
-fn belated_hits_leave_values_that_were_read_anew_alone() {
+fn belated_hits_follow_each_other_and_leave_what_was_read_anew_alone() {
     let mut tracker = tracker(5);
     tracker.refresh(0, 10, &mut Blind(Some(8)));
     tracker.confirm(0, &mut Blind(Some(8)));
     let record = tracker
         .complete(&hit(1, 1), &mut Blind(None), &mut Blind(Some(6)))
         .expect("no part");
-    assert_eq!(record.doubts, UNSURE_NEW | UNSURE_OLD);
+    assert_eq!((record.old, record.doubts), (5, UNSURE_NEW));
+    assert_eq!(values(&mut tracker, &hit(1, 1), Some(7)), (6, 7));
     assert!(tracker.fork(9, (1, 1), (2, 2)) && tracker.fork(10, (1, 1), (3, 3)));
     let sure = RawHit { time: 10, ..hit(3, 3) };
     for (hit, doubts) in [
@@ -196,7 +197,7 @@ fn each_process_has_addresses_of_its_own() {
     tracker.exec(1);
     tracker.add_process(1, &[None], &mut Telling);
     assert_eq!(tracker.processes[&1].threads, 1, "as before");
-    assert_eq!(tracker.processes[&1].slots[0].shadow, None, "nowhere");
+    assert_eq!(tracker.processes[&1].slots[0].shadow(), None, "nowhere");
 }
 
 /// What inherited a watch moves with it; what executed another image does not.
@@ -210,13 +211,44 @@ fn a_moved_watch_takes_its_hits_along_from_then_on() {
     tracker.confirm_move(1, 0, 10, &mut Telling);
     let at = |pid, time| RawHit { time, ..hit(pid, pid) };
     let late = complete(&mut tracker, &at(1, 9));
-    assert_eq!((late.data_address, late.old), (64, 1064), "memory is asked");
-    assert_eq!(late.doubts, UNSURE_OLD | UNSURE_NEW);
+    assert_eq!((late.data_address, late.old), (64, 5), "what was known there");
+    assert_eq!(late.doubts, UNSURE_NEW);
+    assert_eq!(complete(&mut tracker, &at(1, 9)).old, 1064, "it follows the one before");
     let record = complete(&mut tracker, &at(1, 10));
     assert_eq!((record.data_address, record.old), (128, 1128));
     assert_eq!(record.doubts, UNSURE_NEW);
     assert_eq!(complete(&mut tracker, &at(2, 10)).data_address, 128);
     assert_eq!(complete(&mut tracker, &at(3, 10)).data_address, 64);
+}
+
+/// What the engine was told a value is was read before the watch was there.
+#[test]
+fn a_first_hit_may_be_behind_what_was_stored_while_the_watch_moved() {
+    let told = |time, old| {
+        let at_hit = AtHit { old: Some(old), ..AtHit::default() };
+        RawHit { time, at_hit, ..hit(1, 1) }
+    };
+    for (armed, doubts) in [(5, [0, 0]), (6, [UNSURE_OLD, 0])] {
+        let mut tracker = tracker(5);
+        tracker.move_watch(1, 0, Some(128), 8, &mut Blind(Some(5)));
+        tracker.confirm_move(1, 0, 10, &mut Blind(Some(armed)));
+        for (time, doubt) in (10..).zip(doubts) {
+            let record = tracker
+                .complete(&told(time, 5), &mut Blind(None), &mut Blind(Some(7)))
+                .expect("no part");
+            assert_eq!((record.old, record.doubts & UNSURE_OLD), (5, doubt));
+        }
+        // The same of a watch whose turn it is.
+        tracker.comes_back(0, &mut Blind(Some(5)));
+        tracker.came_back(0, 20, &mut Blind(Some(armed)));
+        while tracker.away(20).is_some() {}
+        for (time, doubt) in (20..).zip(doubts) {
+            let record = tracker
+                .complete(&told(time, 5), &mut Blind(None), &mut Blind(Some(7)))
+                .expect("no part");
+            assert_eq!(record.doubts & UNSURE_OLD, doubt);
+        }
+    }
 }
 
 #[test]

@@ -77,8 +77,7 @@ pub(super) fn read(
 /// Compares a shadow with memory; one that differs is not sure.
 pub(super) fn confirm(slot: &mut Slot, like: Watch, pid: u32, memory: &mut dyn Memory) {
     let now = read(slot, like, pid, memory, true);
-    if now != slot.shadow {
-        slot.shadow = now.map(|shadow| Shadow { sure: false, ..shadow });
-        slot.doubt_all();
+    if now != slot.shadow() {
+        slot.held_other(slot.shadow(), now);
     }
 }

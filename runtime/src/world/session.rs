@@ -117,6 +117,11 @@ impl World {
         self.objects.refused()
     }
 
+    /// How many found no register, where they are not to take turns.
+    pub fn short_objects(&self) -> u64 {
+        self.objects.short()
+    }
+
     /// The objects that handlers watch.
     pub fn objects(&mut self) -> &mut Objects {
         &mut self.objects

@@ -67,9 +67,19 @@ impl Pool {
         self.cells.get_mut(&address)
     }
 
+    /// Whether there is a cell that begins at an address.
+    pub(super) fn has(&self, address: u64) -> bool {
+        self.cells.contains_key(&address)
+    }
+
     /// How many cells there are.
     pub(super) fn len(&self) -> usize {
         self.cells.len()
+    }
+
+    /// Whose turn it is.
+    pub(super) fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
     }
 
     /// Whether cells wait for their turn.
