@@ -18,7 +18,8 @@ pub struct Counts {
     pub(crate) coverage: Strata,
     /// By request: its watches, in order, with their tallies.
     tallies: Vec<Vec<(u32, usize)>>,
-    /// By watch: nanoseconds for which hits kept the target up while it was sampled.
+    /// By watch: nanoseconds for which hits of all watches kept the target up while it was
+    /// on and sampled.
     kept_up: Vec<u64>,
     /// The share of the time in which the target waited for a processor.
     waits: f64,
@@ -123,7 +124,8 @@ impl Counts {
         self.waits = share;
     }
 
-    /// While a watch was sampled its hits kept the target up for so long, all in all.
+    /// While a watch was on and sampled hits of all watches kept the target up for so long,
+    /// all in all.
     pub(crate) fn keeps_up(&mut self, watch: usize, took_ns: u64) {
         let watches = self.kept_up.len().max(watch + 1);
         self.kept_up.resize(watches, 0);
@@ -156,20 +158,22 @@ impl Counts {
     /// it does when it is slowed down, and nothing of how far that is off.
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
         let strata = self.coverage.estimates(tally, now);
-        let wanted_ns = strata.iter().map(|stratum| stratum.wanted_ns).sum();
-        let kept_up = self.kept_up.get(watch as usize).copied().unwrap_or(0);
+        let wanted_ns: u64 = strata.iter().map(|stratum| stratum.wanted_ns).sum();
         let [usual, sampled] = strata;
-        self.slowed_down(usual, 0, wanted_ns)
-            + self.slowed_down(sampled, kept_up, wanted_ns)
+        // Others are hit as often while it is on as while it is not.
+        let share = usual.on_ns as f64 / wanted_ns.max(1) as f64;
+        let others = self.seen as f64 * USUAL_NS * share;
+        let own = usual.seen as f64 * USUAL_NS;
+        let kept_up = self.kept_up.get(watch as usize).copied().unwrap_or(0);
+        self.slowed_down(usual, own + others) + self.slowed_down(sampled, kept_up as f64)
     }
 
-    /// The estimate of a stratum, where its hits kept the target up for so long, and more
-    /// if they took what is usual; its watch was wanted for so long altogether.
-    fn slowed_down(&self, stratum: Estimate, kept_up: u64, wanted_ns: u64) -> Estimate {
+    /// The estimate of a stratum, where hits kept the target up for so many nanoseconds.
+    fn slowed_down(&self, stratum: Estimate, kept_up_ns: f64) -> Estimate {
         if stratum.coverage() >= 1.0 {
             return stratum;
         }
-        let half = self.more(&stratum, kept_up, wanted_ns) * stratum.estimated / 2.0;
+        let half = self.more(&stratum, kept_up_ns) * stratum.estimated / 2.0;
         match half <= stratum.estimated / 2.0 {
             true => {
                 Estimate { estimated: stratum.estimated + half, bias: half, ..stratum }
@@ -179,18 +183,14 @@ impl Counts {
     }
 
     /// By which part more the target does while a watch is off than while it is on, at most.
-    fn more(&self, stratum: &Estimate, kept_up: u64, wanted_ns: u64) -> f64 {
+    fn more(&self, stratum: &Estimate, kept_up_ns: f64) -> f64 {
         // It can do nothing while it waits for a processor, with hits or without.
         let runs = 1.0 - self.waits;
         let (on, wanted) = (runs * stratum.on_ns as f64, runs * stratum.wanted_ns as f64);
         if on == 0.0 || wanted == 0.0 {
             return 0.0;
         }
-        let own = (kept_up as f64).max(stratum.seen as f64 * USUAL_NS);
-        // And by hits of others that had registers at the time.
-        let share = stratum.on_ns as f64 / wanted_ns as f64;
-        let others = self.seen as f64 * USUAL_NS * share;
-        let kept_up = (own + others).min(on * MOST_KEPT_UP);
+        let kept_up = kept_up_ns.min(on * MOST_KEPT_UP);
         on / (on - kept_up) * ((wanted - kept_up) / wanted) - 1.0
     }
 

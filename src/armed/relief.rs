@@ -58,8 +58,10 @@ impl Armed {
         let hits = self.engine.account().counted;
         let now = self.surroundings.kernel.clock();
         let counts = Rc::clone(&self.counts);
+        let all_hits = hits.iter().sum();
         let seen = |watch, now| Seen {
             hits: hits.get(watch).copied().unwrap_or(0),
+            all_hits,
             on_ns: counts.borrow().coverage.on_ns(watch, now),
         };
         let Some(relief) = &mut self.relief else { return Ok(()) };

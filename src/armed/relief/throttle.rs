@@ -37,6 +37,8 @@ pub(crate) struct Throttle {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) hits: u64,
+    /// Those of all watches together.
+    pub(crate) all_hits: u64,
     /// Nanoseconds in which it had a register that was on.
     pub(crate) on_ns: u64,
 }
@@ -67,9 +69,8 @@ struct Watched {
     owed: f64,
     /// For how long it has taken no more than it may.
     calm: u64,
-    /// Of the time in which it was on and hit too often: hits, and how long it was.
-    hot_hits: u64,
-    hot_ns: u64,
+    /// Of the time in which it was on and hit too often: what was seen then.
+    in_windows: Seen,
 }
 
 /// A watch is to be switched, or is sampled from now on, or not any more.
@@ -87,7 +88,7 @@ pub(crate) struct Hot {
     pub(crate) rate: f64,
     /// The share of a processor's time that they took then.
     pub(crate) share: f64,
-    /// Nanoseconds that all of them took.
+    /// Nanoseconds that all hits took then, those of others too.
     pub(crate) took_ns: u64,
 }
 
@@ -107,8 +108,7 @@ impl Throttle {
             lasted: 0.0,
             owed: 0.0,
             calm: 0,
-            hot_hits: 0,
-            hot_ns: 0,
+            in_windows: Seen::default(),
         };
         let watches = vec![watched; watches];
         Self { bound, cost: cost_ns, watches, random: now | 1 }
@@ -182,10 +182,10 @@ impl Throttle {
     /// How a watch was that was hit too often at some time.
     pub(crate) fn hot(&self, watch: usize) -> Option<Hot> {
         let watch = &self.watches[watch];
-        let (hits, seconds) = (watch.hot_hits as f64, watch.hot_ns as f64 / 1e9);
-        let (rate, took) = (hits / seconds, hits * self.cost);
-        let took_ns = took as u64;
-        (watch.hot_ns > 0).then(|| Hot { rate, share: rate * self.cost / 1e9, took_ns })
+        let Seen { hits, all_hits, on_ns } = watch.in_windows;
+        let rate = hits as f64 / (on_ns as f64 / 1e9);
+        let took_ns = (all_hits as f64 * self.cost) as u64;
+        (on_ns > 0).then(|| Hot { rate, share: rate * self.cost / 1e9, took_ns })
     }
 
     /// Hits of those that are not hit too often.
@@ -227,17 +227,21 @@ impl Watched {
         self.next <= now && !self.rests()
     }
 
-    /// So many hits have come since it is looked at, and it was on for so long.
-    fn since(&self, seen: Seen) -> (u64, u64) {
-        let Seen { hits, on_ns } = self.before;
-        (seen.hits.saturating_sub(hits), seen.on_ns.saturating_sub(on_ns))
+    /// What was seen since it is looked at.
+    fn since(&self, seen: Seen) -> Seen {
+        let Seen { hits, all_hits, on_ns } = self.before;
+        Seen {
+            hits: seen.hits.saturating_sub(hits),
+            all_hits: seen.all_hits.saturating_sub(all_hits),
+            on_ns: seen.on_ns.saturating_sub(on_ns),
+        }
     }
 
     /// Looks what share its hits take, where it is time to.
     fn measure(&mut self, now: u64, seen: Seen, cost: f64) {
         let lasted = now.saturating_sub(self.since);
         if self.is_due(now) && self.on && lasted > 0 {
-            self.share = self.since(seen).0 as f64 * cost / lasted as f64;
+            self.share = self.since(seen).hits as f64 * cost / lasted as f64;
         }
     }
 
@@ -266,7 +270,7 @@ impl Watched {
         allowed: f64,
         random: f64,
     ) {
-        let (hits, lasted) = self.since(seen);
+        let Seen { hits, all_hits, on_ns: lasted } = self.since(seen);
         let share = AIM * allowed;
         if self.lasted == 0.0 {
             // What was seen before is counted as it is. From here on there are windows.
@@ -278,8 +282,9 @@ impl Watched {
         }
         self.took = KEEPS * self.took + hits as f64 * cost;
         self.lasted = KEEPS * self.lasted + lasted as f64;
-        self.hot_hits += hits;
-        self.hot_ns += lasted;
+        self.in_windows.hits += hits;
+        self.in_windows.all_hits += all_hits;
+        self.in_windows.on_ns += lasted;
         (self.since, self.before) = (now, seen);
         // For each nanosecond on so many off.
         let times = self.took / self.lasted.max(1.0) / share - 1.0;
@@ -350,8 +355,12 @@ mod tests {
                         self.on_ns[watch] += wait;
                     }
                 }
+                let all_hits = self.hits.iter().sum::<f64>() as u64;
                 let seen = self.hits.iter().zip(&self.on_ns);
-                let seen = seen.map(|(hits, on)| Seen { hits: *hits as u64, on_ns: *on });
+                let seen = seen.map(|(hits, on_ns)| {
+                    let (hits, on_ns) = (*hits as u64, *on_ns);
+                    Seen { hits, all_hits, on_ns }
+                });
                 let seen: Vec<_> = seen.collect();
                 for Switch { watch, on, .. } in self.throttle.look(self.now, &seen) {
                     self.on[watch] = on;
@@ -426,6 +435,7 @@ mod tests {
             if runs && on {
                 strata.hit(tally, now);
                 seen.hits += 1;
+                seen.all_hits += 1;
             }
             seen.on_ns += STEP * u64::from(on);
             if throttle.due_in(now) > 0 {
