@@ -18,9 +18,8 @@ pub struct Counts {
     pub(crate) coverage: Strata,
     /// By request: its watches, in order, with their tallies.
     tallies: Vec<Vec<(u32, usize)>>,
-    /// By watch: nanoseconds for which hits of all watches kept the target up while it was
-    /// on and sampled.
-    kept_up: Vec<u64>,
+    /// By watch: of its windows, where it is sampled.
+    windows: Vec<Windows>,
     /// The share of the time in which the target waited for a processor.
     waits: f64,
     objects: objects::Objects,
@@ -28,8 +27,18 @@ pub struct Counts {
     limits: Vec<u64>,
     /// Hits that were seen, of all watches.
     seen: u64,
-    /// Until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as long as it goes on.
+    /// From when on and until when it was counted, nanoseconds of CLOCK_MONOTONIC; none as
+    /// long as it goes on.
+    began: u64,
     ended: Option<u64>,
+}
+
+/// Nanoseconds of the windows in which a watch was on, and for which hits of all watches
+/// kept the target up in them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Windows {
+    kept_up: f64,
+    on: f64,
 }
 
 impl Counts {
@@ -41,7 +50,7 @@ impl Counts {
         carries: impl Fn(usize) -> bool,
         now: u64,
     ) {
-        *self = Self::default();
+        *self = Self { began: now, ..Self::default() };
         for (watch, sees) in sees.iter().enumerate() {
             self.coverage.add_watch();
             self.coverage.want(watch, true, now);
@@ -54,6 +63,7 @@ impl Counts {
 
     /// Counts the time from now on.
     pub(crate) fn restart(&mut self, now: u64) {
+        self.began = now;
         self.coverage.restart(now);
     }
 
@@ -95,10 +105,10 @@ impl Counts {
     /// A request's probe fired at a hit of a watch, at a time in nanoseconds of
     /// CLOCK_MONOTONIC.
     pub fn fired(&mut self, request: usize, watch: u32, time: u64) {
+        self.seen += 1;
         if objects::Objects::has(watch) {
             return self.objects.fired(request, watch, time);
         }
-        self.seen += 1;
         if let Some(tally) = self.tally(request, watch) {
             self.coverage.hit(tally, time);
         }
@@ -124,12 +134,12 @@ impl Counts {
         self.waits = share;
     }
 
-    /// While a watch was on and sampled hits of all watches kept the target up for so long,
-    /// all in all.
-    pub(crate) fn keeps_up(&mut self, watch: usize, took_ns: u64) {
-        let watches = self.kept_up.len().max(watch + 1);
-        self.kept_up.resize(watches, 0);
-        self.kept_up[watch] = took_ns;
+    /// In all the windows of a watch, which took so long together, hits of all watches kept
+    /// the target up for so long.
+    pub(crate) fn keeps_up(&mut self, watch: usize, kept_up_ns: u64, on_ns: u64) {
+        let watches = self.windows.len().max(watch + 1);
+        self.windows.resize(watches, Windows::default());
+        self.windows[watch] = Windows { kept_up: kept_up_ns as f64, on: on_ns as f64 };
     }
 
     /// What a request saw, and what that stands for, up to now.
@@ -137,8 +147,9 @@ impl Counts {
         let now = self.ended.unwrap_or(now);
         let watches = self.tallies.get(request).into_iter().flatten();
         let estimate = |(watch, tally): &(u32, usize)| self.estimate(*watch, *tally, now);
-        let sum: Estimate =
-            watches.map(estimate).chain([self.objects.of(request, now)]).sum();
+        let objects = self.objects.of(request, now);
+        let objects = self.slowed_down(objects, self.kept_up_objects(&objects, now));
+        let sum: Estimate = watches.map(estimate).chain([objects]).sum();
         match self.limits.get(request) {
             Some(limit) if sum.seen >= *limit => {
                 let estimated = sum.seen as f64;
@@ -157,15 +168,26 @@ impl Counts {
     /// half of that at most besides. Where that could be all of it, what is told is what
     /// it does when it is slowed down, and nothing of how far that is off.
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
-        let strata = self.coverage.estimates(tally, now);
-        let wanted_ns: u64 = strata.iter().map(|stratum| stratum.wanted_ns).sum();
-        let [usual, sampled] = strata;
-        // Others are hit as often while it is on as while it is not.
-        let share = usual.on_ns as f64 / wanted_ns.max(1) as f64;
-        let others = self.seen as f64 * USUAL_NS * share;
-        let own = usual.seen as f64 * USUAL_NS;
-        let kept_up = self.kept_up.get(watch as usize).copied().unwrap_or(0);
-        self.slowed_down(usual, own + others) + self.slowed_down(sampled, kept_up as f64)
+        let [usual, sampled] = self.coverage.estimates(tally, now);
+        let windows = self.windows.get(watch as usize).copied().unwrap_or_default();
+        self.slowed_down(usual, self.kept_up(&usual, now))
+            + self.slowed_down(sampled, windows.kept_up)
+    }
+
+    /// For how many nanoseconds hits kept the target up while a watch was on, if others are
+    /// hit as often then as they are while it is not.
+    fn kept_up(&self, estimate: &Estimate, now: u64) -> f64 {
+        let whole = now.saturating_sub(self.began).max(1);
+        let others = self.seen as f64 * estimate.on_ns as f64 / whole as f64;
+        (estimate.seen as f64 + others) * USUAL_NS
+    }
+
+    /// The same of objects: whatever register has one, it is at most as in the windows of
+    /// any.
+    fn kept_up_objects(&self, estimate: &Estimate, now: u64) -> f64 {
+        let shares = self.windows.iter().map(|it| it.kept_up / it.on.max(1.0));
+        let most = shares.fold(0.0, f64::max) * estimate.on_ns as f64;
+        self.kept_up(estimate, now).max(most)
     }
 
     /// The estimate of a stratum, where hits kept the target up for so many nanoseconds.
@@ -290,6 +312,31 @@ mod tests {
         let eight: Estimate = (0..8).map(|_| one).sum();
         let low = eight.estimated - eight.error().expect("an error");
         assert!(low <= 8.0 * 4.0 * 50_000.0, "{eight:?}");
+    }
+
+    #[test]
+    fn hits_on_objects_slow_down_too() {
+        for (hits, told) in [(10, true), (2000, false)] {
+            let mut counts = Counts::default();
+            let cell = counts.add_cell(0);
+            counts.join_cell(cell, 0);
+            for turn in 0..100 {
+                let begin = turn * 40 * MS;
+                counts.turn_cell(cell, true, begin);
+                (0..hits).for_each(|hit| counts.fired(0, cell, begin + hit));
+                counts.turn_cell(cell, false, begin + 10 * MS);
+            }
+            let estimate = counts.of(0, 4000 * MS);
+            assert_eq!((estimate.seen, estimate.error().is_some()), (100 * hits, told));
+        }
+        let mut sampled = seen(10);
+        let cell = sampled.add_cell(0);
+        sampled.join_cell(cell, 1);
+        sampled.turn_cell(cell, true, 0);
+        sampled.turn_cell(cell, false, 10 * MS);
+        sampled.fired(1, cell, 5);
+        sampled.keeps_up(7, 80, 100);
+        assert_eq!(sampled.of(1, 4000 * MS).error(), None, "as in windows of a register");
     }
 
     #[test]

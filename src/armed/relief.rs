@@ -73,8 +73,9 @@ impl Armed {
             let was_off = std::mem::replace(&mut relief.off[watch], !on);
             let mut counts = self.counts.borrow_mut();
             counts.coverage.sample(watch, sampled, now);
-            let took = relief.throttle.hot(watch).map_or(0, |hot| hot.took_ns);
-            counts.keeps_up(watch, took);
+            if let Some(Hot { took_ns, on_ns, .. }) = relief.throttle.hot(watch) {
+                counts.keeps_up(watch, took_ns, on_ns);
+            }
             drop(counts);
             if was_off == on {
                 self.apply(watch)?;

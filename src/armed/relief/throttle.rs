@@ -90,6 +90,8 @@ pub(crate) struct Hot {
     pub(crate) share: f64,
     /// Nanoseconds that all hits took then, those of others too.
     pub(crate) took_ns: u64,
+    /// And how long it was.
+    pub(crate) on_ns: u64,
 }
 
 impl Throttle {
@@ -185,7 +187,8 @@ impl Throttle {
         let Seen { hits, all_hits, on_ns } = watch.in_windows;
         let rate = hits as f64 / (on_ns as f64 / 1e9);
         let took_ns = (all_hits as f64 * self.cost) as u64;
-        (on_ns > 0).then(|| Hot { rate, share: rate * self.cost / 1e9, took_ns })
+        let share = rate * self.cost / 1e9;
+        (on_ns > 0).then_some(Hot { rate, share, took_ns, on_ns })
     }
 
     /// Hits of those that are not hit too often.
