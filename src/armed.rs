@@ -416,7 +416,7 @@ impl Armed {
         self.take_turns();
         self.take_turns_of_objects();
         self.relieve()?;
-        self.mind_waits();
+        self.mind_load();
         Ok(())
     }
 

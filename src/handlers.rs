@@ -445,7 +445,7 @@ impl Consumer for Handlers<'_> {
             return Ok(self.flow());
         }
         if record.access != AccessKind::Away as u32 {
-            self.counts.borrow_mut().fired(request, record.watch, record.time);
+            self.counts.borrow_mut().fired(request, record);
         }
         self.run(handler, record)
     }

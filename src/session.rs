@@ -591,8 +591,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         if let (Some(armed), Some((bound, cost))) = (&mut self.armed, self.relief) {
             let watches = armed.registers.watches().len();
             let mut relief = Relief::new(bound, cost, watches, now);
-            for watch in (0..watches).filter(|watch| !armed.carries(*watch)) {
-                relief.turn(watch, false, now);
+            for watch in (0..watches).filter(|watch| armed.takes_turns(*watch)) {
+                relief.turn(watch, armed.carries(watch), now);
             }
             armed.relief = Some(relief);
         }
@@ -634,6 +634,7 @@ impl<'a, C: Consumer> Session<'a, C> {
 
     fn finish(&mut self, started: Instant) {
         if let Some(armed) = &mut self.armed {
+            armed.note_load();
             self.context.counts.borrow_mut().end(self.kernel.clock());
             armed.engine.disarm();
         }

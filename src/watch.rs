@@ -27,7 +27,7 @@ use crate::session::{Consumer, Context, Data, Failure, Request, Summary};
 use crate::symbols::SharedSymbols;
 use crate::values::Values;
 use members::Members;
-use sites::{Gathered, Share, Sites};
+use sites::{By, Gathered, Share, Sites};
 
 /// How it is told at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +173,9 @@ impl<'a> Watcher<'a> {
     /// Who touched the data of a request.
     fn gathered(&self, request: usize) -> Vec<Gathered> {
         let counts = self.counts.borrow();
-        let share = |watch| Share {
-            coverage: counts.share(watch, self.ended),
-            weight: counts.weight(request, watch, self.ended),
+        let share = |by: By| Share {
+            coverage: counts.share(by.watch, self.ended),
+            weight: counts.weight(request, by.watch, by.sampled, self.ended),
         };
         self.sites[request].gather(&share, &|name| self.values_of(request, name))
     }
@@ -324,12 +324,14 @@ impl Consumer for Watcher<'_> {
             if !self.fires.at(self.data[request].mode, record) {
                 return Ok(Flow::Continue);
             }
-            self.counts.borrow_mut().fired(request, record.watch, record.time);
+            self.counts.borrow_mut().fired(request, record);
         }
+        let sampled = self.counts.borrow().sampled(record.watch, record.time);
+        let by = By { watch: record.watch, sampled };
         let name = self.members.row(request, record.data_name);
         let member = self.members.of(request, name);
         let values = member.map_or(&self.shown[request].values, |member| &member.values);
-        self.sites[request].add(record, name, values);
+        self.sites[request].add(record, by, name, values);
         Ok(Flow::Continue)
     }
 

@@ -73,8 +73,8 @@ impl Armed {
             let was_off = std::mem::replace(&mut relief.off[watch], !on);
             let mut counts = self.counts.borrow_mut();
             counts.coverage.sample(watch, sampled, now);
-            if let Some(Hot { took_ns, on_ns, .. }) = relief.throttle.hot(watch) {
-                counts.keeps_up(watch, took_ns, on_ns);
+            if let Some(hot) = relief.throttle.hot(watch) {
+                counts.keeps_up(watch, hot.kept_up);
             }
             drop(counts);
             if was_off == on {
@@ -95,19 +95,27 @@ impl Armed {
         let now = self.surroundings.kernel.clock();
         let hot = (0..relief.off.len())
             .filter_map(|watch| Some((watch, relief.throttle.hot(watch)?)));
-        let remark = |(watch, hot): (usize, Hot)| {
-            let sees = self.registers.sees()[watch].first()?;
+        let mut hot: Vec<_> = hot.collect();
+        hot.sort_by(|one, other| other.1.share.total_cmp(&one.1.share));
+        let others = match hot.len().saturating_sub(1) {
+            0 => String::new(),
+            1 => "; another one, too".to_owned(),
+            others => format!("; {others} others, too"),
+        };
+        let remark = |(watch, hot): &(usize, Hot)| {
+            let sees = self.registers.sees()[*watch].first()?;
             let data = &self.requests[sees.request()].data;
             let rate = grouped(hot.rate as u64);
             Some(format!(
-                "`{data}` was hit {rate} times a second, which takes {} of a processor's \
-                 time: it was watched {} of the time, as `--max-overhead {}` asks for",
+                "`{data}` was hit {rate} times a second while it was on, which takes {} of a \
+                 processor's time: it was watched {} of the time, as `--max-overhead {}` \
+                 asks for{others}",
                 percent(hot.share),
-                percent(self.counts.borrow().share(watch as u32, now)),
+                percent(self.counts.borrow().share(*watch as u32, now)),
                 format_args!("{}%", (relief.bound * 1e6).round() / 1e4),
             ))
         };
-        hot.filter_map(remark).collect()
+        hot.first().and_then(remark).into_iter().collect()
     }
 }
 

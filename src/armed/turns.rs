@@ -56,6 +56,12 @@ impl Armed {
         self.counts.borrow_mut().begin(self.registers.sees(), carries, now);
     }
 
+    /// Whether a watch may have a register at some times only.
+    pub(crate) fn takes_turns(&self, watch: usize) -> bool {
+        let rotation = self.rotation.as_ref().filter(|it| it.turns.rotates());
+        rotation.is_some_and(|it| !it.turns.keeps(watch))
+    }
+
     /// Whether a watch has a register now.
     pub(crate) fn carries(&self, watch: usize) -> bool {
         self.rotation.as_ref().is_none_or(|it| it.carries(watch))

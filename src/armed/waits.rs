@@ -9,11 +9,32 @@ use super::Armed;
 /// How the threads waited since they are watched. Times are nanoseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    /// By thread, ended ones too.
+    /// By thread, as they were when they were looked at last.
     threads: HashMap<u32, Thread>,
+    /// Of those that have ended.
+    ended: Sums,
     /// When they are looked at next, and after what time again then.
     next: u64,
     gap: u64,
+}
+
+/// Of several threads.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    /// Nanoseconds on a processor.
+    ran: f64,
+    /// The same times the share of its time in which each waited.
+    waited: f64,
+}
+
+impl Sums {
+    fn add(&mut self, Thread { first, last }: &Thread) {
+        let of = |what: fn(&Look) -> u64| what(last).saturating_sub(what(first)) as f64;
+        let ran = of(|look| look.ran);
+        let share = of(|look| look.waited) / of(|look| look.time).max(1.0);
+        self.ran += ran;
+        self.waited += ran * share.min(1.0);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,25 +60,28 @@ const GAP_MOST_NS: u64 = 1_000_000_000;
 const SCHEDSTAT_BYTES: usize = 64;
 
 impl Waits {
-    /// A thread is at this point.
-    fn note(&mut self, tid: u32, look: Look) {
-        let thread = Thread { first: look, last: look };
-        self.threads.entry(tid).or_insert(thread).last = look;
+    /// All threads, or those of them that are looked at, are at these points.
+    fn note(&mut self, looks: &[(u32, Look)]) {
+        let mut before = std::mem::take(&mut self.threads);
+        for (tid, look) in looks {
+            let known = before.remove(tid);
+            // One that has run less than before is another of the same number.
+            let same = known.filter(|known| known.last.ran <= look.ran);
+            if let (Some(ended), None) = (&known, &same) {
+                self.ended.add(ended);
+            }
+            let first = same.map_or(*look, |known| known.first);
+            self.threads.insert(*tid, Thread { first, last: *look });
+        }
+        before.values().for_each(|ended| self.ended.add(ended));
     }
 
     /// The share of the time in which they waited, 0 to 1: that of threads that ran long
     /// counts more, as more hits are theirs.
     fn share(&self) -> f64 {
-        let (mut waited, mut ran) = (0.0, 0.0);
-        for Thread { first, last } in self.threads.values() {
-            let of =
-                |what: fn(&Look) -> u64| what(last).saturating_sub(what(first)) as f64;
-            let own = of(|look| look.ran);
-            ran += own;
-            waited +=
-                own * (of(|look| look.waited) / of(|look| look.time).max(1.0)).min(1.0);
-        }
-        if ran > 0.0 { waited / ran } else { 0.0 }
+        let mut all = self.ended;
+        self.threads.values().for_each(|thread| all.add(thread));
+        if all.ran > 0.0 { all.waited / all.ran } else { 0.0 }
     }
 }
 
@@ -71,28 +95,36 @@ fn parse(text: &[u8], time: u64) -> Option<Look> {
 }
 
 impl Armed {
-    /// Looks how long the threads have waited, where it is time to.
-    pub(crate) fn mind_waits(&mut self) {
+    /// Looks how long the threads have waited and how often they were hit, where it is time
+    /// to.
+    pub(super) fn mind_load(&mut self) {
         let now = self.surroundings.kernel.clock();
-        if now < self.waits.next || !self.is_partial() {
-            return;
+        if now >= self.waits.next && self.is_partial() {
+            self.waits.gap = (self.waits.gap * 2).clamp(GAP_NS, GAP_MOST_NS);
+            self.waits.next = now + self.waits.gap;
+            self.note_load();
         }
-        self.waits.gap = (self.waits.gap * 2).clamp(GAP_NS, GAP_MOST_NS);
-        self.waits.next = now + self.waits.gap;
-        for (pid, tid) in self.tracker.threads().take(THREADS_MAX) {
+    }
+
+    /// The same at once.
+    pub(crate) fn note_load(&mut self) {
+        let kernel = &self.surroundings.kernel;
+        let now = kernel.clock();
+        let look = |(pid, tid): (u32, u32)| {
             let path = format!("/proc/{pid}/task/{tid}/schedstat");
-            // One that has ended has waited as long as it was last seen to have.
-            let read = self.surroundings.kernel.read_file(&path, SCHEDSTAT_BYTES);
-            if let Some(look) = read.ok().and_then(|text| parse(&text, now)) {
-                self.waits.note(tid, look);
-            }
-        }
-        self.counts.borrow_mut().waits(self.waits.share());
+            let text = kernel.read_file(&path, SCHEDSTAT_BYTES).ok()?;
+            Some((tid, parse(&text, now)?))
+        };
+        let threads = self.tracker.threads().take(THREADS_MAX);
+        self.waits.note(&threads.filter_map(look).collect::<Vec<_>>());
+        let hits = self.engine.account().counted;
+        self.counts.borrow_mut().loaded(&hits, self.waits.share(), now);
     }
 
     /// Whether anything may be watched part of the time only.
     fn is_partial(&self) -> bool {
-        self.relief.is_some() || self.turn_ends_in(0).is_some()
+        let turns = self.turn_ends_in(0).is_some();
+        turns || self.relief.is_some() || self.objects.is_some()
     }
 }
 
@@ -106,15 +138,17 @@ mod tests {
         assert_eq!(waits.share(), 0.0);
         let look = |time, ran, waited| Look { time, ran, waited };
         // Before they were watched anything may have been.
-        waits.note(1, look(1000, 500, 500));
-        waits.note(2, look(1000, 0, 1000));
+        waits.note(&[(1, look(1000, 500, 500)), (2, look(1000, 0, 1000))]);
         assert_eq!(waits.share(), 0.0);
-        waits.note(1, look(2000, 1100, 900));
-        waits.note(2, look(2000, 0, 2000));
+        waits.note(&[(1, look(2000, 1100, 900)), (2, look(2000, 0, 2000))]);
         assert_eq!(waits.share(), 0.4);
-        waits.note(2, look(3000, 200, 2000));
         // 200 of 2,000 besides 600: half of its time it waited.
-        assert_eq!(waits.share(), (600.0 * 0.4 + 200.0 * 0.5) / 800.0);
+        let both = (600.0 * 0.4 + 200.0 * 0.5) / 800.0;
+        waits.note(&[(2, look(3000, 200, 2000))]);
+        assert_eq!(waits.share(), both, "the first has ended");
+        waits.note(&[(2, look(4000, 100, 0))]);
+        waits.note(&[]);
+        assert_eq!((waits.share(), waits.threads.len()), (both, 0), "and another came");
     }
 
     #[test]

@@ -20,11 +20,19 @@ pub(super) struct Site {
     pub(super) name: u64,
 }
 
-/// The same, and by which watch it was seen: each has its own share of the time.
+/// The same, and how it was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Seen {
     site: Site,
-    watch: u32,
+    by: By,
+}
+
+/// By which watch something was seen, and whether while that was sampled: what one hit
+/// stands for differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct By {
+    pub(super) watch: u32,
+    pub(super) sampled: bool,
 }
 
 /// What an instruction did.
@@ -76,24 +84,24 @@ impl Sites {
     }
 
     /// Counts a hit; `name` is by which it is counted, `values` how its values compare.
-    pub(super) fn add(&mut self, record: &HitRecord, name: u64, values: &Values) {
-        let HitRecord { address, access, watch, .. } = *record;
-        let seen = Seen { site: Site { address, access, name }, watch };
+    pub(super) fn add(&mut self, record: &HitRecord, by: By, name: u64, values: &Values) {
+        let HitRecord { address, access, .. } = *record;
+        let seen = Seen { site: Site { address, access, name }, by };
         let new = || Tally { pid: record.pid, ..Tally::default() };
         self.0.entry(seen).or_insert_with(new).add(record, values);
     }
 
     /// All sites, in the order of their addresses. `share` tells of a watch in which share of
-    /// the time it was watched and how many hits one of it stands for, `values` of a name
+    /// the time it was watched and how many hits one stands for, `values` of a name
     /// how its values compare.
     pub(super) fn gather<'v>(
         &self,
-        share: &dyn Fn(u32) -> Share,
+        share: &dyn Fn(By) -> Share,
         values: &dyn Fn(u64) -> &'v Values,
     ) -> Vec<Gathered> {
         let mut all: HashMap<Site, Vec<Part<'_>>> = HashMap::new();
-        for (Seen { site, watch }, tally) in &self.0 {
-            all.entry(*site).or_default().push((share(*watch), tally));
+        for (Seen { site, by }, tally) in &self.0 {
+            all.entry(*site).or_default().push((share(*by), tally));
         }
         let gathered = |(site, parts): (Site, Vec<Part<'_>>)| {
             let values = values(site.name);
@@ -162,14 +170,14 @@ mod tests {
                 access,
                 ..HitRecord::default()
             };
-            sites.add(&record, 7, &values);
+            sites.add(&record, By { watch, sampled: false }, 7, &values);
         };
         hit(0, 1, 5, AccessKind::Write);
         hit(0, 2, 9, AccessKind::Write);
         hit(1, 2, 3, AccessKind::Write);
         hit(1, 2, 4, AccessKind::Read);
-        let share = |watch| {
-            let coverage = if watch == 0 { 0.25 } else { 0.5 };
+        let share = |by: By| {
+            let coverage = if by.watch == 0 { 0.25 } else { 0.5 };
             Share { coverage, weight: 1.0 / coverage }
         };
         let all = sites.gather(&share, &|_| &values);

@@ -51,6 +51,7 @@ struct Times {
     wanted: Span,
     /// Whether it has a register that is on.
     on: bool,
+    tallies: Vec<usize>,
     /// The last turns, in which hits may still fall.
     recent: VecDeque<Turn>,
     /// How many there were, and how long those took together that have ended,
@@ -83,8 +84,8 @@ struct Turn {
 /// A turn of less stands for nothing by itself.
 const SHORT_NS: u64 = 500_000;
 
-/// So many of the last turns are known one by one. Hits come some 20 ms late: nothing that
-/// takes turns that fast is watched in vain.
+/// So many of the last turns are known one by one: more than begin in the 20 ms by which
+/// hits come late.
 const RECENT: usize = 1024;
 
 /// Time that goes on or stands still.
@@ -168,11 +169,12 @@ impl Span {
 
 impl Times {
     /// A turn begins or ends where that is so.
-    fn settle(&mut self, now: u64) {
+    fn settle(&mut self, now: u64, tallies: &mut [Tally]) {
         let on = self.on && self.wanted.since.is_some();
         let is_open = self.recent.back().is_some_and(|turn| turn.end.is_none());
         if on && !is_open {
             self.begin(now);
+            self.forget(tallies);
         }
         let wanted = self.wanted.until(now);
         if let Some(turn) = self.recent.back_mut().filter(|_| is_open && !on) {
@@ -204,8 +206,27 @@ impl Times {
             }
         };
         self.recent.push_back(next);
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
+    }
+
+    /// Forgets the oldest turn, where there are too many: what was counted in it last is
+    /// summed up.
+    fn forget(&mut self, tallies: &mut [Tally]) {
+        let Some(oldest) = self.recent.front().filter(|_| self.recent.len() > RECENT)
+        else {
+            return;
+        };
+        let number = oldest.number;
+        let stands_for = self.stands_for(number, oldest.start);
+        self.recent.pop_front();
+        if self.recent.front().is_some_and(|next| next.number == number) {
+            return;
+        }
+        for tally in &self.tallies {
+            let tally = &mut tallies[*tally];
+            if let Some(of) = stands_for.filter(|_| tally.turn == Some(number)) {
+                tally.before = tally.before.and(std::mem::take(&mut tally.count), of);
+                tally.turn = None;
+            }
         }
     }
 
@@ -288,14 +309,14 @@ impl Coverage {
     pub fn want(&mut self, watch: usize, wanted: bool, now: u64) {
         let times = &mut self.watches[watch];
         times.wanted.set(wanted, now);
-        times.settle(now);
+        times.settle(now, &mut self.tallies);
     }
 
     /// A watch has a register that is on from now on, or not.
     pub fn turn(&mut self, watch: usize, on: bool, now: u64) {
         let times = &mut self.watches[watch];
         times.on = on;
-        times.settle(now);
+        times.settle(now, &mut self.tallies);
     }
 
     /// What comes next of a watch is of other times than what was: the next turn stands
@@ -308,9 +329,10 @@ impl Coverage {
     pub fn restart(&mut self, now: u64) {
         for times in &mut self.watches {
             let (wanted, on) = (times.wanted.since.is_some(), times.on);
-            *times = Times { on, ..Times::default() };
+            let tallies = std::mem::take(&mut times.tallies);
+            *times = Times { on, tallies, ..Times::default() };
             times.wanted.set(wanted, now);
-            times.settle(now);
+            times.settle(now, &mut self.tallies);
         }
         for tally in &mut self.tallies {
             *tally = Tally { watch: tally.watch, ..Tally::default() };
@@ -320,12 +342,14 @@ impl Coverage {
     /// Hits of some kind on a watch are to be counted; gives the number for
     /// [`Coverage::hit`].
     pub fn tally(&mut self, watch: usize) -> usize {
+        let number = self.tallies.len();
         self.tallies.push(Tally { watch, ..Tally::default() });
-        self.tallies.len() - 1
+        self.watches[watch].tallies.push(number);
+        number
     }
 
     /// One of them; they come in the order of time. One that came in no turn is of the last
-    /// before it.
+    /// before it; one that came before all of them stands for itself.
     pub fn hit(&mut self, tally: usize, time: u64) {
         let tally = &mut self.tallies[tally];
         tally.seen += 1;
@@ -333,6 +357,10 @@ impl Coverage {
         if time >= tally.end
             && let Some(turn) = times.turn_at(time)
         {
+            if turn.start > time && turn.number == 0 {
+                tally.before.estimated += 1.0;
+                return;
+            }
             tally.enter(turn, times);
         }
         tally.count += 1;
@@ -384,9 +412,9 @@ impl Times {
             // With three expected in 95 of 100 cases one is seen at least.
             return Some((3.0 / Z).powi(2) * missed);
         }
-        // In a few heaps: how many of these were missed nobody knows.
+        // In a few heaps: how many of these were missed nobody knows, where that is most.
         let heaps = sums.counts_squared;
-        if heaps > 2.0 * seen && seen * seen < HEAPS_MIN * heaps {
+        if share < 0.5 && heaps > 2.0 * seen && seen * seen < HEAPS_MIN * heaps {
             return None;
         }
         let wanted = self.wanted.until(now) as f64;

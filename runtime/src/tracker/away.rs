@@ -93,6 +93,7 @@ impl Tracker {
             };
             let before = slot.shadow();
             slot.holds(Some(*now));
+            slot.settle_doubt(back.since);
             let changed = before.filter(|before| before.value != now.value);
             if let Some(before) = changed {
                 let watch = slot.watch(like);

@@ -110,6 +110,11 @@ impl Slot {
         self.now.doubted = Some((since, before));
     }
 
+    /// What it holds at this time was read anew: of what was before nothing is in doubt.
+    pub(super) fn settle_doubt(&mut self, time: u64) {
+        self.now.doubted.take_if(|(since, _)| *since < time);
+    }
+
     /// Whether it held something else at this time.
     pub(super) fn is_younger_than(&self, time: u64) -> bool {
         time < self.now.since

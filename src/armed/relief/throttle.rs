@@ -3,7 +3,8 @@
 //! One that is hit too often is sampled: it is on in windows. How long a window is, and how
 //! long it is off after it, follows from what hits took in windows on average, and not from
 //! what was seen in this one: else it would be on longest where least happens, and what was
-//! seen would stand for too little.
+//! seen would stand for too little. For the same reason a watch that takes turns is found to
+//! be hit too often only when its turn is over.
 
 /// A window is so long at least.
 const WINDOW_NS: u64 = 1_000_000;
@@ -18,8 +19,9 @@ const CHECK_NS: u64 = 20_000_000;
 const LOOK_PARTS: u64 = 50;
 /// What the average of windows keeps of those before, at each.
 const KEEPS: f64 = 0.875;
-/// So much of what they may take hits are to take: rates change.
-const AIM: f64 = 0.95;
+/// So much of what they may take hits are to take: rates change, and so does what a hit
+/// takes, with what is in the caches.
+const AIM: f64 = 0.75;
 
 /// Keeps the hits of all watches together below a share of a processor's time.
 #[derive(Clone, Debug)]
@@ -47,7 +49,9 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug)]
 struct Watched {
     on: bool,
-    /// Whether others have its register, so that nothing is to be decided.
+    /// Whether it takes turns, and whether others have its register, so that nothing is to
+    /// be decided.
+    turns: bool,
     away: bool,
     /// Whether it is hit too often.
     hot: bool,
@@ -69,8 +73,11 @@ struct Watched {
     owed: f64,
     /// For how long it has taken no more than it may.
     calm: u64,
-    /// Of the time in which it was on and hit too often: what was seen then.
+    /// Of its windows: what was seen, for how long hits of all kept the target up, and the
+    /// products of that with the share of the window that it was.
     in_windows: Seen,
+    kept_up: f64,
+    kept_up_shares: f64,
 }
 
 /// A watch is to be switched, or is sampled from now on, or not any more.
@@ -88,10 +95,9 @@ pub(crate) struct Hot {
     pub(crate) rate: f64,
     /// The share of a processor's time that they took then.
     pub(crate) share: f64,
-    /// Nanoseconds that all hits took then, those of others too.
-    pub(crate) took_ns: u64,
-    /// And how long it was.
-    pub(crate) on_ns: u64,
+    /// The share of the time for which hits of all watches kept the target up when one was
+    /// seen: where it waited for a processor, none was.
+    pub(crate) kept_up: f64,
 }
 
 impl Throttle {
@@ -99,6 +105,7 @@ impl Throttle {
     pub(crate) fn new(bound: f64, cost_ns: f64, watches: usize, now: u64) -> Self {
         let watched = Watched {
             on: true,
+            turns: false,
             away: false,
             hot: false,
             since: now,
@@ -111,6 +118,8 @@ impl Throttle {
             owed: 0.0,
             calm: 0,
             in_windows: Seen::default(),
+            kept_up: 0.0,
+            kept_up_shares: 0.0,
         };
         let watches = vec![watched; watches];
         Self { bound, cost: cost_ns, watches, random: now | 1 }
@@ -118,8 +127,7 @@ impl Throttle {
 
     /// In how many nanoseconds it is time for [`Throttle::look`].
     pub(crate) fn due_in(&self, now: u64) -> u64 {
-        let watches = self.watches.iter().filter(|watch| !watch.rests());
-        let next = watches.map(|watch| watch.next).min();
+        let next = self.watches.iter().map(|watch| watch.next).min();
         next.map_or(u64::MAX, |next| next.saturating_sub(now))
     }
 
@@ -158,7 +166,8 @@ impl Throttle {
 
     /// Looking took so long.
     pub(crate) fn looked(&mut self, took_ns: u64, now: u64) {
-        for watch in &mut self.watches {
+        // A window does not wait for that: it ends when it is to.
+        for watch in self.watches.iter_mut().filter(|watch| !watch.on || !watch.hot) {
             watch.next = watch.next.max(now.saturating_add(took_ns * LOOK_PARTS));
         }
     }
@@ -171,24 +180,27 @@ impl Throttle {
         }
     }
 
-    /// A watch has a register from now on, or others have it. Of one that comes it is not
-    /// long before it is looked at.
+    /// A watch that takes turns has a register from now on, or others have it.
     pub(crate) fn turn(&mut self, watch: usize, comes: bool, now: u64) {
         let watch = &mut self.watches[watch];
-        watch.away = !comes;
-        if comes && watch.on {
-            watch.next = watch.next.min(now + WINDOW_NS);
-        }
+        (watch.turns, watch.away) = (true, !comes);
+        watch.next = match (comes, watch.on) {
+            // What is seen in a turn must not end it.
+            (true, true) if !watch.hot => u64::MAX,
+            (true, true) => now + watch.check,
+            (false, true) => now,
+            (_, false) => watch.next,
+        };
     }
 
     /// How a watch was that was hit too often at some time.
     pub(crate) fn hot(&self, watch: usize) -> Option<Hot> {
         let watch = &self.watches[watch];
-        let Seen { hits, all_hits, on_ns } = watch.in_windows;
+        let Seen { hits, on_ns, .. } = watch.in_windows;
         let rate = hits as f64 / (on_ns as f64 / 1e9);
-        let took_ns = (all_hits as f64 * self.cost) as u64;
         let share = rate * self.cost / 1e9;
-        (on_ns > 0).then_some(Hot { rate, share, took_ns, on_ns })
+        let kept_up = watch.kept_up_shares / watch.kept_up.max(1.0);
+        (on_ns > 0).then_some(Hot { rate, share, kept_up })
     }
 
     /// Hits of those that are not hit too often.
@@ -204,7 +216,7 @@ impl Throttle {
     /// so already and one more, the one that takes most.
     fn heat(&mut self) {
         while self.cool_share() > self.bound / (self.count_hot() + 1.0) {
-            let cool = self.watches.iter_mut().filter(|watch| !watch.hot);
+            let cool = self.watches.iter_mut().filter(|watch| watch.may_heat());
             match cool.max_by(|one, other| one.share.total_cmp(&other.share)) {
                 Some(most) => most.heats(),
                 None => return,
@@ -221,13 +233,13 @@ impl Throttle {
 }
 
 impl Watched {
-    /// Whether it is nobody's business, as others have its register.
-    fn rests(&self) -> bool {
-        self.away && self.on
+    fn is_due(&self, now: u64) -> bool {
+        self.next <= now
     }
 
-    fn is_due(&self, now: u64) -> bool {
-        self.next <= now && !self.rests()
+    /// Whether it may be found to be hit too often now.
+    fn may_heat(&self) -> bool {
+        !self.hot && (self.away || !self.turns)
     }
 
     /// What was seen since it is looked at.
@@ -257,12 +269,32 @@ impl Watched {
     fn decide(&mut self, (now, seen): (u64, Seen), cost: f64, allowed: f64, random: f64) {
         match (self.on, self.hot) {
             (false, _) => self.on = true,
+            // It is looked at when its next turn is over.
+            (true, false) if self.turns => {
+                (self.since, self.before, self.next) = (now, seen, u64::MAX);
+            }
+            // A window begins with its next turn.
+            (true, true) if self.away => {
+                if self.lasted == 0.0 {
+                    self.begin_windows((now, seen), cost, allowed);
+                }
+                self.next = u64::MAX;
+            }
             (true, true) => self.end_window((now, seen), cost, allowed, random),
             (true, false) => {
                 self.check = (self.check * 2).min(CHECK_NS);
                 (self.since, self.before, self.next) = (now, seen, now + self.check);
             }
         }
+    }
+
+    /// From here on there are windows. What was seen before is counted as it is.
+    fn begin_windows(&mut self, (now, seen): (u64, Seen), cost: f64, allowed: f64) {
+        let Seen { hits, on_ns, .. } = self.since(seen);
+        let took = hits as f64 * cost;
+        self.owed = took / (AIM * allowed) - now.saturating_sub(self.since) as f64;
+        (self.took, self.lasted) = (took, on_ns.max(1) as f64);
+        (self.since, self.before, self.next) = (now, seen, now + WINDOW_NS);
     }
 
     /// Goes on, or off for a while, or is not hit too often any more.
@@ -274,23 +306,19 @@ impl Watched {
         random: f64,
     ) {
         let Seen { hits, all_hits, on_ns: lasted } = self.since(seen);
-        let share = AIM * allowed;
         if self.lasted == 0.0 {
-            // What was seen before is counted as it is. From here on there are windows.
-            self.owed =
-                hits as f64 * cost / share - now.saturating_sub(self.since) as f64;
-            (self.took, self.lasted) = (hits as f64 * cost, lasted.max(1) as f64);
-            (self.since, self.before, self.next) = (now, seen, now + WINDOW_NS);
-            return;
+            return self.begin_windows((now, seen), cost, allowed);
         }
         self.took = KEEPS * self.took + hits as f64 * cost;
         self.lasted = KEEPS * self.lasted + lasted as f64;
         self.in_windows.hits += hits;
-        self.in_windows.all_hits += all_hits;
         self.in_windows.on_ns += lasted;
+        let kept_up = all_hits as f64 * cost;
+        self.kept_up += kept_up;
+        self.kept_up_shares += kept_up * (kept_up / lasted.max(1) as f64).min(1.0);
         (self.since, self.before) = (now, seen);
         // For each nanosecond on so many off.
-        let times = self.took / self.lasted.max(1.0) / share - 1.0;
+        let times = self.took / self.lasted.max(1.0) / (AIM * allowed) - 1.0;
         if times <= 0.0 {
             self.calm += lasted;
             self.hot = self.calm < CALM_NS;

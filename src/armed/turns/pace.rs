@@ -24,7 +24,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// Turns of `slice`, or longer.
     pub(crate) fn new(slice: Duration) -> Self {
-        Self { slice, costs: [0; COSTS], until: None }
+        Self { slice, costs: [u64::MAX; COSTS], until: None }
     }
 
     /// Whether the first turn has begun.

@@ -104,6 +104,11 @@ impl Strata {
         self.coverage.hit(tally + usize::from(sampled), time);
     }
 
+    /// Whether a watch was sampled at a time.
+    pub fn was_sampled(&self, watch: usize, time: u64) -> bool {
+        self.watches.get(watch).is_some_and(|watch| watch.was_sampled(time))
+    }
+
     /// As [`Coverage::share`], of all the time.
     pub fn share(&self, watch: usize, now: u64) -> f64 {
         let times =

@@ -229,6 +229,32 @@ fn each_turn_stands_for_the_time_around_it() {
     assert!(by_share > 1.2 * there as f64, "as if it did as much everywhere: {by_share}");
 }
 
+/// One hit each so many turns, more than are remembered.
+#[test]
+fn what_is_rare_is_not_forgotten() {
+    let every = 2 * RECENT as u64 + 7;
+    let coverage = in_turns(20 * every, |coverage, turn| {
+        if turn % every == 5 {
+            coverage.hit(0, 40 * turn * MS);
+        }
+    });
+    let estimate = coverage.estimate(0, 40 * 20 * every * MS);
+    assert_eq!((estimate.seen, estimate.estimated), (20, 80.0));
+}
+
+#[test]
+fn what_came_before_the_first_turn_stands_for_itself() {
+    let mut coverage = Coverage::new(1);
+    let tally = coverage.tally(0);
+    coverage.want(0, true, 100 * MS);
+    coverage.turn(0, true, 100 * MS);
+    (0..50).for_each(|hit| coverage.hit(tally, hit * MS));
+    coverage.hit(tally, 105 * MS);
+    coverage.turn(0, false, 110 * MS);
+    let estimate = coverage.estimate(tally, 200 * MS);
+    assert_eq!((estimate.seen, estimate.estimated), (51, 60.0));
+}
+
 #[test]
 fn what_is_too_short_stands_for_something_with_its_neighbours_only() {
     let mut coverage = Coverage::new(1);
