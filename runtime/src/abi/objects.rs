@@ -30,6 +30,8 @@ pub struct Object {
     pub address: u64,
     /// Its bytes, 1 to 64.
     pub length: u32,
+    /// When the handler was called that named it: nanoseconds of CLOCK_MONOTONIC.
+    pub since: u64,
 }
 
 impl Object {
@@ -89,9 +91,15 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// `watch()`: whether the object is watched from now on, or is already. One that is
-    /// watched with another length has the new one.
-    pub fn watch(&mut self, name: u32, pid: u32, address: i64, length: i64) -> bool {
+    /// `watch()` at a time in nanoseconds of CLOCK_MONOTONIC: whether the object is watched
+    /// from now on, or is already. One that is watched with another length has the new one.
+    pub fn watch(
+        &mut self,
+        (name, pid): (u32, u32),
+        address: i64,
+        length: i64,
+        since: u64,
+    ) -> bool {
         let key = (name, pid, address as u64);
         let known = self.all.get(&key);
         if known.is_some_and(|known| i64::from(known.length) == length) {
@@ -110,7 +118,8 @@ impl Objects {
         }
         // With another length it is the same: hits that are on their way are its own.
         let id = known.map_or(self.next, |known| known.id);
-        let object = Object { id, name, pid, address: key.2, length: length as u32 };
+        let length = length as u32;
+        let object = Object { id, name, pid, address: key.2, length, since };
         if !self.finds_room(key, &object) {
             self.short += 1;
             return false;
@@ -219,17 +228,19 @@ mod tests {
     #[test]
     fn the_same_object_twice_is_one() {
         let mut objects = Objects::default();
-        assert!(objects.watch(0, 7, 0x1000, 4));
-        assert!(objects.watch(0, 7, 0x1000, 4));
-        assert!(objects.watch(1, 7, 0x1000, 4), "by another name it is another");
+        assert!(objects.watch((0, 7), 0x1000, 4, 9));
+        assert!(objects.watch((0, 7), 0x1000, 4, 9));
+        assert!(objects.watch((1, 7), 0x1000, 4, 9), "by another name it is another");
         assert_eq!(ids(&objects.take_wishes().come), [0, 1]);
         assert!(objects.take_wishes().is_empty());
-        assert!(objects.watch(0, 7, 0x1000, 8), "longer than before");
+        assert!(objects.watch((0, 7), 0x1000, 8, 9), "longer than before");
         let wishes = objects.take_wishes();
         assert_eq!((wishes.gone, ids(&wishes.come)), (vec![], vec![0]), "and the same");
         assert_eq!(wishes.come[0].length, 8);
         assert!(objects.is_watched(0) && objects.count() == 2);
-        assert!(objects.watch(0, 7, 0x1000, 2) && objects.unwatch(0, 7, 0x1000) == 1);
+        assert!(
+            objects.watch((0, 7), 0x1000, 2, 9) && objects.unwatch(0, 7, 0x1000) == 1
+        );
         let wishes = objects.take_wishes();
         assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![]));
     }
@@ -247,34 +258,37 @@ mod tests {
             (7, 0x1000, -1),
             (7, 0x1000, 65),
         ] {
-            assert!(!objects.watch(0, pid, address, length), "{address:#x} {length}");
+            assert!(
+                !objects.watch((0, pid), address, length, 9),
+                "{address:#x} {length}"
+            );
         }
         assert_eq!((objects.refused(), objects.count()), (8, 0));
         for at in 0..OBJECTS_MAX as i64 {
-            assert!(objects.watch(0, 7, 0x1000 + 8 * at, 8));
+            assert!(objects.watch((0, 7), 0x1000 + 8 * at, 8, 9));
         }
-        assert!(!objects.watch(0, 7, 0x10_0000, 8), "too many");
-        assert!(objects.watch(0, 7, 0x1000, 4), "takes the place of itself");
+        assert!(!objects.watch((0, 7), 0x10_0000, 8, 9), "too many");
+        assert!(objects.watch((0, 7), 0x1000, 4, 9), "takes the place of itself");
         assert_eq!(objects.refused(), 9);
     }
 
     #[test]
     fn what_goes_is_told_once_and_only_where_it_was_told_of() {
         let mut objects = Objects::default();
-        objects.watch(0, 7, 0x1000, 4);
+        objects.watch((0, 7), 0x1000, 4, 9);
         assert_eq!(objects.unwatch(0, 7, 0x1000), 1);
         assert_eq!(objects.unwatch(0, 7, 0x1000), 0);
         assert!(objects.take_wishes().is_empty());
-        objects.watch(0, 7, 0x1000, 4);
-        objects.watch(0, 8, 0x1000, 4);
-        objects.watch(1, 7, 0x1000, 4);
+        objects.watch((0, 7), 0x1000, 4, 9);
+        objects.watch((0, 8), 0x1000, 4, 9);
+        objects.watch((1, 7), 0x1000, 4, 9);
         objects.take_wishes();
         assert_eq!(objects.unwatch(0, 9, ALL_OBJECTS), 2, "of all processes");
         assert!(!objects.is_watched(1) && objects.is_watched(3));
         assert_eq!(objects.take_wishes().gone, [1, 2]);
         objects.forget(7);
         assert_eq!(objects.take_wishes().gone, [3]);
-        objects.watch(0, 7, 0x1000, 4);
+        objects.watch((0, 7), 0x1000, 4, 9);
         objects.take_wishes();
         objects.refuse(4);
         assert!(objects.take_wishes().is_empty(), "the session knows");
@@ -285,17 +299,19 @@ mod tests {
     fn without_turns_there_are_as_many_as_registers() {
         let mut objects = Objects::default();
         objects.set_room(Some(Room { registers: 2, bytes: 8 }));
-        assert!(objects.watch(0, 7, 0x1000, 4) && objects.watch(0, 7, 0x1008, 8));
         assert!(
-            objects.watch(0, 7, 0x1004, 4) && objects.watch(1, 7, 0x1000, 4),
+            objects.watch((0, 7), 0x1000, 4, 9) && objects.watch((0, 7), 0x1008, 8, 9)
+        );
+        assert!(
+            objects.watch((0, 7), 0x1004, 4, 9) && objects.watch((1, 7), 0x1000, 4, 9),
             "shared"
         );
-        assert!(!objects.watch(0, 7, 0x1010, 1));
-        assert!(!objects.watch(0, 7, 0x1008, 9), "longer than there is room for");
-        assert!(objects.watch(0, 7, 0x1008, 8), "it has the length that it had");
-        assert!(objects.watch(0, 8, 0x1010, 16), "another process");
+        assert!(!objects.watch((0, 7), 0x1010, 1, 9));
+        assert!(!objects.watch((0, 7), 0x1008, 9, 9), "longer than there is room for");
+        assert!(objects.watch((0, 7), 0x1008, 8, 9), "it has the length that it had");
+        assert!(objects.watch((0, 8), 0x1010, 16, 9), "another process");
         assert_eq!(objects.unwatch(0, 7, 0x1008), 1);
-        assert!(objects.watch(0, 7, 0x1010, 1));
+        assert!(objects.watch((0, 7), 0x1010, 1, 9));
         assert_eq!((objects.short(), objects.refused()), (2, 0));
     }
 }

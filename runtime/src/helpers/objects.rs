@@ -19,7 +19,7 @@ pub(super) extern "C" fn watch(
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
     let Some(name) = number(world, name) else { return 0 };
-    world.objects.watch(name, pid, address, length).into()
+    world.objects.watch((name, pid), address, length, record.time).into()
 }
 
 /// No handler runs for it any more.

@@ -117,9 +117,11 @@ impl Run<'_, '_> {
             ("watch", [name, address, length]) => {
                 let (address, length) = (address.long(), length.long());
                 let (name, pid) = self.object(name);
+                let since = self.host.field("time").long() as u64;
                 let objects = &mut self.state.objects;
-                let watched =
-                    name.is_some_and(|name| objects.watch(name, pid, address, length));
+                let watched = name.is_some_and(|name| {
+                    objects.watch((name, pid), address, length, since)
+                });
                 Ok(Datum::Long(watched.into()))
             }
             ("unwatch", [name, address]) => {
