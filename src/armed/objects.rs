@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use hwtrace_probes::process::{Process, ProcessError};
-use hwtrace_runtime::abi::objects::{Object, Room};
+use hwtrace_runtime::abi::objects::{Missed, Object, Room};
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
@@ -85,6 +85,8 @@ struct Figures {
     refused: u64,
     /// The process of so many had ended.
     ended: u64,
+    /// So many came and went, or the session did, before they could be armed.
+    missed: u64,
     /// How many cells went that had no turn.
     without_turn: u64,
     /// For how many no register was left, and they were not to take turns.
@@ -154,6 +156,17 @@ impl Objects {
             cell.had_turn |= on;
             self.counts.borrow_mut().turn_cell(cell.count, on, now);
         }
+    }
+
+    /// Objects came and went before they were known: as if a cell had waited in vain.
+    fn miss(&mut self, missed: &Missed, now: u64) {
+        self.figures.missed += missed.objects;
+        let name = self.names.get(missed.name as usize);
+        let requests = name.map_or(&[][..], |name| &name.requests);
+        let mut counts = self.counts.borrow_mut();
+        let count = counts.add_cell(now.saturating_sub(missed.wanted_ns));
+        requests.iter().for_each(|request| counts.join_cell(count, *request));
+        counts.remove_cell(count, now);
     }
 
     /// A cell is watched no more.
@@ -299,6 +312,12 @@ impl Objects {
             let ended = counted(self.figures.ended, "object");
             remarks.push(format!("{ended} not watched: in a process that had ended"));
         }
+        if self.figures.missed > 0 {
+            let missed = counted(self.figures.missed, "object");
+            remarks.push(format!(
+                "{missed} not watched: unwatch() or the end came before a debug register was there"
+            ));
+        }
         if self.figures.short > 0 {
             let short = counted(self.figures.short, "object");
             remarks.push(format!(
@@ -341,6 +360,10 @@ impl Armed {
             return;
         }
         let wishes = consumer.wishes();
+        let now = self.surroundings.kernel.clock();
+        if let Some(objects) = &mut self.objects {
+            wishes.missed.iter().for_each(|missed| objects.miss(missed, now));
+        }
         for id in wishes.gone {
             self.unwatch_object(id);
         }
@@ -353,6 +376,24 @@ impl Armed {
         let now = self.surroundings.kernel.clock();
         if let Some(objects) = &mut self.objects {
             objects.counted_from.get_or_insert(now);
+        }
+    }
+
+    /// Nothing is armed any more: those that were named last were never watched.
+    pub(crate) fn leave_objects(&mut self, consumer: &mut dyn Consumer) {
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
+        let wishes = consumer.wishes();
+        wishes.missed.iter().for_each(|missed| objects.miss(missed, now));
+        let new = |object: &Object| !objects.known.contains_key(&object.id);
+        let new: Vec<_> = wishes.come.into_iter().filter(new).collect();
+        for Object { name, pid, since, .. } in new {
+            if has_ended(pid) {
+                objects.figures.ended += 1;
+            } else {
+                let wanted_ns = now.saturating_sub(since);
+                objects.miss(&Missed { name, objects: 1, wanted_ns }, now);
+            }
         }
     }
 

@@ -26,5 +26,6 @@ pub(super) extern "C" fn watch(
 pub(super) extern "C" fn unwatch(context: Context, name: u64, address: i64) -> i64 {
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
-    number(world, name).map_or(0, |name| world.objects.unwatch(name, pid, address))
+    let Some(name) = number(world, name) else { return 0 };
+    world.objects.unwatch((name, pid), address, record.time)
 }

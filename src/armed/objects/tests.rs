@@ -109,6 +109,18 @@ fn those_that_had_no_turn_are_told_of() {
 }
 
 #[test]
+fn those_that_came_and_went_count_as_not_seen() {
+    let (mut objects, _) = two_of_one();
+    let before = objects.counts.borrow().of(0, 200 * MS);
+    let missed = Missed { name: 0, objects: 3, wanted_ns: 5 * MS };
+    objects.miss(&missed, 150 * MS);
+    let after = objects.counts.borrow().of(0, 200 * MS);
+    assert_eq!((after.on_ns, after.wanted_ns), (0, before.wanted_ns + 5 * MS));
+    let remarks = objects.remarks(200 * MS);
+    assert!(remarks[0].starts_with("3 objects not watched: unwatch() or the end came"));
+}
+
+#[test]
 fn a_process_that_has_ended_is_known() {
     assert!(!has_ended(std::process::id()));
     let mut child = std::process::Command::new("true").spawn().expect("true");

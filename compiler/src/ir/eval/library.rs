@@ -127,8 +127,10 @@ impl Run<'_, '_> {
             ("unwatch", [name, address]) => {
                 let address = address.long();
                 let (name, pid) = self.object(name);
+                let until = self.host.field("time").long() as u64;
                 let objects = &mut self.state.objects;
-                let count = name.map_or(0, |name| objects.unwatch(name, pid, address));
+                let count =
+                    name.map_or(0, |name| objects.unwatch((name, pid), address, until));
                 Ok(Datum::Long(count))
             }
             ("abort", []) => {
