@@ -398,7 +398,8 @@ impl Armed {
     /// a ring that is not full enough, turns end, and watches are on or off for a while.
     pub(crate) fn due_in(&self) -> u64 {
         let now = self.surroundings.kernel.clock();
-        let drain = match self.interest.follows() || now < self.hurry {
+        let in_haste = self.interest.follows() || self.objects.is_some();
+        let drain = match in_haste || now < self.hurry {
             true => DRAIN_IN_HASTE_NS,
             false => DRAIN_EVERY_NS,
         };
@@ -607,8 +608,8 @@ impl Armed {
 
 /// How long hits may wait in a ring that is not full enough to wake us.
 const DRAIN_EVERY_NS: u64 = 20_000_000;
-/// The same where an exec is to be answered, or a pointer: longer than the engine
-/// waits for other CPUs there is no reason to.
+/// The same where an exec is to be answered, or a pointer, or handlers name objects:
+/// longer than the engine waits for other CPUs there is no reason to.
 const DRAIN_IN_HASTE_NS: u64 = 2_000_000;
 /// Hits that are older than this when it is drained come then.
 const SETTLED_NS: u64 = 2 * SETTLE_NS;

@@ -648,10 +648,11 @@ impl<'a, C: Consumer> Session<'a, C> {
                 Err(failure) => self.failure = Some(failure),
             }
         }
-        if let Some(armed) = &mut self.armed
-            && let Err(error) = armed.take_back(self.consumer)
-        {
-            self.failure.get_or_insert(Failure::System("reading the rest", error));
+        if let Some(armed) = &mut self.armed {
+            armed.leave_objects(self.consumer);
+            if let Err(error) = armed.take_back(self.consumer) {
+                self.failure.get_or_insert(Failure::System("reading the rest", error));
+            }
         }
         let now = self.kernel.clock();
         if let Err(failure) = self.consumer.end(self.failure.is_some(), now) {

@@ -303,3 +303,89 @@ fn hits_of_an_object_take_no_more_time_than_they_may() {
     assert!(hits > 100 && short == 1 && estimated == 1, "{ended:#?}");
     ended.says(&["`watch(\"node\")` was hit", "as `--max-overhead 5%` asks for"]);
 }
+
+/// Names each node that comes onto the list, and ends that when it leaves it.
+const BRIEF: &str = r#"
+    probe process.data("head").write { watch("node", &$new->value) }
+    probe process.data("removed").write {
+        unwatch("node", &$new->value)
+        total += $new->value
+    }
+    global total
+"#;
+
+#[test]
+fn objects_are_armed_soon_and_the_time_until_then_counts() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        global first, early, all
+        probe process.watch("node").write {
+            if (!(data_addr() in first)) {
+                first[data_addr()] = $new
+                all++
+                early += $new < 40
+            }
+        }
+        probe end {
+            printf("figures %d %d %d %d %.0f\n", all, early, total, seen("node"),
+                   100 * coverage("node"))
+            delete first
+        }"#;
+    let ended = told(&format!("{BRIEF} {script}"), &["brief 40 15"]);
+    let [all, early, total, seen, share] = ended.numbers("figures ")[0][..] else {
+        panic!()
+    };
+    // Two of three within 40 stores, of which one takes 0.25 ms.
+    assert!(all >= 30 && early * 3 > all * 2, "{ended:#?}");
+    let seen = 100 * seen / total;
+    assert!(seen < 97 && share < 97 && share.abs_diff(seen) < 12, "{seen}: {ended:#?}");
+}
+
+#[test]
+fn objects_that_went_before_they_were_armed_are_told_of() {
+    if !live() {
+        return;
+    }
+    let script = r#"
+        probe process.watch("node").write {}
+        probe end { printf("figures %d\n", coverage("node") < 0.5) }"#;
+    let ended = told(&format!("{BRIEF} {script}"), &["brief 40 0"]);
+    assert_eq!(ended.numbers("figures "), [[1]], "{ended:#?}");
+    ended.says(&[
+        "not watched: unwatch() or the end came before a debug register was there",
+    ]);
+}
+
+#[test]
+fn objects_that_had_no_turn_are_told_of() {
+    if !live() || engine_name() == "step" {
+        return;
+    }
+    let script = r#"
+        probe begin { for (i = 0; i < 10; i++) watch("node", base + 48 * i + 8, 8) }
+        probe process.watch("node").write {}"#;
+    let ended = told_with(&["--slice", "60000"], script, &["push 0"]);
+    ended.says(&["up to 10 places with objects", "; 6 of all that came had none"]);
+}
+
+#[test]
+fn of_objects_of_a_process_that_has_ended_it_is_said() {
+    if !live() {
+        return;
+    }
+    let script = format!(
+        r#"{PLACE}
+        probe process.data("removed").write {{ watch("node", &$new->value) }}
+        probe process.watch("node").write {{}}"#
+    );
+    let ended = despite_lost_traps(|| {
+        let mut target = Target::start(&c_with("objects", &["-g"]), &[]);
+        let started = Hwtrace::attach(&script, &target).start();
+        started.out().until("armed");
+        target.ask("last 2");
+        Some(started.finish().expect(0))
+    });
+    ended.says(&["1 object not watched: in a process that had ended"]);
+}

@@ -9,7 +9,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
-use hwtrace_runtime::abi::objects::{Object, Room};
+use hwtrace_probes::process::{Process, ProcessError};
+use hwtrace_runtime::abi::objects::{Missed, Object, Room};
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
@@ -42,6 +43,8 @@ pub(crate) struct Objects {
     rotate: bool,
     /// When the turn ends, by CLOCK_MONOTONIC: that of all processes.
     pace: Pace,
+    /// From when on it counts which are watched: when `begin` had run.
+    counted_from: Option<u64>,
     counts: Rc<RefCell<Counts>>,
     figures: Figures,
 }
@@ -80,6 +83,12 @@ struct Figures {
     most: usize,
     /// How many could not be armed.
     refused: u64,
+    /// The process of so many had ended.
+    ended: u64,
+    /// So many came and went, or the session did, before they could be armed.
+    missed: u64,
+    /// How many cells went that had no turn.
+    without_turn: u64,
     /// For how many no register was left, and they were not to take turns.
     short: u64,
 }
@@ -115,6 +124,7 @@ impl Objects {
             back: VecDeque::new(),
             rotate: sharing.rotate,
             pace: Pace::new(sharing.slice),
+            counted_from: None,
             counts: Rc::clone(counts),
             figures: Figures::default(),
         })
@@ -124,6 +134,45 @@ impl Objects {
     pub(super) fn turn_ends_in(&self, now: u64) -> Option<u64> {
         let rotates = self.pools.values().any(Pool::rotates);
         rotates.then(|| self.pace.ends_in(now))
+    }
+
+    /// Whether the turn is over. The first one begins when the first has to wait.
+    fn turn_is_over(&mut self, now: u64) -> bool {
+        if self.turn_ends_in(now).is_none() {
+            self.pace.rest();
+        }
+        self.turn_ends_in(now) == Some(0)
+    }
+
+    /// From when on the time of an object counts.
+    fn counts_from(&self, object: &Object, now: u64) -> u64 {
+        object.since.max(self.counted_from.unwrap_or(now)).min(now)
+    }
+
+    /// A cell has a register that is on from now on, or not.
+    fn turn(&mut self, root: u32, address: Option<u64>, on: bool, now: u64) {
+        let pool = self.pools.get_mut(&root).zip(address);
+        if let Some(cell) = pool.and_then(|(pool, address)| pool.cell(address)) {
+            cell.had_turn |= on;
+            self.counts.borrow_mut().turn_cell(cell.count, on, now);
+        }
+    }
+
+    /// Objects came and went before they were known: as if a cell had waited in vain.
+    fn miss(&mut self, missed: &Missed, now: u64) {
+        self.figures.missed += missed.objects;
+        let name = self.names.get(missed.name as usize);
+        let requests = name.map_or(&[][..], |name| &name.requests);
+        let mut counts = self.counts.borrow_mut();
+        let count = counts.add_cell(now.saturating_sub(missed.wanted_ns));
+        requests.iter().for_each(|request| counts.join_cell(count, *request));
+        counts.remove_cell(count, now);
+    }
+
+    /// A cell is watched no more.
+    fn forget_cell(&mut self, cell: &pool::Cell, now: u64) {
+        self.figures.without_turn += u64::from(!cell.had_turn);
+        self.counts.borrow_mut().remove_cell(cell.count, now);
     }
 
     /// How many objects a process can have, where they are not to take turns.
@@ -259,6 +308,16 @@ impl Objects {
                  a probe for objects"
             ));
         }
+        if self.figures.ended > 0 {
+            let ended = counted(self.figures.ended, "object");
+            remarks.push(format!("{ended} not watched: in a process that had ended"));
+        }
+        if self.figures.missed > 0 {
+            let missed = counted(self.figures.missed, "object");
+            remarks.push(format!(
+                "{missed} not watched: unwatch() or the end came before a debug register was there"
+            ));
+        }
         if self.figures.short > 0 {
             let short = counted(self.figures.short, "object");
             remarks.push(format!(
@@ -275,12 +334,22 @@ impl Objects {
             let share = 100.0 * seen.coverage();
             remarks.push(format!(
                 "up to {} places with objects took turns on {}: each was watched {share:.1} % \
-                 of the time on average",
+                 of the time on average{}",
                 self.figures.most,
                 counted(registers as u64, "debug register"),
+                self.without_turn(),
             ));
         }
         remarks
+    }
+
+    /// What is to be said of those that had no turn.
+    fn without_turn(&self) -> String {
+        let waiting: usize = self.pools.values().map(Pool::without_turn).sum();
+        match self.figures.without_turn + waiting as u64 {
+            0 => String::new(),
+            none => format!("; {none} of all that came had none"),
+        }
     }
 }
 
@@ -291,6 +360,10 @@ impl Armed {
             return;
         }
         let wishes = consumer.wishes();
+        let now = self.surroundings.kernel.clock();
+        if let Some(objects) = &mut self.objects {
+            wishes.missed.iter().for_each(|missed| objects.miss(missed, now));
+        }
         for id in wishes.gone {
             self.unwatch_object(id);
         }
@@ -300,17 +373,41 @@ impl Armed {
                 consumer.refuse_object(object.id);
             }
         }
+        let now = self.surroundings.kernel.clock();
+        if let Some(objects) = &mut self.objects {
+            objects.counted_from.get_or_insert(now);
+        }
+    }
+
+    /// Nothing is armed any more: those that were named last were never watched.
+    pub(crate) fn leave_objects(&mut self, consumer: &mut dyn Consumer) {
+        let now = self.surroundings.kernel.clock();
+        let Some(objects) = &mut self.objects else { return };
+        let wishes = consumer.wishes();
+        wishes.missed.iter().for_each(|missed| objects.miss(missed, now));
+        let new = |object: &Object| !objects.known.contains_key(&object.id);
+        let new: Vec<_> = wishes.come.into_iter().filter(new).collect();
+        for Object { name, pid, since, .. } in new {
+            if has_ended(pid) {
+                objects.figures.ended += 1;
+            } else {
+                let wanted_ns = now.saturating_sub(since);
+                objects.miss(&Missed { name, objects: 1, wanted_ns }, now);
+            }
+        }
     }
 
     /// Ends the turn of objects, if it is over: others have their registers then.
     pub(super) fn take_turns_of_objects(&mut self) {
         let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return };
-        if objects.turn_ends_in(now) != Some(0) {
+        if !objects.turn_is_over(now) {
             return;
         }
-        for root in objects.pools.keys().copied().collect::<Vec<_>>() {
-            self.turn_objects(root, now);
+        if objects.pace.has_begun() {
+            for root in objects.pools.keys().copied().collect::<Vec<_>>() {
+                self.turn_objects(root, now);
+            }
         }
         let begun = self.surroundings.kernel.clock();
         let Some(Objects { pools, pace, .. }) = &mut self.objects else { return };
@@ -321,20 +418,8 @@ impl Armed {
 
     fn turn_objects(&mut self, root: u32, now: u64) {
         let Some(objects) = &mut self.objects else { return };
-        let Some(pool) = objects.pools.get_mut(&root).filter(|pool| pool.rotates())
-        else {
-            return;
-        };
-        let before: Vec<_> =
-            (0..objects.registers.len()).map(|at| pool.of_register(at)).collect();
-        let moves = pool.turn(now);
-        for moved in &moves {
-            let left = before.get(moved.register).copied().flatten();
-            let cell = left.and_then(|address| pool.cell(address));
-            if let Some(cell) = cell {
-                objects.counts.borrow_mut().turn_cell(cell.count, false, now);
-            }
-        }
+        let pool = objects.pools.get_mut(&root).filter(|pool| pool.rotates());
+        let moves = pool.map_or_else(Vec::new, |pool| pool.turn(now));
         for moved in moves {
             self.move_cell(root, moved);
         }
@@ -355,7 +440,11 @@ impl Armed {
                 name.requests.iter().any(|request| instance.is_told(*request))
             });
         if there < bytes.len() || !asked {
-            objects.figures.refused += 1;
+            let figures = &mut objects.figures;
+            match has_ended(object.pid) {
+                true => figures.ended += 1,
+                false => figures.refused += 1,
+            }
             return false;
         }
         if !objects.finds_room(root, &object) {
@@ -368,6 +457,7 @@ impl Armed {
         let before: Vec<_> = before.into_iter().flatten().collect();
         let cells: Vec<_> = object.cells(objects.length).collect();
         let registers = objects.registers.len();
+        let since = objects.counts_from(&object, now);
         let mut moves = Vec::new();
         for address in cells.iter().copied().filter(|cell| !before.contains(cell)) {
             let requests = &objects.names[object.name as usize].requests;
@@ -375,7 +465,7 @@ impl Armed {
             let pool = pool.or_insert_with(|| Pool::new(registers, now));
             let mut counts = objects.counts.borrow_mut();
             if !pool.join(address, object.id) {
-                let count = counts.add_cell(now);
+                let count = counts.add_cell(since);
                 moves.extend(pool.add(address, object.id, count, now));
             }
             let count = pool.cell(address).map_or(0, |cell| cell.count);
@@ -407,7 +497,7 @@ impl Armed {
         for address in cells {
             let Some(pool) = objects.pools.get_mut(&root) else { return };
             if let Some((cell, moved)) = pool.remove(address, id) {
-                objects.counts.borrow_mut().remove_cell(cell.count, now);
+                objects.forget_cell(&cell, now);
                 moves.extend(moved);
             }
         }
@@ -419,34 +509,33 @@ impl Armed {
     /// A register for objects is off for a while, or on again: so is what it holds.
     pub(super) fn switched_cells(&mut self, watch: usize, on: bool) {
         let now = self.surroundings.kernel.clock();
-        let Some(Objects { registers, pools, counts, .. }) = &mut self.objects else {
+        let Some(objects) = &mut self.objects else { return };
+        let Some(register) = objects.registers.iter().position(|own| *own == watch)
+        else {
             return;
         };
-        let Some(register) = registers.iter().position(|own| *own == watch) else {
-            return;
-        };
-        for pool in pools.values_mut() {
-            let address = pool.of_register(register);
-            if let Some(cell) = address.and_then(|address| pool.cell(address)) {
-                counts.borrow_mut().turn_cell(cell.count, on, now);
-            }
+        for root in objects.pools.keys().copied().collect::<Vec<_>>() {
+            let held = objects.pools[&root].of_register(register);
+            objects.turn(root, held, on, now);
         }
     }
 
     /// Moves a register for objects of a process; gives whether that went well.
-    fn move_cell(&mut self, root: u32, Move { register, address }: Move) -> bool {
+    fn move_cell(&mut self, root: u32, moved: Move) -> bool {
+        let Move { register, left, address } = moved;
         let Some(watch) = self.objects.as_ref().map(|it| it.registers[register]) else {
             return false;
         };
         let placed = self.place(root, watch, address);
         let on = self.relief.as_ref().is_none_or(|it| !it.keeps_off(watch));
+        let now = self.surroundings.kernel.clock();
         let Some(objects) = &mut self.objects else { return false };
+        // Until then hits were those of the cell that it leaves.
+        let until = placed.as_ref().map_or(now, |placed| placed.since);
+        objects.turn(root, left, false, until);
         match (placed, address) {
             (Ok(Placed { since, held, sure }), Some(address)) => {
-                let pool = objects.pools.get_mut(&root);
-                if let Some(cell) = pool.and_then(|pool| pool.cell(address)) {
-                    objects.counts.borrow_mut().turn_cell(cell.count, on, since);
-                }
+                objects.turn(root, Some(address), on, since);
                 if let Some(held) = held {
                     let back = Back { since, root, address, held, sure };
                     objects.back.push_back(back);
@@ -479,7 +568,7 @@ impl Armed {
         }
         objects.known.retain(|_, known| known.root != pid);
         for cell in pool.into_cells() {
-            objects.counts.borrow_mut().remove_cell(cell.count, now);
+            objects.forget_cell(&cell, now);
         }
     }
 
@@ -495,3 +584,14 @@ impl Armed {
         }
     }
 }
+
+/// Whether a process has ended, also where its parent has not noticed yet.
+fn has_ended(pid: u32) -> bool {
+    matches!(
+        Process::open(pid),
+        Err(ProcessError::Gone { .. } | ProcessError::Zombie { .. })
+    )
+}
+
+#[cfg(test)]
+mod tests;

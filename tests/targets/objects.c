@@ -8,6 +8,9 @@
 //   churn MS    counts in all nodes of the list for so long; the upper half of a value is
 //               the node's number
 //   spin MS     stores into node 0 for so long, as fast as it goes
+//   brief N MS  takes N nodes onto the list, one after the other; counts in each for so long,
+//               and takes it off again
+//   last N      names node N as one that leaves the list, and ends at once
 //   total       says how often that was
 //   exec        executes itself once more
 #include <stdio.h>
@@ -92,6 +95,17 @@ int main(int argc, char **argv) {
         } else if (sscanf(line, "spin %ld", &a) == 1) {
             for (double end = now() + a; now() < end;)
                 for (b = 0; b < 100; b++) store(&nodes[0], b);
+        } else if (sscanf(line, "brief %ld %ld", &a, &b) == 2) {
+            for (struct node *node = &nodes[count]; a > 0; a--, node++) {
+                head = node;
+                for (double end = now() + b; now() < end; usleep(BETWEEN_US))
+                    store(node, node->value + 1);
+                removed = node;
+            }
+            usleep(PAUSE_US);
+        } else if (sscanf(line, "last %ld", &a) == 1) {
+            removed = &nodes[a];
+            _exit(0);
         } else if (strcmp(line, "total\n") == 0) {
             printf("total %ld\n", total);
         } else if (strcmp(line, "exec\n") == 0) {

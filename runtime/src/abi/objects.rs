@@ -30,6 +30,8 @@ pub struct Object {
     pub address: u64,
     /// Its bytes, 1 to 64.
     pub length: u32,
+    /// When the handler was called that named it: nanoseconds of CLOCK_MONOTONIC.
+    pub since: u64,
 }
 
 impl Object {
@@ -58,12 +60,25 @@ pub struct Wishes {
     /// Those that are to be watched, the oldest first; of those that it knows already the
     /// length is another.
     pub come: Vec<Object>,
+    /// Those that came and went meanwhile.
+    pub missed: Vec<Missed>,
+}
+
+/// Objects of a name that nobody learned of while they were to be watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// The name, as [`Object::name`].
+    pub name: u32,
+    /// How many.
+    pub objects: u64,
+    /// For how many nanoseconds they were to be watched, together.
+    pub wanted_ns: u64,
 }
 
 impl Wishes {
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
-        self.gone.is_empty() && self.come.is_empty()
+        self.gone.is_empty() && self.come.is_empty() && self.missed.is_empty()
     }
 }
 
@@ -80,6 +95,8 @@ pub struct Objects {
     /// Those from this number on the session does not know yet.
     told: u64,
     gone: Vec<u64>,
+    /// Those that went before it knew them, by name.
+    missed: BTreeMap<u32, Missed>,
     /// Those that it knows with another length.
     resized: BTreeSet<u64>,
     refused: u64,
@@ -89,9 +106,15 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// `watch()`: whether the object is watched from now on, or is already. One that is
-    /// watched with another length has the new one.
-    pub fn watch(&mut self, name: u32, pid: u32, address: i64, length: i64) -> bool {
+    /// `watch()` at a time in nanoseconds of CLOCK_MONOTONIC: whether the object is watched
+    /// from now on, or is already. One that is watched with another length has the new one.
+    pub fn watch(
+        &mut self,
+        (name, pid): (u32, u32),
+        address: i64,
+        length: i64,
+        since: u64,
+    ) -> bool {
         let key = (name, pid, address as u64);
         let known = self.all.get(&key);
         if known.is_some_and(|known| i64::from(known.length) == length) {
@@ -110,7 +133,8 @@ impl Objects {
         }
         // With another length it is the same: hits that are on their way are its own.
         let id = known.map_or(self.next, |known| known.id);
-        let object = Object { id, name, pid, address: key.2, length: length as u32 };
+        let length = length as u32;
+        let object = Object { id, name, pid, address: key.2, length, since };
         if !self.finds_room(key, &object) {
             self.short += 1;
             return false;
@@ -124,12 +148,27 @@ impl Objects {
         true
     }
 
-    /// `unwatch()`: how many were watched; of all processes where no address is given.
-    pub fn unwatch(&mut self, name: u32, pid: u32, address: i64) -> i64 {
+    /// `unwatch()` at a time in nanoseconds of CLOCK_MONOTONIC: how many were watched; of
+    /// all processes where no address is given.
+    pub fn unwatch(&mut self, (name, pid): (u32, u32), address: i64, until: u64) -> i64 {
         if address != ALL_OBJECTS {
-            return self.remove((name, pid, address as u64)).into();
+            let gone = self.remove((name, pid, address as u64));
+            return gone.map_or(0, |object| self.went(&object, until));
         }
-        self.remove_all(|object| object.name == name)
+        let gone = self.remove_all(|object| object.name == name);
+        gone.iter().map(|object| self.went(object, until)).sum()
+    }
+
+    /// Nobody wants an object any more; gives that it was one.
+    fn went(&mut self, object: &Object, until: u64) -> i64 {
+        let wanted_ns = until.saturating_sub(object.since);
+        if object.id >= self.told && wanted_ns > 0 {
+            let none = Missed { name: object.name, ..Missed::default() };
+            let missed = self.missed.entry(object.name).or_insert(none);
+            missed.objects += 1;
+            missed.wanted_ns += wanted_ns;
+        }
+        1
     }
 
     /// How many there are.
@@ -146,14 +185,15 @@ impl Objects {
     pub fn take_wishes(&mut self) -> Wishes {
         let gone = std::mem::take(&mut self.gone);
         let resized = std::mem::take(&mut self.resized);
+        let missed = std::mem::take(&mut self.missed).into_values().collect();
         if self.told == self.next && resized.is_empty() {
-            return Wishes { gone, come: Vec::new() };
+            return Wishes { gone, come: Vec::new(), missed };
         }
         let new = |it: &&Object| it.id >= self.told || resized.contains(&it.id);
         let mut come: Vec<_> = self.all.values().filter(new).copied().collect();
         come.sort_unstable_by_key(|object| object.id);
         self.told = self.next;
-        Wishes { gone, come }
+        Wishes { gone, come, missed }
     }
 
     /// Objects of a process are to have registers of their own, of which there are so many.
@@ -191,20 +231,20 @@ impl Objects {
         self.short
     }
 
-    fn remove_all(&mut self, which: impl Fn(&Object) -> bool) -> i64 {
+    fn remove_all(&mut self, which: impl Fn(&Object) -> bool) -> Vec<Object> {
         let keys: Vec<_> =
             self.all.iter().filter(|(_, it)| which(it)).map(|(key, _)| *key).collect();
-        keys.iter().map(|key| i64::from(self.remove(*key))).sum()
+        keys.iter().filter_map(|key| self.remove(*key)).collect()
     }
 
-    fn remove(&mut self, key: Key) -> bool {
-        let Some(Object { id, .. }) = self.all.remove(&key) else { return false };
-        self.ids.remove(&id);
-        // Of one that came and went in between the session learns nothing.
-        if id < self.told {
-            self.gone.push(id);
+    fn remove(&mut self, key: Key) -> Option<Object> {
+        let object = self.all.remove(&key)?;
+        self.ids.remove(&object.id);
+        // Of one that came and went in between the session learns that there was one.
+        if object.id < self.told {
+            self.gone.push(object.id);
         }
-        true
+        Some(object)
     }
 }
 
@@ -219,17 +259,20 @@ mod tests {
     #[test]
     fn the_same_object_twice_is_one() {
         let mut objects = Objects::default();
-        assert!(objects.watch(0, 7, 0x1000, 4));
-        assert!(objects.watch(0, 7, 0x1000, 4));
-        assert!(objects.watch(1, 7, 0x1000, 4), "by another name it is another");
+        assert!(objects.watch((0, 7), 0x1000, 4, 9));
+        assert!(objects.watch((0, 7), 0x1000, 4, 9));
+        assert!(objects.watch((1, 7), 0x1000, 4, 9), "by another name it is another");
         assert_eq!(ids(&objects.take_wishes().come), [0, 1]);
         assert!(objects.take_wishes().is_empty());
-        assert!(objects.watch(0, 7, 0x1000, 8), "longer than before");
+        assert!(objects.watch((0, 7), 0x1000, 8, 9), "longer than before");
         let wishes = objects.take_wishes();
         assert_eq!((wishes.gone, ids(&wishes.come)), (vec![], vec![0]), "and the same");
         assert_eq!(wishes.come[0].length, 8);
         assert!(objects.is_watched(0) && objects.count() == 2);
-        assert!(objects.watch(0, 7, 0x1000, 2) && objects.unwatch(0, 7, 0x1000) == 1);
+        assert!(
+            objects.watch((0, 7), 0x1000, 2, 9)
+                && objects.unwatch((0, 7), 0x1000, 9) == 1
+        );
         let wishes = objects.take_wishes();
         assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![]));
     }
@@ -247,34 +290,37 @@ mod tests {
             (7, 0x1000, -1),
             (7, 0x1000, 65),
         ] {
-            assert!(!objects.watch(0, pid, address, length), "{address:#x} {length}");
+            assert!(
+                !objects.watch((0, pid), address, length, 9),
+                "{address:#x} {length}"
+            );
         }
         assert_eq!((objects.refused(), objects.count()), (8, 0));
         for at in 0..OBJECTS_MAX as i64 {
-            assert!(objects.watch(0, 7, 0x1000 + 8 * at, 8));
+            assert!(objects.watch((0, 7), 0x1000 + 8 * at, 8, 9));
         }
-        assert!(!objects.watch(0, 7, 0x10_0000, 8), "too many");
-        assert!(objects.watch(0, 7, 0x1000, 4), "takes the place of itself");
+        assert!(!objects.watch((0, 7), 0x10_0000, 8, 9), "too many");
+        assert!(objects.watch((0, 7), 0x1000, 4, 9), "takes the place of itself");
         assert_eq!(objects.refused(), 9);
     }
 
     #[test]
     fn what_goes_is_told_once_and_only_where_it_was_told_of() {
         let mut objects = Objects::default();
-        objects.watch(0, 7, 0x1000, 4);
-        assert_eq!(objects.unwatch(0, 7, 0x1000), 1);
-        assert_eq!(objects.unwatch(0, 7, 0x1000), 0);
+        objects.watch((0, 7), 0x1000, 4, 9);
+        assert_eq!(objects.unwatch((0, 7), 0x1000, 9), 1);
+        assert_eq!(objects.unwatch((0, 7), 0x1000, 9), 0);
         assert!(objects.take_wishes().is_empty());
-        objects.watch(0, 7, 0x1000, 4);
-        objects.watch(0, 8, 0x1000, 4);
-        objects.watch(1, 7, 0x1000, 4);
+        objects.watch((0, 7), 0x1000, 4, 9);
+        objects.watch((0, 8), 0x1000, 4, 9);
+        objects.watch((1, 7), 0x1000, 4, 9);
         objects.take_wishes();
-        assert_eq!(objects.unwatch(0, 9, ALL_OBJECTS), 2, "of all processes");
+        assert_eq!(objects.unwatch((0, 9), ALL_OBJECTS, 9), 2, "of all processes");
         assert!(!objects.is_watched(1) && objects.is_watched(3));
         assert_eq!(objects.take_wishes().gone, [1, 2]);
         objects.forget(7);
         assert_eq!(objects.take_wishes().gone, [3]);
-        objects.watch(0, 7, 0x1000, 4);
+        objects.watch((0, 7), 0x1000, 4, 9);
         objects.take_wishes();
         objects.refuse(4);
         assert!(objects.take_wishes().is_empty(), "the session knows");
@@ -282,20 +328,41 @@ mod tests {
     }
 
     #[test]
+    fn of_what_comes_and_goes_in_between_it_is_told_how_long_it_was_wanted() {
+        let mut objects = Objects::default();
+        objects.watch((0, 7), 0x1000, 4, 10);
+        objects.take_wishes();
+        objects.watch((0, 7), 0x1008, 4, 20);
+        objects.watch((1, 7), 0x1008, 4, 20);
+        objects.watch((1, 7), 0x1010, 4, 25);
+        objects.watch((1, 7), 0x1018, 4, 90);
+        assert_eq!(objects.unwatch((0, 7), 0x1000, 30), 1, "known");
+        assert_eq!(objects.unwatch((0, 7), 0x1008, 20), 1, "at once: no time to miss");
+        assert_eq!(objects.unwatch((1, 7), 0x1008, 60), 1);
+        assert_eq!(objects.unwatch((1, 7), 0x1010, 80), 1);
+        let wishes = objects.take_wishes();
+        let missed = Missed { name: 1, objects: 2, wanted_ns: 95 };
+        assert_eq!((wishes.missed, ids(&wishes.come)), (vec![missed], vec![4]));
+        assert!(objects.take_wishes().is_empty());
+    }
+
+    #[test]
     fn without_turns_there_are_as_many_as_registers() {
         let mut objects = Objects::default();
         objects.set_room(Some(Room { registers: 2, bytes: 8 }));
-        assert!(objects.watch(0, 7, 0x1000, 4) && objects.watch(0, 7, 0x1008, 8));
         assert!(
-            objects.watch(0, 7, 0x1004, 4) && objects.watch(1, 7, 0x1000, 4),
+            objects.watch((0, 7), 0x1000, 4, 9) && objects.watch((0, 7), 0x1008, 8, 9)
+        );
+        assert!(
+            objects.watch((0, 7), 0x1004, 4, 9) && objects.watch((1, 7), 0x1000, 4, 9),
             "shared"
         );
-        assert!(!objects.watch(0, 7, 0x1010, 1));
-        assert!(!objects.watch(0, 7, 0x1008, 9), "longer than there is room for");
-        assert!(objects.watch(0, 7, 0x1008, 8), "it has the length that it had");
-        assert!(objects.watch(0, 8, 0x1010, 16), "another process");
-        assert_eq!(objects.unwatch(0, 7, 0x1008), 1);
-        assert!(objects.watch(0, 7, 0x1010, 1));
+        assert!(!objects.watch((0, 7), 0x1010, 1, 9));
+        assert!(!objects.watch((0, 7), 0x1008, 9, 9), "longer than there is room for");
+        assert!(objects.watch((0, 7), 0x1008, 8, 9), "it has the length that it had");
+        assert!(objects.watch((0, 8), 0x1010, 16, 9), "another process");
+        assert_eq!(objects.unwatch((0, 7), 0x1008, 9), 1);
+        assert!(objects.watch((0, 7), 0x1010, 1, 9));
         assert_eq!((objects.short(), objects.refused()), (2, 0));
     }
 }

@@ -19,12 +19,13 @@ pub(super) extern "C" fn watch(
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
     let Some(name) = number(world, name) else { return 0 };
-    world.objects.watch(name, pid, address, length).into()
+    world.objects.watch((name, pid), address, length, record.time).into()
 }
 
 /// No handler runs for it any more.
 pub(super) extern "C" fn unwatch(context: Context, name: u64, address: i64) -> i64 {
     let (world, record) = enter(context);
     let pid = world.asked_of(record);
-    number(world, name).map_or(0, |name| world.objects.unwatch(name, pid, address))
+    let Some(name) = number(world, name) else { return 0 };
+    world.objects.unwatch((name, pid), address, record.time)
 }

@@ -14,6 +14,8 @@ use hwtrace_runtime::slots::{Scope, Slots};
 pub(super) struct Move {
     /// Its index among those for objects.
     pub(super) register: usize,
+    /// The cell that it leaves, where that is there still.
+    pub(super) left: Option<u64>,
     /// Where the cell begins.
     pub(super) address: Option<u64>,
 }
@@ -47,6 +49,8 @@ pub(super) struct Cell {
     hits: u64,
     /// What it held last, where that is known.
     pub(super) last: Option<u64>,
+    /// Whether it ever had a register.
+    pub(super) had_turn: bool,
 }
 
 const SEAT: Seat = Seat { pinned: false, weight: 1, scope: Scope::Tasks };
@@ -116,9 +120,17 @@ impl Pool {
         self.turns.want(number, true);
         self.numbers[number] = Some(address);
         let objects = vec![object];
-        let cell = Cell { number, objects, count, since: now, hits: 0, last: None };
+        let cell = Cell {
+            number,
+            objects,
+            count,
+            since: now,
+            hits: 0,
+            last: None,
+            had_turn: false,
+        };
         self.cells.insert(address, cell);
-        register.map(|register| Move { register, address: Some(address) })
+        register.map(|register| Move { register, left: None, address: Some(address) })
     }
 
     /// An object has none of the bytes of a cell any more. The cell, where it was the last
@@ -144,7 +156,8 @@ impl Pool {
         let coming = self.turns.relieve();
         let moves = self.passed(&coming);
         let moved = moves.into_iter().find(|it| it.register == register);
-        Some((cell, Some(moved.unwrap_or(Move { register, address: None }))))
+        let nowhere = Move { register, left: None, address: None };
+        Some((cell, Some(moved.unwrap_or(nowhere))))
     }
 
     /// A cell was hit, and holds this now where that is known.
@@ -168,6 +181,11 @@ impl Pool {
         self.passed(&passes)
     }
 
+    /// Those that had no turn yet.
+    pub(super) fn without_turn(&self) -> usize {
+        self.cells.values().filter(|cell| !cell.had_turn).count()
+    }
+
     /// All cells, when the process is gone.
     pub(super) fn into_cells(self) -> impl Iterator<Item = Cell> {
         self.cells.into_values()
@@ -187,10 +205,11 @@ impl Pool {
         for pass in passes {
             let Some(register) = self.register(pass.from) else { continue };
             self.carried[register] = pass.to;
-            if self.numbers[pass.from].is_none() {
+            let [left, address] = [pass.from, pass.to].map(|it| self.numbers[it]);
+            if left.is_none() {
                 self.free.push(pass.from);
             }
-            moves.push(Move { register, address: self.numbers[pass.to] });
+            moves.push(Move { register, left, address });
         }
         moves
     }
@@ -206,7 +225,11 @@ mod tests {
 
     impl Held {
         fn take(&mut self, moves: impl IntoIterator<Item = Move>) {
-            moves.into_iter().for_each(|it| self.0[it.register] = it.address);
+            for Move { register, left, address } in moves {
+                // Who was told to leave it had it; of those that have gone nothing is told.
+                assert!(left.is_none() || left == self.0[register]);
+                self.0[register] = address;
+            }
         }
 
         /// They agree with the pool, and no register is idle while a cell waits.
@@ -281,6 +304,18 @@ mod tests {
         assert!(pool.remove(8, 1).is_none() && pool.remove(16, 1).is_none());
         let (cell, moved) = pool.remove(8, 2).expect("it was the last");
         assert_eq!(cell.count, 5);
-        assert_eq!(moved, Some(Move { register: 0, address: None }));
+        assert_eq!(moved, Some(Move { register: 0, left: None, address: None }));
+    }
+
+    #[test]
+    fn a_move_names_the_cell_whose_turn_it_ends() {
+        let mut pool = Pool::new(1, 1);
+        let first = pool.add(8, 1, 0, 0);
+        assert_eq!(first, Some(Move { register: 0, left: None, address: Some(8) }));
+        assert_eq!(pool.add(16, 2, 0, 0), None);
+        let turn = Move { register: 0, left: Some(8), address: Some(16) };
+        assert_eq!(pool.turn(1), [turn]);
+        let (_, moved) = pool.remove(16, 2).expect("it was there");
+        assert_eq!(moved, Some(Move { register: 0, left: None, address: Some(8) }));
     }
 }

@@ -32,6 +32,11 @@ impl Pace {
         self.until.is_some()
     }
 
+    /// Nobody waits: the next turn is a first one.
+    pub(crate) fn rest(&mut self) {
+        self.until = None;
+    }
+
     /// In how many nanoseconds the turn ends; 0 where it is over, or none has begun.
     pub(crate) fn ends_in(&self, now: u64) -> u64 {
         self.until.map_or(0, |until| until.saturating_sub(now))
@@ -93,6 +98,17 @@ mod tests {
         let lengths = lengths(2 * MS);
         let mean = lengths.iter().sum::<f64>() / lengths.len() as f64;
         assert!((mean - 100.0).abs() < 2.0, "{mean}");
+    }
+
+    #[test]
+    fn after_a_rest_the_next_turn_is_a_first_one() {
+        let mut pace = Pace::new(Duration::from_millis(8));
+        let mut turns = Turns::new(&[], Slots::default(), 9);
+        pace.begin(0, 10, &mut turns);
+        pace.rest();
+        assert!(!pace.has_begun() && pace.ends_in(20) == 0);
+        pace.begin(1000 * MS, 1000 * MS, &mut turns);
+        assert!(pace.has_begun() && pace.ends_in(1000 * MS) >= 6 * MS);
     }
 
     #[test]

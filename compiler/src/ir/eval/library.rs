@@ -117,16 +117,20 @@ impl Run<'_, '_> {
             ("watch", [name, address, length]) => {
                 let (address, length) = (address.long(), length.long());
                 let (name, pid) = self.object(name);
+                let since = self.host.field("time").long() as u64;
                 let objects = &mut self.state.objects;
-                let watched =
-                    name.is_some_and(|name| objects.watch(name, pid, address, length));
+                let watched = name.is_some_and(|name| {
+                    objects.watch((name, pid), address, length, since)
+                });
                 Ok(Datum::Long(watched.into()))
             }
             ("unwatch", [name, address]) => {
                 let address = address.long();
                 let (name, pid) = self.object(name);
+                let until = self.host.field("time").long() as u64;
                 let objects = &mut self.state.objects;
-                let count = name.map_or(0, |name| objects.unwatch(name, pid, address));
+                let count =
+                    name.map_or(0, |name| objects.unwatch((name, pid), address, until));
                 Ok(Datum::Long(count))
             }
             ("abort", []) => {
