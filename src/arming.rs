@@ -25,8 +25,9 @@ use crate::engines::{BEST, NoEngine, setcap};
 use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
-use shortage::none_free;
+use crate::sharing::Means;
 pub(crate) use shortage::too_many;
+use shortage::{Lacking, none_free};
 
 /// A script that watches a process was given none.
 pub(crate) fn no_target(request: &Request) -> Diagnostic {
@@ -267,6 +268,7 @@ pub(crate) fn failed(
     Refused { pid, error }: &Refused,
     requests: &[Request],
     registers: &Registers,
+    means: Means,
 ) -> Failure {
     let request = |register: usize| {
         requests.get(registers.sees().get(register)?.first()?.request())
@@ -282,7 +284,7 @@ pub(crate) fn failed(
             reached(told.note(format!("{limit} is too low")), limit, 0)
         }
         ArmError::Gone { .. } => new(Code::TargetExited, None),
-        ArmError::NoFreeRegister { watch, tid, short, .. } => {
+        ArmError::NoFreeRegister { watch, tid, short, free } => {
             let whose = match tid {
                 0 => "each CPU".to_owned(),
                 tid => format!("thread {tid}"),
@@ -290,7 +292,15 @@ pub(crate) fn failed(
             let message =
                 format!("no free debug register on {whose} for `{}`", name(*watch));
             let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
-            none_free(diagnostic, short, &register_holders(*pid))
+            let lacking = Lacking {
+                short,
+                free: *free as usize,
+                all: registers.least(false),
+                by_turns: registers.least(true),
+                traceable: requests.iter().all(|request| request.data.is_of_target()),
+                means,
+            };
+            none_free(diagnostic, &lacking, &register_holders(*pid))
         }
         ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),
         ArmError::NoAccess { pid } => no_access(new(Code::PermissionDenied, None), *pid),
@@ -459,6 +469,7 @@ fn no_ptrace(diagnostic: Diagnostic, pid: u32, yama: Option<i32>) -> Diagnostic 
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::sharing::Sharing;
 
     fn code(failure: Failure) -> Code {
         match failure {
@@ -486,7 +497,8 @@ mod tests {
     #[test]
     fn failures_have_their_codes() {
         let armed = |error: ArmError| {
-            code(failed(&Refused { pid: 1, error }, &[], &Registers::default()))
+            let means = Means { sharing: Sharing::default(), passes: true };
+            code(failed(&Refused { pid: 1, error }, &[], &Registers::default(), means))
         };
         let limit = |limit| ArmError::Limit { limit, needed: 9 };
         assert_eq!(armed(ArmError::Gone { pid: 1 }), Code::TargetExited);

@@ -11,11 +11,12 @@ use hwtrace_compiler::capture::HandlerPlan;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_lang::environment::PointId;
 use hwtrace_lang::sema::AUTOPRINT_PRIORITY;
+use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve::Location;
 use hwtrace_probes::spec::{Mode, Only, Spec, Timer};
-use hwtrace_runtime::abi::Fault;
 use hwtrace_runtime::abi::objects::OBJECTS_MAX;
 use hwtrace_runtime::abi::objects::Wishes;
+use hwtrace_runtime::abi::{Fault, FaultCode};
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{Captured, RawHit};
 use hwtrace_runtime::plan::{Act, Filter, Needs, Plan};
@@ -218,7 +219,11 @@ impl<'a> Handlers<'a> {
 
     fn explain(&self, fault: Fault) -> Failure {
         let span = self.script.program.span(fault);
-        faults::explain(fault.code, span, self.world.fault_text()).into()
+        let unread = (fault.code == FaultCode::BadAddress)
+            .then(|| self.world.unread_process())
+            .flatten();
+        let ended = unread.filter(|pid| *pid != 0 && has_ended(*pid));
+        faults::explain(fault.code, span, self.world.fault_text(), ended).into()
     }
 
     /// Handlers of `begin`, by priority, then in the order of the script.
@@ -252,6 +257,14 @@ impl<'a> Handlers<'a> {
         chosen.sort_unstable();
         chosen.into_iter().map(|(_, handler)| handler).collect()
     }
+}
+
+/// Whether a process has none of its memory any more.
+fn has_ended(pid: u32) -> bool {
+    matches!(
+        Process::open(pid),
+        Err(ProcessError::Gone { .. } | ProcessError::Zombie { .. })
+    )
 }
 
 /// Hits that pass both.

@@ -160,6 +160,24 @@ impl Registers {
         Turns::new(&self.seats, self.slots, seed)
     }
 
+    /// How many of a thread's, or a CPU's, they get along with; one at least is for
+    /// objects, where there are any.
+    pub(crate) fn least(&self, by_turns: bool) -> usize {
+        let all = self.seats.iter().enumerate();
+        let (objects, others): (Vec<_>, Vec<_>) =
+            all.partition(|(watch, _)| self.for_objects.contains(watch));
+        let objects = objects.len().min(1);
+        if !by_turns {
+            return objects + others.len();
+        }
+        let (stay, turn): (Vec<_>, Vec<_>) =
+            others.into_iter().map(|it| it.1).partition(|seat| seat.pinned);
+        let among = |scope: Scope| {
+            usize::from(turn.iter().any(|seat: &&Seat| seat.scope == scope))
+        };
+        objects + stay.len() + among(Scope::Tasks) + among(Scope::Kernel)
+    }
+
     /// What the engine is told of them; addresses are those of the first
     /// process.
     pub(crate) fn watches(&self) -> &[Watch] {

@@ -438,8 +438,8 @@ impl<'a, C: Consumer> Session<'a, C> {
         let engine = self.options.engine.take_for(&self.kernel, acts);
         let engine = engine.map_err(|why| arming::no_engine(&why))?;
         let sharing = self.options.sharing;
-        // Before registers are taken.
-        let bound = sharing.max_overhead;
+        // Before registers are taken. Where each instruction takes time, hits cost no more.
+        let bound = sharing.max_overhead.filter(|_| engine.has_registers());
         self.relief = bound.map(|bound| (bound, measured(&self.kernel, &engine)));
         let with = With { taken: &engine, options: &options, stacks, sharing };
         let target = self.target.as_mut();

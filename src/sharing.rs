@@ -43,16 +43,38 @@ impl Sharing {
 
     /// What is asked for and means nothing to an engine, as sentences.
     pub(crate) fn unserved(&self, taken: &Taken) -> Vec<String> {
-        let asked =
-            [(self.registers.is_some(), "--registers"), (self.partial, "--partial")];
-        let options = asked.iter().filter(|(asked, _)| *asked && !taken.has_registers());
-        let options = options.map(|(_, option)| {
-            let engine = taken.name();
-            format!(
-                "`{option}` makes no difference: the engine `{engine}` takes no registers"
-            )
+        if taken.has_registers() {
+            return Vec::new();
+        }
+        let (no_registers, steps) =
+            ("takes no registers", "takes its time for each instruction, hit or not");
+        let asked = [
+            (self.registers.is_some(), "--registers", no_registers),
+            (self.partial, "--partial", no_registers),
+            (self.max_overhead.is_some(), "--max-overhead", steps),
+        ];
+        let engine = taken.name();
+        let asked = asked.iter().filter(|(asked, ..)| *asked);
+        let options = asked.map(|(_, option, why)| {
+            format!("`{option}` makes no difference: the engine `{engine}` {why}")
         });
         options.collect()
+    }
+}
+
+/// How watches may share, and whether an engine serves it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Means {
+    /// What is asked for.
+    pub(crate) sharing: Sharing,
+    /// Whether the engine has watches take turns.
+    pub(crate) passes: bool,
+}
+
+impl Means {
+    /// Whether watches take turns where registers are too few.
+    pub(crate) fn take_turns(&self) -> bool {
+        self.sharing.rotate && self.passes
     }
 }
 

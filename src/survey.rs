@@ -27,7 +27,7 @@ use crate::kernel_data::{self, KernelData};
 use crate::plans;
 use crate::registers::{Registers, Shape};
 use crate::session::{Consumer, Data, Failure, Request};
-use crate::sharing::Sharing;
+use crate::sharing::{Means, Sharing};
 use crate::surroundings::may_read_kernel;
 use crate::target::Running;
 use crate::unwinding::Unwinding;
@@ -56,12 +56,17 @@ impl From<Failure> for Obstacle {
 }
 
 impl Obstacle {
-    fn of(refused: &Refused, requests: &[Request], registers: &Registers) -> Self {
+    fn of(
+        refused: &Refused,
+        requests: &[Request],
+        registers: &Registers,
+        means: Means,
+    ) -> Self {
         let free = match refused.error {
             ArmError::NoFreeRegister { free, .. } => Some(free),
             _ => None,
         };
-        Self { failure: arming::failed(refused, requests, registers), free }
+        Self { failure: arming::failed(refused, requests, registers, means), free }
     }
 }
 
@@ -323,6 +328,7 @@ impl Survey {
         target: Option<&mut Running>,
         consumer: &mut C,
     ) -> Result<Armed, Obstacle> {
+        let means = Means { sharing, passes: taken.passes() };
         let turns = registers.turns(surroundings.kernel.clock());
         let rotation = Rotation::new(turns, Pace::new(sharing.slice));
         let turns = rotation.first();
@@ -364,17 +370,17 @@ impl Survey {
         if let Some(watches) = kernel_watches
             && let Err(refused) = armed.arm_kernel(&watches)
         {
-            return Err(Obstacle::of(&refused, requests, &armed.registers));
+            return Err(Obstacle::of(&refused, requests, &armed.registers, means));
         }
         if let Some(target) = target.filter(|target| target.is_held()) {
             let pid = target.pid();
             let taken = armed.engine.take_over(pid, &mut || target.hand_over());
             taken.map_err(|error| {
-                Obstacle::of(&Refused { pid, error }, requests, &armed.registers)
+                Obstacle::of(&Refused { pid, error }, requests, &armed.registers, means)
             })?;
         }
         if let Err(refused) = self.attach(&mut armed, &mut sum, consumer) {
-            let stop = Obstacle::of(&refused, requests, &armed.registers);
+            let stop = Obstacle::of(&refused, requests, &armed.registers, means);
             self.instances.extend(armed.give_back());
             return Err(stop);
         }

@@ -222,3 +222,23 @@ fn output_that_nobody_reads_any_more() {
     assert!(messages.contains("cannot write the output"), "{messages}");
     assert_eq!(target.finish().unwrap(), ["bye, counter is 0 of 0"]);
 }
+
+#[test]
+fn memory_of_a_process_that_has_ended() {
+    if !live() {
+        return;
+    }
+    let script = r#"probe process.data("counter").write {}
+        probe end { println(@var("counter")) }"#;
+    let ended = Hwtrace::script(script, c_with("obey", &["-g"])).run().expect(1);
+    let helps = ["had ended by then", "in a global at an earlier hit", "--dump plan"];
+    ended.says(&["error[E0509]"]).says(&helps);
+    // One that is there is not told to have ended.
+    let target = Target::start(&c("obey"), &[]);
+    let script = r#"probe process.data("counter").write {}
+        probe begin { println(user_long(8)) }"#;
+    let refused = Hwtrace::attach(script, &target).run().expect(1);
+    refused.says(&["error[E0509]", "test the address first"]);
+    assert!(!refused.messages.join("\n").contains("had ended"), "{refused:#?}");
+    assert!(target.finish().is_some());
+}

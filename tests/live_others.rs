@@ -369,6 +369,73 @@ fn steps_need_no_registers_and_say_so() {
 }
 
 #[test]
+fn single_steps_cost_the_same_whatever_is_hit() {
+    if !live() {
+        return;
+    }
+    let mut target = Target::start(&c("obey"), &[]);
+    let bounded = ["--engine", "step", "--max-overhead", "0.1%"];
+    let tracing = counting(&["counter"], &target).with(&bounded).start();
+    tracing.out().until("armed");
+    target.ask("store 8000").unwrap();
+    assert!(target.finish().is_some());
+    let ended = tracing.finish().expect(0);
+    ended.says(&[
+        "`--max-overhead` makes no difference: the engine `step` takes its time",
+    ]);
+    // None of the time was it off.
+    assert_eq!(ended.numbers("counter "), [[8000]], "{ended:#?}");
+}
+
+#[test]
+fn what_a_tracer_left_reserved_a_tracer_uses() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    despite_lost_traps(|| {
+        let mut target = Target::start(&c("obey"), &[]);
+        let all = ["a", "b", "c", "counter"];
+        let by_ptrace = || counting(&all, &target).with(&["--engine", "ptrace"]);
+        let first = by_ptrace().start();
+        first.out().until("armed");
+        first.signal(Signal::SIGINT);
+        first.finish().expect(0);
+        let refused = counting(&all, &target).run().expect(1);
+        refused.says(&["error[E0405]", "and so may hwtrace with `--engine ptrace`"]);
+        let second = by_ptrace().start();
+        second.out().until("armed");
+        target.ask("store 5")?;
+        target.finish()?;
+        second.finish().expect(0).expect_figures(5, 1, 4);
+        Some(())
+    });
+}
+
+#[test]
+fn what_is_advised_where_registers_are_short_works() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    let target = Target::start(&c("obey"), &[]);
+    let held = Held::of(target.pid(), 1);
+    let four = || counting(&["a", "b", "c", "counter"], &target).with(&["--partial"]);
+    let refused = four().run().expect(1);
+    let whole = "`--partial` leaves out threads, not watches";
+    refused.says(&["error[E0405]", whole, "leave `--no-rotate` out"]);
+    let script = r#"probe begin { println("armed") exit() }
+        probe process.data("a").write, process.data("b").write,
+            process.data("c").write, process.data("counter").write {}"#;
+    Hwtrace::attach(script, &target).with(&["--partial"]).run().expect(0);
+    let refused = four().with(&["--engine", "ptrace"]).run().expect(1);
+    refused.says(&["error[E0405]", whole]);
+    assert!(!refused.messages.join("\n").contains("--no-rotate"), "{refused:#?}");
+    drop(held);
+    assert!(target.finish().is_some());
+}
+
+#[test]
 fn where_no_thread_has_a_register_nothing_can_be_left_out() {
     if !live() {
         return;

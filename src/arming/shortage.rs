@@ -9,7 +9,7 @@ use hwtrace_runtime::slots::{CAPACITY, Lack, Shortage};
 
 use crate::report::{counted, shortfall};
 use crate::session::{Data, Failure, Request};
-use crate::sharing::Sharing;
+use crate::sharing::{Means, Sharing};
 
 /// So many of what takes registers are listed.
 const LISTED: usize = 8;
@@ -126,33 +126,94 @@ fn how_they_share(error: &Shortage) -> String {
     text
 }
 
-/// A thread has none left: who holds them, as far as is to be seen, and what may be done.
+/// What lacks registers, and what else could be done about it.
+#[derive(Clone, Copy)]
+pub(super) struct Lacking<'a> {
+    /// Which threads; nobody where CPUs lack them.
+    pub(super) short: &'a Shortfall,
+    /// So many are free on the thread that has the fewest.
+    pub(super) free: usize,
+    /// So many all watches take at a time.
+    pub(super) all: usize,
+    /// So many they take at least where they take turns.
+    pub(super) by_turns: usize,
+    /// Whether a tracer could watch all of it.
+    pub(super) traceable: bool,
+    pub(super) means: Means,
+}
+
+impl Lacking<'_> {
+    /// Whether they get along with so many.
+    fn fits(&self, registers: usize) -> bool {
+        let needed = if self.means.take_turns() { self.by_turns } else { self.all };
+        needed <= registers
+    }
+
+    /// What may be done by what is watched and by others.
+    fn ways_out(&self, holders: &Holders) -> Vec<String> {
+        let mut ways = Vec::new();
+        let Self { means, free, .. } = *self;
+        if means.passes && !means.sharing.rotate && (1..=free).contains(&self.by_turns) {
+            ways.push(
+                "leave `--no-rotate` out: then they take turns on those that are free"
+                    .to_owned(),
+            );
+        }
+        let reserved = holders.found.is_empty() && self.traceable && means.passes;
+        let other = match reserved {
+            true if self.all > CAPACITY => {
+                format!("watch {CAPACITY} at most with `--engine ptrace`, {REUSES}")
+            }
+            true => format!("use `--engine ptrace`, {REUSES}"),
+            false => "end the other program and try again".to_owned(),
+        };
+        let fewer = if free > 0 { "watch fewer at a time, or " } else { "" };
+        ways.push(format!("{fewer}{other}"));
+        if holders.found.iter().any(is_hwtrace) && self.fits(HALF) {
+            ways.push(format!(
+                "or start that hwtrace, and this one, with `--registers {HALF}`: then each \
+                 takes so many at most"
+            ));
+        }
+        ways
+    }
+}
+
+/// What two get who share alike.
+const HALF: usize = CAPACITY / 2;
+
+/// What a tracer can.
+const REUSES: &str = "which takes those, too, that were left reserved";
+
+/// A thread has too few left: who holds them, as far as is to be seen, and what may be done.
 pub(super) fn none_free(
     diagnostic: Diagnostic,
-    short: &Shortfall,
+    lacking: &Lacking<'_>,
     holders: &Holders,
 ) -> Diagnostic {
+    let Lacking { short, means, .. } = *lacking;
     let mut diagnostic =
         diagnostic.note("a thread has four debug registers, shared by all who watch it");
     if short.threads > 0 {
         let of = format!("{} of {}", short.threads, counted(short.of.into(), "thread"));
         diagnostic = diagnostic.note(format!("{of} lack them: {}", shortfall(short)));
     }
-    diagnostic = who_holds(holders).into_iter().fold(diagnostic, Diagnostic::note);
-    diagnostic =
-        diagnostic.help("watch fewer at a time, or end the other program and try again");
-    if holders.found.iter().any(is_hwtrace) {
-        diagnostic = diagnostic.help(
-            "or start that hwtrace, and this one, with `--registers 2`: then each takes so \
-             many at most",
+    let partial = means.sharing.partial && short.threads > 0;
+    if partial {
+        diagnostic = diagnostic.note(
+            "`--partial` leaves out threads, not watches, and no thread has enough",
         );
     }
+    let notes = who_holds(holders, means.passes);
+    diagnostic = notes.into_iter().fold(diagnostic, Diagnostic::note);
+    let ways = lacking.ways_out(holders);
+    diagnostic = ways.into_iter().fold(diagnostic, Diagnostic::help);
     match short.of.saturating_sub(short.threads) {
-        0 => diagnostic,
-        left => diagnostic.help(format!(
+        left @ 1.. if !partial => diagnostic.help(format!(
             "or leave those threads out with `--partial`, and watch {left} of {}",
             short.of
         )),
+        _ => diagnostic,
     }
 }
 
@@ -170,8 +231,8 @@ fn is_hwtrace(holder: &Holder) -> bool {
 const GUARDIAN: &str = "hwt-guardian";
 
 /// Who may hold registers, as sentences: each of those for whom something speaks, and then
-/// all others.
-fn who_holds(holders: &Holders) -> Vec<String> {
+/// all others. `reserved`: whether registers that were left reserved are of no use to us.
+fn who_holds(holders: &Holders, reserved: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let mut others = Vec::new();
     for holder in &holders.found {
@@ -206,10 +267,10 @@ fn who_holds(holders: &Holders) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !traced {
+    if reserved && !traced {
         notes.push(
             "a debugger that watched the thread may have left its registers reserved until \
-             the thread ends"
+             the thread ends, and so may hwtrace with `--engine ptrace`"
                 .to_owned(),
         );
     }
@@ -261,7 +322,7 @@ mod tests {
             holder("top", 9, perf(Aim::Unknown)),
             holder("hwtrace", 10, perf(Aim::Other { number: 11 })),
         ];
-        let notes = who_holds(&Holders { found, hidden: true });
+        let notes = who_holds(&Holders { found, hidden: true }, true);
         assert_eq!(
             notes,
             [
@@ -278,7 +339,10 @@ mod tests {
 
     #[test]
     fn what_can_not_be_seen_is_not_denied() {
-        let seen = |hidden| who_holds(&Holders { found: Vec::new(), hidden }).join("; ");
+        let seen = |hidden| {
+            let nobody = Holders { found: Vec::new(), hidden };
+            who_holds(&nobody, true).join("; ")
+        };
         assert!(seen(true).contains("of other users only root can"));
         assert!(!seen(false).contains("root") && seen(false).contains("is seen"));
         assert!(seen(false).contains("left its registers reserved"));
@@ -288,17 +352,30 @@ mod tests {
     fn of_many_some_are_named() {
         let many: Vec<_> =
             (1..=11).map(|pid| holder("perf", pid, perf(Aim::Unknown))).collect();
-        let text = who_holds(&Holders { found: many, hidden: false }).join("; ");
+        let text = who_holds(&Holders { found: many, hidden: false }, true).join("; ");
         assert!(text.contains("perf (process 8), 3 more"), "{text}");
+    }
+
+    /// What is said where so many watches, which take one at least by turns, lack registers.
+    fn said(all: usize, free: usize, means: Means, found: Vec<Holder>) -> Diagnostic {
+        let (tid, needed) = (9, all as u32);
+        let mut short = Shortfall { needed, of: 1, ..Shortfall::default() };
+        short.add(tid, free as u32);
+        let lacking =
+            Lacking { short: &short, free, all, by_turns: 1, traceable: true, means };
+        let new = Diagnostic::new(Code::NoFreeRegister, None, "none");
+        none_free(new, &lacking, &Holders { found, hidden: false })
+    }
+
+    fn means(rotate: bool, passes: bool, partial: bool) -> Means {
+        Means { sharing: Sharing { rotate, partial, ..Sharing::default() }, passes }
     }
 
     #[test]
     fn another_hwtrace_can_share() {
         let help = |name: &str, kind| {
             let found = vec![holder(name, 5, kind)];
-            let holders = Holders { found, hidden: false };
-            let new = Diagnostic::new(Code::NoFreeRegister, None, "none");
-            let helps = none_free(new, &Shortfall::default(), &holders).help.join("; ");
+            let helps = said(3, 0, means(true, true, false), found).help.join("; ");
             helps.contains("--registers")
         };
         assert!(help("hwtrace", perf(Aim::Named { number: 7 })));
@@ -307,5 +384,49 @@ mod tests {
         );
         assert!(!help("hwtrace", perf(Aim::Other { number: 3 })));
         assert!(!help("gdb", HolderKind::Tracer) && !help("perf", perf(Aim::Started)));
+    }
+
+    #[test]
+    fn what_is_advised_does_not_fail_in_turn() {
+        let other = || vec![holder("hwtrace", 5, perf(Aim::Named { number: 7 }))];
+        let helps = |all, free, means| said(all, free, means, other()).help.join("; ");
+        let (turns, none, tracer) = (
+            means(true, true, false),
+            means(false, true, false),
+            means(true, false, false),
+        );
+        // Those who take turns get along with any; others need as many as they are.
+        assert!(helps(3, 0, turns).contains("--registers 2"));
+        assert!(helps(2, 0, none).contains("--registers 2"));
+        assert!(!helps(3, 1, none).contains("--registers 2"));
+        assert!(!helps(3, 1, tracer).contains("--registers 2"));
+        // Turns are taken on what is free, and by no tracer.
+        assert!(helps(3, 1, none).starts_with("leave `--no-rotate` out"));
+        assert!(
+            !helps(3, 0, none).contains("rotate") && !helps(3, 0, none).contains("fewer")
+        );
+        assert!(!helps(3, 1, tracer).contains("rotate"));
+    }
+
+    #[test]
+    fn what_was_left_reserved_a_tracer_can_use() {
+        let left = said(1, 0, means(true, true, false), Vec::new());
+        assert_eq!(
+            left.help,
+            ["use `--engine ptrace`, which takes those, too, that were left reserved"]
+        );
+        assert!(left.notes.join("; ").contains("so may hwtrace with `--engine ptrace`"));
+        let many = said(5, 0, means(true, true, false), Vec::new()).help.join("; ");
+        assert!(many.starts_with("watch 4 at most with `--engine ptrace`"), "{many}");
+        let traced = said(1, 0, means(true, false, false), Vec::new());
+        let text = format!("{:?}; {:?}", traced.notes, traced.help);
+        assert!(!text.contains("reserved") && !text.contains("--engine"), "{text}");
+    }
+
+    #[test]
+    fn partial_leaves_out_threads() {
+        let notes = |partial| said(4, 3, means(false, true, partial), Vec::new()).notes;
+        assert!(notes(true).join("; ").contains("leaves out threads, not watches"));
+        assert!(!notes(false).join("; ").contains("--partial"));
     }
 }

@@ -6,18 +6,33 @@ use hwtrace_lang::span::Span;
 use hwtrace_runtime::abi::FaultCode;
 
 /// What went wrong at `span`; `text` is what the fault itself has to say, where
-/// it has a text of its own.
-pub(super) fn explain(fault: FaultCode, span: Option<Span>, text: &[u8]) -> Diagnostic {
+/// it has a text of its own; `ended`: the process that had no memory any more.
+pub(super) fn explain(
+    fault: FaultCode,
+    span: Option<Span>,
+    text: &[u8],
+    ended: Option<u32>,
+) -> Diagnostic {
     let text = String::from_utf8_lossy(text);
     let message = match fault {
         FaultCode::UserError if !text.is_empty() => text.clone().into_owned(),
         _ => fault.message().to_owned(),
     };
-    let diagnostic = Diagnostic::new(code(fault), span, message).help(fault.help());
-    match fault {
+    let diagnostic = Diagnostic::new(code(fault), span, message);
+    let diagnostic = match fault {
         FaultCode::BadAddress if !text.is_empty() => diagnostic.note(text),
         _ => diagnostic,
-    }
+    };
+    let Some(pid) = ended else { return diagnostic.help(fault.help()) };
+    diagnostic
+        .note(format!("process {pid} had ended by then, and its memory is gone"))
+        .help(
+            "keep what is needed in a global at an earlier hit, or `try { … } catch { … }`",
+        )
+        .help(
+            "`hwtrace --dump plan` tells what is read at the hit itself, and why other memory \
+             is read later",
+        )
 }
 
 fn code(fault: FaultCode) -> Code {

@@ -5,6 +5,7 @@ mod problem;
 
 use std::rc::Rc;
 
+use self::problem::Own;
 pub(super) use self::problem::{Problem, Wrong};
 use super::scope::Place as Point;
 use crate::ast::{Expression, ExpressionKind, Name};
@@ -106,10 +107,19 @@ impl<'a> Resolver<'a> {
             ExpressionKind::At { name, arguments, .. } => {
                 self.named(name, arguments).map_err(at)
             }
-            kind => {
-                let element = matches!(kind, ExpressionKind::Element { .. });
-                Err(at(Wrong::NoData { element }))
-            }
+            kind => Err(at(Wrong::NoData(self.own(kind)))),
+        }
+    }
+
+    /// What a value of the script is taken for data by.
+    fn own(&self, kind: &ExpressionKind) -> Own {
+        match kind {
+            ExpressionKind::Element { .. } => Own::Element,
+            ExpressionKind::Variable(name) => match self.types.variable(name, None) {
+                Err(NotFound::Unknown { .. }) => Own::Value,
+                Ok(_) | Err(_) => Own::Namesake(name.clone()),
+            },
+            _ => Own::Value,
         }
     }
 
@@ -132,7 +142,7 @@ impl<'a> Resolver<'a> {
                 let found = found.map_err(|why| missing("variable", name, why))?;
                 Ok(Found::new(found.ty, found.space, true))
             }
-            _ => Err(Wrong::NoData { element: false }),
+            _ => Err(Wrong::NoData(Own::Value)),
         }
     }
 

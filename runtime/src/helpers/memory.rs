@@ -28,6 +28,12 @@ pub(super) fn read(
     }
     let why = obstacle(world, pid);
     let text = format!("read fault [man error::fault] at 0x{address:016x}{why}");
+    unread(world, pid, &text)
+}
+
+/// Memory of a process, or of the kernel, could not be read.
+fn unread<T>(world: &mut World, pid: Option<u32>, text: &str) -> Result<T, FaultCode> {
+    world.unread = pid;
     world.fail(FaultCode::BadAddress, text.as_bytes())
 }
 
@@ -139,7 +145,7 @@ fn string(
             let what = format!(
                 "{whose} string copy fault -14 at {address:016x} [man error::fault]{why}"
             );
-            return world.fail(FaultCode::BadAddress, what.as_bytes());
+            return unread(world, process, &what);
         }
         text.extend_from_slice(read);
     }

@@ -159,6 +159,12 @@ impl World {
         &self.fault_text
     }
 
+    /// Of which process memory could not be read at the last [`FaultCode::BadAddress`]; none
+    /// where that was the kernel's.
+    pub fn unread_process(&self) -> Option<u32> {
+        self.unread
+    }
+
     /// What a script is told of a fault that just happened.
     pub(crate) fn caught_text(&self, code: FaultCode) -> &[u8] {
         match code.caught() {

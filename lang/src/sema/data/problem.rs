@@ -28,8 +28,8 @@ pub(in crate::sema) enum Wrong {
     Target,
     /// A `$` variable of which the type is not known.
     Untyped(String),
-    /// No data of the target; an element of an array of the script perhaps.
-    NoData { element: bool },
+    /// No data of the target, but the script's own.
+    NoData(Own),
     /// A structure has no such member.
     NoMember { of: String, name: Name, members: Vec<String> },
     /// A type has nothing inside.
@@ -42,6 +42,17 @@ pub(in crate::sema) enum Wrong {
     Arguments,
 }
 
+/// What of the script stands where data of the target is to.
+#[derive(Debug)]
+pub(in crate::sema) enum Own {
+    /// An element of an array.
+    Element,
+    /// A variable, and one of the target may have its name.
+    Namesake(String),
+    /// Any other value.
+    Value,
+}
+
 impl Problem {
     /// The error.
     pub(in crate::sema) fn diagnostic(self) -> Diagnostic {
@@ -49,14 +60,7 @@ impl Problem {
         match self.wrong {
             Wrong::Target => untyped("x", span),
             Wrong::Untyped(name) => untyped(&name, span),
-            Wrong::NoData { element } => {
-                Diagnostic::new(Code::NoTypes, span, "a value of the script has no type of the target")
-                    .label("a long, double or string")
-                    .help(match element {
-                        true => "several keys stand in one pair of brackets: `a[1, 2]`",
-                        false => "numbers and text at an address need no type: `user_int(p + 8)`, `user_string(p)`; where types are known, `@cast(p, \"struct node\")->next` says what lies there",
-                    })
-            }
+            Wrong::NoData(own) => no_data(&own, span),
             Wrong::NoMember { of, name, members } => no_member(&of, &name, &members),
             Wrong::NoParts { what, of } => no_parts(what, &of, span),
             Wrong::NoAddress { bits } => no_address(bits, span),
@@ -70,6 +74,22 @@ impl Problem {
             .help("write `@cast(value, \"struct node\")`, `@var(\"name@file.c\")` or `@enum(\"CONSTANT\")`, with `, \"module\"` behind where needed"),
         }
     }
+}
+
+fn no_data(own: &Own, span: Span) -> Diagnostic {
+    let message = "a value of the script has no type of the target";
+    let error =
+        Diagnostic::new(Code::NoTypes, span, message).label("a long, double or string");
+    let error = match own {
+        Own::Element => {
+            return error.help("several keys stand in one pair of brackets: `a[1, 2]`");
+        }
+        Own::Namesake(name) => error.help(format!(
+            "a variable of the target is `@var(\"{name}\")`, and its address `&@var(\"{name}\")`"
+        )),
+        Own::Value => error,
+    };
+    error.help("numbers and text at an address need no type: `user_int(p + 8)`, `user_string(p)`; where types are known, `@cast(p, \"struct node\")->next` says what lies there")
 }
 
 fn untyped(name: &str, span: Span) -> Diagnostic {
