@@ -22,7 +22,7 @@ fn handlers_say_what_is_watched() {
     );
     let seen = run_with(&script, &Limits::default(), 0);
     assert_eq!(seen.output, "111\n0000\n101\n");
-    let object = Object { id: 2, name: 1, pid: 7, address: 0x2000, length: 2 };
+    let object = Object { id: 2, name: 1, pid: 7, address: 0x2000, length: 2, since: 0 };
     assert_eq!(seen.wishes.come, [object]);
     assert!(seen.wishes.gone.is_empty());
 }

@@ -1,3 +1,5 @@
+//! Whether objects are counted from when they are asked for, and told of where they are not.
+
 use std::time::Duration;
 
 use super::*;
