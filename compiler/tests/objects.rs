@@ -22,7 +22,7 @@ fn handlers_say_what_is_watched() {
     );
     let seen = run_with(&script, &Limits::default(), 0);
     assert_eq!(seen.output, "111\n0000\n101\n");
-    let object = Object { id: 2, name: 1, pid: 7, address: 0x2000, length: 2 };
+    let object = Object { id: 2, name: 1, pid: 7, address: 0x2000, length: 2, since: 0 };
     assert_eq!(seen.wishes.come, [object]);
     assert!(seen.wishes.gone.is_empty());
 }
@@ -34,8 +34,9 @@ fn objects_are_those_of_the_process_of_the_hit() {
         watch("node", &$new->length) }}"#
     );
     let seen = run_with(&script, &Limits::default(), 3);
-    let places: Vec<_> = seen.wishes.come.iter().map(|it| (it.pid, it.length)).collect();
-    assert_eq!(places, [(7, 4); 2], "at 1 and 4: nothing is at 0");
+    let places: Vec<_> =
+        seen.wishes.come.iter().map(|it| (it.pid, it.length, it.since)).collect();
+    assert_eq!(places, [(7, 4, 1000), (7, 4, 2000)], "at 1 and 4: nothing is at 0");
 }
 
 #[test]
