@@ -34,8 +34,9 @@ fn objects_are_those_of_the_process_of_the_hit() {
         watch("node", &$new->length) }}"#
     );
     let seen = run_with(&script, &Limits::default(), 3);
-    let places: Vec<_> = seen.wishes.come.iter().map(|it| (it.pid, it.length)).collect();
-    assert_eq!(places, [(7, 4); 2], "at 1 and 4: nothing is at 0");
+    let places: Vec<_> =
+        seen.wishes.come.iter().map(|it| (it.pid, it.length, it.since)).collect();
+    assert_eq!(places, [(7, 4, 1000), (7, 4, 2000)], "at 1 and 4: nothing is at 0");
 }
 
 #[test]
