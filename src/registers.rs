@@ -459,3 +459,26 @@ fn view(
     let whole = shape.is_whole() && !(by_member && parts.len() > 1);
     View { window, whole, parts, name }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_turns_fewer_registers_will_do() {
+        let seat = |pinned, scope| Seat { pinned, weight: 1, scope };
+        let tasks = |pinned| seat(pinned, Scope::Tasks);
+        let least = |seats: &[Seat], for_objects| {
+            let registers =
+                Registers { seats: seats.to_vec(), for_objects, ..Registers::default() };
+            [false, true].map(|by_turns| registers.least(by_turns))
+        };
+        assert_eq!(least(&[], 0..0), [0, 0]);
+        assert_eq!(least(&[tasks(false); 3], 0..0), [3, 1]);
+        assert_eq!(least(&[tasks(true), tasks(false), tasks(false)], 0..0), [3, 2]);
+        // Those of the kernel's data take turns by themselves.
+        assert_eq!(least(&[tasks(false), seat(false, Scope::Kernel)], 0..0), [2, 2]);
+        // Of those that are left for objects one will do.
+        assert_eq!(least(&[tasks(false), tasks(true), tasks(true)], 1..3), [2, 2]);
+    }
+}
