@@ -634,7 +634,7 @@ impl<'a, C: Consumer> Session<'a, C> {
 
     fn finish(&mut self, started: Instant) {
         if let Some(armed) = &mut self.armed {
-            armed.note_load();
+            armed.end_load();
             self.context.counts.borrow_mut().end(self.kernel.clock());
             armed.engine.disarm();
         }

@@ -106,8 +106,14 @@ impl Armed {
         }
     }
 
-    /// The same at once.
-    pub(crate) fn note_load(&mut self) {
+    /// The same once more before all is disarmed, where it was done before, or was to be.
+    pub(crate) fn end_load(&mut self) {
+        if self.waits.gap > 0 || self.is_partial() {
+            self.note_load();
+        }
+    }
+
+    fn note_load(&mut self) {
         let kernel = &self.surroundings.kernel;
         let now = kernel.clock();
         let look = |(pid, tid): (u32, u32)| {
