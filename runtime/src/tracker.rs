@@ -199,10 +199,16 @@ impl Tracker {
 
     /// What a watch holds, whosever it is.
     pub fn values_of(&self, watch: usize) -> Vec<Held> {
-        let whose = self.processes.keys().map(|pid| Whose::Process(*pid));
-        let whose = whose.chain(self.own.keys().map(|tid| Whose::Thread(*tid)));
-        let held = whose.chain([Whose::Kernel]).flat_map(|whose| self.values(whose));
-        held.filter(|held| held.watch == watch).collect()
+        let held = |whose, slot: Option<&Slot>| slot?.held(whose, watch);
+        let processes = self.processes.iter();
+        let processes = processes
+            .filter_map(|(pid, it)| held(Whose::Process(*pid), it.slots.get(watch)));
+        let own = self.own.iter().filter_map(|(tid, own)| {
+            let own = own.iter().find(|own| own.watch == watch);
+            held(Whose::Thread(*tid), own.map(|own| &own.slot))
+        });
+        let kernel = held(Whose::Kernel, self.kernel.get(watch));
+        processes.chain(own).chain(kernel).collect()
     }
 
     /// Follows a process with its own addresses of the watches, none for those
