@@ -12,8 +12,8 @@ use hwtrace_runtime::slots::coverage::Estimate;
 use hwtrace_runtime::slots::coverage::strata::Strata;
 use hwtrace_runtime::world;
 
-use crate::armed::USUAL_NS;
 use crate::registers::Sees;
+pub(crate) use load::Activity;
 
 /// What each request saw.
 #[derive(Clone, Debug, Default)]
@@ -32,15 +32,16 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All watches are armed and wanted; given is who looks at each, and which of them
-    /// have a register now.
+    /// All watches are armed and wanted; given is who looks at each, which of them have a
+    /// register now, and what a hit takes, nanoseconds.
     pub(crate) fn begin(
         &mut self,
         sees: &[Vec<Sees>],
         carries: impl Fn(usize) -> bool,
+        cost_ns: f64,
         now: u64,
     ) {
-        *self = Self { began: now, load: load::Load::new(USUAL_NS), ..Self::default() };
+        *self = Self { began: now, load: load::Load::new(cost_ns), ..Self::default() };
         for (watch, sees) in sees.iter().enumerate() {
             self.coverage.add_watch();
             self.coverage.want(watch, true, now);
@@ -125,10 +126,10 @@ impl Counts {
     }
 
     /// The engine counted so many hits of each watch until now, those that no probe fires at,
-    /// too; and the target waited for a processor in such a share of the time, 0 to 1.
-    pub(crate) fn loaded(&mut self, hits: &[u64], waits: f64, now: u64) {
+    /// too; and the target's threads did this meanwhile.
+    pub(crate) fn loaded(&mut self, hits: &[u64], activity: Activity, now: u64) {
         let Self { load, coverage, .. } = self;
-        load.waits(waits);
+        load.set_activity(activity);
         let share = |watch| coverage.share(watch, now);
         load.counted(hits, now.saturating_sub(self.began), share);
     }
@@ -146,7 +147,7 @@ impl Counts {
         let estimate = |(watch, tally): &(u32, usize)| self.estimate(*watch, *tally, now);
         let objects = self.objects.of(request, now);
         let rate = objects.seen as f64 / objects.on_ns.max(1) as f64;
-        let objects = slowed_down(objects, self.load.objects(rate));
+        let objects = self.slowed_down(objects, self.load.objects(rate));
         let sum: Estimate = watches.map(estimate).chain([objects]).sum();
         match self.limits.get(request) {
             Some(limit) if sum.seen >= *limit => {
@@ -164,9 +165,29 @@ impl Counts {
     fn estimates(&self, watch: u32, tally: usize, now: u64) -> [Estimate; 2] {
         let [usual, sampled] = self.coverage.estimates(tally, now);
         [
-            slowed_down(usual, self.load.usual(watch)),
-            slowed_down(sampled, self.load.sampled(watch)),
+            self.slowed_down(usual, self.load.usual(watch)),
+            self.slowed_down(sampled, self.load.sampled(watch)),
         ]
+    }
+
+    /// What is estimated, where the target may go on so many times as fast while the watch is
+    /// off. Who computes does; who sleeps, since it waits for the clock or for others, goes
+    /// on alike. As nobody knows, the error holds both; where it is half or twice as much,
+    /// nothing is told of how far it is off.
+    fn slowed_down(&self, estimate: Estimate, faster: Option<f64>) -> Estimate {
+        if estimate.coverage() >= 1.0 {
+            return estimate;
+        }
+        let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
+            return Estimate { variance: None, ..estimate };
+        };
+        let busy = self.load.busy();
+        let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
+        Estimate {
+            estimated: estimate.estimated + busy * more,
+            bias: more.abs() * busy.max(1.0 - busy),
+            ..estimate
+        }
     }
 
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
@@ -210,21 +231,6 @@ impl Counts {
     }
 }
 
-/// What is estimated, where the target may go on so many times as fast while the watch is
-/// off. It need not: who waits for the clock, or for others, goes on alike. So that may be
-/// wrong by what it would make; where it is half or twice as much, or nobody knows, nothing
-/// is told of how far it is off.
-fn slowed_down(estimate: Estimate, faster: Option<f64>) -> Estimate {
-    if estimate.coverage() >= 1.0 {
-        return estimate;
-    }
-    let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
-        return Estimate { variance: None, ..estimate };
-    };
-    let unseen = estimate.estimated - estimate.seen as f64;
-    Estimate { bias: (unseen * (faster - 1.0)).abs(), ..estimate }
-}
-
 /// The counts of a session, as its handlers ask for them.
 pub(crate) struct SharedCounts(pub(crate) Rc<RefCell<Counts>>);
 
@@ -253,7 +259,7 @@ mod tests {
     /// time.
     fn seen(hits: u64) -> Counts {
         let mut counts = Counts::default();
-        counts.begin(&[Vec::new()], |_| false, 0);
+        counts.begin(&[Vec::new()], |_| false, 3000.0, 0);
         counts.add(0, 0);
         for turn in 0..100 {
             let begin = turn * 40 * MS;
@@ -261,7 +267,7 @@ mod tests {
             (0..hits).for_each(|number| counts.fired(0, &hit(0, begin + number)));
             counts.coverage.turn(0, false, begin + 10 * MS);
         }
-        counts.loaded(&[100 * hits], 0.0, 4000 * MS);
+        counts.loaded(&[100 * hits], Activity::default(), 4000 * MS);
         counts
     }
 
@@ -283,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn who_never_sleeps_would_do_more() {
+        let (mut counts, now) = (seen(500), 4000 * MS);
+        let sleeps = counts.of(0, now);
+        counts.loaded(&[50_000], Activity { waits: 0.0, busy: 1.0 }, now);
+        let computes = counts.of(0, now);
+        assert_eq!(computes.estimated, sleeps.estimated + computes.bias);
+        assert_eq!(computes.bias, sleeps.bias);
+        counts.loaded(&[50_000], Activity { waits: 0.0, busy: 0.5 }, now);
+        assert_eq!(counts.of(0, now).bias, sleeps.bias / 2.0);
+    }
+
+    #[test]
     fn what_hits_keep_the_target_from_adds_up() {
         let one = seen(500).of(0, 4000 * MS);
         let eight: Estimate = (0..8).map(|_| one).sum();
@@ -294,7 +312,7 @@ mod tests {
     fn hits_that_no_probe_fires_at_slow_down_too() {
         let mut counts = seen(10);
         let before = counts.of(0, 4000 * MS).error();
-        counts.loaded(&[200_000], 0.0, 4000 * MS);
+        counts.loaded(&[200_000], Activity::default(), 4000 * MS);
         assert!(before.is_some() && counts.of(0, 4000 * MS).error().is_none());
     }
 
@@ -302,7 +320,7 @@ mod tests {
     fn hits_on_objects_slow_down_too() {
         for (hits, told) in [(10, true), (2000, false)] {
             let mut counts = Counts::default();
-            counts.begin(&[Vec::new()], |_| true, 0);
+            counts.begin(&[Vec::new()], |_| true, 3000.0, 0);
             let cell = counts.add_cell(0);
             counts.join_cell(cell, 0);
             for turn in 0..100 {
@@ -311,7 +329,7 @@ mod tests {
                 (0..hits).for_each(|number| counts.fired(0, &hit(cell, begin + number)));
                 counts.turn_cell(cell, false, begin + 10 * MS);
             }
-            counts.loaded(&[100 * hits], 0.0, 4000 * MS);
+            counts.loaded(&[100 * hits], Activity::default(), 4000 * MS);
             let estimate = counts.of(0, 4000 * MS);
             assert_eq!((estimate.seen, estimate.error().is_some()), (100 * hits, told));
         }
@@ -321,9 +339,10 @@ mod tests {
     fn while_the_target_waits_hits_keep_nobody_up() {
         let (mut counts, now) = (seen(500), 4000 * MS);
         let runs = counts.of(0, now);
-        counts.loaded(&[50_000], 0.5, now);
+        let waits = |waits| Activity { waits, busy: waits };
+        counts.loaded(&[50_000], waits(0.5), now);
         assert!(counts.of(0, now).error() > runs.error(), "they took more of the rest");
-        counts.loaded(&[50_000], 0.8, now);
+        counts.loaded(&[50_000], waits(0.8), now);
         assert_eq!(counts.of(0, now).error(), None);
     }
 

@@ -273,8 +273,8 @@ fn hot(stores: u64, work: u64, options: &[&str]) -> Option<Vec<(f64, Option<f64>
     Some(figures.collect())
 }
 
-/// Where hits keep the target up, what is estimated is less than there was, or what is said
-/// to be off holds that, also for all together.
+/// Where hits keep the target up, what is said to be off holds what there was, also for all
+/// together; or nothing is said, and what is estimated is not far too much.
 #[test]
 fn of_what_hits_slow_down_nothing_false_is_said() {
     if !live() {
@@ -288,7 +288,7 @@ fn of_what_hits_slow_down_nothing_false_is_said() {
                 found.iter().fold((0.0, Some(0.0)), |sum: (f64, Option<f64>), it| {
                     (sum.0 + it.0, sum.1.zip(it.1).map(|(sum, error)| sum + error))
                 });
-            let of_all = (8.0 * stores as f64, all, 1.2);
+            let of_all = (8.0 * stores as f64, all, 1.5);
             // Of one alone few windows tell.
             let of_each = found.iter().map(|it| (stores as f64, *it, 2.0));
             for (there, (estimated, error), most) in of_each.chain([of_all]) {

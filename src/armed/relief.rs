@@ -6,7 +6,8 @@ mod throttle;
 use std::io;
 use std::rc::Rc;
 
-pub(crate) use cost::{USUAL_NS, measured};
+use cost::USUAL_NS;
+pub(crate) use cost::{measured, most_ns};
 use throttle::{Hot, Seen, Switch, Throttle};
 
 use super::Armed;

@@ -8,7 +8,7 @@ use hwtrace_runtime::slots::turns::Turns;
 
 pub(crate) use pace::Pace;
 
-use super::Armed;
+use super::{Armed, most_ns};
 
 /// Whose turn it is, and until when.
 pub(crate) struct Rotation {
@@ -53,7 +53,8 @@ impl Armed {
     pub(crate) fn begin_counting(&self) {
         let now = self.surroundings.kernel.clock();
         let carries = |watch| self.carries(watch);
-        self.counts.borrow_mut().begin(self.registers.sees(), carries, now);
+        let cost = most_ns(self.engine.learns());
+        self.counts.borrow_mut().begin(self.registers.sees(), carries, cost, now);
     }
 
     /// Whether a watch may have a register at some times only.

@@ -1,10 +1,11 @@
-//! How long the threads that are watched wait for a processor. In that time they are not
-//! kept up by hits, and do nothing else either: what they could do without hits is told by
-//! the time that is left.
+//! How long the threads that are watched wait for a processor, and how long they are busy.
+//! While they wait they are not kept up by hits, and do nothing else either: what they could
+//! do without hits is told by the time that is left. Who sleeps is kept up by nothing.
 
 use std::collections::HashMap;
 
 use super::Armed;
+use crate::counts::Activity;
 
 /// How the threads waited since they are watched. Times are nanoseconds.
 #[derive(Debug, Default)]
@@ -23,17 +24,20 @@ pub(crate) struct Waits {
 struct Sums {
     /// Nanoseconds on a processor.
     ran: f64,
-    /// The same times the share of its time in which each waited.
+    /// The same times the share of its time in which each waited, and in which it ran or
+    /// waited.
     waited: f64,
+    busy: f64,
 }
 
 impl Sums {
     fn add(&mut self, Thread { first, last }: &Thread) {
         let of = |what: fn(&Look) -> u64| what(last).saturating_sub(what(first)) as f64;
-        let ran = of(|look| look.ran);
-        let share = of(|look| look.waited) / of(|look| look.time).max(1.0);
+        let (ran, time) = (of(|look| look.ran), of(|look| look.time).max(1.0));
+        let waited = of(|look| look.waited);
         self.ran += ran;
-        self.waited += ran * share.min(1.0);
+        self.waited += ran * (waited / time).min(1.0);
+        self.busy += ran * ((ran + waited) / time).min(1.0);
     }
 }
 
@@ -76,12 +80,13 @@ impl Waits {
         before.values().for_each(|ended| self.ended.add(ended));
     }
 
-    /// The share of the time in which they waited, 0 to 1: that of threads that ran long
-    /// counts more, as more hits are theirs.
-    fn share(&self) -> f64 {
+    /// The share of the time in which they waited, and in which they ran or waited, 0 to 1:
+    /// that of threads that ran long counts more, as more hits are theirs.
+    fn share(&self) -> Activity {
         let mut all = self.ended;
         self.threads.values().for_each(|thread| all.add(thread));
-        if all.ran > 0.0 { all.waited / all.ran } else { 0.0 }
+        let of = |what: f64| if all.ran > 0.0 { what / all.ran } else { 0.0 };
+        Activity { waits: of(all.waited), busy: of(all.busy) }
     }
 }
 
@@ -141,20 +146,23 @@ mod tests {
     #[test]
     fn threads_that_run_count_more() {
         let mut waits = Waits::default();
-        assert_eq!(waits.share(), 0.0);
+        let waited = |waits: &Waits| waits.share().waits;
+        assert_eq!(waited(&waits), 0.0);
         let look = |time, ran, waited| Look { time, ran, waited };
         // Before they were watched anything may have been.
         waits.note(&[(1, look(1000, 500, 500)), (2, look(1000, 0, 1000))]);
-        assert_eq!(waits.share(), 0.0);
+        assert_eq!(waited(&waits), 0.0);
         waits.note(&[(1, look(2000, 1100, 900)), (2, look(2000, 0, 2000))]);
-        assert_eq!(waits.share(), 0.4);
+        assert_eq!(waited(&waits), 0.4);
+        assert_eq!(waits.share().busy, 1.0, "the first never slept");
         // 200 of 2,000 besides 600: half of its time it waited.
         let both = (600.0 * 0.4 + 200.0 * 0.5) / 800.0;
         waits.note(&[(2, look(3000, 200, 2000))]);
-        assert_eq!(waits.share(), both, "the first has ended");
+        assert_eq!(waited(&waits), both, "the first has ended");
+        assert_eq!(waits.share().busy, (600.0 + 200.0 * 0.6) / 800.0);
         waits.note(&[(2, look(4000, 100, 0))]);
         waits.note(&[]);
-        assert_eq!((waits.share(), waits.threads.len()), (both, 0), "and another came");
+        assert_eq!((waited(&waits), waits.threads.len()), (both, 0), "and another came");
     }
 
     #[test]

@@ -15,8 +15,16 @@ pub(super) struct Load {
     /// Of all others.
     staying: f64,
     threads: Threads,
-    /// The share of the time in which the target waited for a processor.
-    waits: f64,
+    activity: Activity,
+}
+
+/// What the target's threads do, as shares of the time, 0 to 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Activity {
+    /// They wait for a processor.
+    pub(crate) waits: f64,
+    /// They wait for one, or have one: else they sleep.
+    pub(crate) busy: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,9 +71,14 @@ impl Load {
         }
     }
 
-    /// The target waited for a processor in such a share of the time, 0 to 1.
-    pub(super) fn waits(&mut self, share: f64) {
-        self.waits = share;
+    /// The target's threads did this all the time.
+    pub(super) fn set_activity(&mut self, activity: Activity) {
+        self.activity = activity;
+    }
+
+    /// In which share of the time they did not sleep, 0 to 1.
+    pub(super) fn busy(&self) -> f64 {
+        self.activity.busy
     }
 
     /// In the windows of a watch hits of all took such a share of the time, 0 to 1.
@@ -147,7 +160,7 @@ impl Load {
 
     /// What is left of the time with hits at such a rate, of what the target runs.
     fn left(&self, rate: f64) -> f64 {
-        let runs = (1.0 - self.waits).max(0.1);
+        let runs = (1.0 - self.activity.waits).max(0.1);
         let took = rate.max(0.0) * self.cost_ns / (self.threads() * runs);
         (1.0 - took).max(0.0)
     }
@@ -216,9 +229,10 @@ mod tests {
         let mut load = load(&[(100_000, 0.5)]);
         (0..1600).for_each(|hit| load.hit(hit / 16 % 4));
         about(load.usual(0), 1.0 / 0.95);
-        load.waits(0.5);
+        let waits = |waits| Activity { waits, busy: 1.0 };
+        load.set_activity(waits(0.5));
         about(load.usual(0), 1.0 / 0.9);
-        load.waits(1.0);
+        load.set_activity(waits(1.0));
         assert_eq!(load.usual(0), Some(2.0));
     }
 

@@ -17,11 +17,20 @@ use crate::engines::Taken;
 /// What a hit takes where it was not measured, in nanoseconds: a trap of a virtual machine,
 /// with a record. A bare machine takes a third of it.
 pub(crate) const USUAL_NS: f64 = 3000.0;
+/// The same with a program, and with a sample, at most: what is in the caches differs.
+const PROGRAM_MOST_NS: f64 = 4000.0;
+const SAMPLE_MOST_NS: f64 = 6500.0;
 /// One that goes by ptrace(2) has the thread stop, and its tracer run, at each hit.
 const PTRACE_TIMES: f64 = 12.0;
 
 /// Stores that are timed.
 const STORES: u32 = 3000;
+
+/// What a hit takes at most where it was not measured, in nanoseconds: with `programs` a
+/// program is run at it.
+pub(crate) fn most_ns(programs: bool) -> f64 {
+    if programs { PROGRAM_MOST_NS } else { SAMPLE_MOST_NS }
+}
 
 /// What a hit takes with such an engine, in nanoseconds; [`USUAL_NS`] where it can not be
 /// measured. A thread of our own stores to a word that it alone watches, in a session of its
