@@ -216,10 +216,11 @@ impl Throttle {
     /// so already and one more, the one that takes most.
     fn heat(&mut self) {
         while self.cool_share() > self.bound / (self.count_hot() + 1.0) {
-            let cool = self.watches.iter_mut().filter(|watch| watch.may_heat());
+            let cool = self.watches.iter_mut().filter(|watch| !watch.hot);
             match cool.max_by(|one, other| one.share.total_cmp(&other.share)) {
-                Some(most) => most.heats(),
-                None => return,
+                // Others are not to make up for one whose turn is not over.
+                Some(most) if most.may_heat() => most.heats(),
+                _ => return,
             }
         }
     }
@@ -239,7 +240,7 @@ impl Watched {
 
     /// Whether it may be found to be hit too often now.
     fn may_heat(&self) -> bool {
-        !self.hot && (self.away || !self.turns)
+        self.away || !self.turns
     }
 
     /// What was seen since it is looked at.
