@@ -177,6 +177,11 @@ pub enum Role {
         /// Whether it is for one thread alone, as [`Role::ThreadBreakpoint`].
         own: bool,
     },
+    /// Keeps the events of a thread with it while they are opened: as long as it has one
+    /// that nobody inherits, the kernel does not have it change places with whom it
+    /// creates (kernel/events/core.c, `perf_event_init_context`, `context_equiv`). Counts
+    /// nothing.
+    Anchor,
     /// Reports every access to a watched range.
     Breakpoint {
         /// The range.
@@ -229,6 +234,7 @@ impl Role {
             | Self::Sideband
             | Self::SystemSideband
             | Self::Witness { .. }
+            | Self::Anchor
             | Self::Trap { .. } => None,
         }
     }
@@ -323,6 +329,7 @@ impl EventSpec {
                 software_dummy(&mut attr);
                 sideband(&mut attr);
             }
+            Role::Anchor => software_dummy(&mut attr),
             Role::Witness { .. } => {
                 software_dummy(&mut attr);
                 attr.set_remove_on_exec(self.features.remove_on_exec.into());

@@ -34,9 +34,15 @@
 //! * If there is one, everything is closed and begun again.
 //!
 //! The events are disabled until then. A child inherits the state as well as
-//! the event, and enabling the parent enables its children, under the lock
-//! that inheriting takes (kernel/events/core.c, `inherit_event`,
-//! `perf_event_for_each_child`): none is left disabled.
+//! the event. Enabling the parent enables its children, but those that are
+//! being born to other children meanwhile: they are among them only after
+//! (kernel/events/core.c, `inherit_event`, `perf_event_for_each_child`). Hence all are
+//! enabled once more when the births have ended that were under way.
+//!
+//! And where a thread has nothing but what its child inherited, the kernel lets the two
+//! change places instead of switching events (`perf_event_context_sched_out`): from then
+//! on the creator has the child's, also when the child has ended. It makes no difference
+//! where the two are alike.
 //!
 //! A listing is no snapshot. `/proc/PID/task` walks the list of threads and
 //! stops short where the thread at which it stands ends under it
@@ -76,8 +82,11 @@
 //! Made by [`PerfEngine::with_programs`] it is the `bpf` engine: everything here
 //! holds, but that hits on processes' watches run a program ([`super::bpf`]) and are no
 //! samples. A program is set as soon as its event is open, before the second listing:
-//! who inherits the event before that is a thread that the listing shows as new. Should
-//! one be overlooked, its hits are counted and come never: they are lost at the end.
+//! who inherits the event before that is a thread that the listing shows as new, or has
+//! ended. That it can not have changed places with its creator, which would be without
+//! programs for good, is what a thread's [anchor](crate::attr::Role::Anchor) is for; it is
+//! closed after the listing. Should one be overlooked, its hits are counted and come
+//! never: they are lost at the end.
 //!
 //! # The kernel's data
 //!

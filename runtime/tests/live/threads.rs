@@ -1,5 +1,9 @@
 //! Threads and children: those that are there, those that come, each once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, spawn};
+
 use hwtrace_runtime::engine::perf::PerfOptions;
 
 use crate::common::{
@@ -108,7 +112,8 @@ fn threads_from_before_and_after_attaching() {
     assert_eq!(counts, [5000; 8]);
 }
 
-/// Threads are born and end all the time, before, while and after arming.
+/// Threads are born and end all the time, before, while and after arming, on a machine
+/// that has other work: births take long then, and arming, too.
 /// Each stores ten times, once told to go; each must be hit exactly ten times.
 #[test]
 fn churning_threads_are_armed_once_each() {
@@ -152,6 +157,7 @@ fn churning_threads_are_armed_once_each() {
             return 0;
         }";
     let program = compile("churn", source, &[]);
+    let work = Work::begin(2);
     for _ in 0..5 {
         let (total, trace) = despite_lost_traps(|| {
             let mut target = Target::start(&program);
@@ -167,6 +173,37 @@ fn churning_threads_are_armed_once_each() {
         trace.assert_complete(total);
         for (tid, count) in trace.by_thread() {
             assert_eq!(count, 10, "thread {tid}");
+        }
+    }
+    drop(work);
+}
+
+/// Threads that compute, until it is dropped.
+struct Work {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    fn begin(threads: usize) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let compute = |over: Arc<AtomicBool>| {
+            move || {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            }
+        };
+        let threads = (0..threads).map(|_| spawn(compute(Arc::clone(&over)))).collect();
+        Self { over, threads }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().expect("computes");
         }
     }
 }

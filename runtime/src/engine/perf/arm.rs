@@ -148,7 +148,7 @@ impl Machine {
     /// switched and moved, and what the kernel does at each birth.
     fn cpus_of(&self, role: Role) -> &[u32] {
         match role {
-            Role::Programmed { .. } => &[EVERY],
+            Role::Programmed { .. } | Role::Anchor => &[EVERY],
             Role::Witness { .. } => &self.cpus[..1],
             _ => &self.cpus,
         }
@@ -172,7 +172,8 @@ impl Machine {
     }
 
     /// Opens the events of a watch, disabled. Programs are set at once: a thread that
-    /// is born before has events without, but is seen by who lists the threads then.
+    /// is born before has events without, but is seen by who lists the threads then, and
+    /// its creator has [an anchor](Role::Anchor) till then.
     fn open_watch(
         &self,
         watch: Watch,
@@ -358,6 +359,8 @@ pub(super) struct Target<'a> {
 #[derive(Default)]
 pub(super) struct Opened {
     pub(super) sets: Vec<EventSet>,
+    /// What is needed until it is known that these are all.
+    anchors: Vec<EventSet>,
     pub(super) threads: u32,
     /// Threads on which no watch is.
     pub(super) short: Shortfall,
@@ -413,7 +416,7 @@ impl Target<'_> {
         for attempt in 0..self.machine.options.tries {
             let threads = self.list()?;
             self.machine.raise_limit(self.descriptors_for(threads.len()))?;
-            let opened = self.open_threads(&threads)?;
+            let mut opened = self.open_threads(&threads)?;
             let refused = self.refused(&opened);
             let settled = (refused.is_none() || attempt < SHORT_TRIES)
                 && self.is_settled(&threads, attempt < PATIENT_TRIES)?;
@@ -423,6 +426,7 @@ impl Target<'_> {
                 }
                 None if settled => {
                     self.machine.may_look_into(self.pid)?;
+                    opened.anchors.clear();
                     return Ok(opened);
                 }
                 _ => {}
@@ -461,7 +465,7 @@ impl Target<'_> {
         let needed = self.descriptors_for(threads.len());
         for &tid in threads {
             let before = opened.sets.len();
-            match self.open_thread(tid, &mut opened.sets) {
+            match self.open_thread(tid, &mut opened) {
                 Ok(()) => opened.threads += 1,
                 // It ended since it was listed.
                 Err((Errno::ESRCH, _)) => opened.sets.truncate(before),
@@ -500,12 +504,14 @@ impl Target<'_> {
     }
 
     /// Opens the events of one thread; on an error names the watch too.
-    fn open_thread(
-        &self,
-        tid: u32,
-        sets: &mut Vec<EventSet>,
-    ) -> Result<(), (Errno, usize)> {
+    fn open_thread(&self, tid: u32, opened: &mut Opened) -> Result<(), (Errno, usize)> {
+        let Opened { sets, anchors, .. } = opened;
         let first = sets.len();
+        if self.machine.programs {
+            let anchor = EventSet::new(self.pid, tid, None);
+            let anchor = self.machine.open_set(Role::Anchor, anchor);
+            anchors.push(anchor.map_err(|errno| (errno, 0))?);
+        }
         for (number, watch) in numbered(self.watches) {
             let set = EventSet::new(self.pid, tid, Some(number));
             let capture = self.capture(number);
@@ -538,7 +544,8 @@ impl Target<'_> {
             if self.list()?.iter().any(|tid| opened.binary_search(tid).is_err()) {
                 return Ok(false);
             }
-            births::settle(&*self.machine.kernel, self.pid, opened);
+            let threads: Vec<_> = opened.iter().map(|tid| (self.pid, *tid)).collect();
+            births::settle(&*self.machine.kernel, &threads);
         }
         self.is_unchanged(opened)
     }
@@ -588,6 +595,7 @@ impl Target<'_> {
         let sidebands = 1 + u64::from(self.machine.options.prompt);
         let sidebands = if self.sideband { sidebands } else { 0 };
         let each = self.machine.descriptors_of(&captures)
+            + u64::from(self.machine.programs)
             + sidebands * self.machine.cpus.len() as u64;
         self.held + threads as u64 * each
     }

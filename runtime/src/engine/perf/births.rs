@@ -4,8 +4,9 @@
 //! in any listing (kernel/fork.c, `copy_process`: `perf_event_init_task` long before
 //! `list_add_tail_rcu`); on a busy machine its creator may have to wait for a CPU just then.
 //! So it can lack events that were opened meanwhile and programs that were set, and be
-//! seen by nobody. Hence, once the events are open, each thread is waited for that may be
-//! creating another: until it sleeps elsewhere or has run for longer than that takes.
+//! seen by nobody. Hence, once the events are open, and again once they are on, each thread
+//! is waited for that may be creating another: until it sleeps elsewhere or has run for
+//! longer than that takes.
 
 use std::time::Duration;
 
@@ -23,41 +24,45 @@ const CREATING: [&[u8]; 4] = [b"56", b"57", b"58", b"435"];
 /// What is read of a file is a line.
 const LINE_BYTES: usize = 256;
 
-/// Waits until no birth is under way that began before, as far as one can tell.
-pub(super) fn settle(kernel: &dyn Kernel, pid: u32, threads: &[u32]) {
-    let begun = |tid: u32| (tid, run_time(kernel, pid, tid));
-    let running = |tid: &&u32| may_be_creating(kernel, pid, **tid);
-    let mut left: Vec<_> =
-        threads.iter().filter(running).map(|tid| begun(*tid)).collect();
+/// Waits until no birth is under way that began before, as far as one can tell, by any of
+/// these threads, each with its process.
+pub(super) fn settle(kernel: &dyn Kernel, threads: &[(u32, u32)]) {
+    let begun = |thread| (thread, run_time(kernel, thread));
+    let running = |thread: &(u32, u32)| may_be_creating(kernel, *thread);
+    let mut left: Vec<_> = threads.iter().copied().filter(running).map(begun).collect();
     for _ in 0..LOOKS {
         if left.is_empty() {
             return;
         }
         kernel.sleep(PAUSE);
-        left.retain(|(tid, begun)| {
-            let ran = run_time(kernel, pid, *tid).zip(*begun);
+        left.retain(|(thread, begun)| {
+            let ran = run_time(kernel, *thread).zip(*begun);
             ran.is_none_or(|(now, begun)| now.saturating_sub(begun) < RUN_NS)
-                && may_be_creating(kernel, pid, *tid)
+                && may_be_creating(kernel, *thread)
         });
     }
 }
 
 /// Whether a thread may be creating another: it runs, or waits for a CPU, or sleeps in a
 /// system call that creates.
-fn may_be_creating(kernel: &dyn Kernel, pid: u32, tid: u32) -> bool {
-    let Ok(line) = line(kernel, pid, tid, "syscall") else { return false };
+fn may_be_creating(kernel: &dyn Kernel, thread: (u32, u32)) -> bool {
+    let Ok(line) = line(kernel, thread, "syscall") else { return false };
     let first = line.split(|byte| byte.is_ascii_whitespace()).next();
     first.is_some_and(|first| first == b"running" || CREATING.contains(&first))
 }
 
 /// How long a thread has run, nanoseconds, as of when the kernel last looked.
-fn run_time(kernel: &dyn Kernel, pid: u32, tid: u32) -> Option<u64> {
-    let line = line(kernel, pid, tid, "schedstat").ok()?;
+fn run_time(kernel: &dyn Kernel, thread: (u32, u32)) -> Option<u64> {
+    let line = line(kernel, thread, "schedstat").ok()?;
     let first = line.split(|byte| byte.is_ascii_whitespace()).next()?;
     str::from_utf8(first).ok()?.parse().ok()
 }
 
-fn line(kernel: &dyn Kernel, pid: u32, tid: u32, file: &str) -> Result<Vec<u8>, Errno> {
+fn line(
+    kernel: &dyn Kernel,
+    (pid, tid): (u32, u32),
+    file: &str,
+) -> Result<Vec<u8>, Errno> {
     kernel.read_file(&format!("/proc/{pid}/task/{tid}/{file}"), LINE_BYTES)
 }
 
@@ -72,7 +77,7 @@ mod tests {
         fake.set_file("/proc/10/task/10/syscall", "202 0x1 0x2 0x7ffc 0x401000\n");
         fake.set_file("/proc/10/task/11/syscall", syscall);
         fake.set_file("/proc/10/task/11/schedstat", "123 4 5\n");
-        settle(&fake, 10, &[10, 11, 12]);
+        settle(&fake, &[(10, 10), (10, 11), (10, 12)]);
         fake.slept()
     }
 
@@ -103,9 +108,9 @@ mod tests {
                 }
             });
             let tid = receive.recv().expect("a thread");
-            let before = run_time(&Linux, pid, tid);
-            settle(&Linux, pid, &[tid]);
-            let after = run_time(&Linux, pid, tid);
+            let before = run_time(&Linux, (pid, tid));
+            settle(&Linux, &[(pid, tid)]);
+            let after = run_time(&Linux, (pid, tid));
             over.store(true, std::sync::atomic::Ordering::Relaxed);
             let ran = before.zip(after).map(|(before, after)| after - before);
             let patience = PAUSE * LOOKS as u32;

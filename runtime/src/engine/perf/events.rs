@@ -80,6 +80,11 @@ impl EventSet {
         matches!(self.role(), Some(Role::Programmed { .. }))
     }
 
+    /// Whether threads that are created later have it, too.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.events.first().is_some_and(|event| event.spec.inherit())
+    }
+
     /// Whether it ever reports anything.
     pub(super) fn reports(&self) -> bool {
         !matches!(self.role(), Some(Role::Witness { .. }))

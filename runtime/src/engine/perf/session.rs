@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 
 use foldhash::fast::RandomState;
 
+use super::births;
 use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
@@ -279,6 +280,12 @@ impl Session {
     /// Takes over events that are open and lead into the rings, and starts
     /// them, the sideband first, that it lacks no name of a hit. On an error
     /// they are closed.
+    ///
+    /// Those that are inherited are started once more when the births have ended that were
+    /// under way. A thread is born with its events on or off as its creator has them, and
+    /// only then is it among those whom the start of an event reaches
+    /// (kernel/events/core.c, `inherit_event`): it may be left off, and even change places
+    /// with its creator, of whom all others inherit (`perf_event_context_sched_out`).
     pub(super) fn adopt(
         &mut self,
         kernel: &dyn Kernel,
@@ -298,6 +305,20 @@ impl Session {
         }
         // Before they are on: their records are known from the first on.
         self.ids.add(&ids);
+        self.start(kernel, &sets)?;
+        let inherited = sets.iter().filter(|set| set.is_inherited());
+        let mut threads: Vec<_> = inherited.map(|set| (set.pid, set.tid)).collect();
+        threads.dedup();
+        if !threads.is_empty() {
+            births::settle(kernel, &threads);
+            self.start(kernel, &sets)?;
+        }
+        self.sets.extend(sets);
+        Ok(())
+    }
+
+    /// Lets events report that are to, the sideband first.
+    fn start(&self, kernel: &dyn Kernel, sets: &[EventSet]) -> Result<()> {
         let (sideband, hits): (Vec<_>, Vec<_>) =
             sets.iter().partition(|set| set.watch.is_none());
         for set in sideband.into_iter().chain(hits) {
@@ -306,7 +327,6 @@ impl Session {
                 set.switch(kernel, true)?;
             }
         }
-        self.sets.extend(sets);
         Ok(())
     }
 
