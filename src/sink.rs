@@ -243,17 +243,18 @@ impl<'s, C: Consumer> Sink<'s, C> {
                     News::Stored { pid: record.pid, request: *request }.note(books.news);
                 }
                 Sees::Data { request, view, whole, .. } => {
-                    let Some(mut narrow) = view.narrow(record) else { continue };
-                    if let Some(whole) =
-                        whole.as_ref().filter(|_| self.consumer.wants(*request))
-                    {
-                        self.picture(whole, record, &mut narrow, books);
+                    for mut narrow in view.seen(record) {
+                        if let Some(whole) =
+                            whole.as_ref().filter(|_| self.consumer.wants(*request))
+                        {
+                            self.picture(whole, record, &mut narrow, books);
+                        }
+                        self.hand_on(*request, &narrow);
+                        if self.round == Round::Stopped {
+                            return;
+                        }
                     }
-                    self.hand_on(*request, &narrow);
                 }
-            }
-            if self.round == Round::Stopped {
-                return;
             }
         }
     }

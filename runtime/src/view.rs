@@ -5,7 +5,7 @@
 //! [`View`] says which bytes are the subscriber's and what they are made of, and
 //! makes of each hit the record that the subscriber is to see, or none.
 
-use crate::schema::{ByteRange, HitRecord};
+use crate::schema::{AccessKind, ByteRange, HitRecord};
 
 /// A subscriber's part of a register.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,20 @@ impl View {
         self.whole && all
     }
 
+    /// The records that the subscriber is to see of one: of a hit at most one, as
+    /// [`View::narrow`] makes it; of a change that nobody watched one for each part that
+    /// changed, since it may be any number of stores.
+    pub fn seen<'v>(&'v self, record: &'v HitRecord) -> impl Iterator<Item = HitRecord> {
+        let apart = record.access == AccessKind::Away as u32 && !self.whole;
+        let parts = if apart { &*self.parts } else { &[] };
+        let changed = parts.iter().filter(|part| part.changed(record));
+        let none = changed.clone().next().is_none();
+        let one = if none { self.narrow(record) } else { None };
+        let named =
+            |part: &Part| HitRecord { data_name: part.name, ..part.narrow(record) };
+        changed.map(named).chain(one)
+    }
+
     /// The record that the subscriber is to see of a hit: with the values,
     /// address, length and name of its window, or of the part that was touched.
     ///
@@ -101,8 +115,7 @@ impl View {
         let meant = |part: &&Part| {
             touched.is_empty() || !part.bytes().overlap(touched).is_empty()
         };
-        let changed = record.old ^ record.new;
-        let of_change = |part: &&Part| changed & part.mask() != 0;
+        let of_change = |part: &&Part| part.changed(record);
         let mut parts = self.parts.iter().filter(meant);
         parts.clone().find(of_change).or_else(|| parts.next())
     }
@@ -115,7 +128,12 @@ impl Part {
 
     /// Whether an access is known to be one to it, and not to other bits there.
     fn tells(&self, record: &HitRecord) -> bool {
-        self.bits.is_none() || (record.old ^ record.new) & self.mask() != 0
+        self.bits.is_none() || self.changed(record)
+    }
+
+    /// Whether its value is another.
+    fn changed(&self, record: &HitRecord) -> bool {
+        (record.old ^ record.new) & self.mask() != 0
     }
 
     /// Its bits within the register.

@@ -296,7 +296,7 @@ fn adopt(
 ) -> Result<(), ArmError> {
     machine.connect(&sets, session.rings())?;
     let adopted = session.adopt(&*machine.kernel, sets);
-    adopted.map_err(|errno| system("ioctl on a perf event", errno))
+    adopted.map_err(|errno| system("starting perf events", errno))
 }
 
 /// Arms a process within a session.

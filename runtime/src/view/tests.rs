@@ -51,6 +51,31 @@ fn without_the_instruction_the_change_tells_else_it_is_the_first() {
 }
 
 #[test]
+fn all_that_changed_while_nobody_watched_is_seen() {
+    let away = |old, new| HitRecord {
+        access: AccessKind::Away as u32,
+        ..record(old, new, ByteRange::differing(old, new))
+    };
+    let seen = |old, new| {
+        let (view, change) = (pair(), away(old, new));
+        let seen = view.seen(&change).map(|it| (it.data_name, it.old, it.new));
+        seen.collect::<Vec<_>>()
+    };
+    assert_eq!(seen(0x2_0000_0001, 0x5_0000_0004), [(1, 1, 4), (2, 2, 5)]);
+    assert_eq!(seen(0x2_0000_0001, 0x5_0000_0001), [(2, 2, 5)]);
+    // A store of both is one hit, of a member; and who wants all of it has it once.
+    let both = record(0x2_0000_0001, 0x5_0000_0004, range(0, 8));
+    assert_eq!(pair().seen(&both).count(), 1);
+    let whole = View::identity(8, 7);
+    assert_eq!(whole.seen(&away(1, 1 << 40 | 2)).count(), 1);
+    // Between the members.
+    let apart = View { parts: [part(0, 2, 1), part(4, 4, 2)].into(), ..pair() };
+    let between = away(0, 1 << 24);
+    let seen: Vec<_> = apart.seen(&between).map(|it| it.data_name).collect();
+    assert_eq!(seen, [9]);
+}
+
+#[test]
 fn accesses_to_the_neighbour_are_not_seen() {
     let view = View { window: range(0, 4), ..View::identity(8, 7) };
     assert_eq!(view.narrow(&record(1, 1, range(4, 8))), None);

@@ -544,8 +544,7 @@ impl Target<'_> {
             if self.list()?.iter().any(|tid| opened.binary_search(tid).is_err()) {
                 return Ok(false);
             }
-            let threads: Vec<_> = opened.iter().map(|tid| (self.pid, *tid)).collect();
-            births::settle(&*self.machine.kernel, &threads);
+            births::settle(&*self.machine.kernel, self.pid, opened);
         }
         self.is_unchanged(opened)
     }

@@ -25,44 +25,53 @@ const CREATING: [&[u8]; 4] = [b"56", b"57", b"58", b"435"];
 const LINE_BYTES: usize = 256;
 
 /// Waits until no birth is under way that began before, as far as one can tell, by any of
-/// these threads, each with its process.
-pub(super) fn settle(kernel: &dyn Kernel, threads: &[(u32, u32)]) {
-    let begun = |thread| (thread, run_time(kernel, thread));
-    let running = |thread: &(u32, u32)| may_be_creating(kernel, *thread);
+/// these threads of a process.
+pub(super) fn settle(kernel: &dyn Kernel, pid: u32, threads: &[u32]) {
+    let begun = |tid: u32| (tid, run_time(kernel, pid, tid));
+    let running = |tid: &u32| may_be_creating(kernel, pid, *tid);
     let mut left: Vec<_> = threads.iter().copied().filter(running).map(begun).collect();
     for _ in 0..LOOKS {
         if left.is_empty() {
             return;
         }
         kernel.sleep(PAUSE);
-        left.retain(|(thread, begun)| {
-            let ran = run_time(kernel, *thread).zip(*begun);
+        left.retain(|(tid, begun)| {
+            let ran = run_time(kernel, pid, *tid).zip(*begun);
             ran.is_none_or(|(now, begun)| now.saturating_sub(begun) < RUN_NS)
-                && may_be_creating(kernel, *thread)
+                && may_be_creating(kernel, pid, *tid)
         });
     }
 }
 
+/// The same of all threads that a process has now.
+///
+/// # Errors
+/// Where these are not told; not that it has ended, who creates nobody.
+pub(super) fn settle_all(kernel: &dyn Kernel, pid: u32) -> Result<(), Errno> {
+    match kernel.threads(pid) {
+        Ok(threads) => settle(kernel, pid, &threads),
+        Err(Errno::ENOENT | Errno::ESRCH) => {}
+        Err(errno) => return Err(errno),
+    }
+    Ok(())
+}
+
 /// Whether a thread may be creating another: it runs, or waits for a CPU, or sleeps in a
 /// system call that creates.
-fn may_be_creating(kernel: &dyn Kernel, thread: (u32, u32)) -> bool {
-    let Ok(line) = line(kernel, thread, "syscall") else { return false };
+fn may_be_creating(kernel: &dyn Kernel, pid: u32, tid: u32) -> bool {
+    let Ok(line) = line(kernel, pid, tid, "syscall") else { return false };
     let first = line.split(|byte| byte.is_ascii_whitespace()).next();
     first.is_some_and(|first| first == b"running" || CREATING.contains(&first))
 }
 
 /// How long a thread has run, nanoseconds, as of when the kernel last looked.
-fn run_time(kernel: &dyn Kernel, thread: (u32, u32)) -> Option<u64> {
-    let line = line(kernel, thread, "schedstat").ok()?;
+fn run_time(kernel: &dyn Kernel, pid: u32, tid: u32) -> Option<u64> {
+    let line = line(kernel, pid, tid, "schedstat").ok()?;
     let first = line.split(|byte| byte.is_ascii_whitespace()).next()?;
     str::from_utf8(first).ok()?.parse().ok()
 }
 
-fn line(
-    kernel: &dyn Kernel,
-    (pid, tid): (u32, u32),
-    file: &str,
-) -> Result<Vec<u8>, Errno> {
+fn line(kernel: &dyn Kernel, pid: u32, tid: u32, file: &str) -> Result<Vec<u8>, Errno> {
     kernel.read_file(&format!("/proc/{pid}/task/{tid}/{file}"), LINE_BYTES)
 }
 
@@ -77,7 +86,7 @@ mod tests {
         fake.set_file("/proc/10/task/10/syscall", "202 0x1 0x2 0x7ffc 0x401000\n");
         fake.set_file("/proc/10/task/11/syscall", syscall);
         fake.set_file("/proc/10/task/11/schedstat", "123 4 5\n");
-        settle(&fake, &[(10, 10), (10, 11), (10, 12)]);
+        settle(&fake, 10, &[10, 11, 12]);
         fake.slept()
     }
 
@@ -108,9 +117,9 @@ mod tests {
                 }
             });
             let tid = receive.recv().expect("a thread");
-            let before = run_time(&Linux, (pid, tid));
-            settle(&Linux, &[(pid, tid)]);
-            let after = run_time(&Linux, (pid, tid));
+            let before = run_time(&Linux, pid, tid);
+            settle(&Linux, pid, &[tid]);
+            let after = run_time(&Linux, pid, tid);
             over.store(true, std::sync::atomic::Ordering::Relaxed);
             let ran = before.zip(after).map(|(before, after)| after - before);
             let patience = PAUSE * LOOKS as u32;

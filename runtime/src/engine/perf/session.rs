@@ -306,11 +306,8 @@ impl Session {
         // Before they are on: their records are known from the first on.
         self.ids.add(&ids);
         self.start(kernel, &sets)?;
-        let inherited = sets.iter().filter(|set| set.is_inherited());
-        let mut threads: Vec<_> = inherited.map(|set| (set.pid, set.tid)).collect();
-        threads.dedup();
-        if !threads.is_empty() {
-            births::settle(kernel, &threads);
+        if let Some(set) = sets.iter().find(|set| set.is_inherited()) {
+            births::settle_all(kernel, set.pid)?;
             self.start(kernel, &sets)?;
         }
         self.sets.extend(sets);
