@@ -297,6 +297,7 @@ pub(crate) fn failed(
                 free: *free as usize,
                 all: registers.least(false),
                 by_turns: registers.least(true),
+                pinned: requests.iter().any(|request| request.data.is_pinned()),
                 traceable: requests.iter().all(|request| request.data.is_of_target()),
                 means,
             };

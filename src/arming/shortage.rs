@@ -49,7 +49,7 @@ pub(crate) fn too_many(
     }
     let pinned = |request: &Request| request.data.is_pinned();
     if error.why != Lack::NoTurns && requests.iter().any(pinned) {
-        diagnostic = diagnostic.help("leave `.pinned` out where others may have a turn");
+        diagnostic = diagnostic.help(PINNED);
     }
     diagnostic
         .help(
@@ -137,6 +137,8 @@ pub(super) struct Lacking<'a> {
     pub(super) all: usize,
     /// So many they take at least where they take turns.
     pub(super) by_turns: usize,
+    /// Whether any is kept in a register by `.pinned`.
+    pub(super) pinned: bool,
     /// Whether a tracer could watch all of it.
     pub(super) traceable: bool,
     pub(super) means: Means,
@@ -159,6 +161,9 @@ impl Lacking<'_> {
                     .to_owned(),
             );
         }
+        if means.take_turns() && self.pinned && (1..self.by_turns).contains(&free) {
+            ways.push(PINNED.to_owned());
+        }
         let reserved = holders.found.is_empty() && self.traceable && means.passes;
         let other = match reserved {
             true if self.all > CAPACITY => {
@@ -178,6 +183,9 @@ impl Lacking<'_> {
         ways
     }
 }
+
+/// What those can do that keep their registers.
+const PINNED: &str = "leave `.pinned` out where others may have a turn";
 
 /// What two get who share alike.
 const HALF: usize = CAPACITY / 2;
@@ -358,11 +366,28 @@ mod tests {
 
     /// What is said where so many watches, which take one at least by turns, lack registers.
     fn said(all: usize, free: usize, means: Means, found: Vec<Holder>) -> Diagnostic {
+        said_of((all, false), free, means, found)
+    }
+
+    /// The same of watches that may be pinned.
+    fn said_of(
+        (all, pinned): (usize, bool),
+        free: usize,
+        means: Means,
+        found: Vec<Holder>,
+    ) -> Diagnostic {
         let (tid, needed) = (9, all as u32);
         let mut short = Shortfall { needed, of: 1, ..Shortfall::default() };
         short.add(tid, free as u32);
-        let lacking =
-            Lacking { short: &short, free, all, by_turns: 1, traceable: true, means };
+        let lacking = Lacking {
+            short: &short,
+            free,
+            all,
+            by_turns: if pinned { all } else { 1 },
+            pinned,
+            traceable: true,
+            means,
+        };
         let new = Diagnostic::new(Code::NoFreeRegister, None, "none");
         none_free(new, &lacking, &Holders { found, hidden: false })
     }
@@ -406,6 +431,17 @@ mod tests {
             !helps(3, 0, none).contains("rotate") && !helps(3, 0, none).contains("fewer")
         );
         assert!(!helps(3, 1, tracer).contains("rotate"));
+    }
+
+    #[test]
+    fn who_keeps_its_register_could_take_turns() {
+        let helps = |pinned, free| {
+            let told = said_of((2, pinned), free, means(true, true, false), Vec::new());
+            told.help.join("; ")
+        };
+        assert!(helps(true, 1).starts_with("leave `.pinned` out"));
+        assert!(!helps(true, 0).contains("pinned"), "there are no turns to take");
+        assert!(!helps(false, 1).contains("pinned"));
     }
 
     #[test]
