@@ -32,7 +32,7 @@ pub struct Cli {
 
 const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
                      hwtrace [OPTIONS] -e 'PROGRAM' [ARGS]...\n       \
-                     hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)\n       \
+                     hwtrace watch [OPTIONS] EXPR... (-p PID | -c CMD | -- CMD [ARGS]...)\n       \
                      hwtrace demo\n       \
                      hwtrace doctor [--json]\n       \
                      hwtrace fmt [--check] [FILE]...\n       \
@@ -40,7 +40,8 @@ const USAGE: &str = "hwtrace [OPTIONS] SCRIPT.hwt [ARGS]...\n       \
                      hwtrace list (-p PID|PATH [--locals FUNCTION] | -k | --functions) [PATTERN]\n       \
                      hwtrace completions SHELL";
 
-const WATCH_USAGE: &str = "hwtrace watch [OPTIONS] EXPR... (-p PID | -- CMD [ARGS]...)";
+const WATCH_USAGE: &str =
+    "hwtrace watch [OPTIONS] EXPR... (-p PID | -c CMD | -- CMD [ARGS]...)";
 
 const LIST_USAGE: &str = "hwtrace list [OPTIONS] -p PID|PATH [PATTERN]\n       \
                           hwtrace list [OPTIONS] -p PID|PATH --locals FUNCTION [PATTERN]\n       \
@@ -209,6 +210,9 @@ pub struct WatchArgs {
     /// What every way of running takes.
     #[command(flatten)]
     pub common: Common,
+    /// Starts CMD, one argument as for a script, and watches it.
+    #[arg(short = 'c', value_name = "CMD", conflicts_with_all = ["pid", "command"])]
+    pub line: Option<String>,
     /// Starts CMD and watches it.
     #[arg(last = true, value_name = "CMD", conflicts_with = "pid")]
     pub command: Vec<String>,

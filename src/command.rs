@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod list;
 pub(crate) mod script;
+mod started;
 pub(crate) mod trace;
 pub(crate) mod watch;
 

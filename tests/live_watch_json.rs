@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Ended, Hwtrace, Scratch, Target, c, despite_lost_traps, live};
+use common::{Ended, Hwtrace, Scratch, Target, c, c_with, despite_lost_traps, live};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn accesses(arguments: &[&str]) -> Ended {
     let program = c("accesses");
     despite_lost_traps(|| {
         let hwtrace = Hwtrace::new(&["watch", "watched", "-f", "json"]).with(arguments);
-        let hwtrace = hwtrace.with(&["--", program.to_str().unwrap()]);
+        let hwtrace = hwtrace.with(&["-c", program.to_str().unwrap()]);
         hwtrace.run_with("go").done("done")
     })
 }
@@ -130,4 +130,31 @@ fn the_end_of_its_time_leaves_it_whole() {
     assert!(remarks.contains("goes on, and is no longer watched"), "{remarks}");
     assert!(report["elapsed_s"].as_f64().unwrap() >= 0.2, "{report}");
     assert_eq!(report["watches"][0]["name"], "counter");
+}
+
+#[test]
+fn each_member_that_changed_while_its_register_was_away_is_told_of() {
+    if !live() {
+        return;
+    }
+    let program = c_with("pairs", &["-g"]);
+    let ended = despite_lost_traps(|| {
+        let watch = ["watch", "pairs", "-f", "json", "-c", program.to_str().unwrap()];
+        Hwtrace::new(&watch).run_with("go").done("done")
+    });
+    let report = object(&ended.out);
+    let [watch] = &report["watches"].as_array().unwrap()[..] else { panic!("{report}") };
+    let sites = watch["sites"].as_array().unwrap();
+    for pair in 0..16 {
+        for (member, step) in [("left", 1), ("right", 2)] {
+            let name = json!(format!("[{pair}].{member}"));
+            let of = |site: &&Value| site["access"] == "away" && site["member"] == name;
+            let site =
+                sites.iter().find(of).unwrap_or_else(|| panic!("{name}: {report}"));
+            let value = |of: &str| site["values"][of].as_i64().unwrap();
+            let (least, most) = (value("min"), value("max"));
+            assert!(least < most && most <= 3000 * step, "some 75 times: {site}");
+            assert_eq!((least % step, most % step), (0, 0), "{site}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use hwtrace_lang::{sema, suggest};
 use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
 
+use super::started::started;
 use super::{RUN_TIME, USAGE, put, trace};
 use crate::messages::Messages;
 
@@ -132,44 +133,11 @@ fn not_a_file(name: &str) -> String {
 }
 
 fn target_of_script(args: &ScriptArgs) -> Result<Target, String> {
-    if let Some(pid) = args.pid {
-        return Ok(Target::Process(pid));
+    match (args.pid, &args.command) {
+        (Some(pid), _) => Ok(Target::Process(pid)),
+        (None, Some(command)) => started(command),
+        (None, None) => Ok(Target::None),
     }
-    let Some(command) = &args.command else {
-        return Ok(Target::None);
-    };
-    if let Some(what) = shell_syntax(command) {
-        return Err(format!(
-            "`-c` starts a program without a shell, for which `{what}` is one more argument; quote \
-             it if that is meant, else start the program yourself and name it with -p"
-        ));
-    }
-    match shlex::split(command) {
-        Some(words) => Ok(Target::Command(words)),
-        None => Err(format!("the quotes in `-c {command}` are not closed")),
-    }
-}
-
-/// What in a command is not quoted and means something to a shell alone.
-fn shell_syntax(command: &str) -> Option<&str> {
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, char) in command.char_indices() {
-        match (char, quote) {
-            _ if escaped => escaped = false,
-            ('\\', None | Some('"')) => escaped = true,
-            (open @ ('"' | '\''), None) => quote = Some(open),
-            (close, Some(open)) if close == open => quote = None,
-            ('|' | '&' | ';' | '<' | '>' | '`' | '$', None) => {
-                return Some(&command[at..at + 1]);
-            }
-            _ => {}
-        }
-    }
-    // `NAME=value prog`
-    let first = command.split_whitespace().next()?;
-    let (name, _) = first.split_once('=')?;
-    (!name.contains('/')).then_some(first)
 }
 
 fn listing(compiled: &Compiled, stage: Stage) -> String {

@@ -14,6 +14,7 @@ use hwtrace_lang::span::Source;
 use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 
+use super::started::started;
 use super::{RUN_TIME, USAGE, trace};
 use crate::messages::Messages;
 
@@ -55,16 +56,21 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), u8> {
             }
         }
     }
-    let target = match args.pid {
-        Some(pid) => Target::Process(pid),
-        None if args.command.is_empty() => {
+    let target = target(args).map_err(|text| messages.usage(&text))?;
+    watch(&watched, &target, args.format, &messages)
+}
+
+fn target(args: &WatchArgs) -> Result<Target, String> {
+    match (args.pid, &args.line) {
+        (Some(pid), _) => Ok(Target::Process(pid)),
+        (None, Some(line)) => started(line),
+        (None, None) if args.command.is_empty() => {
             let text = "watch needs a process: name one that runs with `-p PID`, or start \
                         one with `-- CMD` behind the expressions";
-            return Err(messages.usage(text));
+            Err(text.to_owned())
         }
-        None => Target::Command(args.command.clone()),
-    };
-    watch(&watched, &target, args.format, &messages)
+        (None, None) => Ok(Target::Command(args.command.clone())),
+    }
 }
 
 pub(crate) fn demo(args: &DemoArgs) -> Result<(), u8> {
