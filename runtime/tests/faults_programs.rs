@@ -86,6 +86,29 @@ fn what_was_counted_and_never_came_is_lost() {
     assert_eq!(account.lost, 2);
 }
 
+/// What keeps threads from changing places with whom they create is there while they are
+/// armed, and not where it takes descriptors that watches need.
+#[test]
+fn anchors_are_held_for_as_long_as_arming_takes_where_there_is_room() {
+    let threads: Vec<_> = (PID..PID + 100).collect();
+    let opened = |limit: u64| {
+        let (fake, mut engine) = machine();
+        fake.set_listings(&[&threads]);
+        fake.set_limit(limit, limit);
+        let before = fake.calls(Call::PerfEventOpen);
+        let armed = engine.arm(PID, &[WATCH]).map(|armed| armed.threads);
+        let kept = fake.holdings().descriptors;
+        drop(engine);
+        assert_eq!(fake.holdings(), NONE);
+        (armed, fake.calls(Call::PerfEventOpen) - before, kept)
+    };
+    let (armed, all, kept) = opened(4096);
+    assert!(matches!(armed, Ok(100)), "{armed:?}");
+    let (armed, few, same) = opened(600);
+    assert!(matches!(armed, Ok(100)), "{armed:?}");
+    assert_eq!((all - few, kept), (100, same));
+}
+
 #[test]
 fn each_call_may_fail_and_nothing_is_kept() {
     let calls = [

@@ -320,6 +320,13 @@ impl Machine {
         Ok(())
     }
 
+    /// Whether so many descriptors can be had, and some for all else.
+    fn has_room(&self, needed: u64) -> Result<bool, ArmError> {
+        let limit = self.kernel.descriptor_limit();
+        let (_, hard) = limit.map_err(|errno| system("getrlimit", errno))?;
+        Ok(needed + DESCRIPTORS_SPARE <= hard)
+    }
+
     /// Raises the soft limit of descriptors to the hard one if need be.
     fn raise_limit(&self, needed: u64) -> Result<(), ArmError> {
         let limit = self.kernel.descriptor_limit();
@@ -361,6 +368,9 @@ pub(super) struct Opened {
     pub(super) sets: Vec<EventSet>,
     /// What is needed until it is known that these are all.
     anchors: Vec<EventSet>,
+    /// Whether it is done with anchors: not without programs, and not where descriptors do
+    /// not suffice.
+    is_anchored: bool,
     pub(super) threads: u32,
     /// Threads on which no watch is.
     pub(super) short: Shortfall,
@@ -415,8 +425,8 @@ impl Target<'_> {
     pub(super) fn open_events(&self) -> Result<Opened, ArmError> {
         for attempt in 0..self.machine.options.tries {
             let threads = self.list()?;
-            self.machine.raise_limit(self.descriptors_for(threads.len()))?;
-            let mut opened = self.open_threads(&threads)?;
+            let mut opened = self.opened(&threads)?;
+            self.open_threads(&threads, &mut opened)?;
             let refused = self.refused(&opened);
             let settled = (refused.is_none() || attempt < SHORT_TRIES)
                 && self.is_settled(&threads, attempt < PATIENT_TRIES)?;
@@ -458,14 +468,22 @@ impl Target<'_> {
         }
     }
 
+    /// Nothing yet, with room for what is to be opened on so many threads.
+    fn opened(&self, threads: &[u32]) -> Result<Opened, ArmError> {
+        let needed = self.descriptors_for(threads.len());
+        let anchored = needed + threads.len() as u64;
+        let is_anchored = self.machine.programs && self.machine.has_room(anchored)?;
+        self.machine.raise_limit(if is_anchored { anchored } else { needed })?;
+        Ok(Opened { is_anchored, ..Opened::default() })
+    }
+
     /// Opens what it can: threads that have too few registers are noted, with how many
     /// they have.
-    fn open_threads(&self, threads: &[u32]) -> Result<Opened, ArmError> {
-        let mut opened = Opened::default();
+    fn open_threads(&self, threads: &[u32], opened: &mut Opened) -> Result<(), ArmError> {
         let needed = self.descriptors_for(threads.len());
         for &tid in threads {
             let before = opened.sets.len();
-            match self.open_thread(tid, &mut opened) {
+            match self.open_thread(tid, opened) {
                 Ok(()) => opened.threads += 1,
                 // It ended since it was listed.
                 Err((Errno::ESRCH, _)) => opened.sets.truncate(before),
@@ -490,7 +508,7 @@ impl Target<'_> {
             opened.short.needed = numbered(self.watches).count() as u32;
             opened.short.of = opened.threads + opened.short.threads;
         }
-        Ok(opened)
+        Ok(())
     }
 
     /// Opens the sideband of a thread that is left out, if any: that it executes another
@@ -505,9 +523,9 @@ impl Target<'_> {
 
     /// Opens the events of one thread; on an error names the watch too.
     fn open_thread(&self, tid: u32, opened: &mut Opened) -> Result<(), (Errno, usize)> {
-        let Opened { sets, anchors, .. } = opened;
+        let Opened { sets, anchors, is_anchored, .. } = opened;
         let first = sets.len();
-        if self.machine.programs {
+        if *is_anchored {
             let anchor = EventSet::new(self.pid, tid, None);
             let anchor = self.machine.open_set(Role::Anchor, anchor);
             anchors.push(anchor.map_err(|errno| (errno, 0))?);
@@ -594,7 +612,6 @@ impl Target<'_> {
         let sidebands = 1 + u64::from(self.machine.options.prompt);
         let sidebands = if self.sideband { sidebands } else { 0 };
         let each = self.machine.descriptors_of(&captures)
-            + u64::from(self.machine.programs)
             + sidebands * self.machine.cpus.len() as u64;
         self.held + threads as u64 * each
     }
