@@ -8,7 +8,7 @@ use hwtrace_runtime::engine::perf::{PerfEngine, PerfOptions};
 use hwtrace_runtime::engine::{ArmError, Engine, Flow};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
 use hwtrace_runtime::kernel::fake::{Access, Call, Fake, Holdings, STACK_BYTE};
-use hwtrace_runtime::kernel::{Errno, Go, TRAP_FLAG, Taken, UserRegisters, Wait};
+use hwtrace_runtime::kernel::{Errno, Go, Kernel, TRAP_FLAG, Taken, UserRegisters, Wait};
 use hwtrace_runtime::launch::{ChildState, LaunchError, Launched, Reached, launch};
 use hwtrace_runtime::plan::{Needs, Plan, StackCapture};
 use hwtrace_runtime::record::write;
@@ -83,6 +83,33 @@ fn a_process_that_can_not_be_attached_leaves_the_others_as_they_are() {
             assert_eq!(drain(&mut engine), [(0, PID), (0, OTHER)], "{call:?} {nth}");
             drop(engine);
             assert_eq!(fake.holdings(), NONE);
+        }
+    }
+}
+
+/// A thread that is born while events are switched or moved may be as it was before.
+#[test]
+fn what_is_switched_amid_a_birth_is_switched_again() {
+    let moved = |engine: &mut PerfEngine| {
+        engine.retarget(PID, 0, Some(0x2000)).expect("moved");
+    };
+    let on = |engine: &mut PerfEngine| engine.switch(0, true).expect("switched on");
+    let off = |engine: &mut PerfEngine| engine.switch(0, false).expect("switched off");
+    type Act = fn(&mut PerfEngine);
+    let acts: [(Act, Call); 3] =
+        [(on, Call::PerfEnable), (off, Call::PerfDisable), (moved, Call::PerfChange)];
+    for (act, call) in acts {
+        for (born, again) in [(-1, 0), (0, 2), (1, 2)] {
+            let (fake, mut engine) = machine(PerfOptions::default());
+            engine.arm(PID, &[WATCH]).expect("armed");
+            act(&mut engine);
+            let before = fake.calls(call);
+            let time = Kernel::clock(&*fake).saturating_add_signed(born);
+            let body = [write::pair(PID, PID), write::pair(11, PID), 0];
+            assert!(fake.push(0, &write::sideband(FORK, 0, &body, time, (PID, PID))));
+            drain(&mut engine);
+            drain(&mut engine);
+            assert_eq!(fake.calls(call) - before, again, "{call:?} {born}");
         }
     }
 }

@@ -37,7 +37,8 @@
 //! the event. Enabling the parent enables its children, but those that are
 //! being born to other children meanwhile: they are among them only after
 //! (kernel/events/core.c, `inherit_event`, `perf_event_for_each_child`). Hence all are
-//! enabled once more when the births have ended that were under way.
+//! enabled once more when the births have ended that were under way; and so it is with
+//! what is switched or moved later (`perf/session/switching.rs`).
 //!
 //! And where a thread has nothing but what its child inherited, the kernel lets the two
 //! change places instead of switching events (`perf_event_context_sched_out`): from then

@@ -3,6 +3,7 @@
 //! Where the machine has no hardware breakpoints each test says "SKIPPED";
 //! with HWTRACE_REQUIRE_LIVE=1 it fails.
 
+mod births;
 mod common;
 mod hits;
 mod kernel;

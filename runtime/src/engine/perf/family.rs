@@ -26,6 +26,8 @@ pub(super) struct Family {
     cut: Vec<u32>,
     /// Who executed another image last, and when.
     last_executed: Option<(u32, u64)>,
+    /// When a thread was born last.
+    last_born: u64,
 }
 
 /// An exec that ends the events does so before it returns: so soon after the new
@@ -69,6 +71,9 @@ impl Family {
 
     /// Follows births, ends and executions.
     pub(super) fn note(&mut self, event: &Event<'_>) {
+        if let Event::Fork { time, .. } = *event {
+            self.last_born = time;
+        }
         match *event {
             Event::Fork { pid, parent_pid, .. } if pid == parent_pid => {
                 if let Some(member) = self.members.get_mut(&pid) {
@@ -96,6 +101,11 @@ impl Family {
             }
             _ => {}
         }
+    }
+
+    /// Whether any thread was born at a time, nanoseconds, or later.
+    pub(super) fn born_since(&self, time: u64) -> bool {
+        self.last_born >= time
     }
 
     /// Who executed another image since this was last asked.

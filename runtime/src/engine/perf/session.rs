@@ -1,12 +1,13 @@
-//! From the first arming until the engine goes: draining, switching, moving,
-//! disarming, accounting.
+//! From the first arming until the engine goes: draining, moving, disarming, accounting.
+
+mod switching;
 
 use std::collections::HashSet;
 use std::os::fd::RawFd;
 
 use foldhash::fast::RandomState;
 
-use super::births;
+use self::switching::Switched;
 use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
@@ -45,6 +46,7 @@ pub(super) struct Session {
     /// What samples hold, by watch; everything of others.
     sampled: Vec<Sampled>,
     family: Family,
+    switched: Switched,
     watches: Vec<WatchState>,
     turns: Turns,
     figures: Figures,
@@ -113,6 +115,7 @@ impl Session {
             plain,
             sampled: Vec::new(),
             family: Family::new(exec_ends),
+            switched: Switched::default(),
             watches: Vec::new(),
             turns: Turns::default(),
             figures: Figures::default(),
@@ -277,56 +280,6 @@ impl Session {
         }
     }
 
-    /// Takes over events that are open and lead into the rings, and starts
-    /// them, the sideband first, that it lacks no name of a hit. On an error
-    /// they are closed.
-    ///
-    /// Those that are inherited are started once more when the births have ended that were
-    /// under way. A thread is born with its events on or off as its creator has them, and
-    /// only then is it among those whom the start of an event reaches
-    /// (kernel/events/core.c, `inherit_event`): it may be left off, and even change places
-    /// with its creator, of whom all others inherit (`perf_event_context_sched_out`).
-    pub(super) fn adopt(
-        &mut self,
-        kernel: &dyn Kernel,
-        sets: Vec<EventSet>,
-    ) -> Result<()> {
-        let mut ids = Vec::new();
-        for set in &sets {
-            if let Some(watch) = set.watch {
-                if !set.is_programmed() {
-                    let number = set.number().unwrap_or(watch);
-                    ids.extend(set.ids(kernel)?.into_iter().map(|id| (id, number)));
-                }
-                if let Some(layout) = set.layout() {
-                    self.watches[watch as usize].layout = layout;
-                }
-            }
-        }
-        // Before they are on: their records are known from the first on.
-        self.ids.add(&ids);
-        self.start(kernel, &sets)?;
-        if let Some(set) = sets.iter().find(|set| set.is_inherited()) {
-            births::settle_all(kernel, set.pid)?;
-            self.start(kernel, &sets)?;
-        }
-        self.sets.extend(sets);
-        Ok(())
-    }
-
-    /// Lets events report that are to, the sideband first.
-    fn start(&self, kernel: &dyn Kernel, sets: &[EventSet]) -> Result<()> {
-        let (sideband, hits): (Vec<_>, Vec<_>) =
-            sets.iter().partition(|set| set.watch.is_none());
-        for set in sideband.into_iter().chain(hits) {
-            let on = set.watch.is_none_or(|watch| self.watches[watch as usize].on);
-            if on && set.is_placed() && set.reports() {
-                set.switch(kernel, true)?;
-            }
-        }
-        Ok(())
-    }
-
     /// One round of the merge; `now` is the clock before it. Hits allocate
     /// nothing and call nobody but `sink`.
     pub(super) fn drain(
@@ -376,6 +329,7 @@ impl Session {
             self.turns.drained(bound);
         }
         self.settle_ends(kernel, now);
+        self.mind_births(kernel, now);
         Ok(())
     }
 
@@ -413,25 +367,6 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn switch(
-        &mut self,
-        kernel: &dyn Kernel,
-        watch: usize,
-        on: bool,
-    ) -> std::io::Result<()> {
-        let number = Some(watch as u32);
-        if let (Some(programs), true) = (&mut self.programs, on) {
-            programs.renews(&[watch as u32]);
-        }
-        for set in self.sets.iter().filter(|set| set.watch == number && set.is_placed()) {
-            set.switch(kernel, on)?;
-        }
-        if let Some(state) = self.watches.get_mut(watch) {
-            state.on = on;
-        }
-        Ok(())
-    }
-
     /// Has a watch of a process be at another address, or nowhere; gives the
     /// time from which on hits are of the new one. Nothing hits while it moves.
     /// None where the process has no such watch.
@@ -441,6 +376,7 @@ impl Session {
         (pid, watch): (u32, usize),
         address: Option<u64>,
     ) -> Result<Option<u64>> {
+        self.switched.note_move((pid, watch), kernel.clock());
         let on = self.watches.get(watch).is_some_and(|state| state.on);
         for set in self.sets.iter().filter(|set| set.is_of(pid, watch)) {
             set.switch(kernel, false)?;
@@ -508,6 +444,7 @@ impl Session {
             }
             passed.on.push(begun.midpoint(kernel.clock()));
         }
+        self.switched.note(begun);
         passed.failed.sort_unstable();
         passed.failed.dedup();
         Some(passed)

@@ -1,0 +1,81 @@
+//! Threads that are born while events are switched and moved.
+
+use std::time::Duration;
+
+use hwtrace_runtime::engine::Engine;
+use hwtrace_runtime::engine::perf::PerfOptions;
+
+use crate::common::{Target, Tracer, compile, despite_lost_traps, is_live, stores_to};
+
+/// Threads that inherited what is armed create others all the time. Told to go, each of
+/// them stores ten times.
+const MAKERS: &str = "
+    #include <pthread.h>
+    #include <sched.h>
+    #include <stdio.h>
+    volatile unsigned long early, counter;
+    static volatile int going, ending;
+    static unsigned long total;
+    static void *brief(void *arg) {
+        (void)arg;
+        if (!going) return 0;
+        for (int i = 0; i < 10; i++) counter = i;
+        __atomic_fetch_add(&total, 10, __ATOMIC_RELAXED);
+        return 0;
+    }
+    static void *make(void *arg) {
+        (void)arg;
+        while (!ending) {
+            pthread_t t;
+            pthread_create(&t, 0, brief, 0);
+            pthread_join(t, 0);
+        }
+        return brief(0);
+    }
+    int main(void) {
+        pthread_t t[6]; char line[8];
+        puts(\"ready\"); fflush(stdout);
+        if (!fgets(line, 8, stdin)) return 1;
+        for (int i = 0; i < 6; i++) pthread_create(&t[i], 0, make, 0);
+        if (!fgets(line, 8, stdin)) return 1;
+        going = 1;
+        while (__atomic_load_n(&total, __ATOMIC_RELAXED) < 4000) sched_yield();
+        ending = 1;
+        for (int i = 0; i < 6; i++) pthread_join(t[i], 0);
+        printf(\"%lu\\n\", total);
+        return 0;
+    }";
+
+/// Drains for some time, milliseconds.
+fn drain_for(tracer: &mut Tracer, ms: u64) {
+    for _ in 0..ms {
+        tracer.drain(false);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn whom_switching_has_missed_is_switched_after() {
+    if !is_live() {
+        return;
+    }
+    let program = compile("makers", MAKERS, &[]);
+    for _ in 0..10 {
+        let (total, trace) = despite_lost_traps(|| {
+            let mut target = Target::start(&program);
+            let mut tracer = Tracer::new(PerfOptions::default());
+            tracer.arm(target.pid(), &[stores_to(&program, "counter")]);
+            target.go();
+            for _ in 0..20 {
+                tracer.engine.switch(0, false).expect("switched off");
+                drain_for(&mut tracer, 1);
+                tracer.engine.switch(0, true).expect("switched on");
+                drain_for(&mut tracer, 1);
+            }
+            drain_for(&mut tracer, 150);
+            target.go();
+            target.follow(tracer)
+        });
+        trace.assert_complete(total.parse().expect("a number"));
+    }
+}
