@@ -6,16 +6,12 @@ mod common;
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use common::{
-    HANGS, Hwtrace, Scratch, Started, Target, c, despite_lost_traps, live_as_root,
+    Hwtrace, Scratch, Started, Target, all_are_free, c, despite_lost_traps, live_as_root,
 };
-use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
-use hwtrace_runtime::event::{Trigger, Watch};
+use hwtrace_runtime::kernel::Kernel;
 use hwtrace_runtime::kernel::linux::Linux;
-use hwtrace_runtime::kernel::{EVERY, Kernel};
-use hwtrace_runtime::slots::CAPACITY;
 use nix::sys::signal::Signal;
 
 /// Threads of the target, besides its first.
@@ -69,26 +65,6 @@ const SCRIPT: &str = r#"global n
     probe process.data("counter").write { n++ }
     probe end { printf("counter %d\n", n) }"#;
 
-/// Waits until all registers of a thread are free: those that another test has, it will give
-/// back; what a session has left behind stays.
-fn all_are_free(tid: u32) {
-    let begun = Instant::now();
-    while free_registers(tid) < CAPACITY {
-        assert!(begun.elapsed() < HANGS, "{} free", free_registers(tid));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn free_registers(tid: u32) -> usize {
-    let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
-    let role = Role::ThreadBreakpoint { watch, sampled: Sampled::ALL };
-    let spec = EventSpec { role, features: Features::NONE };
-    let open = || Linux.perf_event_open(&spec, tid, EVERY).ok();
-    let open: Vec<_> = std::iter::from_fn(open).take(CAPACITY).collect();
-    open.iter().for_each(|event| Linux.close(*event));
-    open.len()
-}
-
 #[test]
 fn thousands_of_threads_and_few_descriptors_are_an_error_that_says_what_to_do() {
     if !live_as_root() {
@@ -113,7 +89,7 @@ fn thousands_of_threads_and_few_descriptors_are_an_error_that_says_what_to_do() 
     }
     let threads = Linux.threads(target.pid()).unwrap();
     assert_eq!(threads.len(), 2000);
-    threads.iter().step_by(100).for_each(|tid| all_are_free(*tid));
+    threads.iter().step_by(100).for_each(|tid| all_are_free(*tid).unwrap());
 }
 
 #[test]
@@ -161,5 +137,5 @@ fn memory_that_is_locked_already_is_named() {
     first.signal(Signal::SIGINT);
     first.finish().expect(0);
     [start("128"), start("128")].into_iter().for_each(|one| drop(end(one)));
-    all_are_free(target.pid());
+    all_are_free(target.pid()).unwrap();
 }

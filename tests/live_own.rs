@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Ended, Hwtrace, Target, c_with, despite_lost_traps, live};
+use std::time::Duration;
+
+use common::{Ended, Hwtrace, Target, armed_within, c_with, despite_lost_traps, live};
 
 /// Counts stores by thread, and says whether each value followed the one before.
 const BY_THREAD: &str = r#"
@@ -18,13 +20,16 @@ const BY_THREAD: &str = r#"
     }
     probe end { foreach (t+ in n) printf("thread %d %d %d\n", n[t], first[t], last[t]) }"#;
 
+/// So long own.c lets each thread wait until it is armed.
+const PAUSE: Duration = Duration::from_millis(400);
+
 /// How a C program may be linked.
 const LINKED: [&[&str]; 4] = [&["-g"], &["-no-pie"], &["-static"], &["-static-pie"]];
 
 fn of_command(program: &std::path::Path, arguments: &str) -> Ended {
     let command = format!("{} {arguments}", program.display());
-    let ended =
-        despite_lost_traps(|| Hwtrace::script(BY_THREAD, &command).run().done("bye"));
+    let run = || Hwtrace::script(BY_THREAD, &command).run().done("bye");
+    let ended = armed_within(PAUSE, || despite_lost_traps(run));
     assert!(!ended.out.iter().any(|line| line == "not its own"), "{ended:#?}");
     ended
 }
@@ -58,12 +63,17 @@ fn the_threads_own_is_meant_by_its_name() {
             if (tid() == pid()) println(usymaddr("mine") == data_addr(), " ", @var("mine"))
         } catch {}
     }"#;
-    let command = format!("{} 1 1", c_with("own", &["-g"]).display());
-    let ended =
-        despite_lost_traps(|| Hwtrace::script(script, &command).run().done("bye"));
-    // The third store comes at the end, when the thread may be gone.
-    let seen: Vec<_> = ended.out.iter().filter(|line| line.starts_with("1 ")).collect();
-    assert_eq!(seen[..2], ["1 2", "1 2"], "{ended:#?}");
+    let command = format!("{} wait 1 1", c_with("own", &["-g"]).display());
+    let seen = despite_lost_traps(|| {
+        let mut tracing = Hwtrace::script(script, &command).start();
+        // The third store comes at the end, when the thread may be gone.
+        let seen = std::iter::from_fn(|| tracing.out().next());
+        let seen: Vec<_> = seen.filter(|line| line.starts_with("1 ")).take(2).collect();
+        tracing.say("go");
+        tracing.finish().done("bye")?;
+        Some(seen)
+    });
+    assert_eq!(seen, ["1 2", "1 2"]);
 }
 
 #[test]

@@ -7,13 +7,9 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Hwtrace, Lines, Scratch, Target, c, c_with, despite_lost_traps, live, live_as_root,
-    skip,
+    Hwtrace, Lines, Scratch, Target, all_are_free, c, c_with, despite_lost_traps, live,
+    live_as_root,
 };
-use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
-use hwtrace_runtime::event::{Trigger, Watch};
-use hwtrace_runtime::kernel::Kernel;
-use hwtrace_runtime::kernel::linux::Linux;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -53,6 +49,7 @@ fn totals_of_64_counters_are_estimated() {
     let watches = found["watches"].as_array().unwrap();
     assert_eq!(watches.len(), COUNTERS);
     let (mut near, mut within, mut sum) = (0, 0, 0.0);
+    let (mut fair, mut covered) = (0, 0.0);
     for (number, (watch, raised)) in watches.iter().zip(&raised).enumerate() {
         assert_eq!(watch["name"], format!("counters[{number}]"));
         let value = |key: &str| watch[key].as_f64().unwrap();
@@ -61,11 +58,16 @@ fn totals_of_64_counters_are_estimated() {
         near += usize::from(off < 0.05 * raised);
         within += usize::from(off < error);
         sum += estimated;
-        // Four of 64 registers' worth of time, fairly shared.
         let coverage = value("coverage");
-        assert!((0.04..0.09).contains(&coverage), "{watch}");
+        fair += usize::from((0.04..0.09).contains(&coverage));
+        covered += coverage;
         assert!(off < (0.05 * raised).max(1.5 * error), "{raised} were {watch}");
     }
+    // Four registers' worth of time, three where another test has one; fairly shared, but when
+    // hwtrace is kept from running, those four that have registers keep them meanwhile.
+    eprintln!("{fair} of 64 have a fair share of {covered}");
+    assert!((2.9..=4.0).contains(&covered), "{covered}");
+    assert!(fair >= COUNTERS - 4, "{fair}: {watches:#?}");
     let total: f64 = raised.iter().sum();
     assert!((sum / total - 1.0).abs() < 0.05, "{sum} of {total}");
     eprintln!("{near} of 64 within 5 %, {within} within what is stated");
@@ -92,11 +94,16 @@ fn of_a_million_hits_none_is_of_another_variable() {
         probe end { println(n, " hits, ", wrong, " wrong") }"#;
     let program = counters();
     let command = format!("{} race 200000000", program.to_str().unwrap());
-    let tracing = Hwtrace::script(script, &command).start();
-    let said = line_with(tracing.out(), " wrong");
-    // The target would go on for minutes.
-    tracing.signal(Signal::SIGINT);
-    tracing.finish();
+    let said = despite_lost_traps(|| {
+        let tracing = Hwtrace::script(script, &command).start();
+        let said = line_with(tracing.out(), " wrong");
+        // The target would go on for minutes.
+        tracing.signal(Signal::SIGINT);
+        let ended = tracing.finish();
+        assert!(said.ends_with(" hits, 0 wrong"), "{said}");
+        let killed = ended.messages.iter().any(|line| line.contains("SIGTRAP"));
+        (!killed).then_some(said)
+    });
     assert_eq!(said, "1000000 hits, 0 wrong");
 }
 
@@ -130,17 +137,6 @@ fn each_byte_of_64_that_lie_askew_is_seen() {
     }
 }
 
-/// How many registers are free on a thread.
-fn free_registers(tid: u32) -> usize {
-    let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
-    let role = Role::ThreadBreakpoint { watch, sampled: Sampled::ALL };
-    let spec = EventSpec { role, features: Features::NONE };
-    let open = || Linux.perf_event_open(&spec, tid, hwtrace_runtime::kernel::EVERY).ok();
-    let open: Vec<_> = std::iter::from_fn(open).take(8).collect();
-    open.iter().for_each(|event| Linux.close(*event));
-    open.len()
-}
-
 #[test]
 fn a_death_amid_turns_leaves_nothing_armed() {
     if !live_as_root() {
@@ -160,11 +156,7 @@ fn a_death_amid_turns_leaves_nothing_armed() {
             std::thread::sleep(Duration::from_micros(nth * 731));
             tracing.signal(Signal::SIGKILL);
             tracing.wait();
-            let free = free_registers(target.pid());
-            if free == 0 {
-                skip("others hold all registers");
-            }
-            assert_eq!(free, 4, "after death {nth}");
+            all_are_free(target.pid())?;
             target.say("store 1000");
             let said = target.finish()?;
             assert_eq!(said.last().unwrap(), "bye, counter is 10999 of 11000");
@@ -273,6 +265,26 @@ fn hot(stores: u64, work: u64, options: &[&str]) -> Option<Vec<(f64, Option<f64>
     Some(figures.collect())
 }
 
+/// What is wrong with what is said of them, if anything is.
+fn false_of_hot(stores: u64, work: u64, options: &[&str]) -> Option<String> {
+    let found = despite_lost_traps(|| hot(stores, work, options));
+    assert_eq!(found.len(), 8);
+    let all = found.iter().fold((0.0, Some(0.0)), |sum: (f64, Option<f64>), it| {
+        (sum.0 + it.0, sum.1.zip(it.1).map(|(sum, error)| sum + error))
+    });
+    let of_all = (8.0 * stores as f64, all, 1.5);
+    // Of one alone few windows tell.
+    let of_each = found.iter().map(|it| (stores as f64, *it, 2.0));
+    let holds = of_each.chain([of_all]).all(|(there, (estimated, error), most)| {
+        match error {
+            // One in twenty may be off by more.
+            Some(error) => (estimated - there).abs() <= 2.0 * error + 3.0,
+            None => estimated <= most * there,
+        }
+    });
+    (!holds).then(|| format!("{stores}, {work} {options:?}: {found:#?}"))
+}
+
 /// Where hits keep the target up, what is said to be off holds what there was, also for all
 /// together; or nothing is said, and what is estimated is not far too much.
 #[test]
@@ -282,22 +294,12 @@ fn of_what_hits_slow_down_nothing_false_is_said() {
     }
     for options in [&[][..], &["--max-overhead", "5%"]] {
         for (stores, work) in [(60_000, 0), (30_000, 2_000), (10_000, 20_000)] {
-            let found = despite_lost_traps(|| hot(stores, work, options));
-            assert_eq!(found.len(), 8);
-            let all =
-                found.iter().fold((0.0, Some(0.0)), |sum: (f64, Option<f64>), it| {
-                    (sum.0 + it.0, sum.1.zip(it.1).map(|(sum, error)| sum + error))
-                });
-            let of_all = (8.0 * stores as f64, all, 1.5);
-            // Of one alone few windows tell.
-            let of_each = found.iter().map(|it| (stores as f64, *it, 2.0));
-            for (there, (estimated, error), most) in of_each.chain([of_all]) {
-                let holds = match error {
-                    // One in twenty may be off by more.
-                    Some(error) => (estimated - there).abs() <= 2.0 * error + 3.0,
-                    None => estimated <= most * there,
-                };
-                assert!(holds, "{stores}, {work} {options:?}: {found:#?}");
+            let Some(found) = false_of_hot(stores, work, options) else { continue };
+            // One of so many is off by that much now and then, but not two of three.
+            eprintln!("AGAIN: off by more than twice what is said: {found}");
+            for _ in 0..2 {
+                let more = false_of_hot(stores, work, options);
+                assert_eq!(more, None, "and before: {found}");
             }
         }
     }

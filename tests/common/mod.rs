@@ -8,7 +8,9 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of this one")]
 
+mod again;
 mod engines;
+mod free;
 mod program;
 mod record;
 mod rights;
@@ -19,9 +21,11 @@ mod skip;
 mod symbols;
 mod target;
 
+pub(crate) use again::{again, all_came, armed_within};
 pub(crate) use engines::{
     VARIABLE as ENGINE, engine, engine_name, holds_executed, reads_at_hits,
 };
+pub(crate) use free::{all_are_free, free_registers};
 pub(crate) use program::{
     Scratch, c, c_needing, c_needing_with, c_with, cpp, library, library_with, rust,
 };

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -186,6 +187,14 @@ impl Ended {
         Some(ended)
     }
 
+    /// How long it took at most until what came later was armed, as it says itself.
+    #[track_caller]
+    pub(crate) fn armed_after(&self) -> Duration {
+        let told =
+            self.messages.iter().filter_map(|line| line.split_once("armed up to "));
+        told.map(|(_, after)| duration(after)).max().unwrap_or_default()
+    }
+
     /// The line at the end of the session.
     #[track_caller]
     pub(crate) fn summary(&self) -> &str {
@@ -239,6 +248,19 @@ impl Ended {
     pub(crate) fn numbers(&self, tag: &str) -> Vec<Vec<u64>> {
         numbers(self.out.iter().filter_map(|line| line.strip_prefix(tag)))
     }
+}
+
+/// That with which a text begins, as `Duration` is printed.
+#[track_caller]
+fn duration(text: &str) -> Duration {
+    let word = text.split(' ').next().unwrap_or_default();
+    // The longer ends first.
+    for (unit, seconds) in [("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)] {
+        if let Some(number) = word.strip_suffix(unit) {
+            return Duration::from_secs_f64(number.parse::<f64>().unwrap() * seconds);
+        }
+    }
+    panic!("no time: {text}");
 }
 
 /// The numbers of each line.
