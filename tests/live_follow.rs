@@ -5,13 +5,17 @@
 mod common;
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
-use common::{Ended, Hwtrace, c_with, despite_lost_traps, engine_name, live};
+use common::{
+    Ended, Hwtrace, Started, again, c_with, despite_lost_traps, engine_name, live,
+};
 
-/// Prints each store.
+/// Prints each store; and the time, by which is seen how far hwtrace has come.
 fn stores_to(expression: &str) -> String {
     format!(
-        "probe process.data(\"{expression}\").follow.write {{ printf(\"store %d %d\\n\", $old, $new) }}"
+        "probe process.data(\"{expression}\").follow.write {{ printf(\"store %d %d\\n\", $old, $new) }}
+         probe timer.ms(10) {{ println(\"at \", gettimeofday_ms()) }}"
     )
 }
 
@@ -19,9 +23,50 @@ fn links() -> PathBuf {
     c_with("links", &["-g"])
 }
 
-/// Has links.c do this.
+/// What hwtrace has read becomes so old before it is handed on, and less, in milliseconds.
+const OLD: u128 = 5;
+
+/// Has links.c do this, each order when watches have followed the pointers that it moved
+/// before.
 fn told(script: &str, orders: &str) -> Ended {
-    despite_lost_traps(|| Hwtrace::script(script, links()).run_with(orders).done("bye"))
+    despite_lost_traps(|| {
+        let mut tracing = Hwtrace::script(script, links()).start();
+        let mut out = Vec::new();
+        for order in orders.lines() {
+            tracing.say(order);
+            // Whoever ends before its orders do is looked at below.
+            if !order.starts_with("store")
+                && followed(&tracing, order, &mut out).is_none()
+            {
+                break;
+            }
+        }
+        let mut ended = tracing.finish();
+        ended.out.splice(0..0, out);
+        ended.done("bye")
+    })
+}
+
+/// Waits until pointers have moved, and hwtrace has looked at that: each time before it runs
+/// timers. None at its end.
+fn followed(tracing: &Started, order: &str, out: &mut Vec<String>) -> Option<()> {
+    let mut next = || {
+        out.push(tracing.out().next()?);
+        out.last().cloned()
+    };
+    while next()? != "moved" {}
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let mut since = now.unwrap().as_millis();
+    // What comes by the thousand it does not look at in one go.
+    let mut rounds = if order.starts_with("spin") { 30 } else { 2 };
+    while rounds > 0 {
+        let line = next()?;
+        let at = line.strip_prefix("at ").and_then(|at| at.parse().ok());
+        if let Some(at) = at.filter(|at| *at >= since + OLD) {
+            (since, rounds) = (at, rounds - 1);
+        }
+    }
+    Some(())
 }
 
 #[test]
@@ -104,9 +149,22 @@ fn a_null_pointer_that_is_not_followed_is_an_error_with_the_way_out() {
     ended.says(&["error[E0130]: `head` is NULL", "`.follow` behind", "--follow"]);
     let program = links();
     let arguments = ["watch", "--follow", "--mode", "write", "head->value", "--"];
-    let ended = despite_lost_traps(|| {
-        let watching = Hwtrace::new(&arguments).with(&[program.to_str().unwrap()]);
-        watching.run_with("head 1\nstore 1 5\nstore 1 6").done("bye")
+    let watching = || {
+        let hwtrace = Hwtrace::new(&arguments).with(&[program.to_str().unwrap()]);
+        let mut watching = hwtrace.start();
+        watching.say("head 1");
+        while watching.out().next().is_some_and(|line| line != "moved") {}
+        // What it looks at it does not tell.
+        std::thread::sleep(Duration::from_millis(300));
+        watching.say("store 1 5\nstore 1 6");
+        watching.finish().done("bye")
+    };
+    let ended = again(|| {
+        let ended = despite_lost_traps(watching);
+        match ended.figures().hits {
+            0 | 1 => Err("some are missing".to_owned()),
+            _ => Ok(ended),
+        }
     });
     ended.expect_figures(2, 1, 2);
 }
