@@ -18,7 +18,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
-use hwtrace_probes::process::Process;
+use hwtrace_probes::process::{Process, ProcessError};
 use hwtrace_probes::resolve::ResolveError;
 use hwtrace_runtime::engine::bpf::Tickets;
 use hwtrace_runtime::engine::{self, ArmError, Engine, Flow, Whose};
@@ -481,7 +481,16 @@ impl Armed {
         // Children of the target count as the target.
         let target = self.tracker.is_of_target(pid).then_some(pid);
         let Surroundings { names, kernel, .. } = &self.surroundings;
+        let now = kernel.clock();
         let found = Instance::survey(process, &self.requests, (names, kernel, target));
+        // An exec is told of before the kernel has mapped the image: it may be kept from
+        // that for a while.
+        if matches!(found, Err(ProcessError::NotLoaded { .. })) && now < time + LOADED_NS
+        {
+            self.news.push(News::Executed { pid, time });
+            self.hurry = now + HURRY_NS;
+            return;
+        }
         let wanted = found.ok().filter(Instance::is_wanted);
         let Some(instance) = wanted else {
             self.figures.executed += u64::from(followed);
@@ -619,6 +628,8 @@ const SETTLED_NS: u64 = 2 * SETTLE_NS;
 const LATE_HURRY_NS: u64 = 100_000_000;
 /// So long after something has happened its turn comes.
 const HURRY_NS: u64 = 10_000_000;
+/// What is not mapped so long after it was executed never will be.
+const LOADED_NS: u64 = 1_000_000_000;
 
 /// A pointer that is stored to again while its watch moves is followed so often at
 /// once; then the next round goes on.
