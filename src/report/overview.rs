@@ -90,8 +90,8 @@ pub fn legend(estimates: &[Estimate]) -> String {
     let unknown = partial.any(|estimate| estimate.error().is_none());
     let unknown = match unknown {
         true => {
-            "\n? stands where too little was seen to tell it, or hits slow the program down so \
-             much that there may have been many more"
+            "\n? stands where too little was seen to tell it, or hits slow the program down\n  \
+             so much that there may have been many more"
         }
         false => "",
     };
