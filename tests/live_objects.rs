@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Ended, Hwtrace, Target, c_with, despite_lost_traps, engine_name, live};
+use common::{
+    Ended, Hwtrace, Target, again, c_with, despite_lost_traps, engine_name, live,
+};
 
 /// What a handler needs to tell which node an object is in.
 const PLACE: &str = r#"
@@ -123,12 +125,16 @@ fn values_follow_each_other_in_each_turn() {
         probe end { printf("figures %d %d\n", all, behind) }"#;
     for engine in [engine_name(), "perf"] {
         let options = ["--slice", "3", "--engine", engine];
-        let ended = told_with(&options, script, &["push 20", "churn 2000"]);
-        let [all, behind] = ended.numbers("figures ")[0][..] else { panic!() };
-        assert!(
-            all > 500 && behind * 50 <= all,
-            "{behind} of {all}, {engine}: {ended:#?}"
-        );
+        again(|| {
+            let ended = told_with(&options, script, &["push 20", "churn 2000"]);
+            let [all, behind] = ended.numbers("figures ")[0][..] else { panic!() };
+            assert!(behind * 5 <= all, "{behind} of {all}, {engine}: {ended:#?}");
+            // Whoever is kept from running as it moves registers does not see more stores.
+            match all > 500 && behind * 50 <= all {
+                true => Ok(()),
+                false => Err(format!("{behind} of {all}, {engine}: {ended:#?}")),
+            }
+        });
     }
 }
 
@@ -333,14 +339,21 @@ fn objects_are_armed_soon_and_the_time_until_then_counts() {
                    100 * coverage("node"))
             delete first
         }"#;
-    let ended = told(&format!("{BRIEF} {script}"), &["brief 40 15"]);
-    let [all, early, total, seen, share] = ended.numbers("figures ")[0][..] else {
-        panic!()
-    };
-    // Two of three within 40 stores, of which one takes 0.25 ms.
-    assert!(all >= 30 && early * 3 > all * 2, "{ended:#?}");
-    let seen = 100 * seen / total;
-    assert!(seen < 97 && share < 97 && share.abs_diff(seen) < 12, "{seen}: {ended:#?}");
+    again(|| {
+        let ended = told(&format!("{BRIEF} {script}"), &["brief 40 15"]);
+        let [all, early, total, seen, share] = ended.numbers("figures ")[0][..] else {
+            panic!()
+        };
+        let seen = 100 * seen / total;
+        let is_near = share.abs_diff(seen) < 12;
+        assert!(seen < 97 && share < 97 && is_near, "{seen}: {ended:#?}");
+        // Two of three within 40 stores, of which one takes 0.25 ms; unless hwtrace is kept
+        // from running while objects come and go.
+        match all >= 30 && early * 3 > all * 2 {
+            true => Ok(()),
+            false => Err(format!("{all} were armed, {early} early: {ended:#?}")),
+        }
+    });
 }
 
 #[test]
@@ -351,11 +364,22 @@ fn objects_that_went_before_they_were_armed_are_told_of() {
     let script = r#"
         probe process.watch("node").write {}
         probe end { printf("figures %d\n", coverage("node") < 0.5) }"#;
-    let ended = told(&format!("{BRIEF} {script}"), &["brief 40 0"]);
-    assert_eq!(ended.numbers("figures "), [[1]], "{ended:#?}");
-    ended.says(&[
-        "not watched: unwatch() or the end came before a debug register was there",
-    ]);
+    again(|| {
+        let ended = told(&format!("{BRIEF} {script}"), &["brief 40 0"]);
+        ended.says(&[
+            "not watched: unwatch() or the end came before a debug register was there",
+        ]);
+        // One that was armed may be there for longer than all others, if the target is kept
+        // from running meanwhile.
+        let said = " 40 objects not watched";
+        match ended.numbers("figures ")[0][..] {
+            [1] => Ok(()),
+            [0] if !ended.messages.iter().any(|line| line.contains(said)) => {
+                Err(format!("some were watched: {ended:#?}"))
+            }
+            _ => panic!("{ended:#?}"),
+        }
+    });
 }
 
 #[test]
