@@ -167,14 +167,14 @@ fn signals_are_sent_once_and_at_the_store() {
         let mut target = Target::start(&c("acted"), &[]);
         let script = "global n probe begin { println(\"armed\") }
              probe process.data(\"counter\").write {
-                 if ($new % 1000 == 0) { n++ signal(10) }
+                 if ($new % 1000 == 0) { signal(10) if (++n == 2) println(\"known\") }
              }
              probe end { println(n) }";
         let hwtrace = Hwtrace::attach(script, &target).start();
         assert_eq!(hwtrace.out().next().as_deref(), Some("armed"));
         // The first store at each address is not known yet.
         let first = target.ask("2000")?;
-        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(hwtrace.out().next().as_deref(), Some("known"));
         let second = target.ask("50000")?;
         hwtrace.signal(Signal::SIGINT);
         let ended = hwtrace.finish().expect(0);

@@ -19,6 +19,15 @@ fn holds(pid: u32) -> (usize, u64) {
     (descriptors, words[1].parse().unwrap())
 }
 
+/// The least that it holds while some threads come and go.
+fn holds_at_least(pid: u32) -> (usize, u64) {
+    let readings = (0..10).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        holds(pid)
+    });
+    readings.reduce(|one, other| (one.0.min(other.0), one.1.min(other.1))).unwrap()
+}
+
 /// Every store of every thread is counted and seen, by its value; and what hwtrace holds
 /// does not grow with the threads that there have been.
 #[test]
@@ -37,9 +46,9 @@ fn fifty_thousand_threads_come_and_go_and_nothing_is_missed() {
         let tracing = Hwtrace::script(script, &command).start();
         let pid = tracing.pid();
         tracing.out().until("reached");
-        let early = holds(pid);
+        let early = holds_at_least(pid);
         (0..3).for_each(|_| drop(tracing.out().until("reached")));
-        let late = holds(pid);
+        let late = holds_at_least(pid);
         let ended = tracing.finish().expect(0);
         let lost = ended.messages.iter().any(|line| line.contains("SIGTRAP"));
         (!lost).then_some((ended, early, late))

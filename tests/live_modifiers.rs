@@ -4,7 +4,10 @@
 
 mod common;
 
-use common::{Ended, Hwtrace, Target, c, despite_lost_traps, engine_name, live};
+use common::{Ended, Hwtrace, Target, again, c, despite_lost_traps, engine_name, live};
+
+/// Of six threads.
+const STORES_OF_ALL: i64 = 60_000;
 
 /// What comes of a script on four threads that are there and two that come, each of which
 /// stores 10,000 times to `counter`; `{TID}` in it is a thread that is there.
@@ -46,19 +49,26 @@ fn each_so_many_fire_over_all_threads_and_so_many_at_most() {
         (".limit(9)", Some(9)),
         (".limit(12).user.every(1000).pinned", Some(12)),
     ] {
-        let (numbers, ended) = traced(&counting(modifiers), &["-v"]);
-        let hits = ended.figures().hits as i64;
-        assert_eq!(numbers, [limit.unwrap_or(hits / 7)], "{modifiers} {ended:#?}");
-        match limit {
-            // Of most hits there is no record.
-            None => {
-                let left_out =
-                    ended.messages.iter().find(|it| it.contains("at the source"));
-                assert_eq!(left_out.is_some(), engine_name() == "bpf", "{ended:#?}");
+        again(|| {
+            let (numbers, ended) = traced(&counting(modifiers), &["-v"]);
+            let hits = ended.figures().hits as i64;
+            assert_eq!(numbers, [limit.unwrap_or(hits / 7)], "{modifiers} {ended:#?}");
+            match limit {
+                // Of most hits there is no record.
+                None => {
+                    let left_out =
+                        ended.messages.iter().find(|it| it.contains("at the source"));
+                    assert_eq!(left_out.is_some(), engine_name() == "bpf", "{ended:#?}");
+                    Ok(())
+                }
+                // It is disarmed then, unless all was over before hwtrace ran.
+                Some(_) if hits < STORES_OF_ALL => Ok(()),
+                Some(_) => {
+                    assert_eq!(hits, STORES_OF_ALL, "{modifiers} {ended:#?}");
+                    Err(format!("{modifiers}: all stores were hits"))
+                }
             }
-            // It is disarmed then.
-            Some(_) => assert!(hits < 60_000, "{modifiers} {ended:#?}"),
-        }
+        });
     }
 }
 
@@ -145,9 +155,18 @@ fn a_cpu_that_is_not_there_is_an_error() {
 
 const STORES: i64 = 100_000;
 
-/// How much longer the target takes when it is watched, how many stores are estimated, and
-/// how all ended.
-fn relieved() -> (f64, i64, Ended) {
+/// What came of a target that is watched for a little of the time.
+#[derive(Debug)]
+struct Relieved {
+    /// By how much longer it took.
+    slower: f64,
+    /// Of its stores.
+    seen: i64,
+    estimated: i64,
+    ended: Ended,
+}
+
+fn relieved() -> Relieved {
     let script = "
         global last
         probe begin { println(\"armed\") }
@@ -164,8 +183,8 @@ fn relieved() -> (f64, i64, Ended) {
         let ended = hwtrace.finish().expect(0);
         let numbers: Vec<i64> = ended.out.iter().map(|it| it.parse().unwrap()).collect();
         let [last, seen, estimated] = numbers[..] else { panic!("{ended:#?}") };
-        assert!(last < STORES && seen < STORES / 2, "{ended:#?}");
-        Some((watched / alone, estimated, ended))
+        assert!(last < STORES && seen <= STORES, "{ended:#?}");
+        Some(Relieved { slower: watched / alone, seen, estimated, ended })
     })
 }
 
@@ -176,18 +195,14 @@ fn what_is_hit_too_often_is_watched_in_windows() {
     if !live() {
         return;
     }
-    let good = |(slower, estimated, ended): &(f64, i64, Ended)| {
-        let said = "of the time, as `--max-overhead 2%` asks for";
-        assert!(ended.messages.iter().any(|line| line.contains(said)), "{ended:#?}");
-        *slower < 1.25 && (STORES * 4 / 5..=STORES * 6 / 5).contains(estimated)
-    };
-    // Whoever shares the machine may keep the target, and not us, from running.
-    let mut tries = Vec::new();
-    while tries.len() < 4 {
-        tries.push(relieved());
-        if tries.last().is_some_and(good) {
-            return;
+    // Whoever shares the machine may keep the target, or us, from running.
+    again(|| {
+        let found = relieved();
+        found.ended.says(&["of the time, as `--max-overhead 2%` asks for"]);
+        let is_near = (STORES * 4 / 5..=STORES * 6 / 5).contains(&found.estimated);
+        match found.slower < 1.25 && found.seen < STORES / 2 && is_near {
+            true => Ok(()),
+            false => Err(format!("{found:#?}")),
         }
-    }
-    panic!("{tries:#?}");
+    });
 }

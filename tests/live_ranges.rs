@@ -6,7 +6,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{Ended, Hwtrace, Target, c_with, despite_lost_traps, live};
+use common::{Ended, Hwtrace, Target, again, c_with, despite_lost_traps, live};
 use serde_json::Value;
 
 fn table() -> PathBuf {
@@ -151,6 +151,15 @@ fn more_elements_than_registers_are_estimated() {
     if !live() {
         return;
     }
+    again(|| match share_estimated() {
+        // In a second the target or hwtrace may be kept from running for most of the turns.
+        share if !(0.7..1.3).contains(&share) => Err(format!("{share} of all")),
+        _ => Ok(()),
+    });
+}
+
+/// How much of what is stored by turns is estimated.
+fn share_estimated() -> f64 {
     let each = |ended: &Ended| -> f64 {
         let line = ended.out.iter().find_map(|line| line.strip_prefix("each "));
         line.unwrap().parse().unwrap()
@@ -168,8 +177,7 @@ fn more_elements_than_registers_are_estimated() {
         assert!(seen > 0.0 && seen < stored, "{watch}: {stored}");
         estimated += watch["estimated"].as_f64().unwrap();
     }
-    let ratio = estimated / (16.0 * stored);
-    assert!((0.7..1.3).contains(&ratio), "estimated {ratio} of what was stored");
+    estimated / (16.0 * stored)
 }
 
 #[test]
