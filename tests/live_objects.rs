@@ -345,13 +345,15 @@ fn objects_are_armed_soon_and_the_time_until_then_counts() {
             panic!()
         };
         let seen = 100 * seen / total;
-        let is_near = share.abs_diff(seen) < 12;
-        assert!(seen < 97 && share < 97 && is_near, "{seen}: {ended:#?}");
+        assert!(seen < 97 && share < 97, "{seen}: {ended:#?}");
         // Two of three within 40 stores, of which one takes 0.25 ms; unless hwtrace is kept
-        // from running while objects come and go.
-        match all >= 30 && early * 3 > all * 2 {
+        // from running while objects come and go: what of them it never watched takes from
+        // what is seen.
+        match all >= 30 && early * 3 > all * 2 && share.abs_diff(seen) < 12 {
             true => Ok(()),
-            false => Err(format!("{all} were armed, {early} early: {ended:#?}")),
+            false => {
+                Err(format!("{all} armed, {early} early, {seen} % seen: {ended:#?}"))
+            }
         }
     });
 }

@@ -206,8 +206,7 @@ fn two_programs_and_a_process() -> Ended {
     let tracing = Hwtrace::script(&script, &command).start();
     tracing.out().until("armed");
     assert_eq!(obey.ask("touch").as_deref(), Some("touched"));
-    let ended = tracing.finish().expect(0);
-    ended
+    tracing.finish().expect(0)
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn totals_of_64_counters_are_estimated() {
         within += usize::from(off < error);
         sum += estimated;
         let coverage = value("coverage");
+        assert!(coverage > 0.02, "{watch}");
         fair += usize::from((0.04..0.09).contains(&coverage));
         covered += coverage;
         assert!(off < (0.05 * raised).max(1.5 * error), "{raised} were {watch}");
@@ -67,7 +68,7 @@ fn totals_of_64_counters_are_estimated() {
     // hwtrace is kept from running, those four that have registers keep them meanwhile.
     eprintln!("{fair} of 64 have a fair share of {covered}");
     assert!((2.9..=4.0).contains(&covered), "{covered}");
-    assert!(fair >= COUNTERS - 4, "{fair}: {watches:#?}");
+    assert!(fair >= COUNTERS - 8, "{fair}: {watches:#?}");
     let total: f64 = raised.iter().sum();
     assert!((sum / total - 1.0).abs() < 0.05, "{sum} of {total}");
     eprintln!("{near} of 64 within 5 %, {within} within what is stated");
