@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use hwtrace_probes::process::{Process, ProcessError};
-use hwtrace_runtime::abi::objects::{Missed, Object, Room};
+use hwtrace_runtime::abi::objects::{Gone, Missed, Object, Room};
 use hwtrace_runtime::engine::ArmError;
 use hwtrace_runtime::schema::{
     AccessKind, ByteRange, HitRecord, UNKNOWN_NEW, UNSURE_NEW, UNSURE_OLD,
@@ -364,12 +364,12 @@ impl Armed {
         if let Some(objects) = &mut self.objects {
             wishes.missed.iter().for_each(|missed| objects.miss(missed, now));
         }
-        for id in wishes.gone {
-            self.unwatch_object(id);
+        for Gone { id, until } in wishes.gone {
+            self.unwatch_object(id, until);
         }
         for object in wishes.come {
             if !self.watch_object(object) {
-                self.unwatch_object(object.id);
+                self.unwatch_object(object.id, now);
                 consumer.refuse_object(object.id);
             }
         }
@@ -478,26 +478,33 @@ impl Armed {
             all &= self.move_cell(root, moved);
         }
         let left = before.into_iter().filter(|cell| !cells.contains(cell));
-        self.leave_cells(root, object.id, left);
+        self.leave_cells(root, object.id, left, now);
         all
     }
 
-    fn unwatch_object(&mut self, id: u64) {
+    /// An object is not to be watched any more, since a time that may be the future's.
+    fn unwatch_object(&mut self, id: u64, until: u64) {
         let Some(objects) = &mut self.objects else { return };
         let Some(Known { object, root, .. }) = objects.known.remove(&id) else { return };
         let cells = object.cells(objects.length);
-        self.leave_cells(root, id, cells);
+        self.leave_cells(root, id, cells, until);
     }
 
     /// An object has no bytes in these cells any more.
-    fn leave_cells(&mut self, root: u32, id: u64, cells: impl Iterator<Item = u64>) {
-        let now = self.surroundings.kernel.clock();
+    fn leave_cells(
+        &mut self,
+        root: u32,
+        id: u64,
+        cells: impl Iterator<Item = u64>,
+        until: u64,
+    ) {
+        let until = until.min(self.surroundings.kernel.clock());
         let Some(objects) = &mut self.objects else { return };
         let mut moves = Vec::new();
         for address in cells {
             let Some(pool) = objects.pools.get_mut(&root) else { return };
             if let Some((cell, moved)) = pool.remove(address, id) {
-                objects.forget_cell(&cell, now);
+                objects.forget_cell(&cell, until);
                 moves.extend(moved);
             }
         }
@@ -556,10 +563,10 @@ impl Armed {
         let Some(objects) = &self.objects else { return };
         let known = objects.known.iter();
         let own = known.filter(|(_, known)| known.object.pid == pid).map(|(id, _)| *id);
-        for id in own.collect::<Vec<_>>() {
-            self.unwatch_object(id);
-        }
         let now = self.surroundings.kernel.clock();
+        for id in own.collect::<Vec<_>>() {
+            self.unwatch_object(id, now);
+        }
         let Some(objects) = &mut self.objects else { return };
         let Some(pool) = objects.pools.remove(&pid) else { return };
         // Those of children, which were watched by way of it.

@@ -53,7 +53,8 @@ impl Objects {
         }
     }
 
-    /// Nobody watches a cell any more.
+    /// Nobody watches a cell any more, since a time at which it may not have had its last
+    /// turn yet.
     pub(super) fn remove(&mut self, number: u32, now: u64) {
         let Some(mut cell) = self.cells.remove(&number) else { return };
         cell.coverage.turn(WATCH, false, now);
@@ -128,5 +129,21 @@ mod tests {
         assert_eq!(objects.of(1, 200).wanted_ns, 300);
         assert_eq!((objects.of(0, 100).seen, objects.requests()), (0, 2));
         assert!(Objects::has(first) && !Objects::has(1000));
+    }
+
+    #[test]
+    fn what_is_watched_in_vain_once_it_has_gone_does_not_count() {
+        let mut objects = Objects::default();
+        let cell = objects.add(0);
+        objects.join(cell, 0);
+        // It goes at 80, which is known at 200 only.
+        objects.turn(cell, true, 60);
+        objects.remove(cell, 80);
+        let late = objects.add(100);
+        objects.join(late, 0);
+        objects.turn(late, true, 150);
+        objects.remove(late, 120);
+        let both = objects.of(0, 200);
+        assert_eq!((both.on_ns, both.wanted_ns), (20, 100));
     }
 }

@@ -56,12 +56,22 @@ pub struct Room {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// Objects that it knows, and that are not to be watched any more.
-    pub gone: Vec<u64>,
+    pub gone: Vec<Gone>,
     /// Those that are to be watched, the oldest first; of those that it knows already the
     /// length is another.
     pub come: Vec<Object>,
     /// Those that came and went meanwhile.
     pub missed: Vec<Missed>,
+}
+
+/// An object that is not to be watched any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its number, as [`Object::id`].
+    pub id: u64,
+    /// Until when it was to be watched, nanoseconds of CLOCK_MONOTONIC; `u64::MAX` where
+    /// nobody said so, and it is over all the same.
+    pub until: u64,
 }
 
 /// Objects of a name that nobody learned of while they were to be watched.
@@ -94,7 +104,7 @@ pub struct Objects {
     next: u64,
     /// Those from this number on the session does not know yet.
     told: u64,
-    gone: Vec<u64>,
+    gone: Vec<Gone>,
     /// Those that went before it knew them, by name.
     missed: BTreeMap<u32, Missed>,
     /// Those that it knows with another length.
@@ -159,10 +169,13 @@ impl Objects {
         gone.iter().map(|object| self.went(object, until)).sum()
     }
 
-    /// Nobody wants an object any more; gives that it was one.
+    /// Nobody wants an object any more; gives that it was one. Of one that came and went in
+    /// between the session learns that there was one.
     fn went(&mut self, object: &Object, until: u64) -> i64 {
         let wanted_ns = until.saturating_sub(object.since);
-        if object.id >= self.told && wanted_ns > 0 {
+        if object.id < self.told {
+            self.gone.push(Gone { id: object.id, until });
+        } else if wanted_ns > 0 {
             let none = Missed { name: object.name, ..Missed::default() };
             let missed = self.missed.entry(object.name).or_insert(none);
             missed.objects += 1;
@@ -213,12 +226,15 @@ impl Objects {
     /// An object can not be watched after all; who says so tells of it.
     pub fn refuse(&mut self, id: u64) {
         self.remove_all(|object| object.id == id);
-        self.gone.retain(|gone| *gone != id);
+        self.gone.retain(|gone| gone.id != id);
     }
 
     /// A process has ended, or executes another image: it has none of them any more.
     pub fn forget(&mut self, pid: u32) {
-        self.remove_all(|object| object.pid == pid);
+        let told = self.told;
+        let gone = self.remove_all(|object| object.pid == pid);
+        let known = gone.iter().filter(|object| object.id < told);
+        self.gone.extend(known.map(|object| Gone { id: object.id, until: u64::MAX }));
     }
 
     /// How many could not be watched.
@@ -240,10 +256,6 @@ impl Objects {
     fn remove(&mut self, key: Key) -> Option<Object> {
         let object = self.all.remove(&key)?;
         self.ids.remove(&object.id);
-        // Of one that came and went in between the session learns that there was one.
-        if object.id < self.told {
-            self.gone.push(object.id);
-        }
         Some(object)
     }
 }
@@ -271,10 +283,11 @@ mod tests {
         assert!(objects.is_watched(0) && objects.count() == 2);
         assert!(
             objects.watch((0, 7), 0x1000, 2, 9)
-                && objects.unwatch((0, 7), 0x1000, 9) == 1
+                && objects.unwatch((0, 7), 0x1000, 12) == 1
         );
         let wishes = objects.take_wishes();
-        assert_eq!((wishes.gone, ids(&wishes.come)), (vec![0], vec![]));
+        let gone = vec![Gone { id: 0, until: 12 }];
+        assert_eq!((wishes.gone, ids(&wishes.come)), (gone, vec![]));
     }
 
     #[test]
@@ -317,9 +330,10 @@ mod tests {
         objects.take_wishes();
         assert_eq!(objects.unwatch((0, 9), ALL_OBJECTS, 9), 2, "of all processes");
         assert!(!objects.is_watched(1) && objects.is_watched(3));
-        assert_eq!(objects.take_wishes().gone, [1, 2]);
+        let gone = |id, until| Gone { id, until };
+        assert_eq!(objects.take_wishes().gone, [gone(1, 9), gone(2, 9)]);
         objects.forget(7);
-        assert_eq!(objects.take_wishes().gone, [3]);
+        assert_eq!(objects.take_wishes().gone, [gone(3, u64::MAX)]);
         objects.watch((0, 7), 0x1000, 4, 9);
         objects.take_wishes();
         objects.refuse(4);
