@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use common::{HANGS, Hwtrace, Lines, Started, Target, c, despite_lost_traps, live};
+use common::{
+    HANGS, Hwtrace, Lines, Started, Target, c, despite_lost_traps, live, live_and_free,
+};
 use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::linux::Linux;
@@ -20,8 +22,11 @@ use nix::unistd::Pid;
 /// Tests here count free registers, and one takes some of each CPU: one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// Waits, too, until others have given back what they hold of each CPU.
 fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(live_and_free());
+    alone
 }
 
 /// Counts the stores to each of these variables, each of which has a register.

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Hwtrace, Started, Target, c, c_with, despite_lost_traps, live};
+use common::{Hwtrace, Started, Target, c, c_with, despite_lost_traps, live_and_free};
 
 /// Counts the stores to each of these variables.
 fn counting(names: &[&str]) -> String {
@@ -25,7 +25,7 @@ fn start(names: &[&str], target: &Target) -> Started {
 
 #[test]
 fn four_variables_take_four_registers_and_each_is_seen() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = counting(&["a", "b", "c", "counter"]);
@@ -44,7 +44,7 @@ fn four_variables_take_four_registers_and_each_is_seen() {
 
 #[test]
 fn a_fifth_variable_is_refused_and_the_command_not_begun() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = counting(&["a", "b", "c", "d", "e"]);
@@ -63,7 +63,7 @@ fn a_fifth_variable_is_refused_and_the_command_not_begun() {
 
 #[test]
 fn two_probes_on_the_same_data_share_a_register_and_both_fire() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = r#"global first, second, changes
@@ -82,7 +82,7 @@ fn two_probes_on_the_same_data_share_a_register_and_both_fire() {
 
 #[test]
 fn eight_neighbours_share_four_registers_and_are_told_apart() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let mut script = String::from("global n, others\n");
@@ -111,7 +111,7 @@ fn eight_neighbours_share_four_registers_and_are_told_apart() {
 
 #[test]
 fn who_wants_stores_shares_with_who_wants_all_where_registers_are_short() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = r#"global stores, changes, all, others
@@ -132,7 +132,7 @@ fn who_wants_stores_shares_with_who_wants_all_where_registers_are_short() {
 
 #[test]
 fn two_sessions_share_a_thread_two_registers_each() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let (one, two) = despite_lost_traps(|| {
@@ -153,7 +153,7 @@ fn two_sessions_share_a_thread_two_registers_each() {
 
 #[test]
 fn who_holds_the_registers_is_named_and_gives_them_back() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let (holder, refused, again) = despite_lost_traps(|| {
@@ -180,7 +180,7 @@ fn who_holds_the_registers_is_named_and_gives_them_back() {
 
 #[test]
 fn a_register_that_perf_holds_is_refused_with_perfs_name() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let perf = std::process::Command::new("perf").arg("--version").output();

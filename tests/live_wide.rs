@@ -6,7 +6,9 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{Ended, Hwtrace, assert_seen, c_with, despite_lost_traps, live, until_last};
+use common::{
+    Ended, Hwtrace, assert_seen, c_with, despite_lost_traps, live_and_free, until_last,
+};
 
 /// Which member, where from the start, how long, and how sure.
 const MEMBER: &str = r#"printf("%s %d %d%s: ", data_name(), data_addr() & 7, data_len(), exact() ? "" : " inexact")"#;
@@ -21,7 +23,7 @@ fn start() -> &'static str {
 
 #[test]
 fn hits_name_the_member_and_values_are_whole() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let body = r#"printf("%s %d: ", data_name(), data_len())
@@ -42,7 +44,7 @@ fn hits_name_the_member_and_values_are_whole() {
 
 #[test]
 fn a_copy_over_it_in_the_library_is_seen() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = format!(
@@ -58,7 +60,7 @@ fn a_copy_over_it_in_the_library_is_seen() {
 
 #[test]
 fn elements_texts_and_what_is_not_aligned() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let with = |values: &str| format!("{MEMBER} println({values})");
@@ -107,7 +109,7 @@ fn elements_texts_and_what_is_not_aligned() {
 
 #[test]
 fn watches_that_share_a_register_see_their_own() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = r#"
@@ -139,7 +141,7 @@ fn watches_that_share_a_register_see_their_own() {
 
 #[test]
 fn only_changes_of_it_where_these_are_asked_for() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let script = r#"global n
@@ -187,7 +189,7 @@ fn watch(expressions: &[&str]) -> Ended {
 
 #[test]
 fn a_table_has_a_row_for_each_member() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let ended = watch(&["config", "mode"]);
@@ -208,7 +210,7 @@ fn a_table_has_a_row_for_each_member() {
 
 #[test]
 fn text_is_one_row_and_scalars_have_no_members() {
-    if !live() {
+    if !live_and_free() {
         return;
     }
     let ended = watch(&["title", "config.a", "three"]);

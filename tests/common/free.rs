@@ -37,6 +37,12 @@ pub(crate) fn all_are_free(tid: u32) -> Option<()> {
     Some(())
 }
 
+/// The same as [`super::live`], for tests that need all registers of a thread: others may hold
+/// some of each CPU for a while.
+pub(crate) fn live_and_free() -> bool {
+    super::live() && all_are_free(nix::unistd::gettid().as_raw() as u32).is_some()
+}
+
 /// Whether it is gone, or only its parent was not told yet.
 fn has_ended(tid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{tid}/stat"));

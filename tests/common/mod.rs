@@ -25,11 +25,11 @@ pub(crate) use again::{again, all_came, armed_within};
 pub(crate) use engines::{
     VARIABLE as ENGINE, engine, engine_name, holds_executed, reads_at_hits,
 };
-pub(crate) use free::{all_are_free, free_registers};
+pub(crate) use free::{all_are_free, free_registers, live_and_free};
 pub(crate) use program::{
     Scratch, c, c_needing, c_needing_with, c_with, cpp, library, library_with, rust,
 };
-pub(crate) use record::{Recorded, record, record_each, request};
+pub(crate) use record::{Recorded, despite_stalls, record, record_each, request};
 pub(crate) use rights::{STRANGER, as_user, hwtrace_without, with_capabilities, without};
 pub(crate) use run::{Ended, Figures, Hwtrace, Started, nobody, numbers, real};
 pub(crate) use seen::{assert_seen, until_last};

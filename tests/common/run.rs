@@ -232,6 +232,22 @@ impl Ended {
         assert_eq!(self.figures(), expected, "{:#?}", self.messages);
     }
 
+    /// The same where some of the hits may be lost; gives how many, see
+    /// [`super::despite_stalls`].
+    #[track_caller]
+    pub(crate) fn expect_figures_but_lost(
+        &self,
+        hits: u64,
+        threads: u64,
+        slots: u64,
+    ) -> u64 {
+        let lost = self.figures().lost;
+        let hits = hits.checked_sub(lost).expect("no more than there were");
+        let expected = Figures { hits, lost, armed: threads, threads, slots };
+        assert_eq!(self.figures(), expected, "{:#?}", self.messages);
+        lost
+    }
+
     /// Standard error holds each of these.
     #[track_caller]
     pub(crate) fn says(&self, parts: &[&str]) -> &Self {

@@ -90,17 +90,22 @@ fn tables_do_as_lists_do() {
 
 #[test]
 fn removal_of_all_one_by_one_is_not_quadratic() {
-    let mut array = longs(1 << 16, false);
-    for key in 0..1 << 16 {
-        array.cell(&[key]).unwrap();
-    }
-    let start = std::time::Instant::now();
-    for key in 0..1 << 16 {
-        array.remove(&[key]);
-    }
-    assert!(array.is_empty());
+    let removal = |_| {
+        let mut array = longs(1 << 16, false);
+        for key in 0..1 << 16 {
+            array.cell(&[key]).unwrap();
+        }
+        let start = std::time::Instant::now();
+        for key in 0..1 << 16 {
+            array.remove(&[key]);
+        }
+        assert!(array.is_empty());
+        start.elapsed()
+    };
+    // The machine may stall, but not each time.
+    let least = (0..3).map(removal).min().unwrap();
     // Quadratic it took seconds even when optimised.
-    assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
+    assert!(least.as_secs_f64() < 1.0, "{least:?}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::event::{Trigger, Watch};
 
 use crate::common::{
-    Trace, compile, is_alone, is_live, run_alone, stores_to, symbol, trace_program,
+    Trace, compile, despite_stalls, is_alone, is_live, run_alone, stores_to, symbol,
+    trace_program,
 };
 
 const COUNT: &str = "
@@ -22,28 +23,29 @@ fn trace_count(name: &str) -> (u32, u64, u64, Trace) {
     (pid, start, size, trace)
 }
 
-fn check_count(name: &str) {
+/// Gives how many records were lost or late.
+fn check_count(name: &str) -> u64 {
     let (pid, start, size, trace) = trace_count(name);
-    trace.assert_complete(100_000);
     for hit in &trace.hits {
         assert_eq!((hit.watch, hit.pid, hit.tid), (0, pid, pid));
         assert!((start..start + size).contains(&hit.ip), "{:x}", hit.ip);
         assert_eq!((hit.registers, hit.kernel), (17, false), "general ones and FLAGS");
     }
-    assert_eq!(trace.ended, [pid]);
+    assert!(trace.ended == [pid] || trace.account.lost_sideband > 0);
+    trace.disturbed(100_000)
 }
 
 #[test]
 fn every_store_is_a_hit_in_order() {
     if is_live() {
-        check_count("count");
+        despite_stalls(|| check_count("count"));
     }
 }
 
 #[test]
 fn every_store_is_a_hit_for_nobody_too() {
     if is_alone() {
-        check_count("count_nobody");
+        despite_stalls(|| check_count("count_nobody"));
     } else if is_live() {
         // The folder is root's: the program is made here, by its own name.
         compile("count_nobody", COUNT, &[]);
@@ -59,8 +61,10 @@ fn as_nobody() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = folder.join("count_nobody");
     let watches = [stores_to(&program, "counter")];
-    let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
-    trace.assert_complete(100_000);
+    despite_stalls(|| {
+        let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
+        trace.disturbed(100_000)
+    });
 }
 
 #[test]

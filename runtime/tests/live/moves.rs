@@ -1,13 +1,17 @@
 //! Watches that move, that wait for their address, and that threads have for
 //! themselves; and how soon births are known.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::engine::{ArmError, Engine};
 use hwtrace_runtime::event::{Event, Trigger, Watch};
 
-use crate::common::{Target, Tracer, compile, is_live, symbol};
+use crate::common::{
+    HANGS, Target, Trace, Tracer, compile, despite_lost_traps, despite_stalls, is_live,
+    symbol,
+};
 
 /// Each time it is told to, a thread that was born after the first time stores to
 /// two variables.
@@ -49,19 +53,22 @@ fn a_watch_moves_with_those_who_inherited_it() {
     }
     let program = compile("pair", PAIR, &[]);
     let (a, b) = (symbol(&program, "a").0, symbol(&program, "b").0);
-    let mut target = Target::start(&program);
-    let pid = target.pid();
-    let mut tracer = Tracer::new(PerfOptions::default());
-    let pending = Watch { address: Watch::PENDING, length: 8, trigger: Trigger::Write };
-    tracer.engine.attach(pid, &[Some(pending)]).expect("attached");
-    let mut turns = Vec::new();
-    for place in [None, Some(a), Some(b), None, Some(a)] {
-        let since = tracer.engine.retarget(pid, 0, place).expect("moved");
-        turns.push((since, place));
-        target.go();
-        assert_eq!(target.line(), "done");
-    }
-    let (_, trace) = target.follow(tracer).expect("not trapped");
+    let (turns, trace) = despite_lost_traps(|| {
+        let mut target = Target::start(&program);
+        let pid = target.pid();
+        let mut tracer = Tracer::new(PerfOptions::default());
+        let pending =
+            Watch { address: Watch::PENDING, length: 8, trigger: Trigger::Write };
+        tracer.engine.attach(pid, &[Some(pending)]).expect("attached");
+        let mut turns = Vec::new();
+        for place in [None, Some(a), Some(b), None, Some(a)] {
+            let since = tracer.engine.retarget(pid, 0, place).expect("moved");
+            turns.push((since, place));
+            target.go();
+            target.says("done")?;
+        }
+        Some((turns, target.follow(tracer)?.1))
+    });
     trace.assert_complete(300);
     for pair in turns.windows(2) {
         let (from, to) = (pair[0].0, pair[1].0);
@@ -92,23 +99,27 @@ fn no_hit_is_of_the_wrong_place_while_it_moves() {
     let program = compile("busy_pair", source, &[]);
     let (a, b) = (symbol(&program, "a").0, symbol(&program, "b").0);
     let (start, size) = symbol(&program, "first");
-    let mut target = Target::start(&program);
-    let mut tracer = Tracer::new(PerfOptions::default());
-    tracer.arm(target.pid(), &[Watch { address: a, length: 8, trigger: Trigger::Write }]);
-    let mut moves = vec![(0, a)];
-    for turn in 0..200 {
-        let place = if turn % 2 == 0 { b } else { a };
-        moves.push((
-            tracer.engine.retarget(target.pid(), 0, Some(place)).expect("moved"),
-            place,
-        ));
-        tracer.drain(false);
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    target.child.kill().expect("our child");
-    target.child.wait().expect("our child");
-    let trace = tracer.finish();
-    assert!(trace.hits.len() > 1000, "{}", trace.hits.len());
+    let watch = Watch { address: a, length: 8, trigger: Trigger::Write };
+    let (moves, trace) = despite_lost_traps(|| {
+        let mut target = Target::start(&program);
+        let mut tracer = Tracer::new(PerfOptions::default());
+        tracer.arm(target.pid(), &[watch]);
+        let mut moves = vec![(0, a)];
+        let begun = Instant::now();
+        while moves.len() <= 200 || tracer.trace.hits.len() <= 1000 {
+            assert!(begun.elapsed() < HANGS, "{} hits", tracer.trace.hits.len());
+            let place = if moves.len() % 2 == 1 { b } else { a };
+            let moved = tracer.engine.retarget(target.pid(), 0, Some(place));
+            if target.is_trapped() {
+                return None;
+            }
+            moves.push((moved.expect("moved"), place));
+            tracer.drain(false);
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        target.kill()?;
+        Some((moves, tracer.finish()))
+    });
     for hit in &trace.hits {
         let (_, place) = moves.iter().rfind(|it| it.0 <= hit.time).expect("the first");
         let of_first = (start..start + size).contains(&hit.ip);
@@ -131,7 +142,7 @@ fn an_address_that_can_not_be_watched_leaves_it_nowhere() {
     assert!(matches!(error, Err(ArmError::BadWatch { watch: 0 })), "{error:?}");
     tracer.engine.switch(0, true).expect("nothing to do");
     (0..5).for_each(|_| target.go());
-    let (_, trace) = target.follow(tracer).expect("not trapped");
+    let (_, trace) = target.follow(tracer).expect("no hit, and no trap");
     trace.assert_complete(0);
 }
 
@@ -172,7 +183,18 @@ fn threads_have_watches_of_their_own() {
         return;
     }
     let program = compile("own", OWN, &["-D_DEFAULT_SOURCE"]);
-    let mut target = Target::start(&program);
+    despite_stalls(|| {
+        let trace = despite_lost_traps(|| trace_own(&program));
+        let mut counts: Vec<_> = trace.by_thread().into_values().collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [100, 200, 300], "no later thread inherits one");
+        trace.disturbed(600)
+    });
+}
+
+/// None where the program was killed by SIGTRAP.
+fn trace_own(program: &Path) -> Option<Trace> {
+    let mut target = Target::start(program);
     let pid = target.pid();
     let mut tracer = Tracer::new(PerfOptions::default());
     tracer.engine.attach(pid, &[None]).expect("attached");
@@ -189,11 +211,7 @@ fn threads_have_watches_of_their_own() {
     addresses.dedup();
     assert_eq!(addresses.len(), 3);
     target.go();
-    let (_, trace) = target.follow(tracer).expect("not trapped");
-    trace.assert_complete(600);
-    let mut counts: Vec<_> = trace.by_thread().into_values().collect();
-    counts.sort_unstable();
-    assert_eq!(counts, [100, 200, 300], "no later thread inherits one");
+    Some(target.follow(tracer)?.1)
 }
 
 /// How long after its birth a thread is known, and armed.
@@ -212,18 +230,25 @@ fn births_are_known_at_once_where_asked_for() {
     let kernel = std::rc::Rc::clone(&tracer.kernel);
     let (mut delays, mut armed_after) = (Vec::new(), Vec::new());
     let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+    // Of those that were born before the last look, and that nobody woke us for.
+    let (mut overdue, mut unwoken, mut looked) = (0, 0, 0);
     target.go();
     while !target.has_ended() {
         let longest = Some(Duration::from_millis(20));
         kernel.poll(&descriptors, &mut ready, longest).expect("polled");
+        let woken = ready.contains(&true);
         let mut born = Vec::new();
+        let now = kernel.clock();
         let shown = tracer.engine.news(&mut |event| {
             if let Event::Fork { time, pid, tid, .. } = event {
                 delays.push(kernel.clock().saturating_sub(time));
                 born.push((time, (pid, tid)));
+                overdue += usize::from(time < looked);
+                unwoken += usize::from(!woken);
             }
         });
         shown.expect("good records");
+        looked = now;
         for (time, thread) in born {
             // It may have ended by now.
             if tracer.engine.arm_thread(thread, 0, watch).is_ok() {
@@ -240,5 +265,7 @@ fn births_are_known_at_once_where_asked_for() {
     let armed = armed_after.get(armed_after.len() / 2);
     eprintln!("{} armed after {armed:?} ns", armed_after.len());
     eprintln!("births known after {median} ns, nine of ten within {most} ns");
-    assert!(median < 2_000_000, "sooner than in its turn");
+    // However late we look: what was there to be seen is told of at once, and wakes.
+    assert!(overdue * 10 <= delays.len(), "{overdue} later than they could be");
+    assert!(unwoken * 10 <= delays.len(), "{unwoken} by chance");
 }

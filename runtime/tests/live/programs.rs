@@ -1,6 +1,7 @@
 //! Programs at hits: values told by instructions, filters, reads, and what is
 //! counted.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -18,8 +19,8 @@ use hwtrace_runtime::plan::{
 use hwtrace_runtime::schema::AccessKind;
 
 use crate::common::{
-    Target, Teacher, Trace, Tracer, compile, despite_lost_traps, follow_program, is_live,
-    stores_to,
+    Target, Teacher, Trace, Tracer, compile, despite_lost_traps, despite_stalls,
+    follow_program, is_live, stores_to,
 };
 
 pub(crate) const ACCESS: Needs = Needs { access: true, ..Needs::NONE };
@@ -132,8 +133,20 @@ fn every_store_has_its_value_and_the_one_before() {
     let program = compile("programs_count", COUNT, &[]);
     let watches = [stores_to(&program, "counter")];
     let plans = [plan(ACCESS, None, Reads::NONE)];
-    let (pid, trace) = trace(&program, &watches, &plans);
-    trace.assert_complete(100_000);
+    despite_stalls(|| {
+        let (pid, trace) = trace(&program, &watches, &plans);
+        let disturbed = trace.disturbed(100_000);
+        if trace.account.lost > 0 {
+            return disturbed;
+        }
+        let told = check_tenths(pid, &trace);
+        // The first drain, which teaches, may be late, too.
+        disturbed + u64::from(told <= 10_000)
+    });
+}
+
+/// Each hit of [`COUNT`] has its value and the one before; of so many it was told.
+fn check_tenths(pid: u32, trace: &Trace) -> usize {
     let mut told = 0;
     for (number, hit) in trace.hits.iter().enumerate() {
         let value = number as u64 / 10;
@@ -151,8 +164,8 @@ fn every_store_has_its_value_and_the_one_before() {
             None => assert_eq!((hit.at_hit.memory, hit.registers), (Some(value), 17)),
         }
     }
-    assert!(told > 10_000, "only {told}");
-    assert_eq!(trace.ended, [pid]);
+    assert!(trace.ended == [pid] || trace.account.lost_sideband > 0);
+    told
 }
 
 #[test]
@@ -220,9 +233,22 @@ fn values_of_racing_threads_are_exact() {
     let program = compile("programs_race", source, &[]);
     let watches = [stores_to(&program, "counter")];
     let plans = [plan(ACCESS, None, Reads::NONE)];
-    let (_, trace) = trace(&program, &watches, &plans);
-    trace.assert_complete(80_000);
-    let mut values = std::collections::BTreeMap::<u32, Vec<u64>>::new();
+    despite_stalls(|| {
+        let (_, trace) = trace(&program, &watches, &plans);
+        let disturbed = trace.disturbed(80_000);
+        let told = trace.hits.iter().filter(|hit| hit.at_hit.told.is_some());
+        let tellers: BTreeSet<_> = told.clone().map(|hit| hit.tid).collect();
+        if trace.account.lost > 0 || told.count() <= 20_000 || tellers.len() < 4 {
+            // The first drain, which teaches, may be late, too.
+            return disturbed.max(1);
+        }
+        check_race(&trace);
+        disturbed
+    });
+}
+
+fn check_race(trace: &Trace) {
+    let mut values = BTreeMap::<u32, Vec<u64>>::new();
     let mut told = 0;
     for hit in &trace.hits {
         let value = hit.at_hit.told.filter(|told| told.exact).map(|told| told.new);
@@ -246,9 +272,9 @@ fn values_of_racing_threads_are_exact() {
     let mut old: Vec<_> = known.filter_map(|hit| hit.at_hit.old).collect();
     assert!(old.len() > 10_000, "only {}", old.len());
     let told = trace.hits.iter().filter_map(|hit| hit.at_hit.told.map(|it| it.new));
-    let told: std::collections::BTreeSet<_> = told.collect();
+    let told: BTreeSet<_> = told.collect();
     old.retain(|old| told.contains(old));
-    let unique: std::collections::BTreeSet<_> = old.iter().collect();
+    let unique: BTreeSet<_> = old.iter().collect();
     assert_eq!(unique.len(), old.len());
 }
 

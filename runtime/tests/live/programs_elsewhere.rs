@@ -8,7 +8,8 @@ use hwtrace_runtime::engine::perf::PerfOptions;
 use hwtrace_runtime::plan::{Comparison, Does, Input, Needs, Reads};
 
 use crate::common::{
-    Target, Tracer, compile, despite_lost_traps, follow_program, is_alone, stores_to,
+    Hit, Target, Trace, Tracer, compile, despite_lost_traps, despite_stalls,
+    follow_program, is_alone, stores_to,
 };
 use crate::programs::{ACCESS, COUNT, filter, plan, runs_programs, trace};
 
@@ -43,8 +44,15 @@ fn children_have_shadows_of_their_own_which_end_with_them() {
         )),
         Reads::NONE,
     )];
-    let (pid, trace) = trace(&program, &watches, &plans);
-    trace.assert_complete(52 * 20);
+    despite_stalls(|| {
+        let (pid, trace) = trace(&program, &watches, &plans);
+        check_shadows(pid, &trace);
+        assert_eq!(trace.account.lost, 0);
+        trace.disturbed(52 * 20)
+    });
+}
+
+fn check_shadows(pid: u32, trace: &Trace) {
     let processes = trace.by_process();
     assert_eq!((processes.len(), processes[&pid]), (51, 40));
     for pid in processes.keys() {
@@ -149,11 +157,15 @@ fn in_a_pid_namespace() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = folder.join("programs_namespace");
     let plans = [plan(ACCESS, None, Reads::NONE)];
-    let (pid, trace) = trace(&program, &[stores_to(&program, "counter")], &plans);
-    assert!(pid < 1000, "a new namespace");
-    trace.assert_complete(100_000);
-    assert!(trace.hits.iter().all(|hit| (hit.pid, hit.tid) == (pid, pid)));
-    assert!(trace.hits.iter().any(|hit| hit.at_hit.told.is_some()));
+    despite_stalls(|| {
+        let (pid, trace) = trace(&program, &[stores_to(&program, "counter")], &plans);
+        assert!(pid < 1000, "a new namespace");
+        assert!(trace.hits.iter().all(|hit| (hit.pid, hit.tid) == (pid, pid)));
+        let disturbed = trace.disturbed(100_000);
+        let told = trace.hits.iter().any(|hit| hit.at_hit.told.is_some());
+        // The first drain, which teaches, may be late, too.
+        disturbed + u64::from(!told)
+    });
 }
 
 /// Registers alone, and no values.
@@ -165,8 +177,11 @@ fn registers_come_where_they_are_asked_for() {
     let program = compile("programs_registers", COUNT, &[]);
     let watches = [stores_to(&program, "counter")];
     let needs = Needs { registers: true, ..Needs::default() };
-    let (_, trace) = trace(&program, &watches, &[plan(needs, None, Reads::NONE)]);
-    trace.assert_complete(100_000);
-    assert!(trace.hits.iter().all(|hit| hit.registers == 17 && hit.interrupted == 0));
-    assert!(trace.hits.iter().all(|hit| hit.at_hit.told.is_none()));
+    despite_stalls(|| {
+        let (_, trace) = trace(&program, &watches, &[plan(needs, None, Reads::NONE)]);
+        let is_it = |hit: &Hit| hit.registers == 17 && hit.interrupted == 0;
+        assert!(trace.hits.iter().all(is_it));
+        assert!(trace.hits.iter().all(|hit| hit.at_hit.told.is_none()));
+        trace.disturbed(100_000)
+    });
 }

@@ -15,7 +15,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
 use crate::common::{
-    Tracer, alone, compile, is_alone, is_live, stores_to, symbol, trace_program,
+    Tracer, all_registers, alone, compile, is_alone, is_live, stores_to, symbol,
+    trace_program,
 };
 
 fn command(words: &[&str]) -> Vec<CString> {
@@ -213,6 +214,8 @@ fn a_program_runs_to_an_address_and_is_held_there() {
         volatile unsigned long early, late;
         __attribute__((constructor)) static void before(void) { early = 5; }
         int main(void) { late = 6; return early == 5 && late == 6 ? 3 : 1; }";
+    // It takes all four.
+    let _registers = all_registers();
     let program = compile("run_to", source, &["-static"]);
     let path = program.to_str().expect("a path");
     let linux: Rc<dyn Kernel> = Rc::new(Linux);

@@ -7,7 +7,8 @@ use std::thread::{JoinHandle, spawn};
 use hwtrace_runtime::engine::perf::PerfOptions;
 
 use crate::common::{
-    Target, Tracer, compile, despite_lost_traps, is_live, stores_to, trace_program,
+    Target, Trace, Tracer, compile, despite_lost_traps, despite_stalls, is_live,
+    stores_to, trace_program,
 };
 
 #[test]
@@ -30,13 +31,25 @@ fn eight_threads_created_after_arming() {
         }";
     let program = compile("eight", source, &[]);
     let watches = [stores_to(&program, "counter")];
-    let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
-    trace.assert_complete(80_000);
+    despite_stalls(|| {
+        let (_, trace) = trace_program(&program, &watches, PerfOptions::default());
+        assert_hits_of_each(&trace, &[10_000; 8]);
+        let mut born = trace.born.clone();
+        born.sort_unstable();
+        let are_known = trace.by_thread().into_keys().eq(born);
+        assert!(are_known || trace.account.lost_sideband > 0);
+        trace.disturbed(80_000)
+    });
+}
+
+/// None has more hits, and fewer only where some are lost.
+fn assert_hits_of_each(trace: &Trace, expected: &[usize]) {
     let counts: Vec<_> = trace.by_thread().into_values().collect();
-    assert_eq!(counts, [10_000; 8]);
-    let mut born = trace.born.clone();
-    born.sort_unstable();
-    assert!(trace.by_thread().into_keys().eq(born));
+    assert_eq!(counts.len(), expected.len());
+    let is_full = |(count, most): (&usize, &usize)| {
+        count == most || (count < most && trace.account.lost > 0)
+    };
+    assert!(counts.iter().zip(expected).all(is_full), "{counts:?}");
 }
 
 #[test]
@@ -98,18 +111,20 @@ fn threads_from_before_and_after_attaching() {
             return 0;
         }";
     let program = compile("attach", source, &[]);
-    let (last, trace) = despite_lost_traps(|| {
+    let watched = || {
         let mut target = Target::start(&program);
         let mut tracer = Tracer::new(PerfOptions::default());
         let armed = tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
         assert_eq!((armed.threads, armed.slots), (5, 1));
         target.go();
         target.follow(tracer)
+    };
+    despite_stalls(|| {
+        let (last, trace) = despite_lost_traps(watched);
+        assert_eq!(last, "done");
+        assert_hits_of_each(&trace, &[5000; 8]);
+        trace.disturbed(40_000)
     });
-    assert_eq!(last, "done");
-    trace.assert_complete(40_000);
-    let counts: Vec<_> = trace.by_thread().into_values().collect();
-    assert_eq!(counts, [5000; 8]);
 }
 
 /// Threads are born and end all the time, before, while and after arming, on a machine
@@ -151,6 +166,7 @@ fn churning_threads_are_armed_once_each() {
             if (!fgets(line, 8, stdin)) return 1;
             going = 1;
             usleep(300000);
+            while (__atomic_load_n(&total, __ATOMIC_RELAXED) < 200) usleep(1000);
             ending = 1;
             for (int i = 0; i < 2; i++) pthread_join(t[i], 0);
             printf(\"%lu\\n\", total);
@@ -158,23 +174,28 @@ fn churning_threads_are_armed_once_each() {
         }";
     let program = compile("churn", source, &[]);
     let work = Work::begin(2);
+    let watched = || {
+        let mut target = Target::start(&program);
+        let mut tracer = Tracer::new(PerfOptions::default());
+        let begun = std::time::Instant::now();
+        tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
+        eprintln!("armed amid churn after {:?}", begun.elapsed());
+        target.go();
+        target.follow(tracer)
+    };
+    let mut late = Vec::new();
     for _ in 0..5 {
-        let (total, trace) = despite_lost_traps(|| {
-            let mut target = Target::start(&program);
-            let mut tracer = Tracer::new(PerfOptions::default());
-            let begun = std::time::Instant::now();
-            tracer.arm(target.child.id(), &[stores_to(&program, "counter")]);
-            eprintln!("armed amid churn after {:?}", begun.elapsed());
-            target.go();
-            target.follow(tracer)
-        });
+        let (total, trace) = despite_lost_traps(watched);
         let total: usize = total.parse().expect("a number");
-        assert!(total > 100);
-        trace.assert_complete(total);
+        assert!(total >= 200);
+        late.push(trace.disturbed(total));
+        assert_eq!(trace.account.lost, 0);
         for (tid, count) in trace.by_thread() {
             assert_eq!(count, 10, "thread {tid}");
         }
     }
+    // Some of them where the machine stalls, see `despite_stalls`.
+    assert!(late.contains(&0), "{late:?}");
     drop(work);
 }
 

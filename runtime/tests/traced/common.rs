@@ -21,7 +21,18 @@ pub(crate) enum Kind {
 }
 
 /// What hangs has failed.
-const HANGS: Duration = Duration::from_secs(60);
+pub(crate) const HANGS: Duration = Duration::from_secs(60);
+/// What ends by waiting for somebody who does not answer takes longer, each time.
+const PROMPT: Duration = Duration::from_millis(900);
+
+/// Asserts that none of these hung, and that most were prompt: a busy machine may hold up
+/// some.
+#[track_caller]
+pub(crate) fn assert_prompt(mut times: Vec<Duration>) {
+    times.sort_unstable();
+    assert!(times[times.len() / 2] < PROMPT, "{times:?}");
+    assert!(times[times.len() - 1] < HANGS, "{times:?}");
+}
 
 /// Does it with each engine that works here.
 pub(crate) fn each_engine(act: impl Fn(Kind)) {
@@ -102,6 +113,31 @@ impl Target {
             assert!(begun.elapsed() < HANGS, "{}", self.state());
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Stops it, and waits until it runs no more: it has taken the signal then.
+    pub(crate) fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let begun = Instant::now();
+        let pends = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+            let status = status.expect("it is there");
+            let set = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+            let set = u64::from_str_radix(set.expect("a mask").trim(), 16);
+            set.expect("a number") & 1 << (libc::SIGSTOP - 1) != 0
+        };
+        while pends() {
+            assert!(begun.elapsed() < HANGS, "{}", self.state());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What a variable of eight bytes holds.
+    pub(crate) fn value(&self, name: &str) -> u64 {
+        let mut bytes = [0; 8];
+        let read = Linux.read_memory(self.pid(), self.symbol(name).0, &mut bytes);
+        read.expect("it is there");
+        u64::from_ne_bytes(bytes)
     }
 
     /// What proc_pid_stat(5) calls it.

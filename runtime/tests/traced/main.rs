@@ -8,7 +8,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Kind, Target, Watching, each_engine};
+use common::{HANGS, Kind, Target, Watching, assert_prompt, each_engine};
 use hwtrace_runtime::engine::{ArmError, Engine};
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::kernel::linux::Linux;
@@ -95,7 +95,7 @@ fn assert_left_alone(target: &Target) {
         texts.filter(|text| !text.contains("TracerPid:\t0\n")).count()
     };
     while tracers() > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(2), "somebody is traced still");
+        assert!(begun.elapsed() < HANGS, "somebody is traced still");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -106,6 +106,7 @@ fn sessions_end_while_threads_are_created() {
         let before = guardians();
         let mut target = Target::start("creators", 6);
         target.go();
+        let mut took = Vec::new();
         for _ in 0..10 {
             let mut watching = target.attach(kind, &["counter"]);
             watching.rest(Duration::from_millis(100));
@@ -113,9 +114,9 @@ fn sessions_end_while_threads_are_created() {
             watching.engine.disarm();
             watching.finish_drain();
             drop(watching);
-            let took = begun.elapsed();
-            assert!(took < Duration::from_millis(900), "{kind:?}: {took:?}");
+            took.push(begun.elapsed());
         }
+        assert_prompt(took);
         assert_left_alone(&target);
         drop(target);
         let begun = Instant::now();
@@ -130,21 +131,27 @@ fn sessions_end_while_threads_are_created() {
 #[test]
 fn the_first_thread_may_end_before_the_others() {
     each_engine(|kind| {
-        let mut target = Target::start("headless", 0);
-        let mut watching = target.attach(kind, &["counter"]);
-        target.go();
-        watching.await_hits(3);
-        target.await_state('Z');
-        let begun = Instant::now();
-        watching.engine.retarget(target.pid(), 0, None).expect("moved");
-        let back = Some(target.symbol("counter").0);
-        watching.engine.retarget(target.pid(), 0, back).expect("moved");
-        let hits = watching.hits.len();
-        watching.await_hits(hits + 3);
-        watching.engine.disarm();
-        watching.finish_drain();
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        let took = (0..3).map(|_| watch_headless(kind));
+        assert_prompt(took.collect());
     });
+}
+
+/// Gives how long it took once the first thread had ended.
+fn watch_headless(kind: Kind) -> Duration {
+    let mut target = Target::start("headless", 0);
+    let mut watching = target.attach(kind, &["counter"]);
+    let back = Some(target.symbol("counter").0);
+    target.go();
+    watching.await_hits(3);
+    target.await_state('Z');
+    let begun = Instant::now();
+    watching.engine.retarget(target.pid(), 0, None).expect("moved");
+    watching.engine.retarget(target.pid(), 0, back).expect("moved");
+    let hits = watching.hits.len();
+    watching.await_hits(hits + 3);
+    watching.engine.disarm();
+    watching.finish_drain();
+    begun.elapsed()
 }
 
 #[test]
@@ -241,17 +248,19 @@ fn who_is_stopped_by_others_stays_stopped_until_it_is_continued() {
         let mut watching = target.attach(kind, &["counter"]);
         target.go();
         watching.await_hits(100);
-        target.signal(libc::SIGSTOP);
+        target.stop();
+        let last = target.value("counter");
         // Hits that were on their way.
+        let stopped = last as usize + 1;
+        watching.await_hits(stopped);
         watching.rest(Duration::from_millis(100));
-        let stopped = watching.hits.len();
-        watching.rest(Duration::from_millis(100));
-        assert_eq!(watching.hits.len(), stopped);
+        let seen = |watching: &Watching| (watching.hits.len(), target.value("counter"));
+        assert_eq!(seen(&watching), (stopped, last));
         // It can be disarmed and armed while it is stopped, and is stopped still.
         watching.engine.switch(0, false).expect("off");
         watching.engine.switch(0, true).expect("on");
         watching.rest(Duration::from_millis(50));
-        assert_eq!(watching.hits.len(), stopped);
+        assert_eq!(seen(&watching), (stopped, last));
         target.signal(libc::SIGCONT);
         let (text, watching) = target.follow(watching);
         assert!(text.starts_with("0 "), "{text}");
@@ -277,6 +286,7 @@ fn a_stopped_target_that_is_let_go_stays_stopped() {
 #[test]
 fn let_go_among_hits_the_target_goes_on() {
     each_engine(|kind| {
+        let mut took = Vec::new();
         for round in 0..5 {
             let count = many(kind) * 2;
             let mut target = Target::start("store", count);
@@ -293,9 +303,10 @@ fn let_go_among_hits_the_target_goes_on() {
                 assert_eq!(account.counted.iter().sum::<u64>(), hits + account.lost);
             }
             drop(watching);
-            assert!(started.elapsed() < Duration::from_secs(2));
+            took.push(started.elapsed());
             assert_eq!(target.last_line(), format!("0 {} 0 0", count - 1));
         }
+        assert_prompt(took);
     });
 }
 
@@ -398,10 +409,10 @@ fn a_watch_moves_and_hits_of_the_old_place_are_before() {
         let stores = if kind == Kind::Step { 4 } else { 20 } * many(kind);
         let mut target = Target::start("store", stores);
         let mut watching = target.attach(kind, &["counter"]);
+        let elsewhere = Some(target.symbol("word").0);
         target.go();
         watching.await_hits(50);
-        let pid = target.pid();
-        let since = watching.engine.retarget(pid, 0, Some(target.symbol("word").0));
+        let since = watching.engine.retarget(target.pid(), 0, elsewhere);
         let since = since.expect("moved");
         let (_, watching) = target.follow(watching);
         assert!(watching.hits.iter().all(|hit| hit.time <= since));

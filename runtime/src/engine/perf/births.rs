@@ -77,6 +77,8 @@ fn line(kernel: &dyn Kernel, pid: u32, tid: u32, file: &str) -> Result<Vec<u8>, 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
     use super::*;
     use crate::kernel::fake::Fake;
 
@@ -105,22 +107,29 @@ mod tests {
         use crate::kernel::linux::Linux;
 
         let pid = std::process::id();
-        let begun = std::time::Instant::now();
-        let over = std::sync::atomic::AtomicBool::new(false);
-        let is_over = || over.load(std::sync::atomic::Ordering::Relaxed);
+        let over = AtomicBool::new(false);
+        let rounds = AtomicU64::new(0);
+        let compute = || {
+            while !over.load(Ordering::Relaxed) {
+                rounds.fetch_add(1, Ordering::Relaxed);
+            }
+        };
         std::thread::scope(|scope| {
             let (send, receive) = std::sync::mpsc::channel();
             scope.spawn(move || {
                 send.send(nix::unistd::gettid().as_raw() as u32).expect("heard");
-                while !is_over() {
-                    std::hint::spin_loop();
-                }
+                compute();
             });
             let tid = receive.recv().expect("a thread");
+            // Who meets a page fault on its way there sleeps elsewhere.
+            while rounds.load(Ordering::Relaxed) < 1000 {
+                std::thread::yield_now();
+            }
+            let begun = std::time::Instant::now();
             let before = run_time(&Linux, pid, tid);
             settle(&Linux, pid, &[tid]);
             let after = run_time(&Linux, pid, tid);
-            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            over.store(true, Ordering::Relaxed);
             let ran = before.zip(after).map(|(before, after)| after - before);
             let patience = PAUSE * LOOKS as u32;
             assert!(ran >= Some(RUN_NS) || begun.elapsed() >= patience, "{ran:?}");
