@@ -258,9 +258,10 @@ pub struct Passed {
     /// All of them were off: hits of those who had them are older, and of those who have
     /// them now none is.
     pub since: u64,
-    /// When they went off, on the average of all threads.
-    pub off: u64,
-    /// When they went on, by pass.
+    /// When each went off, by pass: on the average of all threads, of which there may be
+    /// thousands.
+    pub off: Vec<u64>,
+    /// When each went on, likewise.
     pub on: Vec<u64>,
     /// Watches that have one now which could not be put there, in some process: it is off
     /// until it is passed on.

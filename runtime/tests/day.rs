@@ -120,8 +120,9 @@ impl Day {
         let passed = self.engine.pass(&passes).expect("they take turns");
         assert!(passed.failed.is_empty() || self.failing);
         self.failures += u64::from(!passed.failed.is_empty());
-        for (pass, on) in passes.iter().zip(passed.on) {
-            self.coverage.turn(pass.from, false, passed.off);
+        let times = passed.off.into_iter().zip(passed.on);
+        for (pass, (off, on)) in passes.iter().zip(times) {
+            self.coverage.turn(pass.from, false, off);
             self.coverage.turn(pass.to, true, on);
         }
     }

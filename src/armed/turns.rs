@@ -118,7 +118,8 @@ impl Armed {
     }
 
     fn passed(&mut self, passes: &[Pass], passed: &Passed) {
-        for (pass, on) in passes.iter().zip(&passed.on) {
+        let times = passed.off.iter().zip(&passed.on);
+        for (pass, (off, on)) in passes.iter().zip(times) {
             let doubtful =
                 self.tracker.came_back(pass.to, passed.since, &mut self.memory);
             for held in doubtful {
@@ -126,10 +127,10 @@ impl Armed {
             }
             let comes = self.on[pass.to] && !passed.failed.contains(&pass.to);
             let coverage = &mut self.counts.borrow_mut().coverage;
-            coverage.turn(pass.from, false, passed.off);
+            coverage.turn(pass.from, false, *off);
             coverage.turn(pass.to, comes, *on);
             if let Some(relief) = &mut self.relief {
-                relief.turn(pass.from, false, passed.off);
+                relief.turn(pass.from, false, *off);
                 relief.turn(pass.to, true, *on);
             }
         }

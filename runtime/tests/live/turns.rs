@@ -98,7 +98,7 @@ fn follow_turns(program: &Path, watches: &[Watch]) -> Option<Trace> {
             return None;
         }
         let passed = passed.expect("passed");
-        let times = [passed.off, passed.since, passed.on[0]];
+        let times = [passed.off[0], passed.since, passed.on[0]];
         assert!(times.is_sorted() && passed.failed.is_empty(), "{passed:?}");
         carried[register] = to;
         tracer.drain(false);

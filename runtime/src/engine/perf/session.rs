@@ -420,17 +420,18 @@ impl Session {
                 set.carried.is_some_and(|carried| carried.register == register)
             }
         };
-        let begun = kernel.clock();
+        let mut passed = Passed { since: kernel.clock(), ..Passed::default() };
+        self.switched.note(passed.since);
         for register in &registers {
+            let begun = passed.since;
             for set in self.sets.iter_mut().filter(of(*register)) {
                 // It can only fail for a descriptor that is no event.
                 let _ = set.switch(kernel, false);
             }
+            passed.since = kernel.clock();
+            passed.off.push(begun.midpoint(passed.since));
         }
-        let since = kernel.clock();
-        self.begin_turns(&registers, passes, since);
-        let mut passed =
-            Passed { since, off: begun.midpoint(since), ..Passed::default() };
+        self.begin_turns(&registers, passes, passed.since);
         for (register, Pass { to, .. }) in registers.iter().zip(passes) {
             let begun = kernel.clock();
             let on = self.watches.get(*to).is_some_and(|state| state.on);
@@ -444,7 +445,6 @@ impl Session {
             }
             passed.on.push(begun.midpoint(kernel.clock()));
         }
-        self.switched.note(begun);
         passed.failed.sort_unstable();
         passed.failed.dedup();
         Some(passed)
