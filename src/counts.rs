@@ -31,6 +31,9 @@ pub struct Counts {
     ended: Option<u64>,
 }
 
+/// Hits that come so many times as dense as on the average come in heaps.
+const HEAPED: f64 = 1.5;
+
 impl Counts {
     /// All watches are armed and wanted; given is who looks at each, which of them have a
     /// register now, and what a hit takes, nanoseconds.
@@ -147,7 +150,7 @@ impl Counts {
         let estimate = |(watch, tally): &(u32, usize)| self.estimate(*watch, *tally, now);
         let objects = self.objects.of(request, now);
         let rate = objects.seen as f64 / objects.on_ns.max(1) as f64;
-        let objects = self.slowed_down(objects, self.load.objects(rate));
+        let objects = self.slowed_down(objects, self.load.objects(rate), 0.0);
         let sum: Estimate = watches.map(estimate).chain([objects]).sum();
         match self.limits.get(request) {
             Some(limit) if sum.seen >= *limit => {
@@ -164,30 +167,50 @@ impl Counts {
     /// What was counted of a watch stands for: while it was not sampled, and while it was.
     fn estimates(&self, watch: u32, tally: usize, now: u64) -> [Estimate; 2] {
         let [usual, sampled] = self.coverage.estimates(tally, now);
+        let heaped = self.heaped(usual, watch, self.coverage.density(tally, now));
         [
-            self.slowed_down(usual, self.load.usual(watch)),
-            self.slowed_down(sampled, self.load.sampled(watch)),
+            self.slowed_down(heaped, self.load.usual(watch), self.load.busy()),
+            self.slowed_down(sampled, self.load.sampled(watch), self.load.busy()),
         ]
     }
 
     /// What is estimated, where the target may go on so many times as fast while the watch is
     /// off. Who computes does; who sleeps, since it waits for the clock or for others, goes
     /// on alike. As nobody knows, the error holds both; where it is half or twice as much,
-    /// nothing is told of how far it is off.
-    fn slowed_down(&self, estimate: Estimate, faster: Option<f64>) -> Estimate {
+    /// nothing is told of how far it is off. `likely`: how much of it is likely, 0 to 1.
+    /// While an object is off another is on, which may be hit as often.
+    fn slowed_down(
+        &self,
+        estimate: Estimate,
+        faster: Option<f64>,
+        likely: f64,
+    ) -> Estimate {
         if estimate.coverage() >= 1.0 {
             return estimate;
         }
         let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
             return Estimate { variance: None, ..estimate };
         };
-        let busy = self.load.busy();
         let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
         Estimate {
-            estimated: estimate.estimated + busy * more,
-            bias: more.abs() * busy.max(1.0 - busy),
+            estimated: estimate.estimated + likely * more,
+            bias: (more.abs() * likely.max(1.0 - likely)).max(estimate.bias),
             ..estimate
         }
+    }
+
+    /// What is estimated of hits that come in heaps, in which they may slow the target down
+    /// far more than on the average.
+    fn heaped(&self, estimate: Estimate, watch: u32, density: f64) -> Estimate {
+        if density < HEAPED || estimate.coverage() >= 1.0 {
+            return estimate;
+        }
+        let faster = self.load.dense(watch, density);
+        let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
+            return Estimate { variance: None, ..estimate };
+        };
+        let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
+        Estimate { bias: more.abs(), ..estimate }
     }
 
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
@@ -298,6 +321,33 @@ mod tests {
         assert_eq!(computes.bias, sleeps.bias);
         counts.loaded(&[50_000], Activity { waits: 0.0, busy: 0.5 }, now);
         assert_eq!(counts.of(0, now).bias, sleeps.bias / 2.0);
+    }
+
+    /// The same number of hits in each fifth turn as before in all five.
+    #[test]
+    fn in_heaps_hits_slow_down_more_than_on_the_average() {
+        let heaped = |hits: u64| {
+            let mut counts = Counts::default();
+            counts.begin(&[Vec::new()], |_| false, 3000.0, 0);
+            counts.add(0, 0);
+            for turn in 0..100 {
+                let begin = turn * 40 * MS;
+                counts.coverage.turn(0, true, begin);
+                for number in (0..5 * hits).filter(|_| turn % 5 == 0) {
+                    counts.fired(0, &hit(0, begin + number));
+                }
+                counts.coverage.turn(0, false, begin + 10 * MS);
+            }
+            counts.loaded(&[100 * hits], Activity::default(), 4000 * MS);
+            counts.of(0, 4000 * MS)
+        };
+        let (alike, few) = (seen(200).of(0, 4000 * MS), heaped(200));
+        assert_eq!(alike.seen, few.seen);
+        // 3 ms of 10, and not 0.6.
+        let missed = few.estimated - few.seen as f64;
+        assert!((few.bias / missed - 3.0 / 7.0).abs() < 0.01, "{few:?}");
+        assert!(alike.bias < few.bias / 4.0, "{alike:?}");
+        assert_eq!(heaped(400).error(), None, "6 ms of 10");
     }
 
     #[test]

@@ -95,13 +95,24 @@ fn what_is_switched_amid_a_birth_is_switched_again() {
     };
     let on = |engine: &mut PerfEngine| engine.switch(0, true).expect("switched on");
     let off = |engine: &mut PerfEngine| engine.switch(0, false).expect("switched off");
+    // Whoever was missed by that goes on.
+    let nowhere = |engine: &mut PerfEngine| {
+        engine.retarget(PID, 0, None).expect("put nowhere");
+    };
     type Act = fn(&mut PerfEngine);
-    let acts: [(Act, Call); 3] =
-        [(on, Call::PerfEnable), (off, Call::PerfDisable), (moved, Call::PerfChange)];
+    let acts: [(Act, Call); 4] = [
+        (on, Call::PerfEnable),
+        (off, Call::PerfDisable),
+        (moved, Call::PerfChange),
+        (nowhere, Call::PerfDisable),
+    ];
     for (act, call) in acts {
         for (born, again) in [(-1, 0), (0, 2), (1, 2)] {
             let (fake, mut engine) = machine(PerfOptions::default());
             engine.arm(PID, &[WATCH]).expect("armed");
+            // Births while it was armed have been minded.
+            fake.set_clock(Kernel::clock(&*fake) + 1_000_000_000);
+            drain(&mut engine);
             act(&mut engine);
             let before = fake.calls(call);
             let time = Kernel::clock(&*fake).saturating_add_signed(born);

@@ -135,6 +135,16 @@ impl Load {
         self.faster(none * self.left(self.staying) + (1.0 - none) * off, on)
     }
 
+    /// The same at times when a watch is hit so many times as often as on the average, and
+    /// no other may be hit.
+    pub(super) fn dense(&self, watch: u32, density: f64) -> Option<f64> {
+        let Some(own) = self.watches.get(watch as usize) else { return Some(1.0) };
+        let share = own.share.filter(|share| *share > 0.0).unwrap_or(1.0);
+        let on = own.rate / share * density + self.staying;
+        let staying = if own.share.is_some() { self.staying } else { 0.0 };
+        self.faster(self.left(staying), on)
+    }
+
     /// The same while it is sampled.
     pub(super) fn sampled(&self, watch: u32) -> Option<f64> {
         let Some(own) = self.watches.get(watch as usize) else { return Some(1.0) };

@@ -378,6 +378,18 @@ impl Coverage {
         if wanted == 0 { 1.0 } else { (on as f64 / wanted as f64).min(1.0) }
     }
 
+    /// How many times as dense as on the average hits came in the turn of the average hit:
+    /// 1 where they come all the time alike, more where they come in heaps.
+    pub fn density(&self, tally: usize, now: u64) -> f64 {
+        let tally = &self.tallies[tally];
+        let times = &self.watches[tally.watch];
+        let seen = tally.seen as f64;
+        // Of each hit the others in its turn; of hits at random as many as in any turn.
+        let others = tally.sums(times, now).counts_squared - seen;
+        let dense = others * times.turns as f64 / (seen * seen).max(1.0);
+        dense.max(1.0)
+    }
+
     /// What was counted stands for this.
     pub fn estimate(&self, tally: usize, now: u64) -> Estimate {
         let tally = &self.tallies[tally];

@@ -26,7 +26,8 @@ pub(super) struct Family {
     cut: Vec<u32>,
     /// Who executed another image last, and when.
     last_executed: Option<(u32, u64)>,
-    /// When a thread was born last.
+    /// How many threads were born to those that report, and when the last.
+    born: u64,
     last_born: u64,
 }
 
@@ -71,8 +72,11 @@ impl Family {
 
     /// Follows births, ends and executions.
     pub(super) fn note(&mut self, event: &Event<'_>) {
-        if let Event::Fork { time, .. } = *event {
-            self.last_born = time;
+        if let Event::Fork { time, parent_pid, .. } = *event
+            && self.members.contains_key(&parent_pid)
+        {
+            self.born += 1;
+            self.last_born = self.last_born.max(time);
         }
         match *event {
             Event::Fork { pid, parent_pid, .. } if pid == parent_pid => {
@@ -101,6 +105,11 @@ impl Family {
             }
             _ => {}
         }
+    }
+
+    /// How many threads were born.
+    pub(super) fn born(&self) -> u64 {
+        self.born
     }
 
     /// Whether any thread was born at a time, nanoseconds, or later.

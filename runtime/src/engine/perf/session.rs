@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 
 use foldhash::fast::RandomState;
 
-use self::switching::Switched;
+use self::switching::{Switched, What};
 use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
@@ -327,9 +327,9 @@ impl Session {
         if to_the_end {
             self.ids.drained(bound);
             self.turns.drained(bound);
+            self.mind_births(kernel, bound.min(now));
         }
         self.settle_ends(kernel, now);
-        self.mind_births(kernel, now);
         Ok(())
     }
 
@@ -376,7 +376,7 @@ impl Session {
         (pid, watch): (u32, usize),
         address: Option<u64>,
     ) -> Result<Option<u64>> {
-        self.switched.note_move((pid, watch), kernel.clock());
+        self.switched.note(What::Moved(pid, watch as u32), kernel.clock());
         let on = self.watches.get(watch).is_some_and(|state| state.on);
         for set in self.sets.iter().filter(|set| set.is_of(pid, watch)) {
             set.switch(kernel, false)?;
@@ -421,7 +421,9 @@ impl Session {
             }
         };
         let mut passed = Passed { since: kernel.clock(), ..Passed::default() };
-        self.switched.note(passed.since);
+        for register in &registers {
+            self.switched.note(What::Register(*register), passed.since);
+        }
         for register in &registers {
             let begun = passed.since;
             for set in self.sets.iter_mut().filter(of(*register)) {

@@ -128,6 +128,11 @@ impl Strata {
     pub fn estimates(&self, tally: usize, now: u64) -> [Estimate; 2] {
         [tally, tally + 1].map(|tally| self.coverage.estimate(tally, now))
     }
+
+    /// As [`Coverage::density`], of what was counted while a watch was not sampled.
+    pub fn density(&self, tally: usize, now: u64) -> f64 {
+        self.coverage.density(tally, now)
+    }
 }
 
 #[cfg(test)]

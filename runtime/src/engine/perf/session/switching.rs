@@ -9,33 +9,77 @@
 
 use super::super::births;
 use super::super::events::EventSet;
+use super::super::family::Family;
 use super::Session;
 use crate::kernel::{Kernel, Result};
 
 /// No birth takes longer than that, nanoseconds, as far as is seen.
-const BIRTH_NS: u64 = 100_000_000;
+const BIRTH_NS: u64 = 30_000_000;
 
-/// What was switched of late.
+/// What is switched together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// The events of a watch in all processes.
+    Watch(u32),
+    /// Those of a register that watches take turns on.
+    Register(u32),
+    /// Those of a watch that is moved, in a process.
+    Moved(u32, u32),
+    /// Those that report names, births and ends, of a process.
+    Sideband(u32),
+}
+
+impl What {
+    fn is_in(self, set: &EventSet) -> bool {
+        match self {
+            Self::Watch(watch) => set.watch == Some(watch),
+            Self::Register(register) => {
+                set.carried.is_some_and(|carried| carried.register == register)
+            }
+            Self::Moved(pid, watch) => set.is_of(pid, watch as usize),
+            Self::Sideband(pid) => set.pid == pid && set.watch.is_none() && set.reports(),
+        }
+    }
+}
+
+/// What was switched of late, and is to be once more if births were missed by it.
 #[derive(Debug, Default)]
 pub(super) struct Switched {
-    /// When last; none once it is known whether anybody was born then.
-    since: Option<u64>,
-    /// The watches that were moved: with a process, by number.
-    moved: Vec<(u32, usize)>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    what: What,
+    /// When it was begun to be switched last.
+    since: u64,
+    /// So many had been born when it was switched once more.
+    minded: Option<u64>,
 }
 
 impl Switched {
-    /// Events are being switched, or were a moment ago.
-    pub(super) fn note(&mut self, now: u64) {
-        self.since = Some(now);
+    /// It is being switched from now on. Whom it missed before it does not miss now.
+    pub(super) fn note(&mut self, what: What, now: u64) {
+        self.pending.retain(|pending| pending.what != what);
+        self.pending.push(Pending { what, since: now, minded: None });
     }
 
-    /// Those of a watch of a process are being moved.
-    pub(super) fn note_move(&mut self, moved: (u32, usize), now: u64) {
-        self.note(now);
-        if !self.moved.contains(&moved) {
-            self.moved.push(moved);
-        }
+    /// What is to be switched once more, where records up to `bound` have been seen: when
+    /// the first birth is known that it may have missed, and where there are more for the
+    /// last time when none can come any more.
+    fn due(&mut self, family: &Family, bound: u64) -> Vec<What> {
+        let mut due = Vec::new();
+        self.pending.retain_mut(|pending| {
+            let is_over = bound >= pending.since.saturating_add(BIRTH_NS);
+            let missed = family.born_since(pending.since)
+                && pending.minded.is_none_or(|born| is_over && family.born() > born);
+            if missed {
+                pending.minded = Some(family.born());
+                due.push(pending.what);
+            }
+            !is_over
+        });
+        due
     }
 }
 
@@ -62,9 +106,14 @@ impl Session {
         }
         // Before they are on: their records are known from the first on.
         self.ids.add(&ids);
+        let now = kernel.clock();
+        for set in sets.iter().filter(|set| set.is_inherited()) {
+            let what = set.watch.map_or(What::Sideband(set.pid), What::Watch);
+            self.switched.note(what, now);
+        }
         self.start(kernel, &sets)?;
-        if let Some(set) = sets.iter().find(|set| set.is_inherited()) {
-            births::settle_all(kernel, set.pid)?;
+        if let Some(pid) = sets.iter().find(|set| set.is_inherited()).map(|set| set.pid) {
+            births::settle_all(kernel, pid)?;
             self.start(kernel, &sets)?;
         }
         self.sets.extend(sets);
@@ -91,7 +140,7 @@ impl Session {
         watch: usize,
         on: bool,
     ) -> std::io::Result<()> {
-        self.switched.note(kernel.clock());
+        self.switched.note(What::Watch(watch as u32), kernel.clock());
         let number = Some(watch as u32);
         if let (Some(programs), true) = (&mut self.programs, on) {
             programs.renews(&[watch as u32]);
@@ -105,25 +154,79 @@ impl Session {
         Ok(())
     }
 
-    /// Switches and moves events once more where a thread was born meanwhile. Records have
-    /// been handed on up to some milliseconds before `now`.
-    pub(super) fn mind_births(&mut self, kernel: &dyn Kernel, now: u64) {
-        let Some(since) = self.switched.since else { return };
-        let born = self.family.born_since(since);
-        if !born && now < since.saturating_add(BIRTH_NS) {
-            return;
-        }
-        let Switched { moved, .. } = std::mem::take(&mut self.switched);
-        let inherited = |set: &&mut EventSet| set.is_inherited() && set.is_placed();
-        for set in self.sets.iter_mut().filter(|set| born && inherited(set)) {
-            let Some(watch) = set.watch else { continue };
-            let on = self.watches[watch as usize].on;
-            let moves = moved.contains(&(set.pid, watch as usize)) && !set.left;
-            // Both can only fail for a descriptor that is no event.
-            let _ = match set.watched().filter(|_| moves) {
-                Some(there) => set.move_to(kernel, there.address, on),
-                None => set.switch(kernel, on),
+    /// Switches and moves events once more where threads were born meanwhile. All records
+    /// up to `bound` have been handed on.
+    ///
+    /// What is moved once more is off for a moment, and nothing is known of what it holds
+    /// then. What is passed on is not: who has the old address is not told of until the
+    /// register is passed on again.
+    pub(super) fn mind_births(&mut self, kernel: &dyn Kernel, bound: u64) {
+        for what in self.switched.due(&self.family, bound) {
+            if let (What::Moved(_, watch), Some(programs)) = (what, &mut self.programs) {
+                programs.renews(&[watch]);
+            }
+            let watches = &self.watches;
+            let is_on = |set: &EventSet| {
+                set.is_placed() && set.watch.is_none_or(|it| watches[it as usize].on)
             };
+            let of_it = |set: &&mut EventSet| set.is_inherited() && what.is_in(set);
+            for set in self.sets.iter_mut().filter(of_it) {
+                let on = is_on(set);
+                let moved = matches!(what, What::Moved(..)) && set.is_placed();
+                // Both can only fail for a descriptor that is no event.
+                let _ = match set.watched().filter(|_| moved) {
+                    Some(there) => set.move_to(kernel, there.address, on),
+                    None => set.switch(kernel, on),
+                };
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    fn born(family: &mut Family, time: u64) {
+        let event = Event::Fork { time, pid: 1, tid: 2, parent_pid: 1, parent_tid: 1 };
+        family.note(&event);
+    }
+
+    #[test]
+    fn what_may_have_missed_births_is_due_at_once_and_in_the_end() {
+        let (mut family, mut switched) = (Family::new(true), Switched::default());
+        family.arm(1, 1);
+        switched.note(What::Watch(0), 100);
+        assert_eq!(switched.due(&family, 120), []);
+        switched.note(What::Watch(1), 150);
+        born(&mut family, 140);
+        assert_eq!(switched.due(&family, 160), [What::Watch(0)]);
+        assert_eq!(switched.due(&family, 170), []);
+        born(&mut family, 200);
+        assert_eq!(switched.due(&family, 210), [What::Watch(1)]);
+        // Once more for the second birth, and for none after the last.
+        assert_eq!(switched.due(&family, 100 + BIRTH_NS), [What::Watch(0)]);
+        assert_eq!(switched.due(&family, 150 + BIRTH_NS), []);
+        born(&mut family, 200 + BIRTH_NS);
+        assert_eq!(switched.due(&family, 300 + BIRTH_NS), []);
+    }
+
+    #[test]
+    fn what_is_switched_again_misses_others() {
+        let (mut family, mut switched) = (Family::new(true), Switched::default());
+        family.arm(1, 1);
+        switched.note(What::Moved(1, 0), 100);
+        born(&mut family, 110);
+        switched.note(What::Moved(1, 0), 120);
+        assert_eq!(switched.due(&family, 130), []);
+        // Late, and of nobody who has events.
+        born(&mut family, 105);
+        let stranger =
+            Event::Fork { time: 140, pid: 8, tid: 8, parent_pid: 7, parent_tid: 7 };
+        family.note(&stranger);
+        assert_eq!(switched.due(&family, 150), []);
+        born(&mut family, 160);
+        assert_eq!(switched.due(&family, 170), [What::Moved(1, 0)]);
     }
 }
