@@ -4,7 +4,10 @@
 
 mod common;
 
-use common::{Ended, Hwtrace, Scratch, Started, Target, c, live_as_root, nobody};
+use common::{
+    Ended, Hwtrace, Scratch, Started, Target, c, live_as_root, nobody,
+    one_is_free_on_each_cpu,
+};
 
 /// hwtrace at work on data of a task, and the task.
 struct Traced {
@@ -15,6 +18,7 @@ struct Traced {
 impl Traced {
     /// `TASK` in the script is the task's number.
     fn start(script: &str) -> Self {
+        one_is_free_on_each_cpu();
         let target = Target::start(&c("tasks"), &[]);
         let script = script.replace("TASK", &target.pid().to_string());
         let script = format!("probe begin {{ println(\"armed\") }} {script}");

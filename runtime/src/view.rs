@@ -64,13 +64,19 @@ impl View {
 
     /// The records that the subscriber is to see of one: of a hit at most one, as
     /// [`View::narrow`] makes it; of a change that nobody watched one for each part that
-    /// changed, since it may be any number of stores.
+    /// changed, since it may be any number of stores. Of parts that overlap, as those of
+    /// unions, the first has it.
     pub fn seen<'v>(&'v self, record: &'v HitRecord) -> impl Iterator<Item = HitRecord> {
         let apart = record.access == AccessKind::Away as u32 && !self.whole;
         let parts = if apart { &*self.parts } else { &[] };
-        let changed = parts.iter().filter(|part| part.changed(record));
-        let none = changed.clone().next().is_none();
+        let none = !parts.iter().any(|part| part.changed(record));
         let one = if none { self.narrow(record) } else { None };
+        let mut left = record.old ^ record.new;
+        let changed = parts.iter().filter(move |part| {
+            let told = left & part.mask();
+            left &= !told;
+            told != 0
+        });
         let named =
             |part: &Part| HitRecord { data_name: part.name, ..part.narrow(record) };
         changed.map(named).chain(one)

@@ -64,7 +64,10 @@ impl Objects {
                 let none = || [].into_iter().sum::<Estimate>();
                 self.gone.resize_with(request + 1, none);
             }
-            self.gone[request] = self.gone[request] + cell.coverage.estimate(tally, now);
+            let estimate = cell.coverage.estimate(tally, now);
+            // A turn may have ended after it went, before that was known.
+            let on_ns = estimate.on_ns.min(estimate.wanted_ns);
+            self.gone[request] = self.gone[request] + Estimate { on_ns, ..estimate };
         }
     }
 
@@ -143,7 +146,12 @@ mod tests {
         objects.join(late, 0);
         objects.turn(late, true, 150);
         objects.remove(late, 120);
-        let both = objects.of(0, 200);
-        assert_eq!((both.on_ns, both.wanted_ns), (20, 100));
+        let ended = objects.add(100);
+        objects.join(ended, 0);
+        objects.turn(ended, true, 110);
+        objects.turn(ended, false, 150);
+        objects.remove(ended, 120);
+        let all = objects.of(0, 200);
+        assert_eq!((all.on_ns, all.wanted_ns), (20 + 20, 80 + 20 + 20));
     }
 }

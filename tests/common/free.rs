@@ -43,6 +43,24 @@ pub(crate) fn live_and_free() -> bool {
     super::live() && all_are_free(nix::unistd::gettid().as_raw() as u32).is_some()
 }
 
+/// Waits until one of each CPU is free, for what is watched in all tasks.
+#[track_caller]
+pub(crate) fn one_is_free_on_each_cpu() {
+    let watch = Watch { address: 0x1000, length: 8, trigger: Trigger::Write };
+    let role = Role::ThreadBreakpoint { watch, sampled: Sampled::ALL };
+    let spec = EventSpec { role, features: Features::NONE };
+    let cpus = Linux.online_cpus().unwrap();
+    let is_free = |cpu: &u32| {
+        let event = Linux.perf_event_open(&spec, EVERY, *cpu);
+        event.map(|event| Linux.close(event)).is_ok()
+    };
+    let begun = Instant::now();
+    while !cpus.iter().all(is_free) {
+        assert!(begun.elapsed() < HANGS, "another program has all registers");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 /// Whether it is gone, or only its parent was not told yet.
 fn has_ended(tid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{tid}/stat"));

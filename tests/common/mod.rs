@@ -25,7 +25,9 @@ pub(crate) use again::{again, all_came, armed_within};
 pub(crate) use engines::{
     VARIABLE as ENGINE, engine, engine_name, holds_executed, reads_at_hits,
 };
-pub(crate) use free::{all_are_free, free_registers, live_and_free};
+pub(crate) use free::{
+    all_are_free, free_registers, live_and_free, one_is_free_on_each_cpu,
+};
 pub(crate) use program::{
     Scratch, c, c_needing, c_needing_with, c_with, cpp, library, library_with, rust,
 };

@@ -68,6 +68,11 @@ fn all_that_changed_while_nobody_watched_is_seen() {
     assert_eq!(pair().seen(&both).count(), 1);
     let whole = View::identity(8, 7);
     assert_eq!(whole.seen(&away(1, 1 << 40 | 2)).count(), 1);
+    // Sides of a union.
+    let sides = [part(0, 8, 1), part(0, 4, 2), part(4, 4, 3)];
+    let sides = View { parts: sides.into(), ..pair() };
+    let change = away(0x2_0000_0001, 0x5_0000_0004);
+    assert_eq!(sides.seen(&change).map(|it| it.data_name).collect::<Vec<_>>(), [1]);
     // Between the members.
     let apart = View { parts: [part(0, 2, 1), part(4, 4, 2)].into(), ..pair() };
     let between = away(0, 1 << 24);

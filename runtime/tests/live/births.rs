@@ -1,4 +1,4 @@
-//! Threads that are born while events are switched and moved.
+//! Threads that are born while events are switched.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const MAKERS: &str = "
     #include <pthread.h>
     #include <sched.h>
     #include <stdio.h>
-    volatile unsigned long early, counter;
+    volatile unsigned long other, counter;
     static volatile int going, ending;
     static unsigned long total;
     static void *brief(void *arg) {
@@ -65,13 +65,17 @@ fn whom_switching_has_missed_is_switched_after() {
         let (total, trace) = despite_lost_traps(|| {
             let mut target = Target::start(&program);
             let mut tracer = Tracer::new(PerfOptions::default());
-            tracer.arm(target.pid(), &[stores_to(&program, "counter")]);
+            let watches = ["counter", "other"].map(|name| stores_to(&program, name));
+            tracer.arm(target.pid(), &watches);
             target.go();
             for _ in 0..20 {
-                tracer.engine.switch(0, false).expect("switched off");
-                drain_for(&mut tracer, 1);
-                tracer.engine.switch(0, true).expect("switched on");
-                drain_for(&mut tracer, 1);
+                for on in [false, true] {
+                    // The one that is looked at is not the last.
+                    for watch in 0..2 {
+                        tracer.engine.switch(watch, on).expect("switched");
+                    }
+                    drain_for(&mut tracer, 1);
+                }
             }
             drain_for(&mut tracer, 150);
             target.go();

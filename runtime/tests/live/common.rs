@@ -109,6 +109,8 @@ pub(crate) struct Trace {
     /// Sum of the losses that were reported.
     pub(crate) lost: u64,
     pub(crate) account: Account,
+    /// Whether programs were run at hits.
+    pub(crate) programs: bool,
 }
 
 impl Trace {
@@ -137,6 +139,8 @@ impl Trace {
         let Account { counted, lost, lost_sideband, late, .. } = &self.account;
         assert_eq!(counted.iter().sum::<u64>(), hits as u64);
         assert_eq!(self.hits.len() as u64 + lost, hits as u64, "{:?}", self.account);
+        // Where programs have no room they say so; hits at which none was run are a fault.
+        assert!(!self.programs || *lost == self.lost, "{lost} lost, {} told", self.lost);
         let mut latest = 0;
         let is_behind = |time: &&u64| {
             latest = latest.max(**time);
@@ -255,6 +259,7 @@ impl Tracer {
         self.engine.disarm();
         self.drain(true);
         self.trace.account = self.engine.account();
+        self.trace.programs = self.engine.name() == "bpf";
         self.trace
     }
 }
