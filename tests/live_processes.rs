@@ -281,3 +281,16 @@ fn threads_and_programs_that_come_and_go() {
     assert_eq!(ended.numbers("stores "), [[rounds]], "{ended:#?}");
     assert!(!ended.messages.iter().any(|line| line.contains("panicked")), "{ended:#?}");
 }
+
+/// Whoever becomes a daemon is a grandchild whose parent has ended.
+#[test]
+fn grandchildren_are_watched_whose_parents_end_at_once() {
+    if !live() {
+        return;
+    }
+    let program = c("orphans");
+    let watch = ["watch", "counter", "--mode", "write", "-c", program.to_str().unwrap()];
+    let ended = despite_lost_traps(|| Hwtrace::new(&watch).run_with("go").done("done"));
+    assert!(ended.summary().starts_with("hwtrace: 1,000 hits, 0 lost, "), "{ended:#?}");
+    assert!(ended.summary().contains(" armed 201/201 threads"), "{ended:#?}");
+}

@@ -84,12 +84,17 @@ pub(super) struct Tracer {
 }
 
 /// What a creator told of a new thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Birth {
     /// Process and thread of the creator.
     parent: (u32, u32),
     /// Whether that was let go since.
     leaving: bool,
+    /// Whether it was reported: before the end of its creator.
+    told: bool,
+    /// What is known of that process, where it has ended since: as the one in the middle
+    /// does of those that become daemons.
+    ended: Option<Process>,
 }
 
 /// What is known of a watch in all processes.
@@ -435,8 +440,11 @@ impl Tracer {
     fn forget(&mut self, tid: u32) -> Option<u32> {
         let pid = self.threads.remove(&tid)?.pid;
         let lives = |thread: &Thread| thread.pid == pid && thread.at != At::Ended;
-        if !self.threads.values().any(lives) {
-            self.processes.remove(&pid);
+        if !self.threads.values().any(lives)
+            && let Some(process) = self.processes.remove(&pid)
+        {
+            let born = self.born.values_mut().filter(|birth| birth.parent.0 == pid);
+            born.for_each(|birth| birth.ended = Some(process.clone()));
         }
         Some(pid)
     }
@@ -462,6 +470,13 @@ impl Tracer {
         }
         self.expected.remove(&tid);
         let time = self.kernel.clock();
+        for (child, birth) in &mut self.born {
+            if birth.parent.1 == tid && !std::mem::replace(&mut birth.told, true) {
+                let status = proc::status(&*self.kernel, *child);
+                let pid = status.map_or(birth.parent.0, |status| status.pid);
+                self.reports.fork(time, birth.parent, (pid, *child));
+            }
+        }
         if let Some(pid) = self.forget(tid) {
             self.reports.exit(time, (pid, tid));
         }
@@ -483,7 +498,8 @@ impl Tracer {
         let Some(pid) = self.threads.get(&tid).map(|thread| thread.pid) else { return };
         let Ok(child) = self.kernel.ptrace_message(tid) else { return };
         let child = child as u32;
-        let birth = Birth { parent: (pid, tid), leaving: false };
+        let parent = (pid, tid);
+        let birth = Birth { parent, leaving: false, told: false, ended: None };
         if let Some(next) = self.early.remove(&child) {
             self.adopt(child, birth);
             self.go_on(child, next);
@@ -506,11 +522,12 @@ impl Tracer {
     }
 
     /// A new thread has what its creator's process has; a new process the same.
-    fn adopt(&mut self, tid: u32, Birth { parent, leaving }: Birth) {
+    fn adopt(&mut self, tid: u32, Birth { parent, leaving, told, ended }: Birth) {
         let time = self.kernel.clock();
         // One that is gone already has done nothing: it does not matter whose it was.
         let pid = proc::status(&*self.kernel, tid).map_or(parent.0, |status| status.pid);
-        let creator = self.processes.get(&parent.0).cloned().unwrap_or_default();
+        let creator = self.processes.get(&parent.0).cloned().or(ended);
+        let creator = creator.unwrap_or_default();
         if pid != parent.0 && !self.processes.contains_key(&pid) {
             let watches = creator.watches.clone();
             self.processes.insert(pid, Process { waits: false, ..creator });
@@ -524,7 +541,9 @@ impl Tracer {
         thread.name = name.unwrap_or_default();
         thread.at = At::Stopped(Next::ON);
         self.threads.insert(tid, thread);
-        self.reports.fork(time, parent, (pid, tid));
+        if !told {
+            self.reports.fork(time, parent, (pid, tid));
+        }
         if self.is_over {
             return;
         }
