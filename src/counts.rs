@@ -281,16 +281,23 @@ mod tests {
     /// A request that sees a watch in one of four turns of 10 ms each, so many hits each
     /// time.
     fn seen(hits: u64) -> Counts {
+        seen_in(|_| hits)
+    }
+
+    /// The same, with so many hits in each of a hundred turns.
+    fn seen_in(hits: impl Fn(u64) -> u64) -> Counts {
         let mut counts = Counts::default();
         counts.begin(&[Vec::new()], |_| false, 3000.0, 0);
         counts.add(0, 0);
         for turn in 0..100 {
             let begin = turn * 40 * MS;
             counts.coverage.turn(0, true, begin);
-            (0..hits).for_each(|number| counts.fired(0, &hit(0, begin + number)));
+            let numbers = 0..hits(turn);
+            numbers.for_each(|number| counts.fired(0, &hit(0, begin + number)));
             counts.coverage.turn(0, false, begin + 10 * MS);
         }
-        counts.loaded(&[100 * hits], Activity::default(), 4000 * MS);
+        let all = (0..100).map(hits).sum();
+        counts.loaded(&[all], Activity::default(), 4000 * MS);
         counts
     }
 
@@ -327,18 +334,7 @@ mod tests {
     #[test]
     fn in_heaps_hits_slow_down_more_than_on_the_average() {
         let heaped = |hits: u64| {
-            let mut counts = Counts::default();
-            counts.begin(&[Vec::new()], |_| false, 3000.0, 0);
-            counts.add(0, 0);
-            for turn in 0..100 {
-                let begin = turn * 40 * MS;
-                counts.coverage.turn(0, true, begin);
-                for number in (0..5 * hits).filter(|_| turn % 5 == 0) {
-                    counts.fired(0, &hit(0, begin + number));
-                }
-                counts.coverage.turn(0, false, begin + 10 * MS);
-            }
-            counts.loaded(&[100 * hits], Activity::default(), 4000 * MS);
+            let counts = seen_in(|turn| if turn % 5 == 0 { 5 * hits } else { 0 });
             counts.of(0, 4000 * MS)
         };
         let (alike, few) = (seen(200).of(0, 4000 * MS), heaped(200));
