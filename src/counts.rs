@@ -150,7 +150,7 @@ impl Counts {
         let estimate = |(watch, tally): &(u32, usize)| self.estimate(*watch, *tally, now);
         let objects = self.objects.of(request, now);
         let rate = objects.seen as f64 / objects.on_ns.max(1) as f64;
-        let objects = self.slowed_down(objects, self.load.objects(rate), 0.0);
+        let objects = slowed_down(objects, self.load.objects(rate), 0.0);
         let sum: Estimate = watches.map(estimate).chain([objects]).sum();
         match self.limits.get(request) {
             Some(limit) if sum.seen >= *limit => {
@@ -169,48 +169,18 @@ impl Counts {
         let [usual, sampled] = self.coverage.estimates(tally, now);
         let heaped = self.heaped(usual, watch, self.coverage.density(tally, now));
         [
-            self.slowed_down(heaped, self.load.usual(watch), self.load.busy()),
-            self.slowed_down(sampled, self.load.sampled(watch), self.load.busy()),
+            slowed_down(heaped, self.load.usual(watch), self.load.busy()),
+            slowed_down(sampled, self.load.sampled(watch), self.load.busy()),
         ]
-    }
-
-    /// What is estimated, where the target may go on so many times as fast while the watch is
-    /// off. Who computes does; who sleeps, since it waits for the clock or for others, goes
-    /// on alike. As nobody knows, the error holds both; where it is half or twice as much,
-    /// nothing is told of how far it is off. `likely`: how much of it is likely, 0 to 1.
-    /// While an object is off another is on, which may be hit as often.
-    fn slowed_down(
-        &self,
-        estimate: Estimate,
-        faster: Option<f64>,
-        likely: f64,
-    ) -> Estimate {
-        if estimate.coverage() >= 1.0 {
-            return estimate;
-        }
-        let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
-            return Estimate { variance: None, ..estimate };
-        };
-        let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
-        Estimate {
-            estimated: estimate.estimated + likely * more,
-            bias: (more.abs() * likely.max(1.0 - likely)).max(estimate.bias),
-            ..estimate
-        }
     }
 
     /// What is estimated of hits that come in heaps, in which they may slow the target down
     /// far more than on the average.
     fn heaped(&self, estimate: Estimate, watch: u32, density: f64) -> Estimate {
-        if density < HEAPED || estimate.coverage() >= 1.0 {
+        if density < HEAPED {
             return estimate;
         }
-        let faster = self.load.dense(watch, density);
-        let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
-            return Estimate { variance: None, ..estimate };
-        };
-        let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
-        Estimate { bias: more.abs(), ..estimate }
+        slowed_down(estimate, self.load.dense(watch, density), 0.0)
     }
 
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
@@ -251,6 +221,26 @@ impl Counts {
     pub fn is_partial(&self, now: u64) -> bool {
         let requests = self.tallies.len().max(self.objects.requests());
         (0..requests).any(|request| self.of(request, now).coverage() < 1.0)
+    }
+}
+
+/// What is estimated, where the target may go on so many times as fast while the watch is
+/// off. Who computes does; who sleeps, since it waits for the clock or for others, goes
+/// on alike. As nobody knows, the error holds both; where it is half or twice as much,
+/// nothing is told of how far it is off. `likely`: how much of it is likely, 0 to 1.
+/// While an object is off another is on, which may be hit as often.
+fn slowed_down(estimate: Estimate, faster: Option<f64>, likely: f64) -> Estimate {
+    if estimate.coverage() >= 1.0 {
+        return estimate;
+    }
+    let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
+        return Estimate { variance: None, ..estimate };
+    };
+    let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
+    Estimate {
+        estimated: estimate.estimated + likely * more,
+        bias: (more.abs() * likely.max(1.0 - likely)).max(estimate.bias),
+        ..estimate
     }
 }
 

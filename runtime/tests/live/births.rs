@@ -5,24 +5,15 @@ use std::time::Duration;
 use hwtrace_runtime::engine::Engine;
 use hwtrace_runtime::engine::perf::PerfOptions;
 
-use crate::common::{Target, Tracer, compile, despite_lost_traps, is_live, stores_to};
+use crate::common::{
+    BRIEF, Target, Tracer, compile, despite_lost_traps, is_live, stores_to,
+};
 
 /// Threads that inherited what is armed create others all the time. Told to go, each of
 /// them stores ten times.
 const MAKERS: &str = "
-    #include <pthread.h>
     #include <sched.h>
-    #include <stdio.h>
-    volatile unsigned long other, counter;
-    static volatile int going, ending;
-    static unsigned long total;
-    static void *brief(void *arg) {
-        (void)arg;
-        if (!going) return 0;
-        for (int i = 0; i < 10; i++) counter = i;
-        __atomic_fetch_add(&total, 10, __ATOMIC_RELAXED);
-        return 0;
-    }
+    volatile unsigned long other;
     static void *make(void *arg) {
         (void)arg;
         while (!ending) {
@@ -59,7 +50,7 @@ fn whom_switching_has_missed_is_switched_after() {
     if !is_live() {
         return;
     }
-    let program = compile("makers", MAKERS, &[]);
+    let program = compile("makers", &[BRIEF, MAKERS].concat(), &[]);
     let mut late = Vec::new();
     for _ in 0..10 {
         let (total, trace) = despite_lost_traps(|| {

@@ -74,6 +74,22 @@ pub(crate) fn symbol(program: &Path, name: &str) -> (u64, u64) {
     panic!("no symbol {name} in {}", program.display());
 }
 
+/// Threads for targets, which store ten times once told to go.
+pub(crate) const BRIEF: &str = "
+    #include <pthread.h>
+    #include <stdio.h>
+    volatile unsigned long counter;
+    static volatile int going, ending;
+    static unsigned long total;
+    static void *brief(void *arg) {
+        (void)arg;
+        if (!going) return 0;
+        for (int i = 0; i < 10; i++) counter = i;
+        __atomic_fetch_add(&total, 10, __ATOMIC_RELAXED);
+        return 0;
+    }
+";
+
 /// A watch on stores to an eight-byte variable.
 pub(crate) fn stores_to(program: &Path, name: &str) -> Watch {
     Watch { address: symbol(program, name).0, length: 8, trigger: Trigger::Write }

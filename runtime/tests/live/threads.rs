@@ -7,7 +7,7 @@ use std::thread::{JoinHandle, spawn};
 use hwtrace_runtime::engine::perf::PerfOptions;
 
 use crate::common::{
-    Target, Trace, Tracer, compile, despite_lost_traps, despite_stalls, is_live,
+    BRIEF, Target, Trace, Tracer, compile, despite_lost_traps, despite_stalls, is_live,
     stores_to, trace_program,
 };
 
@@ -136,19 +136,7 @@ fn churning_threads_are_armed_once_each() {
         return;
     }
     let source = "
-        #include <pthread.h>
-        #include <stdio.h>
         #include <unistd.h>
-        volatile unsigned long counter;
-        static volatile int going, ending;
-        static unsigned long total;
-        static void *brief(void *arg) {
-            (void)arg;
-            if (!going) return 0;
-            for (int i = 0; i < 10; i++) counter = i;
-            __atomic_fetch_add(&total, 10, __ATOMIC_RELAXED);
-            return 0;
-        }
         static void *churn(void *arg) {
             (void)arg;
             while (!ending) {
@@ -172,7 +160,7 @@ fn churning_threads_are_armed_once_each() {
             printf(\"%lu\\n\", total);
             return 0;
         }";
-    let program = compile("churn", source, &[]);
+    let program = compile("churn", &[BRIEF, source].concat(), &[]);
     let work = Work::begin(2);
     let watched = || {
         let mut target = Target::start(&program);

@@ -10,7 +10,7 @@
 use super::super::births;
 use super::super::events::EventSet;
 use super::super::family::Family;
-use super::Session;
+use super::{Session, WatchState};
 use crate::kernel::{Kernel, Result};
 
 /// No birth takes longer than that, nanoseconds, as far as is seen.
@@ -125,8 +125,7 @@ impl Session {
         let (sideband, hits): (Vec<_>, Vec<_>) =
             sets.iter().partition(|set| set.watch.is_none());
         for set in sideband.into_iter().chain(hits) {
-            let on = set.watch.is_none_or(|watch| self.watches[watch as usize].on);
-            if on && set.is_placed() && set.reports() {
+            if is_wanted(&self.watches, set) && set.reports() {
                 set.switch(kernel, true)?;
             }
         }
@@ -165,13 +164,9 @@ impl Session {
             if let (What::Moved(_, watch), Some(programs)) = (what, &mut self.programs) {
                 programs.renews(&[watch]);
             }
-            let watches = &self.watches;
-            let is_on = |set: &EventSet| {
-                set.is_placed() && set.watch.is_none_or(|it| watches[it as usize].on)
-            };
             let of_it = |set: &&mut EventSet| set.is_inherited() && what.is_in(set);
             for set in self.sets.iter_mut().filter(of_it) {
-                let on = is_on(set);
+                let on = is_wanted(&self.watches, set);
                 let moved = matches!(what, What::Moved(..)) && set.is_placed();
                 // Both can only fail for a descriptor that is no event.
                 let _ = match set.watched().filter(|_| moved) {
@@ -181,6 +176,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether events are to report: where they are somewhere, and their watch is on.
+fn is_wanted(watches: &[WatchState], set: &EventSet) -> bool {
+    set.is_placed() && set.watch.is_none_or(|watch| watches[watch as usize].on)
 }
 
 #[cfg(test)]
