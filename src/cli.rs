@@ -79,7 +79,7 @@ pub struct Common {
     #[arg(short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Ends after this many seconds.
-    #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
     /// What to take hits from.
     #[arg(long, value_name = "ENGINE", default_value = "auto", env = "HWTRACE_ENGINE")]
@@ -93,7 +93,7 @@ pub struct Common {
     pub stacks: By,
     /// Bytes of a stack that are copied at a hit at most, where it is walked by them.
     #[arg(long, value_name = "BYTES", default_value_t = unwinding::BYTES)]
-    #[arg(value_parser = stack_bytes)]
+    #[arg(value_parser = stack_bytes, allow_hyphen_values = true)]
     pub stack_bytes: u32,
     /// What is done where there are more watches than registers.
     #[command(flatten)]
@@ -117,21 +117,21 @@ pub struct Common {
 pub struct SharingArgs {
     /// How long a watch has a register at least, where they take turns: milliseconds, from
     /// 0.5 on.
-    #[arg(long, value_name = "MS", default_value = "10", value_parser = slice)]
+    #[arg(long, value_name = "MS", default_value = "10", value_parser = slice, allow_hyphen_values = true)]
     pub slice: Duration,
     /// Fails where there are more watches than registers, instead of taking turns.
     #[arg(long)]
     pub no_rotate: bool,
     /// Takes no more than so many debug registers of each thread, 1 to 4, and leaves the
     /// rest to a debugger or another hwtrace.
-    #[arg(long, value_name = "N", value_parser = registers)]
+    #[arg(long, value_name = "N", value_parser = registers, allow_hyphen_values = true)]
     pub registers: Option<usize>,
     /// Leaves threads out that have no free register, instead of failing.
     #[arg(long)]
     pub partial: bool,
     /// Watches what is hit too often part of the time, so that hits take no more than
     /// this share of a processor's time: 5%.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     pub max_overhead: Option<f64>,
 }
 

@@ -203,7 +203,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         "born without a free debug register, not watched: others hold them",
     );
     if matches!(summary.fate, Fate::Ended | Fate::Killed { .. }) {
-        let text = "started by the target outlived it, no longer watched";
+        let text = "started by the target outlived it, no longer watched: to go on, attach \
+                    to it with `-p PID`";
         remark(summary.processes_left, "process", text);
     }
     remark(

@@ -130,6 +130,10 @@ fn wrong_usage() {
         ("watch_no_target", &["watch", "counter"]),
         ("watch_two_targets", &["watch", "counter", "-p", "1", "--", "true"]),
         ("watch_no_expression", &["watch", "--", "true"]),
+        (
+            "watch_overhead_negative",
+            &["watch", "x", "--max-overhead", "-5%", "--", "true"],
+        ),
         ("watch_bad_expression", &["watch", "a b", "--", "true"]),
         ("list_nothing", &["list"]),
         ("list_two_kinds", &["list", "-k", "-p", "1"]),

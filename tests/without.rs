@@ -65,7 +65,7 @@ fn without_perf_whatever_needs_none_is_taken() {
         }
         let Some(best) = without_perf().next() else { continue };
         let demo = hwtrace_without(&calls, &["demo"]).run().expect(0);
-        assert!(demo.out[0].contains("BALANCE: u64"), "{demo:#?}");
+        assert!(demo.out[0].contains("BALANCE: 8 bytes"), "{demo:#?}");
         demo.says(&[&format!("hwtrace: engine {best}, "), "not bpf and perf: "]);
     }
 }

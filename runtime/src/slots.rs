@@ -18,7 +18,8 @@ use turns::Seat;
 pub const CAPACITY: usize = 4;
 
 /// What is to be watched for a request. Of which threads or CPUs hits are wanted makes no
-/// difference here: filters tell them apart.
+/// difference here: filters tell them apart. Were it armed on those alone, the stores of
+/// others would go unseen, and what it held before the next hit would not be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// As registers cover it.
