@@ -42,6 +42,7 @@ use waits::Waits;
 
 use crate::counts::Counts;
 use crate::instances::{Instance, Place};
+use crate::joins::Joins;
 use crate::names::Names;
 use crate::registers::Registers;
 use crate::rights::Uses;
@@ -78,6 +79,7 @@ pub(crate) struct Armed {
     pub(crate) figures: Figures,
     /// See [`Books::pictures`].
     pictures: [Vec<u8>; 2],
+    joins: Joins,
     /// What is done at the hits, by watch number.
     pub(crate) plans: Vec<Plan>,
     /// Where watches take turns.
@@ -149,6 +151,7 @@ impl Armed {
             // Until it is known whether values are read late.
             hurry: begun + LATE_HURRY_NS,
             pictures: [Vec::new(), Vec::new()],
+            joins: Joins::default(),
             plans: Vec::new(),
             rotation: None,
             relief: None,
@@ -301,6 +304,8 @@ impl Armed {
         let Self { engine, tracker, memory, registers, interest, news, .. } = self;
         let (lessons, pictures) = (&mut self.lessons, &mut self.pictures);
         let (plans, objects) = (&self.plans, &mut self.objects);
+        let rotates = self.rotation.as_ref().is_some_and(Rotation::rotates);
+        let by_turns = rotates || self.relief.is_some();
         let mut books = Books {
             tracker,
             memory,
@@ -311,6 +316,8 @@ impl Armed {
             lessons,
             pictures,
             objects,
+            joins: &mut self.joins,
+            by_turns,
         };
         let late = books.tracker.values_late();
         let settled = self.surroundings.kernel.clock().saturating_sub(SETTLED_NS);
@@ -320,7 +327,9 @@ impl Armed {
             self.hurry = self.hurry.max(now + LATE_HURRY_NS);
         }
         if drained.is_ok() && !sink.is_paused() {
-            sink.away(if all { u64::MAX } else { settled }, &mut books);
+            let bound = if all { u64::MAX } else { settled };
+            sink.away(bound, &mut books);
+            sink.unjoined(bound, None, &mut books);
             if all {
                 books.tracker.finish();
                 sink.broken(&mut books);

@@ -15,6 +15,7 @@ mod events;
 mod fires;
 pub mod handlers;
 mod instances;
+mod joins;
 mod kernel_data;
 pub mod names;
 pub mod output;

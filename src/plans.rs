@@ -120,10 +120,11 @@ fn of_register(length: u32, sees: &[Sees], of: &dyn Fn(usize, bool) -> Plan) -> 
                 let needs = Needs { access: true, ..needs };
                 Plan { needs, stack, ..Plan::default() }
             }
-            Sees::Data { request, view, whole, stores } => {
+            Sees::Data { request, view, whole, stores, beside } => {
                 let plan = of(*request, shared);
                 let plan = if *stores { without_loads(plan) } else { plan };
-                match whole.is_none() && view.is_identity(length) {
+                let alone = whole.is_none() && beside.is_nowhere();
+                match alone && view.is_identity(length) {
                     true => plan,
                     // What its numbers are is found out later; and an object in
                     // several registers is put together from all of their hits.

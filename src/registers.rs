@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use hwtrace_probes::resolve::{Location, Piece};
 use hwtrace_probes::spec::Mode;
+use hwtrace_runtime::access::Beyond;
 use hwtrace_runtime::event::{Trigger, Watch};
 use hwtrace_runtime::schema::ByteRange;
 use hwtrace_runtime::slots::turns::{Seat, Turns};
@@ -47,6 +48,8 @@ pub(crate) enum Sees {
         whole: Option<Box<[image::Piece]>>,
         /// Whether the register reports loads, too, and these are not for it.
         stores: bool,
+        /// Where others of its registers are.
+        beside: Beyond,
     },
     /// Accesses to objects, wherever the register is at the time.
     Objects {
@@ -145,6 +148,10 @@ impl Registers {
                             false => registers.whole(request, shape),
                         },
                         stores: own != register.watch.trigger,
+                        beside: Beyond {
+                            below: subscriber.piece > 0,
+                            above: subscriber.piece + 1 < shape.pieces.len(),
+                        },
                     },
                     _ => Sees::Link { request },
                 }
@@ -187,6 +194,15 @@ impl Registers {
     /// Who sees the hits of each.
     pub(crate) fn sees(&self) -> &[Vec<Sees>] {
         &self.sees
+    }
+
+    /// By watch: whether an access may hit others with it, which is one all the same.
+    pub(crate) fn shared_by_accesses(&self) -> impl Iterator<Item = bool> {
+        let beside = |sees: &Sees| match sees {
+            Sees::Data { beside, .. } => !beside.is_nowhere(),
+            Sees::Objects { .. } | Sees::Link { .. } => false,
+        };
+        self.sees.iter().map(move |all| all.iter().any(beside))
     }
 
     /// By request: whether it has any.

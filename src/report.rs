@@ -216,8 +216,7 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
     remark(
         summary.folded,
         "hit",
-        "more, of string instructions that accessed the data several times: told as one \
-         access each, whose access_count() has them",
+        "more, of accesses that hit several times, or several registers: told as one each",
     );
     remark(
         summary.strays,

@@ -708,7 +708,7 @@ impl<'a, C: Consumer> Session<'a, C> {
         summary.lost_sideband = account.lost_sideband;
         summary.threads = tracker.threads_seen();
         summary.values_unread = tracker.values_unread();
-        summary.folded = tracker.folded();
+        summary.folded += tracker.folded();
         summary.unseen_stores = tracker.unseen_stores();
         let target = self.context.target.unwrap_or(0);
         summary.processes_left = tracker.processes_besides(target);

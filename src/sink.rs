@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use hwtrace_runtime::access::Beyond;
 use hwtrace_runtime::engine::Flow;
 use hwtrace_runtime::event::{self, AtHit, Event, RawHit};
 use hwtrace_runtime::plan::Plan;
@@ -11,7 +12,7 @@ use hwtrace_runtime::tracker::image::Piece;
 use hwtrace_runtime::tracker::{Ended, Tracker};
 
 use crate::armed::{Interest, Lessons, News, Objects};
-use crate::names::FIELD_BYTES;
+use crate::joins::{Held, Joins, is_from_below, within, word};
 use crate::registers::{Registers, Sees};
 use crate::session::{Consumer, Context, Failure, Summary};
 use crate::symbols::TargetMemory;
@@ -44,6 +45,9 @@ pub(crate) struct Books<'a> {
     /// Room for objects in several registers: before and after the access.
     pub(crate) pictures: &'a mut [Vec<u8>; 2],
     pub(crate) objects: &'a mut Option<Objects>,
+    pub(crate) joins: &'a mut Joins,
+    /// Whether registers may be off while others of the same object are on.
+    pub(crate) by_turns: bool,
 }
 
 /// The taker of one round.
@@ -145,6 +149,8 @@ impl<'s, C: Consumer> Sink<'s, C> {
             books.lessons.note(lesson);
         }
         self.broken(books);
+        let now = record.map(|record| (record.tid, record.address));
+        self.unjoined(hit.time, now, books);
         let acted = hit.at_hit.acted != 0;
         let record = record.filter(|_| self.round != Round::Stopped);
         if record.is_some() {
@@ -155,8 +161,9 @@ impl<'s, C: Consumer> Sink<'s, C> {
             acted_at(self.consumer, hit, books.plans);
         }
         if let Some(mut record) = record {
+            let beyond = books.tracker.beyond();
             self.hide(&mut record);
-            self.deliver(&record, books);
+            self.deliver((&record, beyond), books);
         }
         if acted {
             self.consumer.take_back();
@@ -181,8 +188,33 @@ impl<'s, C: Consumer> Sink<'s, C> {
             let HitRecord { pid, tid, .. } = record;
             self.consumer.captured(&RawHit { pid, tid, ..RawHit::default() });
             self.hide(&mut record);
-            self.deliver(&record, books);
+            self.deliver((&record, Beyond::default()), books);
         }
+    }
+
+    /// Hands on accesses that hit another register, too, which did not tell: up to this
+    /// time, and of a thread that goes on elsewhere.
+    pub(crate) fn unjoined(
+        &mut self,
+        time: u64,
+        now: Option<(u32, u64)>,
+        books: &mut Books<'_>,
+    ) {
+        while self.round != Round::Stopped
+            && let Some(held) = books.joins.over(time, now)
+        {
+            let HitRecord { pid, tid, .. } = held.record;
+            self.summary.hits += u64::from(held.alone);
+            self.summary.folded -= u64::from(held.alone);
+            self.consumer.captured(&RawHit { pid, tid, ..RawHit::default() });
+            self.hand_on_held(&held);
+        }
+    }
+
+    fn hand_on_held(&mut self, held: &Held) {
+        let [old, new] = &held.pictures;
+        self.consumer.picture(old, new);
+        self.hand_on(held.request, &held.record);
     }
 
     /// Hands on what changed while nobody watched it, as found up to this time.
@@ -203,7 +235,7 @@ impl<'s, C: Consumer> Sink<'s, C> {
         self.summary.away += 1;
         let HitRecord { pid, .. } = *record;
         self.consumer.captured(&RawHit { pid, ..RawHit::default() });
-        self.show(record, books);
+        self.show((record, Beyond::default()), books);
     }
 
     /// A hit without what tells where the kernel's own instruction is, where the kernel
@@ -224,17 +256,19 @@ impl<'s, C: Consumer> Sink<'s, C> {
     }
 
     /// Hands a record on to all who see something of its register.
-    fn deliver(&mut self, record: &HitRecord, books: &mut Books<'_>) {
+    fn deliver(&mut self, hit: (&HitRecord, Beyond), books: &mut Books<'_>) {
+        let record = hit.0;
         let all = &books.registers.sees()[record.watch as usize];
         match all.iter().any(|sees| !matches!(sees, Sees::Link { .. })) {
             true => self.summary.hits += 1,
             false => self.summary.pointers += 1,
         }
-        self.show(record, books);
+        self.show(hit, books);
     }
 
-    fn show(&mut self, record: &HitRecord, books: &mut Books<'_>) {
-        for sees in &books.registers.sees()[record.watch as usize] {
+    fn show(&mut self, (record, beyond): (&HitRecord, Beyond), books: &mut Books<'_>) {
+        let all = &books.registers.sees()[record.watch as usize];
+        for sees in all {
             match sees {
                 Sees::Objects { .. } => return self.show_objects(record, books),
                 // A register that reports loads may serve it, too.
@@ -242,14 +276,30 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 Sees::Link { request } => {
                     News::Stored { pid: record.pid, request: *request }.note(books.news);
                 }
-                Sees::Data { request, view, whole, .. } => {
+                Sees::Data { request, view, whole, beside, .. } => {
+                    let beyond = within(beyond, *beside);
+                    let joins = whole.is_some() && !books.by_turns;
+                    let alone = all.len() == 1;
+                    if !joins && is_from_below(beyond) {
+                        self.fold(alone);
+                        continue;
+                    }
                     for mut narrow in view.seen(record) {
                         if let Some(whole) =
                             whole.as_ref().filter(|_| self.consumer.wants(*request))
                         {
                             self.picture(whole, record, &mut narrow, books);
                         }
-                        self.hand_on(*request, &narrow);
+                        match joins && !beyond.is_nowhere() {
+                            true => {
+                                let pictures = books.pictures.clone();
+                                let mut hit =
+                                    Held::new(*request, narrow, beyond, pictures);
+                                hit.alone = alone;
+                                self.join(hit, books);
+                            }
+                            false => self.hand_on(*request, &narrow),
+                        }
                         if self.round == Round::Stopped {
                             return;
                         }
@@ -257,6 +307,21 @@ impl<'s, C: Consumer> Sink<'s, C> {
                 }
             }
         }
+    }
+
+    /// Hands on an access to several registers when the last of them tells of it.
+    fn join(&mut self, hit: Held, books: &mut Books<'_>) {
+        let alone = hit.alone;
+        match books.joins.take(hit) {
+            Some(whole) => self.hand_on_held(&whole),
+            None => self.fold(alone),
+        }
+    }
+
+    /// A hit is told with another; `alone`: by nobody else.
+    fn fold(&mut self, alone: bool) {
+        self.summary.hits -= u64::from(alone);
+        self.summary.folded += u64::from(alone);
     }
 
     /// Hands on a hit of a register for objects to all who look at one that was touched.
@@ -342,11 +407,4 @@ pub(crate) fn acted_at(consumer: &mut impl Consumer, hit: &RawHit<'_>, plans: &[
     let sent = acts.filter(|(bit, _)| hit.at_hit.acted >> bit & 1 == 1);
     let sent: Vec<_> = sent.map(|(_, act)| act.signal).collect();
     consumer.acted((hit.pid, hit.time), &sent);
-}
-
-/// The number that up to eight bytes are.
-fn word(bytes: &[u8]) -> Option<u64> {
-    let mut word = [0; FIELD_BYTES as usize];
-    word.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(u64::from_le_bytes(word))
 }

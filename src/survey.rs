@@ -363,6 +363,7 @@ impl Survey {
         let mut armed =
             Armed::new(engine, registers, Rc::clone(requests), surroundings.clone());
         armed.tracker.set_plans(&plans, armed.engine.learns());
+        armed.tracker.look_beyond(armed.registers.shared_by_accesses());
         armed.plans = plans;
         armed.seek = seek;
         armed.rotation = Some(rotation);

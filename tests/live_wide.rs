@@ -54,8 +54,8 @@ fn a_copy_over_it_in_the_library_is_seen() {
     let (lines, _) = until_last(&script, &wide(), "finished");
     assert_eq!(lines[..4], ["1 10 3 5", "10 10 3 5", "10 10 3 50", "10 10 3 50"]);
     assert_eq!(lines.last().unwrap(), "100 100 1 60", "{lines:#?}");
-    // As many accesses as the library takes; each register is hit once at least.
-    assert!((7..=10).contains(&lines.len()), "{lines:#?}");
+    // As many accesses as the library takes, however many registers one hits.
+    assert!((5..=10).contains(&lines.len()), "{lines:#?}");
 }
 
 #[test]
@@ -76,14 +76,7 @@ fn elements_texts_and_what_is_not_aligned() {
                 &["title[2] 2 1: old -> olD 68"],
             ),
             ("three", &whole, &["three[1] 0 3 inexact: ab -> az"]),
-            (
-                "odd.value",
-                &whole,
-                &[
-                    "odd.value 1 7 inexact: 0 -> 9626517791733640",
-                    "odd.value 0 1 inexact: 9626517791733640 -> 1234605616436508552",
-                ],
-            ),
+            ("odd.value", &whole, &["odd.value 1 8 inexact: 0 -> 1234605616436508552"]),
             ("odd.after", &whole, &["odd.after[1] 1 3 inexact:  -> "]),
             (
                 "apart.limit",

@@ -274,6 +274,27 @@ pub struct Recovered {
     /// Whether this execution of a `rep` string instruction is not done with the
     /// watched bytes: it will access them again.
     pub goes_on: bool,
+    /// Whether it touched more than these.
+    pub beyond: Beyond,
+}
+
+/// Where else an access was than at the watched bytes, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Right before them.
+    pub below: bool,
+    /// Right behind them.
+    pub above: bool,
+}
+
+impl Beyond {
+    /// On either side, or both.
+    pub const SOMEWHERE: Self = Self { below: true, above: true };
+
+    /// Whether it was at these bytes alone.
+    pub fn is_nowhere(self) -> bool {
+        self == Self::default()
+    }
 }
 
 impl Recovered {
@@ -291,6 +312,7 @@ impl Recovered {
             told: if told.exact { all } else { ByteRange::default() },
             leans: false,
             goes_on: false,
+            beyond: Beyond::default(),
         }
     }
 }

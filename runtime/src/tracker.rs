@@ -24,7 +24,9 @@ pub use self::image::Piece;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
 use self::values::{confirm, read, read_at, seen, value_after};
-use crate::access::{Access, Arrival, CodeSource, Decoder, KERNEL, Recovered, Window};
+use crate::access::{
+    Access, Arrival, Beyond, CodeSource, Decoder, KERNEL, Recovered, Window,
+};
 use crate::engine::Whose;
 use crate::event::{RawHit, Trigger, Watch};
 use crate::plan::{Lesson, Plan};
@@ -91,6 +93,8 @@ pub struct Tracker {
     away: Away,
     /// What the engine can be taught of the hit that was completed last.
     lesson: Option<Lesson>,
+    /// Where else that access was.
+    beyond: Beyond,
     threads_seen: u64,
     values_unread: u64,
     /// Values for which memory was asked after the hit.
@@ -146,6 +150,8 @@ struct Wanted {
     /// All of them come: else the engine may know of values that are not known
     /// here.
     all: bool,
+    /// Whether the access was at bytes beside it, too.
+    beyond: bool,
 }
 
 impl Tracker {
@@ -157,11 +163,15 @@ impl Tracker {
             threads: Map::default(),
             own: Map::default(),
             kernel: watches.iter().map(|watch| Slot::at(watch.address)).collect(),
-            wanted: vec![Wanted { access: true, all: true }; watches.len()],
+            wanted: vec![
+                Wanted { access: true, all: true, beyond: false };
+                watches.len()
+            ],
             decoder: Decoder::new(),
             parts: Parts::default(),
             away: Away::default(),
             lesson: None,
+            beyond: Beyond::default(),
             threads_seen: 0,
             values_unread: 0,
             values_late: 0,
@@ -177,8 +187,21 @@ impl Tracker {
             // All hits on the kernel's data are samples.
             let left_out = plan.filter.is_some() || plan.gate.is_some();
             let all = !filtered || watch.is_kernel() || !left_out;
-            *wanted = Wanted { access: plan.needs.access, all };
+            *wanted = Wanted { access: plan.needs.access, all, ..*wanted };
         }
+    }
+
+    /// By watch: whether it is to be known of hits if they were [beyond](Tracker::beyond)
+    /// it.
+    pub fn look_beyond(&mut self, watches: impl Iterator<Item = bool>) {
+        for (wanted, beyond) in self.wanted.iter_mut().zip(watches) {
+            wanted.beyond = beyond;
+        }
+    }
+
+    /// Where the access that was completed last was, besides at its watch.
+    pub fn beyond(&self) -> Beyond {
+        self.beyond
     }
 
     /// What the watches that somebody has hold, as far as it is known.
@@ -450,6 +473,7 @@ impl Tracker {
     ) -> Option<HitRecord> {
         let like = self.watches[hit.watch as usize];
         let wanted = self.wanted[hit.watch as usize];
+        self.beyond = Beyond::default();
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
         let Place { address, belated, before, shadow: kept } = slot.place(hit.time);
@@ -468,12 +492,21 @@ impl Tracker {
                 it.sure_if(!belated && before.is_none())
             });
         let recovered = match hit.at_hit.told {
-            Some(told) => Recovered::told(&told, &watch),
+            Some(told) => Recovered {
+                beyond: match wanted.beyond {
+                    true => {
+                        beyond(hit, told.instruction, &watch, &mut self.decoder, code)
+                    }
+                    false => Beyond::default(),
+                },
+                ..Recovered::told(&told, &watch)
+            },
             None => {
                 let (decoder, lesson) = (&mut self.decoder, &mut self.lesson);
                 find_out(hit, watch, shadow, decoder, (code, memory), lesson)
             }
         };
+        self.beyond = recovered.beyond;
         let old = match (recovered.old, before) {
             (Some(value), _) => Shadow { value, sure: true },
             // What was read when it was armed is what this hit had just stored.
@@ -544,6 +577,21 @@ fn record(
         syscall: 0,
         touched: recovered.touched,
         told: if doubt == 0 { recovered.told } else { ByteRange::default() },
+    }
+}
+
+/// Where else an access was that covered all of a watch.
+fn beyond(
+    hit: &RawHit<'_>,
+    instruction: u64,
+    watch: &Watch,
+    decoder: &mut Decoder,
+    code: &mut dyn CodeSource,
+) -> Beyond {
+    let access = decoded(hit, decoder, code);
+    match access.is_some_and(|it| it.is_longer_than(watch.length, instruction)) {
+        true => Beyond::SOMEWHERE,
+        false => Beyond::default(),
     }
 }
 

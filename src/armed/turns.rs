@@ -42,6 +42,11 @@ impl Rotation {
         self.changed = true;
     }
 
+    /// Whether there is anybody to take turns with.
+    pub(crate) fn rotates(&self) -> bool {
+        self.turns.rotates()
+    }
+
     /// Whether a watch has a register now.
     fn carries(&self, watch: usize) -> bool {
         self.turns.carried().get(watch).copied().unwrap_or(true)

@@ -13,7 +13,7 @@
 //! else nobody knows. What the bytes are must be known for certain: memory may have
 //! changed since.
 
-use super::{Access, Call, Callee, Recovered};
+use super::{Access, Beyond, Call, Callee, Recovered};
 use crate::event::{Registers, Trigger, Watch};
 use crate::schema::{AccessKind, ByteRange};
 
@@ -82,6 +82,7 @@ impl Arrival<'_> {
             told: if exact { touched } else { ByteRange::default() },
             leans: false,
             goes_on: false,
+            beyond: Beyond::default(),
         })
     }
 
@@ -97,6 +98,7 @@ impl Arrival<'_> {
             told: all,
             leans: false,
             goes_on: false,
+            beyond: Beyond::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! From a plan and the registers of a hit to the values: pure arithmetic.
 
 use super::{Access, Condition, Operation, Place, Recovered, RegisterPart};
-use super::{Source, Touch, Value};
+use super::{Beyond, Source, Touch, Value};
 use crate::event::Registers;
 use crate::schema::{AccessKind, ByteRange};
 
@@ -87,6 +87,12 @@ impl Access {
         touches.any(|touch| !matches!(hit.reach(touch), Reach::Misses))
     }
 
+    /// Whether the instruction at this address touches more than so many bytes.
+    pub fn is_longer_than(&self, length: u32, instruction: u64) -> bool {
+        let mut own = self.touches.iter().flatten();
+        own.any(|touch| touch.instruction == instruction && touch.size > length)
+    }
+
     /// Whether the same execution of the instruction will touch the range again: it
     /// traps at itself while it repeats, and its pointers are at what is next.
     fn goes_on(&self, hit: &Hit<'_>, outcome: &Recovered) -> bool {
@@ -126,7 +132,9 @@ fn join(first: Option<Recovered>, second: Recovered, both: bool) -> Recovered {
         true => first.touched.hull(second.touched),
         false => ByteRange::default(),
     };
-    Recovered { address, kind, touched, ..Recovered::default() }
+    let beyond =
+        if first.beyond == second.beyond { first.beyond } else { Beyond::default() };
+    Recovered { address, kind, touched, beyond, ..Recovered::default() }
 }
 
 /// A hit's registers and watch.
@@ -233,6 +241,7 @@ impl Hit<'_> {
             address: Some(touch.instruction),
             kind: touch.kind,
             touched: offset.map_or_else(ByteRange::default, |at| self.touched(touch, at)),
+            beyond: offset.map_or_else(Beyond::default, |at| self.beyond(touch, at)),
             ..Recovered::default()
         };
         let sure = offset.is_some();
@@ -256,6 +265,12 @@ impl Hit<'_> {
             .filter(|_| covers)
             .map(|value| self.lay(value, offset, touch.size));
         outcome
+    }
+
+    /// Where else an operand is that starts `offset` bytes after their start.
+    fn beyond(&self, touch: &Touch, offset: i64) -> Beyond {
+        let end = offset + i64::from(touch.size);
+        Beyond { below: offset < 0, above: end > i64::from(self.length) }
     }
 
     /// The watched bytes that an operand `offset` bytes after their start covers.
