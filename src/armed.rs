@@ -290,6 +290,17 @@ impl Armed {
         for held in before.iter().filter(|held| !now.contains(held)) {
             self.engine.doubt(held.whose, held.watch);
         }
+        self.settle(now);
+    }
+
+    /// Watches hold this: where the engine takes them to hold something else, it made that
+    /// of what it was told, which was no longer so.
+    fn settle(&mut self, held: &[Held]) {
+        for Held { whose, watch, value } in held {
+            if self.engine.held(*whose, *watch).is_some_and(|it| it != *value) {
+                self.engine.doubt(*whose, *watch);
+            }
+        }
     }
 
     /// Hands on what the engine has, for a while.

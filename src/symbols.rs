@@ -300,6 +300,10 @@ impl TargetMemory {
 }
 
 impl Memory for TargetMemory {
+    fn clock(&mut self) -> u64 {
+        self.kernel.clock()
+    }
+
     fn read(&mut self, pid: u32, address: u64, length: u32) -> Option<u64> {
         let mut bytes = [0; 8];
         let wanted = bytes.get_mut(..length as usize)?;

@@ -27,6 +27,11 @@ pub trait Engine {
     /// [`AtHit::old`](crate::event::AtHit).
     fn doubt(&mut self, _whose: Whose, _watch: usize) {}
 
+    /// What it takes for the value of a watch now; none where it keeps none.
+    fn held(&self, _whose: Whose, _watch: usize) -> Option<u64> {
+        None
+    }
+
     /// Tells what an instruction does whose hit had no
     /// [`Told`](crate::event::Told).
     fn teach(&mut self, _lesson: &Lesson) {}

@@ -23,7 +23,7 @@ use self::away::Away;
 pub use self::image::Piece;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
-use self::values::{confirm, read, read_at, seen, value_after};
+use self::values::{confirm, read, read_at, seen, value_after, value_of_doubtful};
 use crate::access::{
     Access, Arrival, Beyond, CodeSource, Decoder, KERNEL, Recovered, Window,
 };
@@ -63,6 +63,12 @@ pub trait Memory {
     /// this.
     fn read_kernel(&mut self, _address: u64, _length: u32) -> Option<u64> {
         None
+    }
+
+    /// CLOCK_MONOTONIC in nanoseconds: what was read is not of later. 0 where there are no
+    /// hits meanwhile.
+    fn clock(&mut self) -> u64 {
+        0
     }
 
     /// Reads bytes of a process from `address` on; gives how many could be read.
@@ -476,7 +482,8 @@ impl Tracker {
         self.beyond = Beyond::default();
         let mut holders = (&mut self.processes, &mut self.own, &mut self.kernel);
         let (slot, alone) = slot_of(hit, &self.watches, &mut holders);
-        let Place { address, belated, before, shadow: kept } = slot.place(hit.time);
+        let Place { address, belated, doubt: doubted, shadow: kept } =
+            slot.place(hit.time);
         let watch = Watch { address, ..like };
         if !wanted.access && !is_repeated(hit, &mut self.decoder, code, &mut self.lesson)
         {
@@ -489,7 +496,7 @@ impl Tracker {
             .or(kept.map(|it| it.sure_if(wanted.all)))
             .or_else(|| read_at(&watch, hit.pid, memory, false))
             .map_or(Shadow { value: 0, sure: false }, |it| {
-                it.sure_if(!belated && before.is_none())
+                it.sure_if(!belated && doubted.is_none())
             });
         let recovered = match hit.at_hit.told {
             Some(told) => Recovered {
@@ -507,7 +514,7 @@ impl Tracker {
             }
         };
         self.beyond = recovered.beyond;
-        let old = match (recovered.old, before) {
+        let old = match (recovered.old, doubted.and_then(|it| it.before)) {
             (Some(value), _) => Shadow { value, sure: true },
             // What was read when it was armed is what this hit had just stored.
             (None, Some(value)) if recovered.new == Some(shadow.value) => {
@@ -517,7 +524,9 @@ impl Tracker {
         };
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
-        let (new, doubt) = value_after(hit, &watch, &recovered, (old, alone), memory);
+        let (new, doubt) = value_of_doubtful(&recovered, doubted).unwrap_or_else(|| {
+            value_after(hit, &watch, &recovered, (old, alone), memory)
+        });
         self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);
         self.values_late += u64::from(doubt != 0);
         if !belated {

@@ -316,6 +316,7 @@ fn every_form_of_the_table() {
                     told,
                     leans: got.is_some_and(|got| got.leans),
                     goes_on: false,
+                    beyond: got.map_or_else(Default::default, |got| got.beyond),
                 })
             }
             Missed => Some(Recovered::default()),

@@ -125,11 +125,8 @@ impl Armed {
     fn passed(&mut self, passes: &[Pass], passed: &Passed) {
         let times = passed.off.iter().zip(&passed.on);
         for (pass, (off, on)) in passes.iter().zip(times) {
-            let doubtful =
-                self.tracker.came_back(pass.to, passed.since, &mut self.memory);
-            for held in doubtful {
-                self.engine.doubt(held.whose, held.watch);
-            }
+            let held = self.tracker.came_back(pass.to, passed.since, &mut self.memory);
+            self.settle(&held);
             let comes = self.on[pass.to] && !passed.failed.contains(&pass.to);
             let coverage = &mut self.counts.borrow_mut().coverage;
             coverage.turn(pass.from, false, *off);

@@ -370,6 +370,11 @@ impl Programs {
         }
     }
 
+    /// What its programs take for the value of a watch.
+    pub(super) fn held(&self, owner: u32, watch: u32) -> Option<u64> {
+        Shadows::held(self.board.memory.as_ref()?, owner, watch)
+    }
+
     /// A watch of a process, or of a thread that has its own, is about to be on.
     pub(super) fn begins(&mut self, owner: u32, watch: u32) {
         if let Some(memory) = &self.board.memory {

@@ -364,6 +364,11 @@ impl Engine for PerfEngine {
         }
     }
 
+    fn held(&self, whose: Whose, watch: usize) -> Option<u64> {
+        let programs = self.armed.as_ref()?.1.programs_known()?;
+        programs.held(whose.owner()?, watch as u32)
+    }
+
     fn teach(&mut self, lesson: &Lesson) {
         if let Some(programs) = self.programs() {
             programs.teach(lesson);

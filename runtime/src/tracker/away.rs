@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::slot::{Shadow, Slot};
+use super::slot::{Reading, Shadow, Slot};
 use super::values::read;
 use super::{Held, Memory, Tracker};
 use crate::engine::Whose;
@@ -45,8 +45,8 @@ impl Tracker {
         values
     }
 
-    /// It has it since then, nanoseconds of CLOCK_MONOTONIC. Reads once more; gives what
-    /// holds something else, so that what was read before is in doubt.
+    /// It has it since then, nanoseconds of CLOCK_MONOTONIC. Reads once more, and gives what
+    /// it holds: where that is something else, what was read before is in doubt.
     pub fn came_back(
         &mut self,
         watch: usize,
@@ -54,25 +54,24 @@ impl Tracker {
         memory: &mut dyn Memory,
     ) -> Vec<Held> {
         let now = self.read_all(watch, memory);
-        let mut backs = self.away.back.iter_mut().rev();
-        let Some(back) = backs.find(|it| it.watch == watch && it.since == u64::MAX)
-        else {
-            return Vec::new();
-        };
-        back.since = since;
-        let mut doubtful = Vec::new();
-        for (whose, shadow) in &mut back.held {
-            if !now.contains(&(*whose, *shadow)) {
-                doubtful.push(Held { whose: *whose, watch, value: shadow.value });
-                shadow.sure = false;
-            }
-        }
-        for Held { whose, value, .. } in &doubtful {
+        let until = memory.clock();
+        let back = &mut self.away.back;
+        let own = |it: &Back| it.watch == watch && it.since == u64::MAX;
+        let Some(at) = back.iter().rposition(own) else { return Vec::new() };
+        back[at].since = since;
+        let mut held = std::mem::take(&mut back[at].held);
+        let mut values = Vec::new();
+        for (whose, shadow) in &mut held {
+            let before = *shadow;
+            let now = now.iter().find(|it| it.0 == *whose).map(|it| it.1);
+            shadow.sure &= now == Some(before);
+            values.extend(now.map(|it| Held { whose: *whose, watch, value: it.value }));
             if let Some(slot) = self.slot(*whose, watch) {
-                slot.doubt(since, *value);
+                slot.doubt(since, Some(before), Reading { shadow: now, until });
             }
         }
-        doubtful
+        self.away.back[at].held = held;
+        values
     }
 
     /// A change that no register watched, found up to this time, at which all hits of

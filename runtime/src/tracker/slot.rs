@@ -40,9 +40,39 @@ struct Stay {
     since: u64,
     /// The last value there; none where it is not known yet.
     shadow: Option<Shadow>,
-    /// From when on it was armed while somebody stored, and what it held before: that is
-    /// not what the first hit from then on found, whatever the engine tells.
-    doubted: Option<(u64, u64)>,
+    doubted: Option<Doubted>,
+}
+
+/// A watch was armed, and its value read before and after: what hits in between found is
+/// not known, whatever the engine tells.
+#[derive(Clone, Copy, Debug)]
+struct Doubted {
+    /// From when on hits are of it.
+    since: u64,
+    /// Read before.
+    before: u64,
+    /// Read after.
+    now: Reading,
+    /// Whether the first hit is in doubt whenever it is: nobody saw what stored another
+    /// value.
+    first: bool,
+}
+
+/// What memory held, as read until a time, nanoseconds of CLOCK_MONOTONIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) shadow: Option<Shadow>,
+    pub(super) until: u64,
+}
+
+/// What a hit has of that which is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// What it held right before its register was there, where this is the first hit.
+    pub(super) before: Option<u64>,
+    /// What it held when it was read anew, if that was after this hit. There may have been
+    /// others by then, so that it is not sure.
+    pub(super) now: Option<Shadow>,
 }
 
 /// Where and when a hit was.
@@ -51,11 +81,26 @@ pub(super) struct Place<'s> {
     pub(super) address: u64,
     /// Whether it happened before the shadow was read: that is of later.
     pub(super) belated: bool,
-    /// What it held right before its register was there, where that was something else and
-    /// this is the first hit.
-    pub(super) before: Option<u64>,
+    /// What is not known of it.
+    pub(super) doubt: Option<Doubt>,
     /// What was there.
     pub(super) shadow: &'s mut Option<Shadow>,
+}
+
+impl Doubted {
+    /// What of it is a hit's; the first has it, and all until it was read anew.
+    fn at(own: &mut Option<Self>, time: u64) -> Option<Doubt> {
+        let doubted = own.as_mut().filter(|it| it.since <= time)?;
+        let within = time <= doubted.now.until;
+        let first = std::mem::take(&mut doubted.first) || within;
+        let now = doubted.now.shadow.filter(|_| within);
+        let now = now.map(|shadow| shadow.sure_if(false));
+        let doubt = Doubt { before: Some(doubted.before), now };
+        if !within {
+            *own = None;
+        }
+        first.then_some(doubt)
+    }
 }
 
 impl Slot {
@@ -79,10 +124,13 @@ impl Slot {
         self.now.shadow = shadow;
     }
 
-    /// It holds this now that it is armed, and held something else right before.
-    pub(super) fn held_other(&mut self, before: Option<Shadow>, now: Option<Shadow>) {
-        self.now.doubted = before.map(|shadow| (self.now.since, shadow.value));
-        self.now.shadow = now.map(|shadow| shadow.sure_if(false));
+    /// It holds this now that it is armed; what it held right before is its shadow.
+    pub(super) fn armed(&mut self, now: Reading) {
+        let (since, before) = (self.now.since, self.now.shadow);
+        self.doubt(since, before, now);
+        if before != now.shadow {
+            self.now.shadow = now.shadow.map(|shadow| shadow.sure_if(false));
+        }
     }
 
     /// What it holds, where that is known.
@@ -105,14 +153,17 @@ impl Slot {
         self.now.since = since;
     }
 
-    /// It held this before it was armed at this time, and then something else.
-    pub(super) fn doubt(&mut self, since: u64, before: u64) {
-        self.now.doubted = Some((since, before));
+    /// It held this before it was armed at this time, and then that.
+    pub(super) fn doubt(&mut self, since: u64, before: Option<Shadow>, now: Reading) {
+        let value = |shadow: Option<Shadow>| shadow.map(|shadow| shadow.value);
+        let first = value(before) != value(now.shadow);
+        self.now.doubted =
+            value(before).map(|before| Doubted { since, before, now, first });
     }
 
     /// What it holds at this time was read anew: of what was before nothing is in doubt.
     pub(super) fn settle_doubt(&mut self, time: u64) {
-        self.now.doubted.take_if(|(since, _)| *since < time);
+        self.now.doubted.take_if(|doubted| doubted.since < time);
     }
 
     /// Whether it held something else at this time.
@@ -144,7 +195,7 @@ impl Slot {
         Place {
             address: stay.address,
             belated: time < stay.since,
-            before: stay.doubted.take_if(|(since, _)| *since <= time).map(|it| it.1),
+            doubt: Doubted::at(&mut stay.doubted, time),
             shadow: &mut stay.shadow,
         }
     }
@@ -211,9 +262,24 @@ mod tests {
     fn the_first_hit_alone_is_doubtful() {
         let mut slot = Slot::at(64);
         let [before, now] = [3, 4].map(|value| Some(Shadow { value, sure: true }));
-        slot.held_other(before, now);
+        slot.holds(before);
+        slot.armed(Reading { shadow: now, until: 0 });
         assert_eq!(slot.shadow(), Some(Shadow { value: 4, sure: false }));
-        assert_eq!((slot.place(1).before, slot.place(1).before), (Some(3), None));
+        let doubt = Doubt { before: Some(3), now: None };
+        assert_eq!((slot.place(1).doubt, slot.place(1).doubt), (Some(doubt), None));
+    }
+
+    #[test]
+    fn hits_before_it_was_read_anew_are_doubtful_also_where_it_holds_the_same() {
+        let mut slot = Slot::at(64);
+        let held = Some(Shadow { value: 3, sure: true });
+        slot.holds(held);
+        slot.armed(Reading { shadow: held, until: 10 });
+        assert_eq!(slot.shadow(), held);
+        let now = held.map(|shadow| shadow.sure_if(false));
+        let doubt = Some(Doubt { before: Some(3), now });
+        let doubts = [9, 10, 11, 12].map(|time| slot.place(time).doubt);
+        assert_eq!(doubts, [doubt, doubt, None, None]);
     }
 
     #[test]

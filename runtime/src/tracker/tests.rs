@@ -318,7 +318,8 @@ fn what_changed_without_a_register_is_told_between_the_hits() {
     let at = |time| RawHit { time, ..hit(1, 1) };
     // Told only after the register was passed on and came back, though it was before.
     assert_eq!(tracker.comes_back(0, &mut Blind(Some(9))).len(), 1);
-    assert!(tracker.came_back(0, 20, &mut Blind(Some(9))).is_empty());
+    let held = Held { whose: Whose::Process(1), watch: 0, value: 9 };
+    assert_eq!(tracker.came_back(0, 20, &mut Blind(Some(9))), [held]);
     assert_eq!(tracker.away(10), None, "hits of before may come");
     assert_eq!(values(&mut tracker, &at(10), Some(6)), (5, 6));
     let away = tracker.away(30).expect("a change");
@@ -349,8 +350,8 @@ fn a_watch_that_comes_back_twice_before_it_is_looked_at_is_told_of_twice() {
 fn what_changes_while_the_register_is_passed_on_is_doubted() {
     let mut tracker = tracker(5);
     tracker.comes_back(0, &mut Blind(Some(6)));
-    let doubtful = tracker.came_back(0, 20, &mut Blind(Some(7)));
-    assert_eq!(doubtful, [Held { whose: Whose::Process(1), watch: 0, value: 6 }]);
+    let held = tracker.came_back(0, 20, &mut Blind(Some(7)));
+    assert_eq!(held, [Held { whose: Whose::Process(1), watch: 0, value: 7 }]);
     let away = tracker.away(u64::MAX).expect("a change");
     assert_eq!((away.new, away.doubts), (6, UNSURE_NEW));
     // The engine told the first hit what it had been told itself.

@@ -1,10 +1,10 @@
 //! What a watch held before and after a hit: as the instruction or the engine tells it,
 //! or as memory has it.
 
-use super::slot::{Shadow, Slot};
+use super::slot::{Doubt, Reading, Shadow, Slot};
 use super::{Memory, Recovered};
 use crate::event::{RawHit, Watch};
-use crate::schema::{UNKNOWN_NEW, UNSURE_NEW};
+use crate::schema::{AccessKind, UNKNOWN_NEW, UNSURE_NEW};
 
 /// What was there before, as the engine saw it. What it read then is for sure only
 /// where nobody else stores; else it is better known here, where all hits come.
@@ -76,8 +76,17 @@ pub(super) fn read(
 
 /// Compares a shadow with memory; one that differs is not sure.
 pub(super) fn confirm(slot: &mut Slot, like: Watch, pid: u32, memory: &mut dyn Memory) {
-    let now = read(slot, like, pid, memory, true);
-    if now != slot.shadow() {
-        slot.held_other(slot.shadow(), now);
-    }
+    let shadow = read(slot, like, pid, memory, true);
+    slot.armed(Reading { shadow, until: memory.clock() });
+}
+
+/// The value after a hit that was when it was armed: one that was made of the value before
+/// is worth nothing. What was read then has this hit's, and perhaps others'.
+pub(super) fn value_of_doubtful(
+    recovered: &Recovered,
+    doubt: Option<Doubt>,
+) -> Option<(Shadow, u32)> {
+    let made = recovered.kind == AccessKind::Update && !recovered.exact;
+    let shadow = doubt?.now.filter(|_| made || recovered.leans)?;
+    Some((shadow, UNSURE_NEW))
 }

@@ -59,6 +59,14 @@ impl Shadows {
         entries(memory, shadow_key(owner, watch)).for_each(|at| unset(memory, at));
     }
 
+    /// The value of a watch, where one is known.
+    pub(super) fn held(memory: &Shared, owner: u32, watch: u32) -> Option<u64> {
+        let word = |at: usize| memory.word(at).load(Ordering::Acquire);
+        let mut known = entries(memory, shadow_key(owner, watch))
+            .filter(|at| word(at + SHADOW_KNOWN) != 0);
+        known.next().map(|at| word(at + SHADOW_VALUE))
+    }
+
     /// Watches may have other values than before, in whatever process.
     pub(super) fn renew(&mut self, memory: &Shared, watches: &[u32]) {
         let of_these = |at: &usize| {

@@ -183,6 +183,10 @@ impl Session {
         &self.rings
     }
 
+    pub(super) fn programs_known(&self) -> Option<&Programs> {
+        self.programs.as_ref()
+    }
+
     pub(super) fn programs(&mut self) -> Option<&mut Programs> {
         self.programs.as_mut()
     }
