@@ -26,8 +26,8 @@ use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
 use crate::sharing::Means;
-pub(crate) use shortage::too_many;
 use shortage::{Lacking, none_free};
+pub(crate) use shortage::{refuse_turns, too_many};
 
 /// A script that watches a process was given none.
 pub(crate) fn no_target(request: &Request) -> Diagnostic {

@@ -4,10 +4,11 @@
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Aim, Holder, HolderKind, Holders};
-use hwtrace_runtime::engine::Shortfall;
+use hwtrace_runtime::bpf::board::WATCHES;
+use hwtrace_runtime::engine::{Shortfall, Turn};
 use hwtrace_runtime::slots::{CAPACITY, Lack, Shortage};
 
-use crate::report::{counted, free_on, shortfall};
+use crate::report::{counted, free_on, grouped, shortfall};
 use crate::session::{Data, Failure, Request};
 use crate::sharing::{Means, Sharing};
 
@@ -57,6 +58,21 @@ pub(crate) fn too_many(
              `.length(8)` (`--length 8` with `hwtrace watch`)",
         )
         .into()
+}
+
+/// Refuses more watches by turns than programs at hits know apart, before anything is armed.
+pub(crate) fn refuse_turns(turns: &[Turn]) -> Result<(), Failure> {
+    if turns.iter().skip(WATCHES).all(|turn| *turn == Turn::Stays) {
+        return Ok(());
+    }
+    let (all, most) = (grouped(turns.len() as u64), grouped(WATCHES as u64));
+    let message = format!(
+        "{all} different watches, of which the engine `bpf` has {most} take turns at most"
+    );
+    Err(Diagnostic::new(Code::TooManyWatches, None, message)
+        .help("`--engine perf` has any number take turns")
+        .help("or watch fewer at a time: shorter ranges, or fewer of them")
+        .into())
 }
 
 fn message(
@@ -529,6 +545,17 @@ mod tests {
             assert!(notes.contains("1 of 1 thread lack them: "), "{notes}");
             assert!(!notes.contains("turns"), "{notes}");
         }
+    }
+
+    #[test]
+    fn only_so_many_take_turns_in_programs() {
+        let said = |count| {
+            let mut turns = vec![Turn::Waits; count];
+            turns.push(Turn::Stays);
+            refuse_turns(&turns)
+        };
+        assert!(said(WATCHES).is_ok());
+        assert!(said(WATCHES + 1).is_err());
     }
 
     #[test]
