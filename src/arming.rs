@@ -26,8 +26,8 @@ use crate::environment::{Point, quoted};
 use crate::registers::Registers;
 use crate::session::{Failure, Request};
 use crate::sharing::Means;
-pub(crate) use shortage::too_many;
 use shortage::{Lacking, none_free};
+pub(crate) use shortage::{refuse_turns, too_many};
 
 /// A script that watches a process was given none.
 pub(crate) fn no_target(request: &Request) -> Diagnostic {
@@ -285,14 +285,8 @@ pub(crate) fn failed(
         }
         ArmError::Gone { .. } => new(Code::TargetExited, None),
         ArmError::NoFreeRegister { watch, tid, short, free } => {
-            let whose = match tid {
-                0 => "each CPU".to_owned(),
-                tid => format!("thread {tid}"),
-            };
-            let message =
-                format!("no free debug register on {whose} for `{}`", name(*watch));
-            let diagnostic = Diagnostic::new(Code::NoFreeRegister, span(*watch), message);
             let lacking = Lacking {
+                tid: *tid,
                 short,
                 free: *free as usize,
                 all: registers.least(false),
@@ -301,6 +295,10 @@ pub(crate) fn failed(
                 traceable: requests.iter().all(|request| request.data.is_of_target()),
                 means,
             };
+            let whose = lacking.for_whom(requests, request(*watch));
+            let message = lacking.message(&whose);
+            let span = whose.first().and_then(|request| request.span);
+            let diagnostic = Diagnostic::new(Code::NoFreeRegister, span, message);
             none_free(diagnostic, &lacking, &register_holders(*pid))
         }
         ArmError::Permission { .. } => permission(new(Code::PermissionDenied, None)),

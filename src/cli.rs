@@ -130,7 +130,7 @@ pub struct SharingArgs {
     #[arg(long)]
     pub partial: bool,
     /// Watches what is hit too often part of the time, so that hits take no more than
-    /// this share of a processor's time: 5%.
+    /// this share of a processor's time: 5%, and 0.1% at least.
     #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     pub max_overhead: Option<f64>,
 }
@@ -461,19 +461,30 @@ fn registers(text: &str) -> Result<usize, String> {
 const SLICES: std::ops::RangeInclusive<Duration> =
     Duration::from_micros(500)..=Duration::from_secs(60);
 
+/// What hits may be kept to: a few of them, and looking at how many there are, take some.
+const PERCENTS: std::ops::RangeInclusive<f64> = 0.1..=100.0;
+
 /// A share, given in percent.
 fn percent(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.trim_end_matches('%').parse().ok();
-    let range = number.filter(|percent| *percent > 0.0 && *percent <= 100.0);
-    match range {
-        // Of 0.05 nobody knows what it is.
-        Some(share) if share < 1.0 && !text.ends_with('%') => Err(format!(
-            "{share} may be a share or percent: write {share}% or {}%",
-            (share * 1e6).round() / 1e4
-        )),
-        Some(percent) => Ok(percent / 100.0),
-        None => Err("give a share above 0 and up to 100 percent, as in 5%".to_owned()),
+    let is_allowed = |percent: &f64| PERCENTS.contains(percent);
+    if let Some(share) = number.filter(|share| *share < 1.0 && !text.ends_with('%')) {
+        // Of 0.5 nobody knows what it is.
+        let ways = [share, (share * 1e6).round() / 1e4].into_iter().filter(is_allowed);
+        let ways: Vec<_> = ways.map(|percent| format!("{percent}%")).collect();
+        if !ways.is_empty() {
+            let ways = ways.join(" or ");
+            return Err(format!("{share} may be a share or percent: write {ways}"));
+        }
     }
+    let percent = number.filter(is_allowed).ok_or_else(|| {
+        format!(
+            "give {} percent at least, and {} at most, as in 5%",
+            PERCENTS.start(),
+            PERCENTS.end()
+        )
+    });
+    percent.map(|percent| percent / 100.0)
 }
 
 fn stack_bytes(text: &str) -> Result<u32, String> {

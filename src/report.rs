@@ -107,6 +107,12 @@ pub fn armed_line(armed: &Armed) -> String {
 
 /// Which threads lack registers, and how many each has.
 pub(crate) fn shortfall(short: &Shortfall) -> String {
+    let needed = counted(short.needed.into(), "debug register");
+    format!("{needed} needed, {}", free_on(short))
+}
+
+/// How many they have, each of the first.
+pub(crate) fn free_on(short: &Shortfall) -> String {
     let listed: Vec<_> = short
         .listed
         .iter()
@@ -117,8 +123,7 @@ pub(crate) fn shortfall(short: &Shortfall) -> String {
         0 => String::new(),
         more => format!(", fewer on {more} more"),
     };
-    let needed = counted(short.needed.into(), "debug register");
-    format!("{needed} needed, {}{more}", listed.join(", "))
+    listed.join(", ") + &more
 }
 
 /// Registers in use of those there are; an engine without bound has as many as it needs.

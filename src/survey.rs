@@ -332,6 +332,9 @@ impl Survey {
         let turns = registers.turns(surroundings.kernel.clock());
         let rotation = Rotation::new(turns, Pace::new(sharing.slice));
         let turns = rotation.first();
+        if taken.runs_programs() {
+            arming::refuse_turns(&turns)?;
+        }
         let kernel_watches = self.kernel.watches(&registers);
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));
         if !may_read_kernel(&*surroundings.kernel).unwrap_or(false) {

@@ -270,10 +270,12 @@ impl Symbols for HandlerSymbols {
         [false, true].into_iter().find_map(|anew| {
             let image = self.image(pid, anew)?;
             let memory = &mut ProcessMemory::new(&kernel, pid);
+            // Where it lies is asked, not whether registers would do for all of it.
+            let first = Some(1);
             let own = |memory| {
-                resolve::resolve_for_thread(image, memory, &expression, None, tid).ok()
+                resolve::resolve_for_thread(image, memory, &expression, first, tid).ok()
             };
-            match resolve::resolve(image, memory, &expression, None) {
+            match resolve::resolve(image, memory, &expression, first) {
                 Ok(found) if found.thread_local.is_none() => {
                     Some((found.address.0, found.links.is_empty()))
                 }

@@ -123,6 +123,8 @@ fn wrong_usage() {
         ("duration_no_number", &["-T", "soon", "-e", HELLO]),
         ("duration_negative", &["-T", "-1", "-e", HELLO]),
         ("overhead_of_what", &["--max-overhead", "0.05", "-e", HELLO]),
+        ("overhead_of_what_else", &["--max-overhead", "0.5", "-e", HELLO]),
+        ("overhead_too_little", &["--max-overhead", "1e-9%", "-e", HELLO]),
         ("overhead_too_much", &["--max-overhead", "500%", "-e", HELLO]),
         ("quiet_and_verbose", &["-q", "-v", "-e", HELLO]),
         ("command_quotes", &["-e", HELLO, "-c", "echo 'x"]),

@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use common::{
-    HANGS, Hwtrace, Lines, Started, Target, c, despite_lost_traps, live, live_and_free,
+    HANGS, Hwtrace, Lines, Started, Target, c, c_with, despite_lost_traps, live,
+    live_and_free,
 };
 use hwtrace_runtime::attr::{EventSpec, Features, Role, Sampled};
 use hwtrace_runtime::event::{Trigger, Watch};
@@ -450,6 +451,25 @@ fn where_no_thread_has_a_register_nothing_can_be_left_out() {
     let held = Held::of(target.pid(), 4);
     let refused = counting(&["counter"], &target).with(&["--partial"]).run().expect(1);
     refused.says(&["error[E0405]", "1 of 1 thread lack them"]);
+    drop(held);
+    assert!(target.finish().is_some());
+}
+
+/// Elements that could take turns need one register, and the range is named, not the element
+/// that happened to get none.
+#[test]
+fn where_none_is_free_turns_need_one() {
+    if !live() {
+        return;
+    }
+    let _alone = alone();
+    let target = Target::start(&c_with("counters", &["-g"]), &["bytes"]);
+    let held = Held::of(target.pid(), 4);
+    let script = "probe process.data(\"counters[0..8]\").write { }";
+    let refused = Hwtrace::attach(script, &target).run().expect(1);
+    let said =
+        ["error[E0405]", "for `counters[0..8]`", "1 debug register needed at least"];
+    refused.says(&said);
     drop(held);
     assert!(target.finish().is_some());
 }

@@ -167,6 +167,20 @@ fn types_constants_and_variables_by_name() {
     assert_eq!(lines, ["7 before 5", "none 1", "-7 11", "100", "12 -1"]);
 }
 
+/// An address needs no registers.
+#[test]
+fn the_address_of_what_is_larger_than_all_registers() {
+    if !live() {
+        return;
+    }
+    let script = r#"probe process.data("node").write {
+        println(usymaddr("vast") > 0, " ", &@var("vast") == &@var("vast")[0])
+        println(&@var("vast")[2047] - &@var("vast"), " ", usymname(&@var("vast")))
+    }"#;
+    let (lines, _) = until_last(script, &c_with("kinds", &["-g"]), "finished");
+    assert_eq!(lines[..2], ["1 1", "16376 vast"], "{lines:?}");
+}
+
 #[test]
 fn classes_of_cpp() {
     if !live() {

@@ -14,7 +14,28 @@ pub(super) struct Roomless {
     request: usize,
     /// When it was first looked for there, in nanoseconds of CLOCK_MONOTONIC.
     since: u64,
+    /// When it was looked for there last.
+    looked: u64,
     why: ResolveError,
+}
+
+/// A round looks at so many at most of those that have waited for long: looking takes time,
+/// and most of them may wait for ever.
+const LOOKS: usize = 32;
+/// It looks at so many no sooner than this after the last time, be rounds in haste or not.
+const LOOKS_EVERY_NS: u64 = 20_000_000;
+
+/// Takes those that are to be looked at now: the new, and some of the others in turn.
+fn due(roomless: &mut Vec<Roomless>, now: u64) -> Vec<Roomless> {
+    let rounds = roomless.len().div_ceil(LOOKS) as u64;
+    let mut left = LOOKS;
+    let is_due = |it: &mut Roomless| {
+        let is_new = now < it.since + HURRY_NS;
+        let others = !is_new && left > 0 && now >= it.looked + rounds * LOOKS_EVERY_NS;
+        left -= usize::from(others);
+        is_new || others
+    };
+    roomless.extract_if(.., is_due).collect()
 }
 
 impl Armed {
@@ -62,7 +83,15 @@ impl Armed {
                 // One that has ended tells nothing any more.
                 if kernel.thread_name(pid, tid).is_ok() {
                     let now = kernel.clock();
-                    self.roomless.push(Roomless { pid, tid, request, since: now, why });
+                    let (since, looked) = (now, now);
+                    self.roomless.push(Roomless {
+                        pid,
+                        tid,
+                        request,
+                        since,
+                        looked,
+                        why,
+                    });
                     self.hurry = now + HURRY_NS;
                 }
                 return Ok(());
@@ -91,7 +120,8 @@ impl Armed {
     /// Looks once more at threads that had no room.
     pub(super) fn arm_roomless(&mut self) {
         let hurry = self.hurry;
-        for roomless in std::mem::take(&mut self.roomless) {
+        let now = self.surroundings.kernel.clock();
+        for roomless in due(&mut self.roomless, now) {
             let Roomless { pid, tid, request, since, .. } = roomless;
             let before = self.roomless.len();
             match self.arm_own(pid, tid, request) {
@@ -126,5 +156,51 @@ impl Armed {
                 self.figures.unknown_thread(&why);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often each of so many threads without room is looked at in 10 s of rounds, and
+    /// how many at most in one round.
+    fn looks(threads: usize, round_ns: u64) -> (Vec<u32>, usize) {
+        let why = || ResolveError::NotAllocated { name: String::new(), tid: 0 };
+        let one =
+            |tid| Roomless { pid: 1, tid, request: 0, since: 0, looked: 0, why: why() };
+        let mut roomless: Vec<_> = (0..threads as u32).map(one).collect();
+        let (mut looks, mut most) = (vec![0; threads], 0);
+        for round in 1..=10_000_000_000 / round_ns {
+            let now = HURRY_NS + round * round_ns;
+            let due = due(&mut roomless, now);
+            most = most.max(due.len());
+            for it in due {
+                looks[it.tid as usize] += 1;
+                roomless.push(Roomless { looked: now, ..it });
+            }
+        }
+        (looks, most)
+    }
+
+    #[test]
+    fn a_few_are_looked_at_each_round_and_thousands_in_turn() {
+        for round_ns in [2_000_000, LOOKS_EVERY_NS] {
+            let (few, _) = looks(4, round_ns);
+            assert!(few.iter().all(|looks| (450..=500).contains(looks)), "{few:?}");
+            let (many, most) = looks(2000, round_ns);
+            let all: u32 = many.iter().sum();
+            assert!(most <= LOOKS && all <= 500 * LOOKS as u32 + 2000, "{most}, {all}");
+            assert!(many.iter().all(|looks| (6..=9).contains(looks)), "{many:?}");
+        }
+    }
+
+    #[test]
+    fn the_new_are_looked_at_whenever_it_goes() {
+        let why = || ResolveError::NotAllocated { name: String::new(), tid: 0 };
+        let one =
+            |tid| Roomless { pid: 1, tid, request: 0, since: 5, looked: 6, why: why() };
+        let mut roomless: Vec<_> = (0..100).map(one).collect();
+        assert_eq!(due(&mut roomless, 7).len(), 100);
     }
 }

@@ -4,10 +4,11 @@
 use hwtrace_lang::code::Code;
 use hwtrace_lang::diagnostic::Diagnostic;
 use hwtrace_probes::process::{Aim, Holder, HolderKind, Holders};
-use hwtrace_runtime::engine::Shortfall;
+use hwtrace_runtime::bpf::board::WATCHES;
+use hwtrace_runtime::engine::{Shortfall, Turn};
 use hwtrace_runtime::slots::{CAPACITY, Lack, Shortage};
 
-use crate::report::{counted, shortfall};
+use crate::report::{counted, free_on, grouped, shortfall};
 use crate::session::{Data, Failure, Request};
 use crate::sharing::{Means, Sharing};
 
@@ -57,6 +58,21 @@ pub(crate) fn too_many(
              `.length(8)` (`--length 8` with `hwtrace watch`)",
         )
         .into()
+}
+
+/// Refuses more watches by turns than programs at hits know apart, before anything is armed.
+pub(crate) fn refuse_turns(turns: &[Turn]) -> Result<(), Failure> {
+    if turns.iter().skip(WATCHES).all(|turn| *turn == Turn::Stays) {
+        return Ok(());
+    }
+    let (all, most) = (grouped(turns.len() as u64), grouped(WATCHES as u64));
+    let message = format!(
+        "{all} different watches, of which the engine `bpf` has {most} take turns at most"
+    );
+    Err(Diagnostic::new(Code::TooManyWatches, None, message)
+        .help("`--engine perf` has any number take turns")
+        .help("or watch fewer at a time: shorter ranges, or fewer of them")
+        .into())
 }
 
 fn message(
@@ -129,6 +145,8 @@ fn how_they_share(error: &Shortage) -> String {
 /// What lacks registers, and what else could be done about it.
 #[derive(Clone, Copy)]
 pub(super) struct Lacking<'a> {
+    /// A thread that has the fewest; 0 for CPUs.
+    pub(super) tid: u32,
     /// Which threads; nobody where CPUs lack them.
     pub(super) short: &'a Shortfall,
     /// So many are free on the thread that has the fewest.
@@ -145,6 +163,58 @@ pub(super) struct Lacking<'a> {
 }
 
 impl Lacking<'_> {
+    /// Whether they could take turns on fewer than they take at a time.
+    fn turns_do(&self) -> bool {
+        self.means.take_turns() && self.by_turns < self.short.needed as usize
+    }
+
+    /// For which requests no register is free: any of those that take turns, or the one
+    /// that got none.
+    pub(super) fn for_whom<'r>(
+        &self,
+        requests: &'r [Request],
+        refused: Option<&'r Request>,
+    ) -> Vec<&'r Request> {
+        match self.turns_do() {
+            true => requests.iter().collect(),
+            false => refused.into_iter().collect(),
+        }
+    }
+
+    /// That none is free for these.
+    pub(super) fn message(&self, requests: &[&Request]) -> String {
+        let whose = match self.tid {
+            0 => "each CPU".to_owned(),
+            tid => format!("thread {tid}"),
+        };
+        let none = match self.turns_do() && self.free > 0 {
+            true => "too few free debug registers",
+            false => "no free debug register",
+        };
+        let what = match name(requests) {
+            Some(name) => format!("`{name}`"),
+            None => format!("{} different watches by turns", self.all),
+        };
+        format!("{none} on {whose} for {what}")
+    }
+
+    /// Which threads have too few.
+    fn who_lacks(&self) -> String {
+        let Self { short, by_turns, .. } = *self;
+        let of = counted(short.of.into(), "thread");
+        let threads = short.threads;
+        if !self.turns_do() {
+            return format!("{threads} of {of} lack them: {}", shortfall(short));
+        }
+        let least = counted(by_turns as u64, "debug register");
+        format!(
+            "{least} needed at least, for turns; {threads} of {of} lack the {} that are \
+             taken where they are free: {}",
+            short.needed,
+            free_on(short)
+        )
+    }
+
     /// Whether they get along with so many.
     fn fits(&self, registers: usize) -> bool {
         let needed = if self.means.take_turns() { self.by_turns } else { self.all };
@@ -184,6 +254,17 @@ impl Lacking<'_> {
     }
 }
 
+/// What they are called together: as the range of which all of them are elements.
+fn name(requests: &[&Request]) -> Option<String> {
+    let (first, others) = requests.split_first()?;
+    if others.is_empty() {
+        return Some(first.data.to_string());
+    }
+    let range = first.range.as_deref()?;
+    let same = others.iter().all(|other| other.range.as_deref() == Some(range));
+    same.then(|| range.to_owned())
+}
+
 /// What those can do that keep their registers.
 const PINNED: &str = "leave `.pinned` out where others may have a turn";
 
@@ -203,8 +284,7 @@ pub(super) fn none_free(
     let mut diagnostic =
         diagnostic.note("a thread has four debug registers, shared by all who watch it");
     if short.threads > 0 {
-        let of = format!("{} of {}", short.threads, counted(short.of.into(), "thread"));
-        diagnostic = diagnostic.note(format!("{of} lack them: {}", shortfall(short)));
+        diagnostic = diagnostic.note(lacking.who_lacks());
     }
     let partial = means.sharing.partial && short.threads > 0;
     if partial {
@@ -380,6 +460,7 @@ mod tests {
         let mut short = Shortfall { needed, of: 1, ..Shortfall::default() };
         short.add(tid, free as u32);
         let lacking = Lacking {
+            tid,
             short: &short,
             free,
             all,
@@ -388,7 +469,8 @@ mod tests {
             traceable: true,
             means,
         };
-        let new = Diagnostic::new(Code::NoFreeRegister, None, "none");
+        let message = lacking.message(&[]);
+        let new = Diagnostic::new(Code::NoFreeRegister, None, message);
         none_free(new, &lacking, &Holders { found, hidden: false })
     }
 
@@ -442,6 +524,38 @@ mod tests {
         assert!(helps(true, 1).starts_with("leave `.pinned` out"));
         assert!(!helps(true, 0).contains("pinned"), "there are no turns to take");
         assert!(!helps(false, 1).contains("pinned"));
+    }
+
+    #[test]
+    fn who_can_take_turns_needs_one_alone() {
+        let told = |all, free, rotate| {
+            let told = said(all, free, means(rotate, true, false), Vec::new());
+            (told.message, told.notes.join("; "))
+        };
+        let (message, notes) = told(3, 0, true);
+        assert_eq!(
+            message,
+            "no free debug register on thread 9 for 3 different watches by turns"
+        );
+        let least = "1 debug register needed at least, for turns; 1 of 1 thread lack the 3 \
+                     that are taken where they are free: 0 free on thread 9";
+        assert!(notes.contains(least), "{notes}");
+        for (all, rotate) in [(3, false), (1, true)] {
+            let (_, notes) = told(all, 0, rotate);
+            assert!(notes.contains("1 of 1 thread lack them: "), "{notes}");
+            assert!(!notes.contains("turns"), "{notes}");
+        }
+    }
+
+    #[test]
+    fn only_so_many_take_turns_in_programs() {
+        let said = |count| {
+            let mut turns = vec![Turn::Waits; count];
+            turns.push(Turn::Stays);
+            refuse_turns(&turns)
+        };
+        assert!(said(WATCHES).is_ok());
+        assert!(said(WATCHES + 1).is_err());
     }
 
     #[test]

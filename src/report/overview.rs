@@ -35,20 +35,33 @@ pub fn overview(mut entries: Vec<Entry>, width: usize) -> String {
         more.then(right.seen.cmp(&left.seen))
     });
     let touched = entries.iter().filter(|entry| entry.estimate.seen > 0).count();
-    let untouched = entries.len() - touched;
-    if untouched > UNTOUCHED_MAX {
-        entries.retain(|entry| entry.estimate.seen > 0);
-    }
+    let untouched = match entries.len() - touched > UNTOUCHED_MAX {
+        true => entries.extract_if(.., |entry| entry.estimate.seen == 0).collect(),
+        false => Vec::new(),
+    };
     let cells: Vec<_> = entries.iter().map(cells).collect();
     let mut text = match cells.is_empty() {
         true => String::new(),
         false => columns::text(&COLUMNS, &cells, YIELDS, width),
     };
-    if untouched > UNTOUCHED_MAX {
+    if !untouched.is_empty() {
         let more = if touched > 0 { " more" } else { "" };
-        text.push_str(&format!("{}{more}, not touched\n", grouped(untouched as u64)));
+        let number = grouped(untouched.len() as u64);
+        text.push_str(&format!("{number}{more}, {}\n", without_hits(&untouched)));
     }
     text
+}
+
+/// What is known of those without a hit: what was watched all of the time was not touched.
+fn without_hits(entries: &[Entry]) -> String {
+    let shares = || entries.iter().map(|entry| entry.estimate.coverage());
+    let (least, most) = (shares().fold(1.0, f64::min), shares().fold(0.0, f64::max));
+    let (from, to) = (percent(least), percent(most));
+    match from == to {
+        _ if least >= 1.0 => "not touched".to_owned(),
+        true => format!("no hit seen in {to} of the time"),
+        false => format!("no hit seen in {from} to {to} of the time"),
+    }
 }
 
 fn cells(entry: &Entry) -> [String; COLUMNS.len()] {
@@ -134,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn many_that_nobody_touched_are_counted() {
+    fn many_without_a_hit_are_counted() {
         let mut entries = vec![entry("hit", 1, 999, None)];
         entries.extend((0..UNTOUCHED_MAX).map(|_| entry("none", 0, 250, None)));
         assert_eq!(overview(entries.clone(), 80).lines().count(), UNTOUCHED_MAX + 2);
@@ -142,9 +155,14 @@ mod tests {
         let text = overview(entries.clone(), 80);
         let expected = "name  seen  coverage  estimated\n\
                         hit      1    99.9 %      1 ± ?\n\
-                        21 more, not touched\n";
+                        21 more, no hit seen in 25.0 % of the time\n";
         assert_eq!(text, expected);
-        assert_eq!(overview(entries.split_off(1), 80), "21, not touched\n");
+        let mut none = entries.split_off(1);
+        none.push(entry("none", 0, 60, None));
+        let of_some = "22, no hit seen in 6.0 % to 25.0 % of the time\n";
+        assert_eq!(overview(none.clone(), 80), of_some);
+        none.iter_mut().for_each(|entry| entry.estimate.on_ns = 1000);
+        assert_eq!(overview(none, 80), "22, not touched\n");
     }
 
     #[test]

@@ -37,6 +37,8 @@ _Alignas(8) struct label label = {"old", 1};
 static volatile long hidden = 40;
 const volatile long limit = 7;
 volatile int finished;
+/* More than can be watched at a time. */
+long vast[2048];
 
 static void greet(void) {}
 

@@ -24,8 +24,6 @@ pub(super) struct Family {
     /// Processes whose events ended at once after an exec: with the process, or
     /// the kernel ended them.
     cut: Vec<u32>,
-    /// Who executed another image last, and when.
-    last_executed: Option<(u32, u64)>,
     /// How many threads were born to those that report, and when the last.
     born: u64,
     last_born: u64,
@@ -39,6 +37,14 @@ const CUT_WITHIN_NS: u64 = 20_000_000;
 struct Member {
     threads: u32,
     armed: bool,
+    /// When it executed another image, while nothing was born to that.
+    executed: Option<u64>,
+}
+
+impl Member {
+    fn new(threads: u32, armed: bool) -> Self {
+        Self { threads, armed, executed: None }
+    }
 }
 
 impl Family {
@@ -59,7 +65,7 @@ impl Family {
 
     /// A process was armed with this many threads.
     pub(super) fn arm(&mut self, pid: u32, threads: u32) {
-        let member = self.members.entry(pid).or_insert(Member { threads, armed: true });
+        let member = self.members.entry(pid).or_insert(Member::new(threads, true));
         member.armed = true;
     }
 
@@ -73,8 +79,10 @@ impl Family {
     /// Follows births, ends and executions.
     pub(super) fn note(&mut self, event: &Event<'_>) {
         if let Event::Fork { time, parent_pid, .. } = *event
-            && self.members.contains_key(&parent_pid)
+            && let Some(parent) = self.members.get_mut(&parent_pid)
         {
+            // Its events come still.
+            parent.executed = None;
             self.born += 1;
             self.last_born = self.last_born.max(time);
         }
@@ -86,11 +94,13 @@ impl Family {
             }
             Event::Fork { pid, parent_pid, .. } => {
                 let armed = self.is_armed(parent_pid);
-                self.members.insert(pid, Member { threads: 1, armed });
+                self.members.insert(pid, Member::new(1, armed));
             }
             Event::Exit { time, pid, tid } => {
-                let executed = self.last_executed.take_if(|last| last.0 == pid);
-                if executed.is_some_and(|last| time < last.1 + CUT_WITHIN_NS) {
+                // Who executes goes on as the first thread.
+                let member = self.members.get(&pid).filter(|_| tid == pid);
+                let executed = member.and_then(|member| member.executed);
+                if executed.is_some_and(|at| time < at + CUT_WITHIN_NS) {
                     self.cut.push(pid);
                 }
                 let last = self.leave(pid);
@@ -98,9 +108,9 @@ impl Family {
             }
             // All threads but one have ended.
             Event::Comm { time, pid, exec: true, .. } => {
-                self.last_executed = Some((pid, time));
                 let armed = self.is_armed(pid) && !self.exec_ends;
-                self.members.insert(pid, Member { threads: 1, armed });
+                let member = Member { executed: Some(time), ..Member::new(1, armed) };
+                self.members.insert(pid, member);
                 self.executed.push(pid);
             }
             _ => {}
@@ -199,5 +209,21 @@ mod tests {
         let later = 1 + CUT_WITHIN_NS;
         family.note(&Event::Exit { time: later, pid: 6, tid: 6 });
         assert_eq!(family.take_cut(), []);
+    }
+
+    #[test]
+    fn a_thread_that_ends_soon_after_an_exec_is_no_cut() {
+        let mut family = Family::new(true);
+        let born =
+            Event::Fork { time: 1, pid: 7, tid: 107, parent_pid: 7, parent_tid: 7 };
+        for first in [107, 7] {
+            family.note(&exec(7));
+            family.note(&born);
+            family.note(&Event::Exit { time: 1, pid: 7, tid: first });
+            assert_eq!(family.take_cut(), [], "{first}");
+        }
+        // Others execute at the same time.
+        [exec(8), exec(9), exit(8), exit(9)].iter().for_each(|event| family.note(event));
+        assert_eq!(family.take_cut(), [8, 9]);
     }
 }
