@@ -368,6 +368,21 @@ fn nothing_is_left_over_from_debugging() {
     }
 }
 
+/// The optimiser removes what is only stored to: tests are not optimised and would not tell.
+#[test]
+fn data_of_ours_that_is_found_by_name_is_kept() {
+    let mut found = 0;
+    for file in rust(&["src"]) {
+        let named = file.text.split("concat!(module_path!(), \"::").skip(1);
+        for name in named.filter_map(|rest| rest.split('"').next()) {
+            let kept = format!("#[used]\nstatic {name}: ");
+            assert!(file.text.contains(&kept), "{}: `{name}` lacks #[used]", file.path);
+            found += 1;
+        }
+    }
+    assert!(found > 0, "data of ours is found by name in another way");
+}
+
 #[test]
 fn every_file_begins_with_what_it_is() {
     for file in rust(&SOURCES).iter().chain(&rust(&TESTS)) {
