@@ -37,7 +37,7 @@ const COMPILER_KNOWS: [(&str, &str); 7] = [
 ];
 
 /// What only the facade may depend on: the terminal is its business.
-const FACADE_ONLY: [&str; 7] = [
+const FACADE_ONLY: [&str; 8] = [
     "clap",
     "clap_complete",
     "anstream",
@@ -45,6 +45,7 @@ const FACADE_ONLY: [&str; 7] = [
     "annotate-snippets",
     "anyhow",
     "shlex",
+    "terminal_size",
 ];
 
 /// Files that may be unsafe, each with the reason.
