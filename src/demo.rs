@@ -15,7 +15,8 @@ pub const TARGET_ARGUMENT: &str = "demo-target";
 /// Rounds of each thread: enough to see, few enough to be done at once.
 const ROUNDS: u64 = 2_000;
 
-/// What the threads share.
+/// What the threads share. It is found by name: no optimiser may take it apart.
+#[used]
 static BALANCE: AtomicU64 = AtomicU64::new(1_000_000);
 
 /// What the demo watches: the program's balance, loads and stores.

@@ -2,6 +2,7 @@
 
 mod json;
 mod members;
+mod merged;
 mod sites;
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use crate::session::{Consumer, Context, Data, Failure, Request, Summary};
 use crate::symbols::SharedSymbols;
 use crate::values::Values;
 use members::Members;
+use merged::{Touched, merged};
 use sites::{By, Gathered, Share, Sites};
 
 /// How it is told at the end.
@@ -180,27 +182,39 @@ impl<'a> Watcher<'a> {
         self.sites[request].gather(&share, &|name| self.values_of(request, name))
     }
 
-    fn row(&self, request: usize, gathered: &Gathered, range: Option<&str>) -> Row {
-        let Gathered { site, tally, estimated, coverage } = gathered;
+    /// What instructions did with the data of a request; `range` is what the range is of that
+    /// it is an element of.
+    fn touched(&self, request: usize, range: Option<&str>) -> Vec<Touched<'_>> {
+        let touched = |gathered: Gathered| {
+            let name = gathered.site.name;
+            let member = match range {
+                Some(range) => self.members.element(request, name, range),
+                None => self.member(request, name),
+            };
+            Touched { gathered, member, values: Some(self.values_of(request, name)) }
+        };
+        self.gathered(request).into_iter().map(touched).collect()
+    }
+
+    fn row(&self, touched: Touched<'_>) -> Row {
+        let Touched { gathered: Gathered { site, tally, estimated, coverage }, .. } =
+            touched;
         let away = site.is_away();
         let told = |text: String| if away { String::new() } else { text };
         let mut name =
             |address| self.symbols.as_ref()?.borrow_mut().pointed_to(tally.pid, address);
-        let values = self.values_of(request, site.name);
+        let range = tally.values.zip(touched.values);
         Row {
             hits: tally.hits,
-            estimated: *estimated,
-            coverage: *coverage,
+            estimated,
+            coverage,
             away,
             access: AccessKind::from_number(site.access).name(),
-            member: match range {
-                Some(range) => self.members.element(request, site.name, range),
-                None => self.member(request, site.name),
-            },
+            member: touched.member,
             place: told(self.place(tally.pid, site.address)),
             line: told(self.line(tally.pid, site.address)),
             address: site.address,
-            values: tally.values.map(|range| values.range(range, &mut name)),
+            values: range.map(|(range, values)| values.range(range, &mut name)),
             doubtful: tally.doubtful,
             threads: tally.threads.len(),
         }
@@ -208,20 +222,13 @@ impl<'a> Watcher<'a> {
 
     fn table(&self, asked: &Asked) -> Table {
         let range = asked.range.as_ref().map(|(_, of)| &**of);
-        let rows = |request: usize| {
-            let gathered = self.gathered(request).into_iter();
-            gathered.map(move |gathered| self.row(request, &gathered, range))
-        };
         let requests = || asked.requests.clone();
+        let touched = requests().flat_map(|request| self.touched(request, range));
+        let rows = merged(touched.collect()).into_iter().map(|it| self.row(it));
         let change = requests().any(|request| self.data[request].mode == Mode::Change);
         let estimate = requests().map(|request| self.estimate(request)).sum();
         let noun = if change { "change" } else { "hit" };
-        Table::new(
-            asked.title.clone(),
-            noun,
-            estimate,
-            requests().flat_map(rows).collect(),
-        )
+        Table::new(asked.title.clone(), noun, estimate, rows.collect())
     }
 
     /// All that people are told at the end.

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{HANGS, Hwtrace, Target, c};
+use common::{HANGS, Hwtrace, Target, c, live};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::unistd::Pid;
@@ -444,4 +444,21 @@ fn a_process_without_its_main_thread_is_told_from_one_that_has_ended() {
     let ended = Hwtrace::attach("probe timer.s(100) {}", &target).run().expect(2);
     ended.says(&["the main thread of process", "has ended", "1 thread", "pthread_join"]);
     assert_eq!(target.finish().unwrap(), ["bye"]);
+}
+
+/// Names are cut where the terminal is narrow, and nowhere else.
+#[test]
+fn a_table_is_as_wide_as_the_terminal() {
+    if !live() {
+        return;
+    }
+    let mut shell = Shell::start();
+    for (columns, cut) in [(160, false), (60, true)] {
+        let line = format!(
+            "stty rows 50 cols {columns}; {HWTRACE} demo --engine perf -q; echo e''nd\n"
+        );
+        shell.type_in(&line);
+        let said = shell.until("end\r\n");
+        assert_eq!(said.contains('…'), cut, "{columns}: {said}");
+    }
 }

@@ -35,7 +35,7 @@ fn crowd() -> Ended {
     let program = program.to_str().unwrap();
     despite_lost_traps(|| {
         let watch = ["watch", "BUSY", "QUIET", "UNUSED", "--", program];
-        Hwtrace::new(&watch).run_with("go").done("done")
+        Hwtrace::new(&watch).columns(80).run_with("go").done("done")
     })
 }
 
@@ -180,7 +180,7 @@ fn the_demo_shows_its_culprit() {
         return;
     }
     let ended = despite_lost_traps(|| {
-        let ended = Hwtrace::new(&["demo"]).run().expect(0);
+        let ended = Hwtrace::new(&["demo"]).columns(80).run().expect(0);
         (!ended.messages.iter().any(|line| line.contains("SIGTRAP"))).then_some(ended)
     });
     assert_narrow(&ended);

@@ -14,6 +14,8 @@ use hwtrace_lang::span::Source;
 use hwtrace_probes::expr::Expression;
 use hwtrace_probes::spec::{DataSpec, Mode, Only, ProcessRef};
 
+use terminal_size::{Width, terminal_size_of};
+
 use super::started::started;
 use super::{RUN_TIME, USAGE, trace};
 use crate::messages::Messages;
@@ -112,12 +114,14 @@ fn watch(
     trace::run(&mut watcher, (target, names), &out, messages)
 }
 
-/// Columns of a table: the terminal's, and 80 in a pipe or a file.
+/// Columns of a table: the terminal's; elsewhere what COLUMNS says, or what holds most tables
+/// without cuts.
 fn table_width(common: &Common) -> usize {
-    const USUAL: usize = 80;
-    if common.output.is_some() || !io::stdout().is_terminal() {
-        return USUAL;
-    }
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(USUAL)
+    const TERMINAL: usize = 80;
+    const ELSEWHERE: usize = 160;
+    let shown = common.output.is_none() && io::stdout().is_terminal();
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let terminal = terminal_size_of(io::stdout()).filter(|_| shown);
+    let columns = terminal.map(|(Width(columns), _)| columns.into()).or_else(told);
+    columns.unwrap_or(if shown { TERMINAL } else { ELSEWHERE })
 }

@@ -37,7 +37,8 @@ const STORES: u64 = 3;
 /// What the program says when it is there, and is told when it is watched.
 const READY: &[u8; 1] = b"\n";
 
-/// What the program stores to.
+/// What the program stores to. Nobody reads it, so that the optimiser would remove it.
+#[used]
 static STORED: AtomicU64 = AtomicU64::new(0);
 
 /// The program that is watched: it says that it is there, and goes on when it is told to.

@@ -1,5 +1,8 @@
 //! Text in columns.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 /// Columns between two columns.
 const GAP: usize = 2;
 
@@ -33,6 +36,8 @@ impl Column {
 pub(super) enum Yield {
     /// It is cut, never below this width.
     Cut(usize, usize),
+    /// The same, and never so that cells that differ would look alike.
+    Tell(usize, usize),
     /// It is left out.
     LeaveOut(usize),
 }
@@ -93,21 +98,43 @@ fn widths<const N: usize>(
         match (give, excess(&widths)) {
             (_, 0) => break,
             (Yield::LeaveOut(column), _) => widths[column] = 0,
-            (Yield::Cut(column, least), excess) => {
+            (Yield::Cut(column, least) | Yield::Tell(column, least), excess) => {
                 let room = widths[column].saturating_sub(excess);
-                widths[column] = widths[column].min(room.max(least));
+                let width = widths[column].min(room.max(least));
+                widths[column] = match give {
+                    Yield::Tell(..) => telling(lines, column, width..widths[column]),
+                    _ => width,
+                };
             }
         }
     }
     widths
 }
 
-/// Keeps the end, which tells most: `…handler::run+0x1f`.
+/// The first of these widths at which what differs in a column does so when it is cut; their
+/// end where there is none.
+fn telling<const N: usize>(
+    lines: &[[String; N]],
+    column: usize,
+    mut widths: Range<usize>,
+) -> usize {
+    let end = widths.end;
+    let different: HashSet<_> = lines.iter().map(|line| &line[column]).collect();
+    let tells = |width: &usize| {
+        let cut: HashSet<_> =
+            different.iter().map(|cell| shorten(cell, *width)).collect();
+        cut.len() == different.len()
+    };
+    widths.find(tells).unwrap_or(end)
+}
+
+/// Keeps the end, which tells most, and a sign of doubt: `…handler::run+0x1f`, `~…295`.
 fn shorten(cell: &str, width: usize) -> String {
     let length = cell.chars().count();
     if length <= width {
         return cell.to_owned();
     }
-    let kept = cell.chars().skip(length + 1 - width);
-    std::iter::once('…').chain(kept).collect()
+    let sign = if cell.starts_with('~') { "~" } else { "" };
+    let kept = cell.chars().skip(length + 1 + sign.len() - width);
+    sign.chars().chain(['…']).chain(kept).collect()
 }

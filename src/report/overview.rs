@@ -25,7 +25,7 @@ const COLUMNS: [Column; 4] = [
 ];
 
 /// The name gives way.
-const YIELDS: &[Yield] = &[Yield::Cut(0, 12)];
+const YIELDS: &[Yield] = &[Yield::Tell(0, 12)];
 
 /// A line for each watch, that with most hits first.
 pub fn overview(mut entries: Vec<Entry>, width: usize) -> String {

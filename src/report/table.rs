@@ -22,7 +22,7 @@ pub struct Row {
     pub away: bool,
     /// What it did.
     pub access: &'static str,
-    /// The member or element that it touched; empty of data without any.
+    /// The member or element that it touched, or what names several; empty of data without any.
     pub member: String,
     /// Function and offset, or the address.
     pub place: String,
@@ -48,11 +48,20 @@ pub struct Table {
     rows: Vec<Row>,
 }
 
+/// Numbers of columns.
+const COVERAGE: usize = 2;
+const SHARE: usize = 3;
+const MEMBER: usize = 5;
+const PLACE: usize = 6;
+const LINE: usize = 7;
+const VALUES: usize = 8;
+const THREADS: usize = 9;
+
 const COLUMNS: [Column; 10] = [
     Column::right("hits"),
     Column::right("estimated").at_times(),
     Column::right("coverage").at_times(),
-    Column::right("%"),
+    Column::right("%").at_times(),
     Column::left("access"),
     Column::left("member").at_times(),
     Column::left("where"),
@@ -61,18 +70,23 @@ const COLUMNS: [Column; 10] = [
     Column::right("threads"),
 ];
 
-/// The place gives way to the others.
-const YIELDS: &[Yield] = &[Yield::Cut(6, 12)];
-/// Where there are estimates, there is less room.
-const PARTIAL_YIELDS: &[Yield] = &[
-    Yield::LeaveOut(3),
-    Yield::Cut(6, 12),
-    Yield::Cut(8, 12),
-    Yield::Cut(5, 12),
-    Yield::LeaveOut(7),
-    Yield::Cut(5, 8),
-    Yield::Cut(8, 8),
-    Yield::LeaveOut(9),
+/// What tells who it was, and in which line, stays longest.
+const YIELDS: &[Yield] = &[
+    Yield::Tell(PLACE, 20),
+    Yield::Cut(VALUES, 16),
+    Yield::Cut(LINE, 20),
+    Yield::Tell(MEMBER, 16),
+    Yield::Cut(PLACE, 16),
+    Yield::LeaveOut(SHARE),
+    Yield::LeaveOut(THREADS),
+    Yield::Cut(VALUES, 12),
+    Yield::LeaveOut(COVERAGE),
+    Yield::Cut(PLACE, 12),
+    Yield::Cut(LINE, 14),
+    Yield::Cut(VALUES, 8),
+    Yield::Tell(MEMBER, 10),
+    Yield::Cut(LINE, 12),
+    Yield::LeaveOut(VALUES),
 ];
 
 impl Table {
@@ -116,10 +130,9 @@ impl Table {
         let partial = self.is_partial();
         let mut columns = COLUMNS;
         columns[0].heading = if partial { "seen" } else { "hits" };
-        let yields = if partial { PARTIAL_YIELDS } else { YIELDS };
         let cells: Vec<_> =
             self.rows.iter().map(|row| cells(row, partial, total)).collect();
-        text.push_str(&columns::text(&columns, &cells, yields, width));
+        text.push_str(&columns::text(&columns, &cells, YIELDS, width));
         text
     }
 
@@ -148,8 +161,8 @@ impl Table {
 fn cells(row: &Row, partial: bool, total: f64) -> [String; COLUMNS.len()] {
     let when = |told: bool, text: String| if told { text } else { String::new() };
     let place = match row.away {
-        true if row.hits == 1 => "changed while away".to_owned(),
-        true => format!("{} changed while away", counted(row.hits, "time")),
+        true if row.hits == 1 => "changed once".to_owned(),
+        true => format!("changed {}", counted(row.hits, "time")),
         false => row.place.clone(),
     };
     let seen = !row.away;
@@ -157,7 +170,8 @@ fn cells(row: &Row, partial: bool, total: f64) -> [String; COLUMNS.len()] {
         when(seen, grouped(row.hits)),
         when(seen && partial, grouped(row.estimated.round() as u64)),
         when(seen && partial, percent(row.coverage)),
-        when(seen, format!("{:.1}", row.estimated * 100.0 / total)),
+        // Of estimates it would be one more figure that is not certain.
+        when(seen && !partial, format!("{:.1}", row.estimated * 100.0 / total)),
         row.access.to_owned(),
         row.member.clone(),
         place,

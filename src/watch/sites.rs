@@ -58,6 +58,17 @@ pub(super) struct Gathered {
     pub(super) coverage: f64,
 }
 
+impl Gathered {
+    /// Adds what was done with something else; the shares are summed up, too. Values are told
+    /// where it is known how all compare.
+    pub(super) fn add(&mut self, other: &Self, values: Option<&Values>) {
+        self.tally.merge(&other.tally, values.unwrap_or(&Values::default()));
+        self.tally.values = self.tally.values.filter(|_| values.is_some());
+        self.estimated += other.estimated;
+        self.coverage += other.coverage;
+    }
+}
+
 impl Site {
     /// Whether it is no instruction: the value had changed while nobody looked.
     pub(super) fn is_away(&self) -> bool {

@@ -88,6 +88,12 @@ impl Hwtrace {
         self
     }
 
+    /// Has tables made for lines of so many columns.
+    pub(crate) fn columns(mut self, columns: u32) -> Self {
+        self.command.env("COLUMNS", columns.to_string());
+        self
+    }
+
     /// Writes the script's output to a file, where a target's can not come in
     /// between.
     pub(crate) fn writing_to(self, file: &Path) -> Self {
