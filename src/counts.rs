@@ -71,15 +71,20 @@ impl Counts {
         self.tallies[request].push((watch as u32, tally));
     }
 
-    /// Objects came that lie in a cell, which waits for a register; gives by what number
-    /// hits on it are counted.
-    pub(crate) fn add_cell(&mut self, now: u64) -> u32 {
-        self.objects.add(now)
+    /// Objects of a process came that lie in a cell, which waits for a register, of which it
+    /// is to have so much; gives by what number hits on it are counted.
+    pub(crate) fn add_cell(&mut self, root: u32, weight: u32) -> u32 {
+        self.objects.add(root, weight)
     }
 
-    /// A request looks at the hits on a cell.
-    pub(crate) fn join_cell(&mut self, cell: u32, request: usize) {
-        self.objects.join(cell, request);
+    /// A request looks at the hits on a cell from then on.
+    pub(crate) fn join_cell(&mut self, cell: u32, request: usize, since: u64) {
+        self.objects.join(cell, request, since);
+    }
+
+    /// A cell was chosen to have a register, and is to have so much of one from now on.
+    pub(crate) fn weigh_cell(&mut self, cell: u32, weight: u32, now: u64) {
+        self.objects.weigh(cell, weight, now);
     }
 
     /// A cell has a register from now on, or not.
@@ -194,7 +199,7 @@ impl Counts {
 
     /// The share of the time in which all of them together had registers, 0 to 1.
     pub fn whole(&self, now: u64) -> f64 {
-        let all = (0..self.tallies.len()).map(|request| self.of(request, now));
+        let all = (0..self.requests()).map(|request| self.of(request, now));
         all.sum::<Estimate>().coverage()
     }
 
@@ -224,8 +229,11 @@ impl Counts {
 
     /// Whether any request was watched part of the time only.
     pub fn is_partial(&self, now: u64) -> bool {
-        let requests = self.tallies.len().max(self.objects.requests());
-        (0..requests).any(|request| self.of(request, now).coverage() < 1.0)
+        (0..self.requests()).any(|request| self.of(request, now).coverage() < 1.0)
+    }
+
+    fn requests(&self) -> usize {
+        self.tallies.len().max(self.objects.requests())
     }
 }
 
@@ -383,8 +391,9 @@ mod tests {
         for (hits, told) in [(10, true), (2000, false)] {
             let mut counts = Counts::default();
             counts.begin(&[Vec::new()], |_| true, 3000.0, 0);
-            let cell = counts.add_cell(0);
-            counts.join_cell(cell, 0);
+            let cell = counts.add_cell(7, 1);
+            counts.join_cell(cell, 0, 0);
+            assert_eq!(counts.whole(10), 0.0, "of objects, too");
             for turn in 0..100 {
                 let begin = turn * 40 * MS;
                 counts.turn_cell(cell, true, begin);

@@ -64,7 +64,10 @@ const LOOKS_EVERY: u64 = 16;
 /// More threads are not told apart.
 const THREADS_MAX: usize = 4096;
 
-/// What is left of the time beside hits; none where that is too little to be known.
+/// Where less is left of the time beside hits nobody knows how much it is.
+const LEAST_LEFT: f64 = 0.25;
+
+/// What is left of the time in windows; none where that is too little to be known.
 fn most_left(left: f64) -> Option<f64> {
     Some(left).filter(|left| *left >= 0.5)
 }
@@ -199,7 +202,8 @@ impl Load {
 
     /// By what factor it goes on where so much of the time is left than with hits at a rate.
     fn faster(&self, left: f64, on: f64, asleep: f64) -> Option<f64> {
-        most_left(self.left(on, asleep)).map(|on| left / on)
+        let on = self.left(on, asleep);
+        (on >= LEAST_LEFT).then(|| left / on)
     }
 
     /// What is left of the time with hits at such a rate, of what the target runs.
@@ -253,7 +257,7 @@ mod tests {
         about(load(&[(100_000, 0.5)]).usual(0, 0.5), 1.0 / 0.8);
         about(load(&[(0, 0.5)]).usual(0, 0.5), 1.0);
         about(load(&[]).usual(7, 0.5), 1.0);
-        assert_eq!(load(&[(300_000, 0.5)]).usual(0, 0.5).alone, None);
+        assert_eq!(load(&[(400_000, 0.5)]).usual(0, 0.5).alone, None);
     }
 
     #[test]
