@@ -170,3 +170,52 @@ fn together(strata: &[Sums]) -> Estimate {
         bias: 0.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many turns of 10 in 100 each, with so many hits each.
+    fn stratum(turns: u64, hits: u64) -> Sums {
+        let (on_ns, wanted_ns) = (10 * turns, 100 * turns);
+        let mut sums = Sums { seen: hits * turns, on_ns, wanted_ns, ..Sums::default() };
+        (0..turns).for_each(|_| sums.turn(10, hits));
+        sums
+    }
+
+    #[test]
+    fn strata_stand_for_themselves_where_they_tell_enough() {
+        let never = Sums { wanted_ns: 400, ..Sums::default() };
+        let found = estimate([(1, stratum(20, 5)), (1, never), (2, stratum(8, 1))]);
+        // Those that had no turn go with the others of their group.
+        assert_eq!((found.seen, found.on_ns, found.wanted_ns), (108, 280, 3200));
+        assert!((found.estimated - (100.0 * 12.0 + 80.0)).abs() < 1e-9, "{found:?}");
+        assert!(found.error().is_some_and(|error| error > 0.0));
+        let alone = estimate([(1, stratum(20, 5)), (2, stratum(8, 1)), (3, never)]);
+        assert_eq!(alone, found, "and else with the greatest of all");
+    }
+
+    #[test]
+    fn too_few_turns_tell_nothing() {
+        assert_eq!(estimate([(1, stratum(2, 5))]).variance, None);
+        assert!(estimate([(1, stratum(2, 5)), (2, stratum(1, 5))]).variance.is_some());
+        let never = Sums { wanted_ns: 400, ..Sums::default() };
+        assert_eq!(estimate([(1, never)]).variance, None);
+        let none = estimate::<u32>([]);
+        assert_eq!(
+            (none.estimated, none.variance, none.coverage()),
+            (0.0, Some(0.0), 1.0)
+        );
+    }
+
+    #[test]
+    fn spans_add_up() {
+        let mut spans = Spans::default();
+        spans.begin(10);
+        spans.begin(30);
+        assert_eq!((spans.until(50), spans.until(5)), (60, 0));
+        spans.end(10, 40);
+        spans.shorten(5);
+        assert_eq!(spans.until(50), 25 + 20);
+    }
+}
