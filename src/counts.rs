@@ -14,6 +14,7 @@ use hwtrace_runtime::world;
 
 use crate::registers::Sees;
 pub(crate) use load::Activity;
+use load::Faster;
 
 /// What each request saw.
 #[derive(Clone, Debug, Default)]
@@ -70,15 +71,20 @@ impl Counts {
         self.tallies[request].push((watch as u32, tally));
     }
 
-    /// Objects came that lie in a cell, which waits for a register; gives by what number
-    /// hits on it are counted.
-    pub(crate) fn add_cell(&mut self, now: u64) -> u32 {
-        self.objects.add(now)
+    /// Objects of a process came that lie in a cell, which waits for a register, of which it
+    /// is to have so much; gives by what number hits on it are counted.
+    pub(crate) fn add_cell(&mut self, root: u32, weight: u32) -> u32 {
+        self.objects.add(root, weight)
     }
 
-    /// A request looks at the hits on a cell.
-    pub(crate) fn join_cell(&mut self, cell: u32, request: usize) {
-        self.objects.join(cell, request);
+    /// A request looks at the hits on a cell from then on.
+    pub(crate) fn join_cell(&mut self, cell: u32, request: usize, since: u64) {
+        self.objects.join(cell, request, since);
+    }
+
+    /// A cell was chosen to have a register, and is to have so much of one from now on.
+    pub(crate) fn weigh_cell(&mut self, cell: u32, weight: u32, now: u64) {
+        self.objects.weigh(cell, weight, now);
     }
 
     /// A cell has a register from now on, or not.
@@ -150,7 +156,8 @@ impl Counts {
         let estimate = |(watch, tally): &(u32, usize)| self.estimate(*watch, *tally, now);
         let objects = self.objects.of(request, now);
         let rate = objects.seen as f64 / objects.on_ns.max(1) as f64;
-        let objects = slowed_down(objects, self.load.objects(rate), 0.0);
+        let faster = self.load.objects(rate, objects.coverage());
+        let objects = slowed_down(objects, faster, 0.0);
         let sum: Estimate = watches.map(estimate).chain([objects]).sum();
         match self.limits.get(request) {
             Some(limit) if sum.seen >= *limit => {
@@ -168,10 +175,12 @@ impl Counts {
     fn estimates(&self, watch: u32, tally: usize, now: u64) -> [Estimate; 2] {
         let [usual, sampled] = self.coverage.estimates(tally, now);
         let heaped = self.heaped(usual, watch, self.coverage.density(tally, now));
-        [
-            slowed_down(heaped, self.load.usual(watch), self.load.busy()),
-            slowed_down(sampled, self.load.sampled(watch), self.load.busy()),
-        ]
+        let faster = [
+            self.load.usual(watch, usual.coverage()),
+            self.load.sampled(watch, sampled.coverage()),
+        ];
+        let busy = self.load.busy();
+        [slowed_down(heaped, faster[0], busy), slowed_down(sampled, faster[1], busy)]
     }
 
     /// What is estimated of hits that come in heaps, in which they may slow the target down
@@ -180,7 +189,8 @@ impl Counts {
         if density < HEAPED {
             return estimate;
         }
-        slowed_down(estimate, self.load.dense(watch, density), 0.0)
+        let faster = self.load.dense(watch, density, estimate.coverage());
+        slowed_down(estimate, faster, 0.0)
     }
 
     fn estimate(&self, watch: u32, tally: usize, now: u64) -> Estimate {
@@ -189,7 +199,7 @@ impl Counts {
 
     /// The share of the time in which all of them together had registers, 0 to 1.
     pub fn whole(&self, now: u64) -> f64 {
-        let all = (0..self.tallies.len()).map(|request| self.of(request, now));
+        let all = (0..self.requests()).map(|request| self.of(request, now));
         all.sum::<Estimate>().coverage()
     }
 
@@ -219,29 +229,34 @@ impl Counts {
 
     /// Whether any request was watched part of the time only.
     pub fn is_partial(&self, now: u64) -> bool {
-        let requests = self.tallies.len().max(self.objects.requests());
-        (0..requests).any(|request| self.of(request, now).coverage() < 1.0)
+        (0..self.requests()).any(|request| self.of(request, now).coverage() < 1.0)
+    }
+
+    fn requests(&self) -> usize {
+        self.tallies.len().max(self.objects.requests())
     }
 }
 
 /// What is estimated, where the target may go on so many times as fast while the watch is
 /// off. Who computes does; who sleeps, since it waits for the clock or for others, goes
-/// on alike. As nobody knows, the error holds both; where it is half or twice as much,
-/// nothing is told of how far it is off. `likely`: how much of it is likely, 0 to 1.
-/// While an object is off another is on, which may be hit as often.
-fn slowed_down(estimate: Estimate, faster: Option<f64>, likely: f64) -> Estimate {
+/// on alike, unless hits keep up those others. As nobody knows, the error holds all of it;
+/// where it is half or twice as much, nothing is told of how far it is off. `likely`: how
+/// much of what computes is likely, 0 to 1. While an object is off another is on, which may
+/// be hit as often.
+fn slowed_down(estimate: Estimate, faster: Faster, likely: f64) -> Estimate {
     if estimate.coverage() >= 1.0 {
         return estimate;
     }
-    let Some(faster) = faster.filter(|faster| (0.5..=2.0).contains(faster)) else {
+    let known = |faster: Option<f64>| faster.filter(|it| (0.5..=2.0).contains(it));
+    let factors = known(faster.alone).zip(known(faster.together));
+    let Some((alone, together)) = factors else {
         return Estimate { variance: None, ..estimate };
     };
-    let more = (estimate.estimated - estimate.seen as f64) * (faster - 1.0);
-    Estimate {
-        estimated: estimate.estimated + likely * more,
-        bias: (more.abs() * likely.max(1.0 - likely)).max(estimate.bias),
-        ..estimate
-    }
+    let missed = estimate.estimated - estimate.seen as f64;
+    let more = likely * missed * (alone - 1.0);
+    let off = |factor: f64| (missed * (factor - 1.0) - more).abs();
+    let bias = [1.0, alone, together].map(off).into_iter().fold(estimate.bias, f64::max);
+    Estimate { estimated: estimate.estimated + more, bias, ..estimate }
 }
 
 /// The counts of a session, as its handlers ask for them.
@@ -320,6 +335,25 @@ mod tests {
         assert_eq!(counts.of(0, now).bias, sleeps.bias / 2.0);
     }
 
+    /// Three threads, and all of them wait for one mutex while one has a hit.
+    #[test]
+    fn who_sleeps_may_wait_for_one_that_is_hit() {
+        let (mut counts, now) = (seen(500), 4000 * MS);
+        let one = counts.of(0, now);
+        let others = |tid| HitRecord { watch: 9, tid, ..HitRecord::default() };
+        (0..48 * 500).for_each(|number| counts.fired(0, &others(8 + number / 16 % 2)));
+        let three = counts.of(0, now);
+        assert_eq!(three.estimated, one.estimated);
+        assert_eq!(
+            three.bias, one.bias,
+            "nobody knows whether they wait for one another"
+        );
+        counts.loaded(&[50_000], Activity { waits: 0.0, busy: 1.0 }, now);
+        assert!(counts.of(0, now).bias < one.bias / 2.0, "they do not wait");
+        counts.loaded(&[220_000], Activity { waits: 0.0, busy: 0.5 }, now);
+        assert_eq!(counts.of(0, now).error(), None, "66 % of the time of a mutex");
+    }
+
     /// The same number of hits in each fifth turn as before in all five.
     #[test]
     fn in_heaps_hits_slow_down_more_than_on_the_average() {
@@ -357,8 +391,9 @@ mod tests {
         for (hits, told) in [(10, true), (2000, false)] {
             let mut counts = Counts::default();
             counts.begin(&[Vec::new()], |_| true, 3000.0, 0);
-            let cell = counts.add_cell(0);
-            counts.join_cell(cell, 0);
+            let cell = counts.add_cell(7, 1);
+            counts.join_cell(cell, 0, 0);
+            assert_eq!(counts.whole(10), 0.0, "of objects, too");
             for turn in 0..100 {
                 let begin = turn * 40 * MS;
                 counts.turn_cell(cell, true, begin);

@@ -154,7 +154,11 @@ impl Objects {
         let pool = self.pools.get_mut(&root).zip(address);
         if let Some(cell) = pool.and_then(|(pool, address)| pool.cell(address)) {
             cell.had_turn |= on;
-            self.counts.borrow_mut().turn_cell(cell.count, on, now);
+            let mut counts = self.counts.borrow_mut();
+            if on {
+                counts.weigh_cell(cell.count, cell.weight, now);
+            }
+            counts.turn_cell(cell.count, on, now);
         }
     }
 
@@ -164,8 +168,9 @@ impl Objects {
         let name = self.names.get(missed.name as usize);
         let requests = name.map_or(&[][..], |name| &name.requests);
         let mut counts = self.counts.borrow_mut();
-        let count = counts.add_cell(now.saturating_sub(missed.wanted_ns));
-        requests.iter().for_each(|request| counts.join_cell(count, *request));
+        let count = counts.add_cell(0, pool::WEIGHT_OF_NEW);
+        let since = now.saturating_sub(missed.wanted_ns);
+        requests.iter().for_each(|request| counts.join_cell(count, *request, since));
         counts.remove_cell(count, now);
     }
 
@@ -419,7 +424,11 @@ impl Armed {
     fn turn_objects(&mut self, root: u32, now: u64) {
         let Some(objects) = &mut self.objects else { return };
         let pool = objects.pools.get_mut(&root).filter(|pool| pool.rotates());
-        let moves = pool.map_or_else(Vec::new, |pool| pool.turn(now));
+        let Some(pool) = pool else { return };
+        let moves = pool.turn(now);
+        for cell in pool.chosen() {
+            objects.counts.borrow_mut().weigh_cell(cell.count, cell.weight, now);
+        }
         for moved in moves {
             self.move_cell(root, moved);
         }
@@ -465,11 +474,12 @@ impl Armed {
             let pool = pool.or_insert_with(|| Pool::new(registers, now));
             let mut counts = objects.counts.borrow_mut();
             if !pool.join(address, object.id) {
-                let count = counts.add_cell(since);
+                let count = counts.add_cell(root, pool::WEIGHT_OF_NEW);
                 moves.extend(pool.add(address, object.id, count, now));
             }
             let count = pool.cell(address).map_or(0, |cell| cell.count);
-            requests.iter().for_each(|request| counts.join_cell(count, *request));
+            let join = |request: &usize| counts.join_cell(count, *request, since);
+            requests.iter().for_each(join);
         }
         let most = objects.pools.values().map(Pool::len).sum();
         objects.figures.most = objects.figures.most.max(most);

@@ -10,14 +10,15 @@ const ACTIVE_MAX: u32 = 8;
 
 /// The weight of an object that came so long ago, in nanoseconds, and had so many hits in its
 /// last turns: between 1 and 13.
-pub fn weight(age_ns: u64, hits: u64) -> u32 {
+pub const fn weight(age_ns: u64, hits: u64) -> u32 {
     let new = match age_ns / NEW_NS {
         0 => 4,
         1..4 => 2,
         _ => 0,
     };
-    let active = hits.checked_ilog2().map_or(0, |log| log + 1).min(ACTIVE_MAX);
-    1 + new + active
+    // One more for each time that there are twice as many.
+    let active = u64::BITS - hits.leading_zeros();
+    1 + new + if active < ACTIVE_MAX { active } else { ACTIVE_MAX }
 }
 
 /// What is left of the hits of turns before once another is over: a half, so that those of

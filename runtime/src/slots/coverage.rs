@@ -6,6 +6,7 @@
 //! those (the trapezoidal rule). How much turns differ from the rate of all tells how far
 //! that may be off (Cochran, "Sampling Techniques", chapter 6, ratio estimates).
 
+pub mod pooled;
 pub mod strata;
 
 use std::collections::VecDeque;
@@ -411,7 +412,41 @@ impl Times {
     /// Of what is estimated where it had a register such a share of the time, and so many
     /// hits were seen.
     fn variance(&self, seen: u64, sums: Sums, share: f64, now: u64) -> Option<f64> {
-        let (turns, seen) = (self.turns as f64, seen as f64);
+        let turns = self.turns as f64;
+        let known = Known { turns, seen: seen as f64, heaps: sums.counts_squared, share };
+        known.variance(|| {
+            let wanted = self.wanted.until(now) as f64;
+            let last = self.recent.back().map_or(0, |last| last.from);
+            let squares = self.squares + (wanted - last as f64).powi(2);
+            let rate = sums.estimated / wanted;
+            let spread =
+                sums.squares - 2.0 * rate * sums.products + rate * rate * squares;
+            turns / (turns - 1.0) * spread.max(0.0) * student(turns)
+        })
+    }
+}
+
+/// Of few turns the spread itself is not known well: the variance of Student's t.
+fn student(turns: f64) -> f64 {
+    (turns - 1.0) / (turns - 3.0).max(0.4)
+}
+
+/// What there is to tell an error by.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    turns: f64,
+    seen: f64,
+    /// Squares of what was seen in each turn.
+    heaps: f64,
+    /// The share of the time in which it was watched, below 1.
+    share: f64,
+}
+
+impl Known {
+    /// The variance of what is estimated, where turns tell enough; given is what it is if
+    /// they are few of many.
+    fn variance(self, between: impl FnOnce() -> f64) -> Option<f64> {
+        let Self { turns, seen, heaps, share } = self;
         let missed = (1.0 - share) / (share * share);
         if share > NEARLY_ALL && turns < TURNS_MIN {
             // As if what was seen had been twice as dense where it was not.
@@ -425,19 +460,10 @@ impl Times {
             return Some((3.0 / Z).powi(2) * missed);
         }
         // In a few heaps: how many of these were missed nobody knows, where that is most.
-        let heaps = sums.counts_squared;
         if share < 0.5 && heaps > 2.0 * seen && seen * seen < HEAPS_MIN * heaps {
             return None;
         }
-        let wanted = self.wanted.until(now) as f64;
-        let last = self.recent.back().map_or(0, |last| last.from);
-        let squares = self.squares + (wanted - last as f64).powi(2);
-        let rate = sums.estimated / wanted;
-        let spread = sums.squares - 2.0 * rate * sums.products + rate * rate * squares;
-        // Of few turns the spread itself is not known well: the variance of Student's t.
-        let student = (turns - 1.0) / (turns - 3.0).max(0.4);
-        let between = turns / (turns - 1.0) * spread.max(0.0) * student;
-        Some((between * (1.0 - share)).max(seen * missed))
+        Some((between() * (1.0 - share)).max(seen * missed))
     }
 }
 

@@ -47,11 +47,16 @@ pub(super) struct Cell {
     since: u64,
     /// Hits of its last turns.
     hits: u64,
+    /// How much of a register it is to have, compared to others.
+    pub(super) weight: u32,
     /// What it held last, where that is known.
     pub(super) last: Option<u64>,
     /// Whether it ever had a register.
     pub(super) had_turn: bool,
 }
+
+/// Of one that came just now.
+pub(super) const WEIGHT_OF_NEW: u32 = activity::weight(0, 0);
 
 const SEAT: Seat = Seat { pinned: false, weight: 1, scope: Scope::Tasks };
 
@@ -116,7 +121,7 @@ impl Pool {
             self.numbers.push(None);
             self.turns.add(SEAT)
         });
-        self.turns.set_weight(number, activity::weight(0, 0));
+        self.turns.set_weight(number, WEIGHT_OF_NEW);
         self.turns.want(number, true);
         self.numbers[number] = Some(address);
         let objects = vec![object];
@@ -126,6 +131,7 @@ impl Pool {
             count,
             since: now,
             hits: 0,
+            weight: WEIGHT_OF_NEW,
             last: None,
             had_turn: false,
         };
@@ -172,13 +178,20 @@ impl Pool {
     pub(super) fn turn(&mut self, now: u64) -> Vec<Move> {
         for cell in self.cells.values_mut() {
             let age = now.saturating_sub(cell.since);
-            self.turns.set_weight(cell.number, activity::weight(age, cell.hits));
+            cell.weight = activity::weight(age, cell.hits);
+            self.turns.set_weight(cell.number, cell.weight);
             if self.carried.contains(&cell.number) {
                 cell.hits = activity::faded(cell.hits);
             }
         }
         let passes = self.turns.advance();
         self.passed(&passes)
+    }
+
+    /// Those that have a register, or are about to.
+    pub(super) fn chosen(&self) -> impl Iterator<Item = &Cell> {
+        let addresses = self.carried.iter().filter_map(|number| self.numbers[*number]);
+        addresses.filter_map(|address| self.cells.get(&address))
     }
 
     /// Those that had no turn yet.

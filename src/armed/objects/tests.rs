@@ -27,8 +27,8 @@ fn two_of_one() -> (Objects, Option<Move>) {
         let object =
             Object { id: 0, name: 0, pid: 7, address, length: 8, since: 101 * MS };
         let since = objects.counts_from(&object, 104 * MS);
-        let count = objects.counts.borrow_mut().add_cell(since);
-        objects.counts.borrow_mut().join_cell(count, 0);
+        let count = objects.counts.borrow_mut().add_cell(7, pool::WEIGHT_OF_NEW);
+        objects.counts.borrow_mut().join_cell(count, 0, since);
         first = first.or(pool.add(address, 0, count, 104 * MS));
     }
     objects.pools.insert(7, pool);
