@@ -159,7 +159,10 @@ impl Session {
         let there: Vec<_> =
             there.filter_map(|(number, watch)| Some((number, (*watch)?))).collect();
         self.places.arm(pid, there.iter().copied(), since);
-        there.into_iter().for_each(|(number, _)| self.tell_places(number));
+        // Of others programs are told when it is their turn.
+        for (number, watch) in there.into_iter().filter(|it| self.moves(it.0)) {
+            self.programs.iter().for_each(|it| it.place(pid, number, watch.address));
+        }
     }
 
     /// They are not, after all.
@@ -169,9 +172,13 @@ impl Session {
 
     /// Whether hits of a watch are told by where it is in their process.
     fn tells_place(&self, watch: u32) -> bool {
-        let number = watch as usize;
-        self.sampled.get(number).is_some_and(|it| it.address)
-            || self.programs.is_some() && self.turns.takes(number)
+        let takes = self.programs.is_some() && self.turns.takes(watch as usize);
+        takes || self.moves(watch)
+    }
+
+    /// Whether a watch may be moved.
+    fn moves(&self, watch: u32) -> bool {
+        self.sampled.get(watch as usize).is_some_and(|it| it.address)
     }
 
     /// Tells programs where a watch is in each process.
