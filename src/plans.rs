@@ -5,7 +5,8 @@ use hwtrace_runtime::plan::{
     ACTS_MAX, Does, Filter, Load, Needs, Plan, Reads, Space, Step,
 };
 
-use crate::registers::{Registers, Sees};
+use crate::registers::{Registers, Sees, Shape};
+use crate::request::{Data, Request};
 
 /// The plans of all registers, by watch number; `of` tells what each request wants.
 pub(crate) fn of(registers: &Registers, of: &dyn Fn(usize) -> Plan) -> Vec<Plan> {
@@ -27,6 +28,30 @@ pub(crate) fn of(registers: &Registers, of: &dyn Fn(usize) -> Plan) -> Vec<Plan>
         plans.iter_mut().for_each(blind);
     }
     plans
+}
+
+/// Says of which registers the data may go elsewhere: objects, what is behind pointers that are
+/// followed, and what a library brings, or may bring, that comes and goes.
+pub(crate) fn tell_moves(
+    plans: &mut [Plan],
+    registers: &Registers,
+    (requests, shapes): (&[Request], &[Option<Shape>]),
+) {
+    let comes = |request: usize| match &requests[request].data {
+        Data::Process(data) => data.follow || data.expression.module().is_some(),
+        Data::Kernel(_) | Data::Objects(_) => false,
+    };
+    let moves = |sees: &Sees| match sees {
+        Sees::Objects { .. } | Sees::Link { .. } => true,
+        Sees::Data { request, .. } => {
+            let shape = shapes.get(*request).and_then(Option::as_ref);
+            // That of threads comes and goes with them.
+            shape.is_some_and(|it| !it.own && (!it.placed || comes(*request)))
+        }
+    };
+    for (plan, sees) in plans.iter_mut().zip(registers.sees()) {
+        plan.moves = sees.iter().any(moves);
+    }
 }
 
 /// Leaves memory alone at the hits.

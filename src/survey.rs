@@ -337,6 +337,7 @@ impl Survey {
         }
         let kernel_watches = self.kernel.watches(&registers);
         let mut plans = plans::of(&registers, &|request| consumer.plan(request));
+        plans::tell_moves(&mut plans, &registers, (requests, &self.shapes));
         if !may_read_kernel(&*surroundings.kernel).unwrap_or(false) {
             plans::without_kernel(&mut plans);
         }

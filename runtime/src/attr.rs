@@ -44,7 +44,7 @@ const REPEAT_REGISTERS: u64 = 0x234;
 pub struct Sampled {
     /// The CPU.
     pub cpu: bool,
-    /// The first watched byte: of a register that watches take turns on.
+    /// The first watched byte: of a register that watches take turns on, or that moves.
     pub address: bool,
     /// User registers, one bit each.
     pub registers: u64,
@@ -74,7 +74,7 @@ impl Sampled {
             true => REGISTERS,
             false => REPEAT_REGISTERS,
         };
-        let few = Self { cpu: needs.cpu, registers, ..Self::ALL };
+        let few = Self { cpu: needs.cpu, address: plan.moves, registers, ..Self::ALL };
         let sampled = Self { kernel_stack: needs.kernel_stack, ..few };
         match needs.user_stack {
             true => Self {

@@ -31,6 +31,11 @@ pub struct Plan {
     /// Whether the process's memory is left alone at the hit, the watched bytes too: as
     /// other registers report loads, which that would be.
     pub blind: bool,
+    /// Whether the watch may be moved, while it is armed ([`Engine::retarget`]): hits tell
+    /// where they were then, and those that are not where it is are nobody's.
+    ///
+    /// [`Engine::retarget`]: crate::engine::Engine::retarget
+    pub moves: bool,
     /// What is captured of the user's stack, where [`Needs::user_stack`] is set.
     pub stack: StackCapture,
     /// What is done to the process, at most [`ACTS_MAX`] with a signal each.

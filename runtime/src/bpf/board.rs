@@ -112,7 +112,7 @@ pub mod turn {
     /// No program.
     pub const NONE: u64 = u32::MAX as u64;
     /// Where it is in the processes, the rest as the last; the first is 0 where these do
-    /// not suffice.
+    /// not suffice, and hits are compared with [`SHADOW_PLACE`](super::SHADOW_PLACE).
     pub const ADDRESSES: i16 = 16;
     /// How many that are.
     pub const PLACES: usize = 4;
@@ -189,6 +189,10 @@ pub mod known {
     pub const READ: i32 = 2;
 }
 
+/// Where the watch is there, if it may be elsewhere: hits of another address leave the
+/// shadow alone. 0 where it is not known.
+pub const SHADOW_PLACE: usize = 24;
+
 /// The key of a shadow: of a process, or of the thread whose own watch it is.
 pub fn shadow_key(owner: u32, watch: u32) -> u64 {
     u64::from(owner) << 32 | u64::from(watch + 1)
@@ -259,10 +263,10 @@ pub mod frame {
     pub const NUMBER: usize = RULE + 1;
     /// The system call, or a negative number.
     pub const SYSCALL: usize = NUMBER + 1;
-    /// A shadow for hits that have none: three words.
+    /// A shadow for hits that have none: four words.
     pub const SHADOW: usize = SYSCALL + 1;
     /// Bytes of records since the ring was last asked how full it is.
-    pub const UNASKED: usize = SHADOW + 3;
+    pub const UNASKED: usize = SHADOW + 4;
     /// How many bytes of the draft are written, as callers are appended.
     pub const WRITTEN: usize = UNASKED + 1;
     /// The watch, where several take turns.

@@ -149,6 +149,7 @@ pub fn program(watched: Watched, maps: Maps, plan: &Plan) -> Option<Program> {
     let asked = Asked { filter, gate, acts };
     let mut hit = Hit::new(watched, maps, plan.needs, asked, reads);
     hit.blind = plan.blind;
+    hit.moves = plan.moves && !watched.own;
     hit.stacks = Stacks::of(plan).filter(|_| draft_bytes(plan) <= maps.draft_bytes);
     let instructions = hit.write()?;
     Some(Program { role: Role::Hit, instructions })
@@ -179,6 +180,8 @@ struct Hit<'a> {
     reads: &'a Reads,
     /// Whether the watched bytes are not read, whatever the register reports.
     blind: bool,
+    /// Whether the watch may be moved.
+    moves: bool,
     /// What of the stacks its records have.
     stacks: Option<Stacks>,
     /// Whether anybody wants to know what the access was.
@@ -253,6 +256,7 @@ impl<'a> Hit<'a> {
             acts,
             reads,
             blind: false,
+            moves: false,
             stacks: None,
             values,
             user,
@@ -317,6 +321,11 @@ impl<'a> Hit<'a> {
             None => set(to, self.watched.number as i32),
             Some(_) => load(Width::Double, to, R7, at(frame::WATCH)),
         }
+    }
+
+    /// Whether its register may be elsewhere than the watch.
+    fn tells_place(&self) -> bool {
+        self.moves || self.watched.register.is_some()
     }
 
     /// [`R1`] = where a counter of the watch is; R2 is lost.

@@ -55,6 +55,7 @@ static EVERYTHING: Plan = Plan {
     gate: None,
     reads: crate::plan::Reads::NONE,
     blind: false,
+    moves: false,
     stack: StackCapture { callers: false, bytes: 0 },
     acts: Vec::new(),
 };
@@ -322,6 +323,21 @@ impl Programs {
         }
     }
 
+    /// In this process a watch that may be elsewhere is there now. Hits of which programs do
+    /// not know that are told by us.
+    pub(super) fn place(&self, pid: u32, watch: u32, address: u64) {
+        if let Some(memory) = self.memory() {
+            Shadows::place(memory, (pid, watch), address);
+        }
+    }
+
+    /// Where a watch is is not known in any process any more.
+    pub(super) fn displace(&self, watch: u32) {
+        if let Some(memory) = self.memory() {
+            Shadows::displace(memory, watch);
+        }
+    }
+
     /// It is a watch's turn on a register; it has these addresses.
     pub(super) fn set_turn(&self, register: usize, watch: u32, addresses: &[u64]) {
         let program = self.turns.as_ref().and_then(|it| it.program(watch, register));
@@ -346,8 +362,8 @@ impl Programs {
             // Too long, or a kernel that takes less: then nothing is left out and
             // read ahead, and the handlers ask and read later.
             let needs = Needs::ALL.and(plan.needs);
-            let bare =
-                Plan { needs, blind: plan.blind, stack: plan.stack, ..Plan::default() };
+            let Plan { blind, moves, stack, .. } = *plan;
+            let bare = Plan { needs, blind, moves, stack, ..Plan::default() };
             self.load(watched, &bare).map_err(|_| error)
         })
     }

@@ -122,6 +122,7 @@ mod events;
 mod family;
 mod guard;
 mod ids;
+mod places;
 mod probe;
 mod session;
 mod turns;
@@ -295,7 +296,10 @@ fn adopt(
     session: &mut Session,
     sets: Vec<EventSet>,
 ) -> Result<(), ArmError> {
-    machine.connect(&sets, session.rings())?;
+    if let Err(error) = machine.connect(&sets, session.rings()) {
+        session.part_with(&*machine.kernel, sets);
+        return Err(error);
+    }
     let adopted = session.adopt(&*machine.kernel, sets);
     adopted.map_err(|errno| system("starting perf events", errno))
 }
@@ -316,10 +320,12 @@ fn attach(
     let sideband = !session.reports_all() && !session.family().reports(pid);
     let held = session.descriptors();
     let captures = session.captures(pid, all, false)?;
+    let since = machine.kernel.clock();
     let target = Target { machine, pid, watches, captures: &captures, sideband, held };
     let mut opened = target.open_events()?;
+    session.place(pid, all, since);
     session.carry(pid, all, &mut opened.sets);
-    adopt(machine, session, opened.sets)?;
+    adopt(machine, session, opened.sets).inspect_err(|_| session.take_back(pid))?;
     let (threads, left_out) = (opened.threads, opened.short);
     session.family().arm(pid, threads + left_out.threads);
     Ok(Armed { left_out, ..armed(threads, watches) })

@@ -3,7 +3,8 @@
 //! Words: the time; process and thread; watch and flags; the instruction pointer;
 //! the value before; the one after; the rule's number and the system call; how long the
 //! stacks are, where there are any. Then what was read, and registers: of the code that
-//! made the access, of the user, as the flags say. Last the stacks.
+//! made the access, of the user, as the flags say; before these, where the watch may be
+//! elsewhere, the address of the hit. Last the stacks.
 
 use super::{Hit, Rings, context, flag as flags};
 use crate::bpf::assembler::Label;
@@ -45,6 +46,8 @@ pub mod flag {
     pub const OLD_READ: i32 = 64;
     /// The record has stacks, and a word that says how long they are.
     pub const STACKS: i32 = 128;
+    /// The record tells where the hit was.
+    pub const ADDRESS: i32 = 1 << (ACTED_BIT + crate::plan::ACTS_MAX as u32 + 1);
     /// The first act was done; those of the next are the bits above.
     pub const ACTED: i32 = 1 << ACTED_BIT;
     /// Which bit that is.
@@ -77,6 +80,9 @@ impl Hit<'_> {
         self.reserve(both, flags::CODE | flags::USER, written);
         self.asm.place(written);
         self.body();
+        if self.tells_place() {
+            self.address();
+        }
         let forbidden = self.forbidden();
         let read = self.read_at();
         filter::write_reads(&mut self.asm, self.reads, forbidden, read);
@@ -146,7 +152,12 @@ impl Hit<'_> {
     fn words(&self, flags: i32) -> usize {
         let kinds = [flags::CODE, flags::USER].map(|flag| usize::from(flags & flag != 0));
         let registers = kinds.iter().sum::<usize>() * self.kept().count();
-        self.read_at() + self.reads.words() + registers
+        self.registers_at() + registers
+    }
+
+    /// The word in which registers begin.
+    fn registers_at(&self) -> usize {
+        self.read_at() + self.reads.words() + usize::from(self.tells_place())
     }
 
     /// Takes room for it, [`R9`], and writes the registers.
@@ -162,7 +173,7 @@ impl Hit<'_> {
             self.asm.put([copy(R9, R0), set(R1, bytes)]);
             self.filled();
         }
-        let mut to = self.read_at() + self.reads.words();
+        let mut to = self.registers_at();
         for flag in [flags::CODE, flags::USER] {
             for index in self.kept().filter(|_| flags & flag != 0) {
                 self.asm.put([
@@ -176,9 +187,10 @@ impl Hit<'_> {
             }
         }
         let stacks = if self.stacks.is_some() { flags::STACKS } else { 0 };
+        let address = if self.tells_place() { flags::ADDRESS } else { 0 };
         self.asm.put([
             load(Width::Double, R2, R7, at(frame::FLAGS)),
-            alu_constant(Alu::Or, R2, flags | stacks),
+            alu_constant(Alu::Or, R2, flags | stacks | address),
         ]);
         self.asm.jump(written);
     }
@@ -226,6 +238,15 @@ impl Hit<'_> {
             alu_constant(Alu::ShiftLeft, R2, 32),
             alu(Alu::Or, R1, R2),
             store(Width::Double, R9, at(6), R1),
+        ]);
+    }
+
+    /// Writes where the hit was.
+    fn address(&mut self) {
+        let at_word = self.registers_at() - 1;
+        self.asm.put([
+            load(Width::Double, R1, R7, at(frame::ADDRESS)),
+            store(Width::Double, R9, at(at_word), R1),
         ]);
     }
 

@@ -115,7 +115,7 @@ pub struct StackEnds {
 /// Bytes of a draft in which what the plan asks for has room; 0 where it takes none.
 pub fn draft_bytes(plan: &Plan) -> u32 {
     let Some(stacks) = Stacks::of(plan) else { return 0 };
-    let words = super::BODY + 1 + plan.reads.words() + 2 * frame::REGISTER_COUNT;
+    let words = super::BODY + 2 + plan.reads.words() + 2 * frame::REGISTER_COUNT;
     (words * 8 + stacks.longest()) as u32
 }
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::{Hit, Labels, context, flag};
 use crate::bpf::assembler::Label;
 use crate::bpf::board::{
-    NO_REGISTER, PROBES, PT_REGS, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER, RULE_OWNER,
-    RULE_PACKED, RULES, SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, SPREAD, Table,
-    Way, frame, known, packed,
+    self, NO_REGISTER, PROBES, PT_REGS, RULE_DISPLACEMENT, RULE_IP, RULE_NUMBER,
+    RULE_OWNER, RULE_PACKED, RULES, SHADOW_KEY, SHADOW_KNOWN, SHADOW_PLACE, SHADOW_VALUE,
+    SHADOWS, SPREAD, Table, Way, frame, known, packed, turn,
 };
 use crate::bpf::insn::{
     Alu, Atomic, FRAME, Helper, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, Test,
@@ -54,6 +54,9 @@ impl Hit<'_> {
             self.asm.put([store_constant(Width::Double, R7, at(word), 0)]);
         }
         self.shadow();
+        if self.tells_place() {
+            self.place(labels);
+        }
         self.rule(labels);
         self.operand(labels);
         self.by_way(labels);
@@ -111,6 +114,31 @@ impl Hit<'_> {
         self.asm.place(first);
         self.asm.put([add(R9, entry(0).into())]);
         self.asm.place(ready);
+    }
+
+    /// Goes on where the watch is at the hit's address for certain. Of any other hit memory
+    /// alone is known, and the shadow is left alone: whose it is is found out later.
+    fn place(&mut self, labels: Values) {
+        let placed = self.asm.label();
+        if let Some(register) = self.watched.register.filter(|_| !self.moves) {
+            // They were compared before, unless there are too many.
+            let addresses = board::turn(register as usize) + turn::ADDRESSES as usize;
+            self.asm.put(set_address(R1, self.maps.board, addresses));
+            self.asm.put([load(Width::Double, R1, R1, 0)]);
+            self.asm.jump_if(Test::NotEqual, R1, 0, placed);
+        }
+        self.asm.put([
+            load(Width::Double, R1, R9, SHADOW_PLACE as i16),
+            load(Width::Double, R2, R7, at(frame::ADDRESS)),
+        ]);
+        self.asm.jump_if_both(Test::Equal, R1, R2, placed);
+        self.asm.put([
+            copy(R9, R7),
+            add(R9, at(frame::SHADOW).into()),
+            store_constant(Width::Double, R9, SHADOW_KNOWN as i16, 0),
+        ]);
+        self.asm.jump(labels.unknown);
+        self.asm.place(placed);
     }
 
     /// Finds the rule; then [`R8`] is what is packed in it, and R1 what is added to

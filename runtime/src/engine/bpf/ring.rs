@@ -61,8 +61,9 @@ impl HitRing {
         self.records.as_ref().is_some_and(over)
     }
 
-    /// The hit of the first record; none where it makes no sense.
-    pub(crate) fn hit(&self, rules: &Rules) -> Option<RawHit<'_>> {
+    /// The hit of the first record, and its address where its watch may be elsewhere; none
+    /// where it makes no sense.
+    pub(crate) fn hit(&self, rules: &Rules) -> Option<(RawHit<'_>, Option<u64>)> {
         hit(self.records.as_ref()?.front()?, self.cpu, rules)
     }
 }
@@ -89,7 +90,11 @@ impl Drop for HitRing {
 }
 
 /// Takes a record apart.
-fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
+fn hit<'r>(
+    words: &'r [u64],
+    cpu: u32,
+    rules: &Rules,
+) -> Option<(RawHit<'r>, Option<u64>)> {
     let (&[time, who, what, ip, old, new, rule], rest) =
         words.split_first_chunk::<BODY>()?;
     let (pid, tid) = halves(who);
@@ -112,8 +117,9 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
     };
     let mask = if is(flag::STACKS) { STACK_REGISTERS } else { REGISTERS };
     let (rest, user) = registers(rest, mask, is(flag::USER))?;
-    let (captured, code) = registers(rest, mask, is(flag::CODE))?;
-    Some(RawHit {
+    let (rest, code) = registers(rest, mask, is(flag::CODE))?;
+    let (captured, address) = last(rest, usize::from(is(flag::ADDRESS)))?;
+    let hit = RawHit {
         watch,
         pid,
         tid,
@@ -136,7 +142,8 @@ fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
             acted: ((known >> 1) >> flag::ACTED_BIT) as u8 & ((1 << ACTS_MAX) - 1),
         },
         captured: Captured { words: captured },
-    })
+    };
+    Some((hit, address.first().copied()))
 }
 
 /// The stacks of a record.
@@ -187,6 +194,10 @@ fn halves(word: u64) -> (u32, u32) {
 mod tests {
     use super::*;
 
+    fn hit<'r>(words: &'r [u64], cpu: u32, rules: &Rules) -> Option<RawHit<'r>> {
+        super::hit(words, cpu, rules).map(|(hit, _)| hit)
+    }
+
     fn record(known: i32, rest: &[u64]) -> Vec<u64> {
         let known = u64::from(known.cast_unsigned());
         let mut words =
@@ -205,6 +216,22 @@ mod tests {
         assert_eq!(hit.at_hit, AtHit { old: Some(5), ..AtHit::default() });
         assert_eq!((hit.captured.words, hit.registers.mask), (&[7, 8][..], 0));
         assert_eq!(hit.syscall, None);
+    }
+
+    #[test]
+    fn the_address_is_behind_what_was_read() {
+        let rules = Rules::default();
+        let registers: Vec<u64> = (0..17).collect();
+        let rest = [&[7, 0x1000], &registers[..]].concat();
+        let words = record((flag::ADDRESS | flag::CODE) << 1 | 1, &rest);
+        let (hit, address) = super::hit(&words, 0, &rules).expect("whole");
+        assert_eq!((hit.captured.words, address), (&[7][..], Some(0x1000)));
+        assert_eq!(hit.registers.get(1), Some(1));
+        let without = record(flag::CODE << 1 | 1, &rest);
+        let (hit, address) = super::hit(&without, 0, &rules).expect("whole");
+        assert_eq!((hit.captured.words, address), (&[7, 0x1000][..], None));
+        let short = record(flag::ADDRESS << 1 | 1, &[]);
+        assert!(super::hit(&short, 0, &rules).is_none());
     }
 
     #[test]

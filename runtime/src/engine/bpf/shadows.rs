@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use foldhash::fast::RandomState;
 
 use crate::bpf::board::{
-    SHADOW_KEY, SHADOW_KNOWN, SHADOW_VALUE, SHADOWS, known, shadow_key,
+    SHADOW_KEY, SHADOW_KNOWN, SHADOW_PLACE, SHADOW_VALUE, SHADOWS, known, shadow_key,
 };
 use crate::bpf::shared::Shared;
 
@@ -69,11 +69,7 @@ impl Shadows {
 
     /// Watches may have other values than before, in whatever process.
     pub(super) fn renew(&mut self, memory: &Shared, watches: &[u32]) {
-        let of_these = |at: &usize| {
-            let key = memory.word(at + SHADOW_KEY).load(Ordering::Relaxed);
-            watches.iter().any(|watch| key as u32 == shadow_key(0, *watch) as u32)
-        };
-        SHADOWS.all().filter(of_these).for_each(|at| unset(memory, at));
+        of_watches(memory, watches).for_each(|at| unset(memory, at));
         self.expected.retain(|(owner, watch), value| {
             let renewed = watches.contains(watch);
             if renewed {
@@ -81,6 +77,21 @@ impl Shadows {
             }
             !renewed
         });
+    }
+
+    /// A watch is there in a process.
+    pub(super) fn place(memory: &Shared, (pid, watch): (u32, u32), address: u64) {
+        let Some(at) = entry(memory, shadow_key(pid, watch)) else { return };
+        let place = memory.word(at + SHADOW_PLACE);
+        if place.load(Ordering::Relaxed) != address {
+            unset(memory, at);
+            place.store(address, Ordering::Release);
+        }
+    }
+
+    /// Where a watch is is not known in any process.
+    pub(super) fn displace(memory: &Shared, watch: u32) {
+        of_watches(memory, &[watch]).for_each(|at| unplace(memory, at));
     }
 
     /// Gives back what a thread had, and with the `last` one its process.
@@ -105,16 +116,27 @@ fn entries(memory: &Shared, key: u64) -> impl Iterator<Item = usize> {
     SHADOWS.places(key).filter(is)
 }
 
-/// Sets a value; where the table has no room, none is known.
-fn set(memory: &Shared, key: u64, value: u64) {
+/// Those of watches, in whatever process.
+fn of_watches(memory: &Shared, watches: &[u32]) -> impl Iterator<Item = usize> {
+    SHADOWS.all().filter(|at| {
+        let key = memory.word(at + SHADOW_KEY).load(Ordering::Relaxed);
+        watches.iter().any(|watch| key as u32 == shadow_key(0, *watch) as u32)
+    })
+}
+
+/// The entry of a key, a new one where there is none; none where there is no room.
+fn entry(memory: &Shared, key: u64) -> Option<usize> {
     let take = |at: &usize| {
         let word = memory.word(at + SHADOW_KEY);
         word.compare_exchange(0, key, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     };
     let mut there = entries(memory, key);
-    let Some(at) = there.next().or_else(|| SHADOWS.places(key).find(take)) else {
-        return;
-    };
+    there.next().or_else(|| SHADOWS.places(key).find(take))
+}
+
+/// Sets a value; where the table has no room, none is known.
+fn set(memory: &Shared, key: u64, value: u64) {
+    let Some(at) = entry(memory, key) else { return };
     memory.word(at + SHADOW_VALUE).store(value, Ordering::Release);
     memory.word(at + SHADOW_KNOWN).store(known::TOLD as u64, Ordering::Release);
 }
@@ -123,8 +145,13 @@ fn unset(memory: &Shared, at: usize) {
     memory.word(at + SHADOW_KNOWN).store(0, Ordering::Release);
 }
 
-fn free(memory: &Shared, at: usize) {
+fn unplace(memory: &Shared, at: usize) {
+    memory.word(at + SHADOW_PLACE).store(0, Ordering::Release);
     unset(memory, at);
+}
+
+fn free(memory: &Shared, at: usize) {
+    unplace(memory, at);
     memory.word(at + SHADOW_KEY).store(0, Ordering::Release);
 }
 
@@ -170,6 +197,23 @@ mod tests {
         shadows.renew(&memory, &[0]);
         let values = |watch| [10, 11].map(|owner| value(&memory, owner, watch));
         assert_eq!((values(0), values(1)), ([Some(6), None], [Some(5); 2]));
+    }
+
+    #[test]
+    fn a_value_is_of_its_place() {
+        let (_, memory) = shadows();
+        let key = shadow_key(10, 0);
+        let place = |address| {
+            set(&memory, key, 5);
+            Shadows::place(&memory, (10, 0), address);
+            value(&memory, 10, 0)
+        };
+        assert_eq!([64, 64, 128].map(place), [None, Some(5), None]);
+        set(&memory, key, 5);
+        Shadows::displace(&memory, 1);
+        assert_eq!(value(&memory, 10, 0), Some(5));
+        Shadows::displace(&memory, 0);
+        assert_eq!((value(&memory, 10, 0), place(128)), (None, None));
     }
 
     #[test]

@@ -134,7 +134,8 @@ pub(super) fn set(
     let at = board::turn(register);
     let last = addresses.last().copied().unwrap_or(u64::MAX);
     let known = addresses.len() <= turn::PLACES;
-    // Where it is on already, nothing is compared meanwhile: the first is written last.
+    // Where it is on already, each hit is compared by itself meanwhile: the first is
+    // written last.
     memory.word(at + turn::ADDRESSES as usize).store(0, Ordering::Release);
     for place in (0..turn::PLACES).rev() {
         let address = if known { *addresses.get(place).unwrap_or(&last) } else { 0 };

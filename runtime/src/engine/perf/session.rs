@@ -1,5 +1,6 @@
 //! From the first arming until the engine goes: draining, moving, disarming, accounting.
 
+mod reader;
 mod switching;
 
 use std::collections::HashSet;
@@ -7,22 +8,24 @@ use std::os::fd::RawFd;
 
 use foldhash::fast::RandomState;
 
+use self::reader::Reader;
 use self::switching::{Switched, What};
 use super::events::{Capture, EventSet, Totals};
 use super::family::Family;
 use super::guard::{CpuRing, Source, bad_record};
 use super::ids::IdMap;
+use super::places::Places;
 use super::turns::{Carried, Turns};
 use crate::attr::Sampled;
-use crate::bpf::board::WATCHES;
+use crate::bpf::board::{WATCHES, turn};
 use crate::bpf::hit::Watched;
-use crate::engine::bpf::{Programs, Rules};
+use crate::engine::bpf::Programs;
 use crate::engine::{Account, ArmError, Flow, Pass, Passed, Turn};
-use crate::event::{Event, RawHit, Watch};
+use crate::event::{Event, Watch};
 use crate::kernel::{EVERY, Kernel, Result};
 use crate::merge::{Cursor, Merge, SETTLE_HASTE_NS, SETTLE_NS};
 use crate::plan::Plan;
-use crate::record::{Layout, Record, Sample};
+use crate::record::Layout;
 use crate::slots;
 
 /// So long after a thread has ended its events are looked at, which end a
@@ -49,6 +52,7 @@ pub(super) struct Session {
     switched: Switched,
     watches: Vec<WatchState>,
     turns: Turns,
+    places: Places,
     figures: Figures,
     /// Sums over the events that were closed.
     closed: Totals,
@@ -90,7 +94,7 @@ struct Figures {
     delivered: u64,
     /// Sum of the records that report losses.
     reported_lost: u64,
-    /// Hits of registers where nobody's turn was.
+    /// Hits where no watch was.
     strays: u64,
     /// Whether a record of this round made no sense.
     malformed: bool,
@@ -118,6 +122,7 @@ impl Session {
             switched: Switched::default(),
             watches: Vec::new(),
             turns: Turns::default(),
+            places: Places::default(),
             figures: Figures::default(),
             closed: Totals::default(),
             reaping: Reaping::default(),
@@ -148,6 +153,42 @@ impl Session {
         self.turns.opened(watches)
     }
 
+    /// These watches are about to be on in a process, which had none of them before this
+    /// time.
+    pub(super) fn place(&mut self, pid: u32, watches: &[Option<Watch>], since: u64) {
+        let numbered = (0..).zip(watches);
+        let there = numbered.filter(|it| self.tells_place(it.0));
+        let there: Vec<_> =
+            there.filter_map(|(number, watch)| Some((number, (*watch)?))).collect();
+        self.places.arm(pid, there.iter().copied(), since);
+        // Of others programs are told when it is their turn.
+        for (number, watch) in there.into_iter().filter(|it| self.moves(it.0)) {
+            self.programs.iter().for_each(|it| it.place(pid, number, watch.address));
+        }
+    }
+
+    /// They are not, after all.
+    pub(super) fn take_back(&mut self, pid: u32) {
+        self.places.take_back(pid);
+    }
+
+    /// Whether hits of a watch are told by where it is in their process.
+    fn tells_place(&self, watch: u32) -> bool {
+        let takes = self.programs.is_some() && self.turns.takes(watch as usize);
+        takes || self.moves(watch)
+    }
+
+    /// Whether a watch may be moved.
+    fn moves(&self, watch: u32) -> bool {
+        self.sampled.get(watch as usize).is_some_and(|it| it.address)
+    }
+
+    /// Tells programs where a watch is in each process.
+    fn tell_places(&self, watch: u32) {
+        let Some(programs) = &self.programs else { return };
+        self.places.of(watch).for_each(|(pid, at)| programs.place(pid, watch, at));
+    }
+
     /// Sets that were opened for a process, or the kernel's data, carry these watches.
     pub(super) fn carry(
         &mut self,
@@ -176,7 +217,11 @@ impl Session {
         else {
             return;
         };
-        programs.set_turn(register as usize, watch, &self.turns.addresses(watch));
+        let addresses = self.turns.addresses(watch);
+        if addresses.len() > turn::PLACES {
+            self.tell_places(watch);
+        }
+        programs.set_turn(register as usize, watch, &addresses);
     }
 
     pub(super) fn rings(&self) -> &Rings {
@@ -306,11 +351,17 @@ impl Session {
         };
         let bound = if all { u64::MAX } else { now.saturating_sub(settle) };
         let (family, figures) = (&mut self.family, &mut self.figures);
-        let (ids, watches, turns) = (&self.ids, &self.watches, &self.turns);
-        let reader = Reader { ids, watches, turns, plain: self.plain };
-        let rules = self.programs.as_ref().map(Programs::rules);
+        let places = &mut self.places;
+        let reader = Reader {
+            ids: &self.ids,
+            watches: &self.watches,
+            sampled: &self.sampled,
+            turns: &self.turns,
+            programs: self.programs.as_ref(),
+            plain: self.plain,
+        };
         let merged = self.merge.round(&mut self.rings.main, bound, |source| {
-            flow = reader.hand_on_from(source, rules, figures, &mut |event| {
+            flow = reader.hand_on_from(source, places, figures, &mut |event| {
                 if !matches!(event, Event::Hit(_)) {
                     family.note(&event);
                 }
@@ -331,9 +382,10 @@ impl Session {
         if to_the_end {
             self.ids.drained(bound);
             self.turns.drained(bound);
+            self.places.drained(bound);
             self.mind_births(kernel, bound.min(now));
         }
-        self.settle_ends(kernel, now);
+        self.settle_ends(kernel, now, bound.min(now));
         Ok(())
     }
 
@@ -354,13 +406,20 @@ impl Session {
         &mut self,
         sink: &mut dyn FnMut(Event<'_>),
     ) -> std::io::Result<()> {
-        let (ids, watches, turns) = (&self.ids, &self.watches, &self.turns);
-        let reader = Reader { ids, watches, turns, plain: self.plain };
-        let mut figures = Figures::default();
+        let reader = Reader {
+            ids: &self.ids,
+            watches: &self.watches,
+            sampled: &self.sampled,
+            turns: &self.turns,
+            programs: None,
+            plain: self.plain,
+        };
+        // They come in their turn as well.
+        let (mut places, mut figures) = (Places::default(), Figures::default());
         for ring in &mut self.rings.news {
             ring.refresh().map_err(bad_record)?;
             while ring.time().is_some() {
-                reader.hand_on(ring, &mut figures, &mut |event| {
+                reader.hand_on(ring, &mut places, &mut figures, &mut |event| {
                     sink(event);
                     Flow::Continue
                 });
@@ -387,8 +446,16 @@ impl Session {
         }
         let since = kernel.clock();
         let by_turns = self.turns.moved((pid, watch), address, since);
+        let number = watch as u32;
+        self.places.moved((pid, number), address.unwrap_or(Watch::PENDING), since);
         if let Some(programs) = &mut self.programs {
-            programs.renews(&[watch as u32]);
+            programs.renews(&[number]);
+        }
+        if let Some(programs) = &self.programs
+            && self.tells_place(number)
+        {
+            programs.displace(number);
+            self.tell_places(number);
         }
         if let Some(register) = self.turns.register(watch) {
             self.tell_turn(register);
@@ -487,8 +554,14 @@ impl Session {
 
     /// Closes some sets; what they counted stays.
     fn close(&mut self, kernel: &dyn Kernel, which: impl Fn(&EventSet) -> bool) {
+        let gone = self.sets.extract_if(.., |set| which(set)).collect();
+        self.part_with(kernel, gone);
+    }
+
+    /// The same of sets that it has no more, or never had.
+    pub(super) fn part_with(&mut self, kernel: &dyn Kernel, gone: Vec<EventSet>) {
         let mut armings = Vec::new();
-        for set in self.sets.extract_if(.., |set| which(set)) {
+        for set in gone {
             armings.extend(set.carried.map(|carried| carried.arming));
             let _ = set.switch(kernel, false);
             // It hits nothing from now on: no record of it is younger.
@@ -512,8 +585,8 @@ impl Session {
     }
 
     /// Closes what is over since threads ended, or executed another image. Who
-    /// inherited an event keeps it.
-    fn settle_ends(&mut self, kernel: &dyn Kernel, now: u64) {
+    /// inherited an event keeps it. Ends up to `bound` are known.
+    fn settle_ends(&mut self, kernel: &dyn Kernel, now: u64, bound: u64) {
         let cut = self.family.take_cut();
         let dropped = cut.iter().filter(|pid| goes_on(kernel, **pid)).count();
         self.figures.dropped += dropped as u64;
@@ -524,6 +597,9 @@ impl Session {
         let ended = self.family.take_ended();
         if let Some(programs) = &mut self.programs {
             ended.iter().for_each(|(thread, last)| programs.ended(*thread, *last));
+        }
+        for ((pid, _), _) in ended.iter().filter(|(_, last)| *last) {
+            self.places.ended(*pid, bound);
         }
         if !ended.is_empty() || !executed.is_empty() {
             self.reaping.until = now + REAP_FOR_NS;
@@ -598,136 +674,4 @@ fn goes_on(kernel: &dyn Kernel, pid: u32) -> bool {
     let flags = fields.get(6).and_then(|flags| flags.parse::<u32>().ok());
     !matches!(fields.first(), Some(&("Z" | "X")))
         && flags.is_some_and(|flags| flags & PF_EXITING == 0)
-}
-
-/// Why a record becomes no event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Skip {
-    /// Nobody needs it.
-    Unneeded,
-    /// It makes no sense.
-    Senseless,
-    /// It is a hit, and nobody's.
-    Stray,
-}
-
-/// Makes events of records.
-struct Reader<'s> {
-    ids: &'s IdMap,
-    watches: &'s [WatchState],
-    turns: &'s Turns,
-    /// That of records that are no samples.
-    plain: Layout,
-}
-
-impl Reader<'_> {
-    /// Hands on what comes first, of either kind.
-    fn hand_on_from(
-        &self,
-        source: &Source,
-        rules: Option<&Rules>,
-        figures: &mut Figures,
-        sink: &mut dyn FnMut(Event<'_>) -> Flow,
-    ) -> Flow {
-        let hits = match source {
-            Source::Perf(ring) => return self.hand_on(ring, figures, sink),
-            Source::Programs(hits) => hits,
-        };
-        let hit = rules.and_then(|rules| hits.hit(rules));
-        let known = |hit: &RawHit<'_>| (hit.watch as usize) < self.watches.len();
-        let Some(hit) = hit.filter(known) else {
-            figures.malformed = true;
-            return Flow::Continue;
-        };
-        figures.delivered += 1;
-        sink(Event::Hit(hit))
-    }
-
-    /// Hands the first record of a ring to the session's user.
-    fn hand_on(
-        &self,
-        ring: &CpuRing,
-        figures: &mut Figures,
-        sink: &mut dyn FnMut(Event<'_>) -> Flow,
-    ) -> Flow {
-        match ring.front().ok_or(Skip::Senseless).and_then(|words| self.event(words)) {
-            Ok(event) => {
-                match event {
-                    Event::Hit(_) => figures.delivered += 1,
-                    Event::Lost { count } => figures.reported_lost += count,
-                    _ => {}
-                }
-                sink(event)
-            }
-            Err(skip) => {
-                figures.malformed |= skip == Skip::Senseless;
-                figures.strays += u64::from(skip == Skip::Stray);
-                Flow::Continue
-            }
-        }
-    }
-
-    /// How a record is laid out, that of a sample of what has this number.
-    fn layout(&self, number: Option<u32>) -> Option<&Layout> {
-        match number.map(|number| (number, Carried::of(number))) {
-            None => Some(&self.plain),
-            Some((_, Some(carried))) => self.turns.layout(carried),
-            Some((watch, None)) => {
-                let state = self.watches.get(watch as usize);
-                Some(state.map_or(&self.plain, |state| &state.layout))
-            }
-        }
-    }
-
-    /// The watch of a sample of what has this number.
-    fn watch(&self, number: u32, sample: &Sample<'_>) -> std::result::Result<u32, Skip> {
-        match Carried::of(number) {
-            None => Ok(number),
-            Some(carried) => {
-                let watch = self.turns.watch(carried, sample.time, sample.address);
-                watch.ok_or(Skip::Stray)
-            }
-        }
-    }
-
-    /// The event of a record.
-    fn event<'r>(&self, words: &'r [u64]) -> std::result::Result<Event<'r>, Skip> {
-        let hit = Layout::sample_id(words).map(|id| self.ids.watch(id));
-        let number = hit.map(|number| number.ok_or(Skip::Senseless)).transpose()?;
-        let layout = self.layout(number).ok_or(Skip::Stray)?;
-        Ok(match layout.parse(words).ok_or(Skip::Senseless)? {
-            Record::Sample(sample) => Event::Hit(RawHit {
-                watch: self.watch(number.ok_or(Skip::Senseless)?, &sample)?,
-                pid: sample.pid,
-                tid: sample.tid,
-                cpu: sample.cpu,
-                time: sample.time,
-                ip: sample.ip,
-                kernel: sample.kernel,
-                registers: sample.registers,
-                interrupted: sample.interrupted,
-                kernel_stack: sample.kernel_stack,
-                user_stack: sample.user_stack,
-                ..RawHit::default()
-            }),
-            Record::Comm { time, pid, tid, name, exec } => {
-                Event::Comm { time, pid, tid, name, exec }
-            }
-            Record::Fork(task) => Event::Fork {
-                time: task.time,
-                pid: task.pid,
-                tid: task.tid,
-                parent_pid: task.parent_pid,
-                parent_tid: task.parent_tid,
-            },
-            Record::Exit(task) => {
-                Event::Exit { time: task.time, pid: task.pid, tid: task.tid }
-            }
-            Record::Mmap { time, pid, address, length, offset, path } => {
-                Event::Mmap { time, pid, address, length, offset, path }
-            }
-            Record::Lost { lost, .. } => Event::Lost { count: lost },
-            Record::Other { .. } => return Err(Skip::Unneeded),
-        })
-    }
 }

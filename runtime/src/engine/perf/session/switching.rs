@@ -92,8 +92,20 @@ impl Session {
         kernel: &dyn Kernel,
         sets: Vec<EventSet>,
     ) -> Result<()> {
+        match self.begin(kernel, &sets) {
+            Ok(()) => self.sets.extend(sets),
+            Err(errno) => {
+                self.part_with(kernel, sets);
+                return Err(errno);
+            }
+        }
+        Ok(())
+    }
+
+    /// Knows the identifiers of events and starts them.
+    fn begin(&mut self, kernel: &dyn Kernel, sets: &[EventSet]) -> Result<()> {
         let mut ids = Vec::new();
-        for set in &sets {
+        for set in sets {
             if let Some(watch) = set.watch {
                 if !set.is_programmed() {
                     let number = set.number().unwrap_or(watch);
@@ -111,12 +123,11 @@ impl Session {
             let what = set.watch.map_or(What::Sideband(set.pid), What::Watch);
             self.switched.note(what, now);
         }
-        self.start(kernel, &sets)?;
+        self.start(kernel, sets)?;
         if let Some(pid) = sets.iter().find(|set| set.is_inherited()).map(|set| set.pid) {
             births::settle_all(kernel, pid)?;
-            self.start(kernel, &sets)?;
+            self.start(kernel, sets)?;
         }
-        self.sets.extend(sets);
         Ok(())
     }
 
@@ -185,8 +196,40 @@ fn is_wanted(watches: &[WatchState], set: &EventSet) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
-    use crate::event::Event;
+    use crate::engine::perf::{PerfEngine, PerfOptions};
+    use crate::engine::{Engine, Turn};
+    use crate::event::{Event, Trigger, Watch};
+    use crate::kernel::Errno;
+    use crate::kernel::fake::{Call, Fake};
+    use crate::plan::Plan;
+
+    #[test]
+    fn a_process_that_can_not_be_started_leaves_nothing_behind() {
+        let watch = |address| Some(Watch { address, length: 8, trigger: Trigger::Write });
+        for call in [Call::PerfSetOutput, Call::PerfEnable] {
+            let fake = Rc::new(Fake::new(2, &[1]));
+            let mut engine = PerfEngine::new(fake.clone(), PerfOptions::default());
+            let plan = Plan { moves: true, ..Plan::default() };
+            engine.set_plans(&[plan.clone(), plan]);
+            engine.set_turns(&[Turn::Has, Turn::Waits]);
+            engine.attach(1, &[watch(0x1000), watch(0x1008)]).expect("attached");
+            fake.set_listings(&[&[2]]);
+            let there = [watch(0x2000), watch(0x2008)];
+            for failing in [true, false] {
+                if failing {
+                    fake.fail(call, 0, Errno::EIO);
+                }
+                assert_eq!(engine.attach(2, &there).is_err(), failing, "{call:?}");
+                let (_, session) = engine.armed.as_ref().expect("one is");
+                let processes = if failing { 1 } else { 2 };
+                assert_eq!(session.turns.addresses(0).len(), processes, "{call:?}");
+                assert_eq!(session.places.of(1).count(), processes, "{call:?}");
+            }
+        }
+    }
 
     fn born(family: &mut Family, time: u64) {
         let event = Event::Fork { time, pid: 1, tid: 2, parent_pid: 1, parent_tid: 1 };
