@@ -226,8 +226,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
     remark(
         summary.strays,
         "hit",
-        "of threads that were born while registers were passed on, left out: it was not the \
-         turn of what they touched",
+        "of threads that were born while registers were passed on or moved, left out: what \
+         they touched was no longer watched there",
     );
     remark(unaccounted(summary), "hit", "counted after the session had ended");
     remarks.extend(end(summary.fate));

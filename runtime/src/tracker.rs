@@ -514,17 +514,20 @@ impl Tracker {
             }
         };
         self.beyond = recovered.beyond;
+        let doubtful = value_of_doubtful(&recovered, doubted);
         let old = match (recovered.old, doubted.and_then(|it| it.before)) {
             (Some(value), _) => Shadow { value, sure: true },
             // What was read when it was armed is what this hit had just stored.
-            (None, Some(value)) if recovered.new == Some(shadow.value) => {
+            (None, Some(value))
+                if doubtful.is_some() || recovered.new == Some(shadow.value) =>
+            {
                 Shadow { value, sure: false }
             }
             (None, _) => shadow,
         };
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
-        let (new, doubt) = value_of_doubtful(&recovered, doubted).unwrap_or_else(|| {
+        let (new, doubt) = doubtful.unwrap_or_else(|| {
             value_after(hit, &watch, &recovered, (old, alone), memory)
         });
         self.values_unread += u64::from(doubt == UNKNOWN_NEW && !recovered.goes_on);

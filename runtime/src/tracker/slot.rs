@@ -49,8 +49,8 @@ struct Stay {
 struct Doubted {
     /// From when on hits are of it.
     since: u64,
-    /// Read before.
-    before: u64,
+    /// Read before; none once the first hit has it.
+    before: Option<u64>,
     /// Read after.
     now: Reading,
     /// Whether the first hit is in doubt whenever it is: nobody saw what stored another
@@ -95,7 +95,7 @@ impl Doubted {
         let first = std::mem::take(&mut doubted.first) || within;
         let now = doubted.now.shadow.filter(|_| within);
         let now = now.map(|shadow| shadow.sure_if(false));
-        let doubt = Doubt { before: Some(doubted.before), now };
+        let doubt = Doubt { before: doubted.before.take(), now };
         if !within {
             *own = None;
         }
@@ -157,8 +157,8 @@ impl Slot {
     pub(super) fn doubt(&mut self, since: u64, before: Option<Shadow>, now: Reading) {
         let value = |shadow: Option<Shadow>| shadow.map(|shadow| shadow.value);
         let first = value(before) != value(now.shadow);
-        self.now.doubted =
-            value(before).map(|before| Doubted { since, before, now, first });
+        let before = value(before);
+        self.now.doubted = before.map(|_| Doubted { since, before, now, first });
     }
 
     /// What it holds at this time was read anew: of what was before nothing is in doubt.
@@ -277,9 +277,9 @@ mod tests {
         slot.armed(Reading { shadow: held, until: 10 });
         assert_eq!(slot.shadow(), held);
         let now = held.map(|shadow| shadow.sure_if(false));
-        let doubt = Some(Doubt { before: Some(3), now });
+        let doubt = |before| Some(Doubt { before, now });
         let doubts = [9, 10, 11, 12].map(|time| slot.place(time).doubt);
-        assert_eq!(doubts, [doubt, doubt, None, None]);
+        assert_eq!(doubts, [doubt(Some(3)), doubt(None), None, None]);
     }
 
     #[test]

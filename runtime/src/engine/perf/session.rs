@@ -448,14 +448,15 @@ impl Session {
         let by_turns = self.turns.moved((pid, watch), address, since);
         let number = watch as u32;
         self.places.moved((pid, number), address.unwrap_or(Watch::PENDING), since);
-        if let Some(programs) = &mut self.programs {
-            programs.renews(&[number]);
-        }
         if let Some(programs) = &self.programs
             && self.tells_place(number)
         {
             programs.displace(number);
             self.tell_places(number);
+        }
+        // A value is of its place.
+        if let Some(programs) = &mut self.programs {
+            programs.renews(&[number]);
         }
         if let Some(register) = self.turns.register(watch) {
             self.tell_turn(register);
