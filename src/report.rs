@@ -221,7 +221,8 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
     remark(
         summary.folded,
         "hit",
-        "more, of accesses that hit several times, or several registers: told as one each",
+        "more, of string instructions that accessed the data several times, which \
+         access_count() has, or of accesses to several registers: told as one each",
     );
     remark(
         summary.strays,

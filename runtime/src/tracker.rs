@@ -23,7 +23,9 @@ use self::away::Away;
 pub use self::image::Piece;
 use self::parts::Parts;
 use self::slot::{Place, Shadow, Slot};
-use self::values::{confirm, read, read_at, seen, value_after, value_of_doubtful};
+use self::values::{
+    confirm, read, read_at, seen, value_after, value_before, value_of_doubtful,
+};
 use crate::access::{
     Access, Arrival, Beyond, CodeSource, Decoder, KERNEL, Recovered, Window,
 };
@@ -499,15 +501,13 @@ impl Tracker {
                 it.sure_if(!belated && doubted.is_none())
             });
         let recovered = match hit.at_hit.told {
-            Some(told) => Recovered {
-                beyond: match wanted.beyond {
-                    true => {
-                        beyond(hit, told.instruction, &watch, &mut self.decoder, code)
-                    }
-                    false => Beyond::default(),
-                },
-                ..Recovered::told(&told, &watch)
-            },
+            Some(told) => {
+                let decoder = wanted.beyond.then_some(&mut self.decoder);
+                let beyond = decoder.map_or_else(Beyond::default, |decoder| {
+                    beyond(hit, told.instruction, &watch, decoder, code)
+                });
+                Recovered { beyond, ..Recovered::told(&told, &watch) }
+            }
             None => {
                 let (decoder, lesson) = (&mut self.decoder, &mut self.lesson);
                 find_out(hit, watch, shadow, decoder, (code, memory), lesson)
@@ -515,16 +515,8 @@ impl Tracker {
         };
         self.beyond = recovered.beyond;
         let doubtful = value_of_doubtful(&recovered, doubted);
-        let old = match (recovered.old, doubted.and_then(|it| it.before)) {
-            (Some(value), _) => Shadow { value, sure: true },
-            // What was read when it was armed is what this hit had just stored.
-            (None, Some(value))
-                if doubtful.is_some() || recovered.new == Some(shadow.value) =>
-            {
-                Shadow { value, sure: false }
-            }
-            (None, _) => shadow,
-        };
+        let before = doubted.and_then(|it| it.before);
+        let old = value_before(&recovered, shadow, before, doubtful.is_some());
         self.unseen_stores +=
             u64::from(shadow.sure && old.value != shadow.value && alone);
         let (new, doubt) = doubtful.unwrap_or_else(|| {

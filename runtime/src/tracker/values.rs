@@ -14,6 +14,23 @@ pub(super) fn seen(hit: &RawHit<'_>, alone: bool, all: bool) -> Option<Shadow> {
     (sure || !all).then_some(Shadow { value, sure })
 }
 
+/// The value before the access: as it tells itself, or as the shadow has it. Of the first
+/// hit since its register was on that is what was read `before`, where what was read later
+/// is what this very hit left: it was `armed` meanwhile, or stored just that.
+pub(super) fn value_before(
+    recovered: &Recovered,
+    shadow: Shadow,
+    before: Option<u64>,
+    armed: bool,
+) -> Shadow {
+    let stored = armed || recovered.new == Some(shadow.value);
+    match (recovered.old, before.filter(|_| stored)) {
+        (Some(value), _) => Shadow { value, sure: true },
+        (None, Some(value)) => Shadow { value, sure: false },
+        (None, None) => shadow,
+    }
+}
+
 /// The value after the access, and how far it can be relied on.
 pub(super) fn value_after(
     hit: &RawHit<'_>,
