@@ -2,7 +2,7 @@
 //! Each register reports them; they are told as one, with the values of all of it.
 
 use hwtrace_runtime::access::Beyond;
-use hwtrace_runtime::schema::{ByteRange, HitRecord, UNSURE_OLD};
+use hwtrace_runtime::schema::{ByteRange, HitRecord};
 
 /// The hits of one access follow upon one another within so many nanoseconds, lest the
 /// kernel is kept from it.
@@ -55,8 +55,7 @@ impl Held {
 
     /// With what another register tells of the same access.
     fn joined(self, next: Self) -> Self {
-        let [old, new] = [self.pictures, next.pictures];
-        let ([old, _], [_, new]) = (old, new);
+        let ([old, _], [_, new]) = (self.pictures, next.pictures);
         let registers = [self.registers, next.registers].concat();
         let [below, above] = [0, 1].map(|way| self.beyond[way] + next.beyond[way]);
         let record = joined(&self.record, &next.record, (&old, &new));
@@ -65,23 +64,21 @@ impl Held {
     }
 }
 
-/// One record of both.
+/// One record of both: of what fits into its fields with all of it, else of the member that
+/// was touched last.
 fn joined(first: &HitRecord, next: &HitRecord, (old, new): (&[u8], &[u8])) -> HitRecord {
-    let length = old.len().min(usize::from(u8::MAX)) as u8;
     let exact = first.exact & next.exact;
-    let all = ByteRange { start: 0, end: length };
-    let unsure = (first.doubts | next.doubts) & !UNSURE_OLD;
-    let (old, new) = (word(old), word(new));
+    let both = HitRecord { exact, doubts: first.doubts | next.doubts, ..*next };
+    let (Some(old_word), Some(new_word)) = (word(old), word(new)) else { return both };
+    let all = ByteRange { start: 0, end: old.len() as u8 };
     HitRecord {
         data_address: first.data_address.min(next.data_address),
-        data_length: length.into(),
-        old: old.unwrap_or(first.old),
-        new: new.unwrap_or(next.new),
-        exact,
-        doubts: unsure | (first.doubts | next.doubts) & UNSURE_OLD,
+        data_length: all.length().into(),
+        old: old_word,
+        new: new_word,
         touched: all,
         told: if exact == 1 { all } else { ByteRange::default() },
-        ..*next
+        ..both
     }
 }
 
